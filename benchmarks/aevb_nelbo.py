@@ -1,0 +1,83 @@
+"""nelbo in the speed benchmark: its model, objective and training loop, from the benchmark's initial parameters."""
+
+import time
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from aevb_task import ACCUMULATOR, BATCH, EPOCH_STEPS, EPSILON, HIDDEN, LATENTS, LEARNING_RATE, PIXELS, Task
+
+from nelbo.data import Split, source
+from nelbo.models import Model, vae
+from nelbo.objectives import Sgvb
+from nelbo.training import fit
+
+CHUNK = 100
+PLACES = {  # benchmark name -> (recognition or generative, layer)
+    "enc": ("recognition", 0),
+    "head": ("recognition", 1),
+    "dec": ("generative", 0),
+    "out": ("generative", 1),
+}
+
+
+def _layer(model: Model, name: str) -> Any:
+    part, index = PLACES[name]
+    return getattr(model, part).layers[0].net.layers[index]
+
+
+def _from_task(init: dict[str, np.ndarray]) -> Model:
+    model = vae(jax.random.key(0), (PIXELS,), latents=LATENTS, hidden=(HIDDEN,))
+    leaves = lambda m: [leaf for name in PLACES for leaf in (_layer(m, name).weight, _layer(m, name).bias)]  # noqa: E731
+    values = [jnp.asarray(v) for name in PLACES for v in (init[f"{name}_w"].T, init[f"{name}_b"])]
+    return eqx.tree_at(leaves, model, values)
+
+
+class Nelbo:
+    """`nelbo.fit`, run in one piece; blocks are cut out of it by a callback that waits at their ends."""
+
+    def setup(self, task: Task) -> None:
+        """Make the model and put the data on the device."""
+        self._model = _from_task(task.init)
+        self._data = source(Split(task.train.astype(np.uint8)), "binary")
+        self._optimizer = optax.adagrad(LEARNING_RATE, initial_accumulator_value=ACCUMULATOR, eps=EPSILON)
+        self._run = None
+
+    def run_block(self, n_steps: int) -> float:
+        """Take at least `n_steps` through the training loop's own compiled chunks; give seconds for `n_steps`."""
+        loop = self._loop()
+        start, first = time.perf_counter(), loop.state.step
+        # the loop chooses how many steps one call takes, and may go past the end of the block
+        while loop.state.step < first + n_steps:
+            loop._advance()
+        jax.block_until_ready(loop.state.carry)
+        return (time.perf_counter() - start) * n_steps / (loop.state.step - first)
+
+    def _loop(self) -> Any:
+        """The loop of `nelbo.fit`, kept between blocks so that it compiles once."""
+        if self._run is None:
+            from nelbo.training.loop import _Loop, _plan
+
+            plan = _plan(len(self._data), 10**9, None, BATCH, None, None, CHUNK, None)
+            key = jax.random.key(3)
+            self._run = _Loop(key, self._model, Sgvb("B"), self._data, self._optimizer, plan, None, False, (), None)  # noqa: FBT003
+        return self._run
+
+    def train(self, epochs: int) -> None:
+        """The whole run by `nelbo.fit`."""
+        done = fit(jax.random.key(3), self._model, Sgvb("B"), self._data, self._optimizer, steps=epochs * EPOCH_STEPS)
+        self._model, self._run = done.model, None
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """The present parameters under the benchmark's names."""
+        model = self._model
+        if self._run is not None:
+            model, _ = eqx.combine(self._run.state.carry.params, self._run.static)
+        found = {}
+        for name in PLACES:
+            layer = _layer(model, name)
+            found[f"{name}_w"], found[f"{name}_b"] = np.array(layer.weight).T, np.array(layer.bias)
+        return found

@@ -1,0 +1,96 @@
+"""Deep latent variable models with learned recognition models.
+
+The public names below are imported when they are first used, so that `import nelbo` costs nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from nelbo._version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from nelbo.core import InputError as InputError
+    from nelbo.core import NotFiniteError as NotFiniteError
+    from nelbo.data import Dataset as Dataset
+    from nelbo.data import Source as Source
+    from nelbo.data import load as load
+    from nelbo.data import source as source
+    from nelbo.evaluation import active_units as active_units
+    from nelbo.evaluation import elbo as elbo
+    from nelbo.evaluation import importance_bound as importance_bound
+    from nelbo.models import Model as Model
+    from nelbo.models import linear as linear
+    from nelbo.models import load_model as load_model
+    from nelbo.models import save_model as save_model
+    from nelbo.models import vae as vae
+    from nelbo.objectives import Sgvb as Sgvb
+    from nelbo.objectives import WeightPrior as WeightPrior
+    from nelbo.report import draw_figures as draw_figures
+    from nelbo.report import write_report as write_report
+    from nelbo.runs import Experiment as Experiment
+    from nelbo.runs import execute as execute
+    from nelbo.runs import open_run as open_run
+    from nelbo.tasks import embed as embed
+    from nelbo.tasks import manifold as manifold
+    from nelbo.tasks import reconstruct as reconstruct
+    from nelbo.tasks import sample as sample
+    from nelbo.training import Checkpoints as Checkpoints
+    from nelbo.training import Progress as Progress
+    from nelbo.training import fit as fit
+    from nelbo.training import optimizer as optimizer
+    from nelbo.training import resume_from as resume_from
+    from nelbo.weights import FullVb as FullVb
+    from nelbo.weights import MeanField as MeanField
+
+_ROOM_OF = {
+    "Checkpoints": "training",
+    "Dataset": "data",
+    "Experiment": "runs",
+    "FullVb": "weights",
+    "InputError": "core",
+    "MeanField": "weights",
+    "Model": "models",
+    "NotFiniteError": "core",
+    "Progress": "training",
+    "Sgvb": "objectives",
+    "Source": "data",
+    "WeightPrior": "objectives",
+    "active_units": "evaluation",
+    "draw_figures": "report",
+    "elbo": "evaluation",
+    "embed": "tasks",
+    "execute": "runs",
+    "fit": "training",
+    "importance_bound": "evaluation",
+    "linear": "models",
+    "load": "data",
+    "load_model": "models",
+    "manifold": "tasks",
+    "open_run": "runs",
+    "optimizer": "training",
+    "reconstruct": "tasks",
+    "resume_from": "training",
+    "sample": "tasks",
+    "save_model": "models",
+    "source": "data",
+    "vae": "models",
+    "write_report": "report",
+}
+
+__all__ = ["__version__", *_ROOM_OF]  # noqa: PLE0604 (all are strings)
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, or a room (`nelbo.data`), on first use (PEP 562)."""
+    if name in _ROOM_OF:
+        value = getattr(importlib.import_module(f"nelbo.{_ROOM_OF[name]}"), name)
+    elif name in _ROOM_OF.values():
+        value = importlib.import_module(f"nelbo.{name}")
+    else:
+        raise AttributeError(f"module 'nelbo' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_ROOM_OF.values()})

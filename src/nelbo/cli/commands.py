@@ -1,0 +1,22 @@
+"""The table of commands."""
+
+from nelbo.cli.fit import fit
+from nelbo.cli.impute import impute
+from nelbo.cli.lists import cite, data, models, reproduce
+from nelbo.cli.use import embed, evaluate, reconstruct, report, sample, topics, variance
+
+COMMANDS = {
+    "cite": cite,
+    "data": data,
+    "embed": embed,
+    "evaluate": evaluate,
+    "fit": fit,
+    "impute": impute,
+    "models": models,
+    "report": report,
+    "reconstruct": reconstruct,
+    "reproduce": reproduce,
+    "sample": sample,
+    "topics": topics,
+    "variance": variance,
+}

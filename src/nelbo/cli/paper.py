@@ -1,0 +1,127 @@
+"""The page of a reproduced paper, from its result and its run folders."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nelbo.papers import PROVENANCE
+from nelbo.report import (
+    Block,
+    Code,
+    Heading,
+    Picture,
+    Table,
+    Text,
+    curves_figure,
+    enlarge,
+    image_grid,
+    manifold_grid,
+    read_run,
+    write_document,
+)
+
+SHOWN = 64  # samples of each run
+HOLDS = {True: "yes", False: "no", None: "cannot tell"}
+
+
+def show_page(folder: Path | str, result: Mapping[str, Any]) -> list[Path]:
+    """Write the page of a paper.
+
+    Args:
+        folder: where `Page.reproduce` kept its runs.
+        result: what it gave.
+
+    Returns:
+        The files written.
+
+    Raises:
+        InputError: a run is missing or damaged, or a file cannot be written.
+    """
+    folder, seed = Path(folder), f" --seed {result['seed']}" if result["seed"] else ""
+    command = f"nelbo reproduce {result['paper']} --budget {result['budget']}{seed}"
+    blocks: list[Block] = [
+        Text((f"Budget {result['budget']}: {result['size']}. Bounds are in nats per example; higher is better.",)),
+        Code(command, "sh"),
+        Heading("Results"),
+        Table([_row(part) for part in result["parts"].values()]),
+        Heading("Claims of the paper"),
+        Table([_claim(claim) for claim in result["claims"]]),
+    ]
+    blocks.append(Heading("Figures"))
+    for figure in result["figures"]:
+        blocks += _pictures(figure, result["parts"], folder)
+    environment = {name: result["environment"][name] for name in ("commit", "hardware", "versions")}
+    blocks += [
+        Heading("Published numbers"),
+        Table([row | {"provenance": PROVENANCE[row["provenance"]]} for row in result["published"]]),
+        Heading("Notes"),
+        Text(tuple(result["notes"]), points=True),
+        Heading("Where this was run"),
+        Table([{"what": name, "value": value} for name, value in environment.items()]),
+        Code(result["bibtex"], "bibtex"),
+    ]
+    return write_document(f"{result['title']} ({result['paper']})", blocks, folder)
+
+
+def _row(part: Mapping[str, Any]) -> dict[str, Any]:
+    score, curve = part["results"][0], part["curve"]
+    return {
+        "data": part["data"]["name"],
+        "binarization": score["binarization"],
+        "latents": part["latents"],
+        "active": part["active_units"][0],
+        "learning rate": part["learning_rate"],
+        "examples seen": curve["examples"][-1],
+        "train bound": f"{curve['train_bound'][-1]:.2f}",
+        "test bound": f"{score['nats']:.2f}",
+        "standard error": f"{score['standard_error']:.4f}",
+        "KL": f"{score['kl']:.2f}",
+        "seconds": f"{part['training_seconds']:.0f}",
+    }
+
+
+def _claim(claim: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "claim": claim["text"],
+        "known": PROVENANCE[claim["provenance"]],
+        "what is compared": claim["test"],
+        "numbers": claim["numbers"],
+        "holds": HOLDS[claim["holds"]],
+    }
+
+
+def _pictures(figure: Mapping[str, Any], parts: Mapping[str, Any], folder: Path) -> list[Picture]:
+    """The pictures of one figure: test and train curves, or the samples of each run side by side, or a manifold."""
+    title, name = figure["title"], figure["name"]
+    labels = ", ".join(parts[part]["label"] for part in figure["parts"])
+    if figure["kind"] == "curves":
+        return [_curves(figure, parts, kind) for kind in ("test", "train")]
+    arrays = [read_run(folder / part).arrays for part in figure["parts"]]
+    if figure["kind"] == "manifold":
+        caption = f"Decoder means on a grid of Gaussian quantiles of z, {labels}."
+        values = arrays[0]["manifold"]
+        draw = lambda _: enlarge(manifold_grid(values), 600)  # noqa: E731
+        return [Picture(name, title, caption, f"{title}: a grid of decoded images.", draw, themed=False)]
+    shown = [image_grid(run["samples"][:SHOWN]) for run in arrays]
+    gap = np.zeros((shown[0].shape[0], 6, 4), np.uint8)
+    joined = np.concatenate([piece for picture in shown for piece in (picture, gap)][:-1], axis=1)
+    caption = f"Means of x given z, z from the prior; from left to right {labels}."
+    draw = lambda _: enlarge(joined, 1000)  # noqa: E731
+    return [Picture(name, title, caption, f"{title}: grids of samples.", draw, themed=False)]
+
+
+def _curves(figure: Mapping[str, Any], parts: Mapping[str, Any], kind: str) -> Picture:
+    chosen = [parts[part] for part in figure["parts"]]
+    lines = [(part["label"], part["curve"]["examples"], part["curve"][f"{kind}_bound"]) for part in chosen]
+    y_label = f"{kind} bound (nats per example)"
+    ends = ", ".join(f"{label} ends at {y[-1]:.2f}" for label, _, y in lines)
+    return Picture(
+        f"{figure['name']}-{kind}",
+        f"{figure['title']}, {kind} bound",
+        "Lower bound against training examples seen.",
+        f"{figure['title']}, {kind} bound: {ends}.",
+        lambda theme: curves_figure(lines, y_label=y_label, log_x=True, focus=True, theme=theme),
+        themed=True,
+    )

@@ -1,0 +1,43 @@
+"""One example in forms richer than an array: with missing entries, or with noise for the recognition model to see."""
+
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Array, Bool, Shaped
+
+
+class Masked(eqx.Module):
+    """Values and a boolean mask of the same shape; a missing entry holds zero and is never read by a likelihood."""
+
+    values: Shaped[Array, "*shape"] | Shaped[np.ndarray, "*shape"]
+    observed: Bool[Array, "*shape"] | Bool[np.ndarray, "*shape"]
+
+
+class Corrupted(eqx.Module):
+    """A clean example, which likelihoods read, and a noisy copy of its values, which recognition models read.
+
+    Args:
+        clean: an array, or `Masked`.
+        seen: of the same shape.
+    """
+
+    clean: Any
+    seen: Shaped[Array, "..."] | Shaped[np.ndarray, "..."]
+
+
+def values_of(x: Any) -> Any:
+    """The values of an example, with or without a mask or noise."""
+    clean = x.clean if isinstance(x, Corrupted) else x
+    return clean.values if isinstance(clean, Masked) else clean
+
+
+def input_of(x: Any) -> Any:
+    """What a recognition model sees of an example: its values, or their noisy copy where there is one."""
+    return x.seen if isinstance(x, Corrupted) else values_of(x)
+
+
+def observed_of(x: Any) -> Array | np.ndarray | None:
+    """The mask of an example; None where every entry is observed."""
+    clean = x.clean if isinstance(x, Corrupted) else x
+    return clean.observed if isinstance(clean, Masked) else None

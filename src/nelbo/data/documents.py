@@ -1,0 +1,164 @@
+"""Documents as word counts: the State of the Union texts, 20 Newsgroups, or any list of texts."""
+
+import collections
+import json
+import lzma
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nelbo.core import InputError
+from nelbo.data.dataset import Dataset, Split
+
+VOCABULARY = 2000
+SHORTEST = 10  # words of the vocabulary that a document must have
+_WORD = re.compile(r"[a-z]{3,}")
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A named set of documents.
+
+    Args:
+        name: what `load` takes.
+        title: one line of description.
+        licence: of the texts.
+        citation: whom to cite.
+    """
+
+    name: str
+    title: str
+    licence: str
+    citation: str
+
+
+CORPORA = {
+    corpus.name: corpus
+    for corpus in (
+        Corpus(
+            "sotu",
+            "paragraphs of the State of the Union addresses since 1790, as counts of 2000 words; whole addresses "
+            "are held out",
+            "public domain (US Government)",
+            "State of the Union addresses, 1790 to 2026; collected by the Python package sotu",
+        ),
+        Corpus(
+            "newsgroups",
+            "20 Newsgroups by date, as counts of 2000 words; read from the user's scikit-learn data folder",
+            "not stated; made available for research",
+            "K. Lang, NewsWeeder: Learning to filter netnews, ICML 1995",
+        ),
+    )
+}
+
+
+def tokens(text: str) -> list[str]:
+    """Words of three letters or more, in small letters, without the most common English ones."""
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+    return [word for word in _WORD.findall(text.lower()) if word not in ENGLISH_STOP_WORDS]
+
+
+def vocabulary_of(documents: Iterable[Sequence[str]], size: int = VOCABULARY) -> tuple[str, ...]:
+    """The `size` most frequent words, the most frequent first, ties in the order of the alphabet."""
+    counts = collections.Counter(word for document in documents for word in document)
+    return tuple(word for word, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:size])
+
+
+def bag_of_words(documents: Sequence[Sequence[str]], vocabulary: Sequence[str]) -> np.ndarray:
+    """Counts of the vocabulary's words in each document, float32 of shape (documents, vocabulary)."""
+    place = {word: i for i, word in enumerate(vocabulary)}
+    counts = np.zeros((len(documents), len(vocabulary)), np.float32)
+    for row, document in zip(counts, documents, strict=True):
+        known = [place[word] for word in document if word in place]
+        np.add.at(row, known, 1.0)
+    return counts
+
+
+def documents_dataset(
+    name: str, texts: dict[str, list[str]], *, size: int = VOCABULARY, citation: str = "", source: str = ""
+) -> Dataset:
+    """A data set of word counts. The vocabulary is of the training texts; documents of under 10 known words go.
+
+    Args:
+        name: what reports call it.
+        texts: of "train", "valid" and "test".
+        size: of the vocabulary.
+        citation: whom to cite.
+        source: where the texts were found.
+
+    Raises:
+        InputError: a split without a document.
+    """
+    words = {split: [tokens(text) for text in parts] for split, parts in texts.items()}
+    vocabulary = vocabulary_of(words["train"], size)
+    splits = {}
+    for split, documents in words.items():
+        counts = bag_of_words(documents, vocabulary)
+        kept = counts[counts.sum(1) >= SHORTEST]
+        if not len(kept):
+            raise InputError(f"{name}: no {split} document has {SHORTEST} known words; give longer or more texts.")
+        splits[split] = Split(kept)
+    return Dataset(name, **splits, values="counts", citation=citation, source=source, vocabulary=vocabulary)
+
+
+def load_documents(name: str, *, data_dir: str | Path | None, seed: int = 0) -> Dataset:
+    """Load a named corpus, see `CORPORA`.
+
+    Raises:
+        InputError: the texts are not on this machine, or damaged.
+    """
+    folder = data_dir if data_dir is not None else os.environ.get("NELBO_DATA") or None
+    corpus = CORPORA[name]
+    texts, source = _sotu(folder, seed) if name == "sotu" else _newsgroups(folder, seed)
+    return documents_dataset(name, texts, citation=corpus.citation, source=source)
+
+
+def _sotu(folder: str | Path | None, seed: int) -> tuple[dict[str, list[str]], str]:
+    """Paragraphs; a tenth of the addresses for validation and for testing each, chosen by `seed`."""
+    tried = [] if folder is None else [Path(folder).expanduser() / part / "sotu.jsonl.xz" for part in ("text", ".")]
+    path = next((path for path in tried if path.is_file()), None)
+    if path is None:
+        raise InputError(
+            "sotu is not on this machine: put sotu.jsonl.xz into a folder that data_dir or NELBO_DATA names."
+        )
+    try:
+        with lzma.open(path, "rt", encoding="utf-8") as lines:
+            addresses = [json.loads(line)["text"].split("\n\n") for line in lines]
+    except (OSError, EOFError, lzma.LZMAError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} is damaged ({error}): use another copy.") from error
+    return _cut(addresses, seed), str(path)
+
+
+def _cut(groups: Sequence[list[str]], seed: int) -> dict[str, list[str]]:
+    """Whole groups of documents to each split."""
+    order = np.random.default_rng(seed).permutation(len(groups))
+    held = max(1, len(groups) // 10)
+    places = {"valid": order[:held], "test": order[held : 2 * held], "train": order[2 * held :]}
+    return {split: [text for i in np.sort(rows) for text in groups[i]] for split, rows in places.items()}
+
+
+def _newsgroups(folder: str | Path | None, seed: int) -> tuple[dict[str, list[str]], str]:
+    """The split by date; a tenth of its training documents validates."""
+    from sklearn.datasets import fetch_20newsgroups
+
+    homes = [None] if folder is None else [folder, None]
+    for home in homes:
+        try:
+            parts = [
+                fetch_20newsgroups(data_home=home, subset=subset, download_if_missing=False).data
+                for subset in ("train", "test")
+            ]
+        except OSError:
+            continue
+        train = _cut([[text] for text in parts[0]], seed)
+        return {
+            "train": train["train"] + train["test"],
+            "valid": train["valid"],
+            "test": parts[1],
+        }, "scikit-learn's data folder"
+    raise InputError("newsgroups is not on this machine: run sklearn.datasets.fetch_20newsgroups() once, or use sotu.")

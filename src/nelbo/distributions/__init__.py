@@ -1,0 +1,36 @@
+"""What NumPyro lacks, and the two operations that models need: a masked total and a closed-form KL."""
+
+from numpyro.distributions import Distribution, Normal
+
+from nelbo.distributions.correlated import (
+    CholeskyNormal,
+    CorrelatedNormal,
+    LowRankNormal,
+    RankOneNormal,
+)
+from nelbo.distributions.elementary import (
+    Bernoulli,
+    BetaBinomial,
+    DiscretizedLogistic,
+    closed_form_kl,
+    total_log_prob,
+    uniforms,
+)
+from nelbo.distributions.joint import AutoregressiveBernoulli, BagOfWords
+
+__all__ = [
+    "AutoregressiveBernoulli",
+    "BagOfWords",
+    "Bernoulli",
+    "BetaBinomial",
+    "CholeskyNormal",
+    "CorrelatedNormal",
+    "DiscretizedLogistic",
+    "Distribution",
+    "LowRankNormal",
+    "Normal",
+    "RankOneNormal",
+    "closed_form_kl",
+    "total_log_prob",
+    "uniforms",
+]

@@ -1,0 +1,106 @@
+"""Distributions of dependent units: autoregressive bits, and the words of a document."""
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpyro.distributions as nd
+from jax.nn import log_softmax, sigmoid, softmax
+from jaxtyping import Array, Float, Key
+from numpyro.distributions import constraints
+
+from nelbo.distributions.elementary import Bernoulli, uniforms
+
+
+class AutoregressiveBernoulli(nd.Distribution):
+    """Bits each of which depends on those before it, p(h) = prod_j Bern(h_j; sigma(a_j + sum_{i<j} S_ji h_i)).
+
+    The density takes one masked matrix product, a draw one step for each unit. Units are in the order of the
+    flattened example.
+    Source: Gregor et al., Deep AutoRegressive Networks (2014), eq. 5; Mnih and Gregor (2014), section 3.2.
+
+    Args:
+        logits: a, the shape of one example.
+        weight: S; only its strictly lower triangle is read.
+    """
+
+    arg_constraints = {"logits": constraints.real, "weight": constraints.real_matrix}
+    support = constraints.boolean
+
+    def __init__(self, logits: Float[Array, "*d"], weight: Float[Array, "n n"]) -> None:
+        self.logits, self.weight = logits, weight
+        super().__init__(event_shape=jnp.shape(logits), validate_args=False)
+
+    def conditional(self, value: Float[Array, "*d"]) -> Bernoulli:
+        """Each unit given those before it in `value`."""
+        before = jnp.tril(self.weight, -1) @ jnp.ravel(value)
+        return Bernoulli(self.logits + before.reshape(self.logits.shape))
+
+    def log_prob(self, value: Float[Array, "*d"]) -> Float[Array, ""]:  # pyright: ignore
+        """Log probability of one example [nats]."""
+        return self.conditional(value).log_prob(value).sum()
+
+    def sample(self, key: Key[Array, ""], sample_shape: tuple[int, ...] = ()) -> Float[Array, "..."]:  # pyright: ignore
+        """Draw zeros and ones as float32, unit after unit."""
+        noise = uniforms(key, (*sample_shape, self.logits.size))
+        draws = (
+            self._ancestral(noise)
+            if not sample_shape
+            else jax.vmap(self._ancestral)(noise.reshape(-1, self.logits.size))
+        )
+        return draws.reshape(*sample_shape, *self.logits.shape)
+
+    def _ancestral(self, noise: Float[Array, " n"]) -> Float[Array, " n"]:
+        return self._pass(lambda probability, u: (u < probability).astype(jnp.float32), noise)
+
+    def _pass(self, unit, noise: Float[Array, " n"]) -> Float[Array, " n"]:
+        """Fill in the units one after another; `unit(P(h_j = 1 | before), noise_j)` gives the value of each."""
+        size = noise.shape[0]
+        rows = jnp.tril(self.weight, -1)
+
+        def step(units: Float[Array, " n"], item: tuple[Array, ...]) -> tuple[Float[Array, " n"], None]:
+            index, logit, row, u = item
+            return units.at[index].set(unit(sigmoid(logit + row @ units), u)), None
+
+        items = (jnp.arange(size), jnp.ravel(self.logits), rows, noise)
+        return jax.lax.scan(step, jnp.zeros(size), items)[0]
+
+    @property
+    def mean(self) -> Float[Array, "*d"]:
+        """P(h_j = 1) with every earlier unit at its own mean: a guess, for the exact marginals need 2^n terms."""
+        return self._pass(lambda probability, u: probability + 0.0 * u, jnp.zeros(self.logits.size)).reshape(
+            self.logits.shape
+        )
+
+
+class BagOfWords(nd.Distribution):
+    """Word counts of a document whose words are drawn independently, `log p(x) = sum_w x_w log softmax(a)_w` [nats].
+
+    It is the probability of the words in their order (no multinomial coefficient), as perplexity counts it, given the
+    length of the document. Source: Mnih and Gregor (2014), section 5.3; Hinton and Salakhutdinov (2009).
+
+    Args:
+        logits: a, one for each word of the vocabulary.
+        words: length of the documents that are drawn.
+    """
+
+    arg_constraints = {"logits": constraints.real_vector}
+    support = constraints.nonnegative_integer
+    pytree_aux_fields = ("words",)
+
+    def __init__(self, logits: Float[Array, " v"], words: int = 100) -> None:
+        self.logits, self.words = logits, words
+        super().__init__(event_shape=jnp.shape(logits), validate_args=False)
+
+    def log_prob(self, value: Float[Array, " v"]) -> Float[Array, ""]:  # pyright: ignore
+        """Log probability of one document [nats]."""
+        return (value * log_softmax(self.logits)).sum()
+
+    def sample(self, key: Key[Array, ""], sample_shape: tuple[int, ...] = ()) -> Float[Array, "..."]:  # pyright: ignore
+        """Counts of a document of `words` words, as float32."""
+        drawn = jr.categorical(key, self.logits, shape=(*sample_shape, self.words))
+        return jax.nn.one_hot(drawn, self.logits.shape[-1], dtype=jnp.float32).sum(-2)
+
+    @property
+    def mean(self) -> Float[Array, " v"]:
+        """Expected counts in a document of `words` words."""
+        return self.words * softmax(self.logits)

@@ -1,0 +1,23 @@
+"""Numbers about a fitted model."""
+
+from nelbo.evaluation.bounds import Score, Terms, elbo, importance_bound, importance_terms
+from nelbo.evaluation.documents import perplexity, topic_words
+from nelbo.evaluation.latents import active_units, posterior_mean, posterior_means
+from nelbo.evaluation.variance import estimators, gradient_noise, settled, variance_report
+
+__all__ = [
+    "Score",
+    "Terms",
+    "active_units",
+    "elbo",
+    "estimators",
+    "gradient_noise",
+    "importance_bound",
+    "importance_terms",
+    "perplexity",
+    "posterior_mean",
+    "posterior_means",
+    "settled",
+    "topic_words",
+    "variance_report",
+]

@@ -1,0 +1,174 @@
+"""Belief networks with layers of binary units: sigmoid belief nets, DARN and fDARN."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Key
+
+from nelbo.core import InputError, choice
+from nelbo.models.building import configuration, constant_array, positive
+from nelbo.models.heads import AutoregressiveBernoulliHead, BernoulliHead, Head, likelihood_head
+from nelbo.models.stack import Conditional, Model, Recognition, Stack, Unconditional
+from nelbo.nets import MLP
+
+DEPENDENCE = ("autoregressive", "factorial")
+
+
+def belief_network(
+    key: Key[Array, ""],
+    shape: Sequence[int],
+    *,
+    layers: Sequence[int],
+    visible: Head,
+    prior: str = "factorial",
+    recognition: str = "factorial",
+    recognition_hidden: Sequence[int] = (),
+    activation: str = "tanh",
+    init: str | float | int = "glorot",
+    centre: Array | None = None,
+    config: str | None = None,
+) -> Model:
+    """A chain of layers of binary units, each given the layer above it, with a recognition model given the one below.
+
+    Args:
+        key: for the weights.
+        shape: of one example.
+        layers: how many units in each latent layer, the one next to the data first.
+        visible: head of p(x | first layer).
+        prior: "factorial", or "autoregressive": units of a latent layer also depend on those before them.
+        recognition: the same of q.
+        recognition_hidden: widths of deterministic layers between two layers of q.
+        activation: of those.
+        init: "glorot" or a standard deviation.
+        centre: subtracted from x as the recognition model sees it.
+        config: see `Model`.
+
+    Raises:
+        InputError: an unknown word, or a size that makes no sense.
+    """
+    for word in (prior, recognition):
+        choice("dependence within a layer", word, DEPENDENCE)
+    shape, sizes, hidden = (
+        positive("shape", shape),
+        positive("layers", layers),
+        positive("recognition_hidden", recognition_hidden),
+    )
+    if not sizes:
+        raise InputError("A belief network needs at least one latent layer: give its size with layers.")
+    keys = iter(jr.split(key, 4 * len(sizes)))
+
+    def units(dependence: str, size: int) -> Head:
+        head_key = next(keys)
+        if dependence == "factorial":
+            return BernoulliHead((size,))
+        return AutoregressiveBernoulliHead(head_key, (size,), init=init)
+
+    heads = [visible, *(units(prior, size) for size in sizes)]
+    downward = [
+        Conditional(MLP(next(keys), (size, head.size), init=init), head)
+        for size, head in zip(sizes, heads[:-1], strict=True)
+    ]
+    top = Unconditional(jnp.zeros(heads[-1].size), heads[-1])
+    upward = []
+    for below, size in zip((math.prod(shape), *sizes[:-1]), sizes, strict=True):
+        mean = centre if not upward else None
+        net = MLP(next(keys), (below, *hidden, size), activation=activation, init=init, centre=mean)
+        upward.append(Conditional(net, units(recognition, size)))
+    return Model(Stack((*downward, top)), Recognition(tuple(upward)), config)
+
+
+def _named(
+    name: Literal["sbn", "fdarn", "darn"],
+    key: Key[Array, ""],
+    shape: Sequence[int],
+    likelihood: str,
+    centre: Array | bool,  # noqa: FBT001
+    **options: Any,
+) -> Model:
+    head_key, key = jr.split(key)
+    shape = positive("shape", shape)
+    visible = likelihood_head(likelihood, shape)
+    if name == "darn":
+        if likelihood != "bernoulli":
+            raise InputError(f"DARN needs a bernoulli likelihood, got {likelihood}: use fdarn.")
+        visible = AutoregressiveBernoulliHead(head_key, shape, init=options["init"])
+    mean = constant_array(centre, shape)
+    config = configuration(name, shape=shape, likelihood=likelihood, centre=mean is not None, **options)
+    prior = "factorial" if name == "sbn" else "autoregressive"
+    return belief_network(key, shape, visible=visible, prior=prior, centre=mean, config=config, **options)
+
+
+def sbn(
+    key: Key[Array, ""],
+    shape: Sequence[int],
+    *,
+    layers: Sequence[int] = (200,),
+    likelihood: str = "bernoulli",
+    recognition: str = "factorial",
+    recognition_hidden: Sequence[int] = (),
+    activation: str = "tanh",
+    init: str | float | int = "glorot",
+    centre: Array | bool = False,
+) -> Model:
+    """Sigmoid belief network with layers of binary latents (Neal 1992; Mnih and Gregor 2014).
+
+    Args:
+        key: for the weights.
+        shape: of one example.
+        layers: how many units in each latent layer, the one next to the data first.
+        likelihood: see `LIKELIHOODS`; "bernoulli", or "multinomial" for word counts of shape (vocabulary,).
+        recognition: "factorial", or "autoregressive": units of a layer of q also depend on those before them.
+        recognition_hidden: widths of deterministic layers between two layers of q.
+        activation: of those.
+        init: "glorot", or a standard deviation.
+        centre: the training data's mean, subtracted from the recognition model's input; `True` leaves its place
+            to be filled from a file.
+
+    Raises:
+        InputError: an unknown name, or a size that makes no sense.
+    """
+    options = {"layers": tuple(layers), "recognition": recognition, "recognition_hidden": tuple(recognition_hidden)}
+    return _named("sbn", key, shape, likelihood, centre, activation=activation, init=init, **options)
+
+
+def fdarn(
+    key: Key[Array, ""],
+    shape: Sequence[int],
+    *,
+    layers: Sequence[int] = (200,),
+    likelihood: str = "bernoulli",
+    recognition: str = "factorial",
+    recognition_hidden: Sequence[int] = (),
+    activation: str = "tanh",
+    init: str | float | int = "glorot",
+    centre: Array | bool = False,
+) -> Model:
+    """A belief network whose latent units also depend on those before them in their layer (Gregor et al. 2014).
+
+    Arguments and errors are those of `sbn`.
+    """
+    options = {"layers": tuple(layers), "recognition": recognition, "recognition_hidden": tuple(recognition_hidden)}
+    return _named("fdarn", key, shape, likelihood, centre, activation=activation, init=init, **options)
+
+
+def darn(
+    key: Key[Array, ""],
+    shape: Sequence[int],
+    *,
+    layers: Sequence[int] = (200,),
+    likelihood: str = "bernoulli",
+    recognition: str = "factorial",
+    recognition_hidden: Sequence[int] = (),
+    activation: str = "tanh",
+    init: str | float | int = "glorot",
+    centre: Array | bool = False,
+) -> Model:
+    """Deep autoregressive network: `fdarn` whose visible units depend on those before them too (Gregor et al. 2014).
+
+    Arguments and errors are those of `sbn`; the likelihood is "bernoulli".
+    """
+    options = {"layers": tuple(layers), "recognition": recognition, "recognition_hidden": tuple(recognition_hidden)}
+    return _named("darn", key, shape, likelihood, centre, activation=activation, init=init, **options)

@@ -1,0 +1,97 @@
+"""Models on disk: one `.safetensors` file whose header rebuilds the module."""
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nelbo._version import __version__
+from nelbo.core import InputError, read_arrays, write_arrays
+from nelbo.models.constructors import skeleton
+from nelbo.models.stack import Model
+
+FORMAT = 1
+Tree = TypeVar("Tree")
+
+
+def named_arrays(tree: Any) -> dict[str, np.ndarray]:
+    """Arrays of a module by their paths, PRNG keys as their raw words."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(tree, eqx.is_array))
+    return {jax.tree_util.keystr(path): np.asarray(_raw(leaf)) for path, leaf in leaves}
+
+
+def _raw(leaf: Any) -> Any:
+    return jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
+
+
+def fill(tree: Tree, arrays: dict[str, np.ndarray], path: Path | str) -> Tree:
+    """Put arrays into a module of the same structure, checking names, shapes and types.
+
+    Args:
+        tree: arrays or shapes.
+        arrays: by path, as from `named_arrays`.
+        path: the file they came from, for messages.
+
+    Raises:
+        InputError: an array is missing, left over, or of another shape or type.
+    """
+    is_array = lambda leaf: eqx.is_array(leaf) or isinstance(leaf, jax.ShapeDtypeStruct)  # noqa: E731
+    leaves, structure = jax.tree_util.tree_flatten_with_path(tree)
+    wanted = {jax.tree_util.keystr(place) for place, leaf in leaves if is_array(leaf)}
+    if wanted != set(arrays):
+        odd = sorted(wanted ^ set(arrays))[0]
+        word = "lacks" if odd in wanted else "has an unknown"
+        raise InputError(f"{path} {word} array {odd}: it was written for another model or version of nelbo.")
+    return jax.tree.unflatten(
+        structure, [_checked(leaf, arrays, place, path) if is_array(leaf) else leaf for place, leaf in leaves]
+    )
+
+
+def _checked(leaf: Any, arrays: dict[str, np.ndarray], place: Any, path: Path | str) -> Any:
+    name = jax.tree_util.keystr(place)
+    value = arrays[name]
+    is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    want = jax.eval_shape(jax.random.key_data, leaf) if is_key else leaf
+    if value.shape != want.shape or value.dtype != want.dtype:
+        raise InputError(
+            f"{path}: array {name} is {value.dtype}{list(value.shape)}, expected {want.dtype}{list(want.shape)}: "
+            "it was written for another model."
+        )
+    return jax.random.wrap_key_data(jnp.asarray(value)) if is_key else jnp.asarray(value)
+
+
+def save_model(path: Path | str, model: Model) -> None:
+    """Write a model, whole or not at all.
+
+    Raises:
+        InputError: the model was not made by a named constructor (it has no configuration), or the disk is full.
+    """
+    if model.config is None:
+        raise InputError("This model has no configuration: give Model(..., config=...) or save its arrays yourself.")
+    write_arrays(path, named_arrays(model), {"kind": "model", "format": FORMAT, "version": __version__,
+                                             "config": json.loads(model.config)})  # fmt: skip
+
+
+def load_model(path: Path | str) -> Model:
+    """Read a model. The file's configuration names a constructor of nelbo; no code of the file is run.
+
+    Raises:
+        InputError: missing, damaged, of another kind, or written by a newer nelbo.
+    """
+    arrays, header = read_arrays(path, "model")
+    if not isinstance(header, dict) or header.get("kind") != "model":
+        raise InputError(f"{path} is no model: use the model.safetensors of a run folder.")
+    if header.get("format") != FORMAT:
+        raise InputError(f"{path} has model format {header.get('format')}, this nelbo reads {FORMAT}: update nelbo.")
+    config = header.get("config")
+    if not isinstance(config, dict) or not isinstance(config.get("arguments"), dict):
+        raise InputError(f"{path} is damaged: its header has no configuration; use another copy.")
+    try:
+        empty = skeleton(str(config.get("name")), config["arguments"])
+    except (InputError, TypeError, KeyError, ValueError, ArithmeticError, MemoryError) as error:
+        raise InputError(f"{path} is of another nelbo or damaged: no model can be built from it ({error}).") from error
+    return fill(empty, arrays, path)

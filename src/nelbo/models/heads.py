@@ -1,0 +1,231 @@
+"""Heads: the last step of a conditional distribution, from a network's flat output to a distribution.
+
+A head with k parameters per unit takes a flat array of k * units numbers, parameter-major.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax.numpy as jnp
+from jax.nn import sigmoid
+from jaxtyping import Array, Float, Key
+
+from nelbo.core import choice, softplus
+from nelbo.distributions import (
+    AutoregressiveBernoulli,
+    BagOfWords,
+    Bernoulli,
+    BetaBinomial,
+    DiscretizedLogistic,
+    Distribution,
+    Normal,
+)
+from nelbo.nets import Frozen, initial_weight
+
+
+class Head(eqx.Module):
+    """Abstract head."""
+
+    shape: eqx.AbstractVar[tuple[int, ...]]
+    planes: eqx.AbstractVar[int]
+
+    def __call__(self, raw: Float[Array, " raw"]) -> Distribution:
+        """Distribution of one example of shape `shape` with parameters `raw`."""
+        raise NotImplementedError
+
+    @property
+    def size(self) -> int:
+        """How many numbers the network must give."""
+        return self.planes * math.prod(self.shape)
+
+    def _split(self, raw: Float[Array, " raw"]) -> Float[Array, "planes ..."]:
+        return raw.reshape((self.planes, *self.shape))
+
+
+class BernoulliHead(Head):
+    """Independent Bernoulli variables on logits."""
+
+    shape: tuple[int, ...] = eqx.field(static=True)
+    planes: ClassVar[int] = 1
+
+    def __call__(self, raw: Float[Array, " raw"]) -> Bernoulli:
+        """One logit per unit."""
+        return Bernoulli(self._split(raw)[0])
+
+
+class AutoregressiveBernoulliHead(Head):
+    """Bernoulli variables each of which also depends on those before it (Gregor et al. 2014).
+
+    Args:
+        key: for the weights.
+        shape: of one example.
+        init: "glorot" or the standard deviation of the weights.
+    """
+
+    weight: Float[Array, "n n"]
+    shape: tuple[int, ...] = eqx.field(static=True)
+    planes = 1
+
+    def __init__(self, key: Key[Array, ""], shape: tuple[int, ...], *, init: str | float | int = "glorot") -> None:
+        self.shape = shape
+        size = math.prod(shape)
+        self.weight = jnp.tril(initial_weight(key, (size, size), fan_in=size, fan_out=size, init=init), -1)
+
+    def __call__(self, raw: Float[Array, " raw"]) -> AutoregressiveBernoulli:
+        """One logit per unit, to which the earlier units add."""
+        return AutoregressiveBernoulli(self._split(raw)[0], self.weight)
+
+
+class BagOfWordsHead(Head):
+    """Words of a document, drawn independently from one softmax over the vocabulary (Mnih and Gregor 2014).
+
+    Args:
+        shape: of one example, (vocabulary,).
+        words: length of the documents that are drawn from the model.
+    """
+
+    shape: tuple[int, ...] = eqx.field(static=True)
+    words: int = eqx.field(static=True, default=100)
+    planes = 1
+
+    def __call__(self, raw: Float[Array, " raw"]) -> BagOfWords:
+        """One logit per word of the vocabulary."""
+        return BagOfWords(self._split(raw)[0], self.words)
+
+
+class NormalHead(Head):
+    """Independent normals; the network gives mean and log variance (Kingma and Welling 2014, appendix C).
+
+    Args:
+        shape: of one example.
+        min_scale: floor of the standard deviation: a constant pixel would otherwise drive the density to infinity.
+        squash: pass the mean through a logistic function, for data in [0, 1].
+    """
+
+    shape: tuple[int, ...] = eqx.field(static=True)
+    min_scale: float = eqx.field(static=True, default=0.0)
+    squash: bool = eqx.field(static=True, default=False)
+    planes: ClassVar[int] = 2
+
+    def __call__(self, raw: Float[Array, " raw"]) -> Normal:
+        """Mean and log variance per unit."""
+        mean, log_variance = self._split(raw)
+        return Normal(sigmoid(mean) if self.squash else mean, self.min_scale + jnp.exp(0.5 * log_variance))
+
+
+class SharedNormalHead(Head):
+    """Normals whose standard deviations do not depend on the parents: one for all units, or one per unit.
+
+    Args:
+        shape: of one example.
+        scale: (initial) standard deviation.
+        learn: train it.
+        per_unit: one per unit instead of one for all.
+        min_scale: floor of the standard deviation.
+        squash: pass the mean through a logistic function.
+    """
+
+    raw_scale: Float[Array, "..."] | None
+    shape: tuple[int, ...] = eqx.field(static=True)
+    scale: float = eqx.field(static=True)
+    min_scale: float = eqx.field(static=True)
+    squash: bool = eqx.field(static=True)
+    planes: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        *,
+        scale: float = 1.0,
+        learn: bool = False,
+        per_unit: bool = False,
+        min_scale: float = 0.0,
+        squash: bool = False,
+    ) -> None:
+        self.shape, self.scale, self.min_scale, self.squash = shape, scale, min_scale, squash
+        self.raw_scale = jnp.zeros(shape if per_unit else ()) if learn else None
+
+    def __call__(self, raw: Float[Array, " raw"]) -> Normal:
+        """One mean per unit."""
+        mean = self._split(raw)[0]
+        mean = sigmoid(mean) if self.squash else mean
+        factor = jnp.ones(()) if self.raw_scale is None else jnp.exp(self.raw_scale)
+        return Normal(mean, jnp.broadcast_to(self.min_scale + self.scale * factor, self.shape))
+
+
+class StandardizedHead(Head):
+    """A normal head in units of the data: mean = centre + spread * m, standard deviation = spread * s.
+
+    Args:
+        inner: gives m and s for standardized data.
+        centre: of the data; not trained.
+        spread: of the data; not trained.
+    """
+
+    inner: Head
+    centre: Frozen
+    spread: Frozen
+    shape: tuple[int, ...] = eqx.field(static=True)
+    planes: int = eqx.field(static=True)
+
+    def __init__(self, inner: Head, centre: Array, spread: Array) -> None:
+        self.inner, self.centre, self.spread = inner, Frozen(centre), Frozen(spread)
+        self.shape, self.planes = inner.shape, inner.planes
+
+    def __call__(self, raw: Float[Array, " raw"]) -> Normal:
+        """The inner head's distribution, rescaled."""
+        inner: Any = self.inner(raw)
+        return Normal(self.centre() + self.spread() * inner.loc, self.spread() * inner.scale)
+
+
+class DiscretizedLogisticHead(Head):
+    """Logistic distribution binned to the integers 0 .. 255."""
+
+    shape: tuple[int, ...] = eqx.field(static=True)
+    planes: ClassVar[int] = 2
+
+    def __call__(self, raw: Float[Array, " raw"]) -> DiscretizedLogistic:
+        """Location (0 is mid-grey, 1 is half the range) and log scale per unit."""
+        loc, log_scale = self._split(raw)
+        # a scale under 1/20 of a level puts all mass on one level; the floor keeps gradients finite
+        return DiscretizedLogistic(127.5 + 127.5 * loc, 0.05 + 16.0 * jnp.exp(jnp.minimum(log_scale, 8.0)))
+
+
+class BetaBinomialHead(Head):
+    """Beta-binomial distribution on 0 .. 255 (as in bits-back coding of raw images, Townsend et al. 2019)."""
+
+    shape: tuple[int, ...] = eqx.field(static=True)
+    planes: ClassVar[int] = 2
+
+    def __call__(self, raw: Float[Array, " raw"]) -> BetaBinomial:
+        """Two concentrations per unit."""
+        a, b = self._split(raw)
+        # under 1e-3 the log-gamma differences lose all digits in float32
+        return BetaBinomial(1e-3 + softplus(a), 1e-3 + softplus(b), 255)
+
+
+LIKELIHOODS: dict[str, Callable[[tuple[int, ...]], Head]] = {
+    "bernoulli": BernoulliHead,
+    "gaussian": lambda shape: NormalHead(shape, min_scale=0.01),
+    "gaussian-unit": lambda shape: NormalHead(shape, min_scale=0.01, squash=True),
+    "gaussian-fixed": lambda shape: SharedNormalHead(shape, scale=0.1),
+    "gaussian-shared": lambda shape: SharedNormalHead(shape, scale=0.1, learn=True, min_scale=0.01),
+    "gaussian-pixel": lambda shape: SharedNormalHead(shape, scale=0.1, learn=True, per_unit=True, min_scale=0.01),
+    "discretized-logistic": DiscretizedLogisticHead,
+    "beta-binomial": BetaBinomialHead,
+    "multinomial": BagOfWordsHead,
+}
+
+STANDARDIZED_LIKELIHOODS = frozenset({"gaussian", "gaussian-fixed", "gaussian-shared", "gaussian-pixel"})
+COUNT_LIKELIHOODS = frozenset({"discretized-logistic", "beta-binomial"})
+
+
+def likelihood_head(name: str, shape: tuple[int, ...]) -> Head:
+    """The visible head called `name` for examples of shape `shape`.
+
+    Raises:
+        InputError: no such likelihood.
+    """
+    return LIKELIHOODS[choice("likelihood", name, LIKELIHOODS)](shape)

@@ -1,0 +1,19 @@
+"""Arrays to arrays: perceptrons and convolutions for one example."""
+
+from nelbo.nets.convolution import Conv, ConvDecoder, ConvEncoder, depth_to_space, space_to_depth
+from nelbo.nets.dense import ACTIVATIONS, MLP, Dense, Frozen, activation, initial_weight, trainable
+
+__all__ = [
+    "ACTIVATIONS",
+    "MLP",
+    "Conv",
+    "ConvDecoder",
+    "ConvEncoder",
+    "Dense",
+    "Frozen",
+    "activation",
+    "depth_to_space",
+    "initial_weight",
+    "space_to_depth",
+    "trainable",
+]

@@ -1,0 +1,69 @@
+"""Noise on what the recognition model sees, while the likelihood keeps its clean targets."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, Key, PyTree
+
+from nelbo.core import Corrupted, InputError, choice, values_of
+from nelbo.models import Example
+from nelbo.objectives.base import Loss, Objective, over_batch
+
+Noise = Callable[[Key[Array, ""], Float[Array, "..."], float], Float[Array, "..."]]
+
+
+def _bit_flip(key: Key[Array, ""], x: Float[Array, "..."], rate: float) -> Float[Array, "..."]:
+    return jnp.where(jr.bernoulli(key, rate, x.shape), 1.0 - x, x)
+
+
+def _drop_out(key: Key[Array, ""], x: Float[Array, "..."], rate: float) -> Float[Array, "..."]:
+    # zero without rescaling: what a missing entry holds
+    return jnp.where(jr.bernoulli(key, rate, x.shape), 0.0, x)
+
+
+def _gaussian(key: Key[Array, ""], x: Float[Array, "..."], rate: float) -> Float[Array, "..."]:
+    return x + rate * jr.normal(key, x.shape, x.dtype)
+
+
+NOISES: dict[str, Noise] = {"bit-flip": _bit_flip, "drop-out": _drop_out, "gaussian": _gaussian}
+
+
+class InputNoise(Objective):
+    """Any objective, with the recognition model's input corrupted anew in every step (Rezende et al. 2014).
+
+    Each example becomes `Corrupted`: log p reads the clean values, q reads the noisy ones, so whatever reads log w
+    needs no change. The reported `bounds` are those without noise.
+
+    Args:
+        inner: the objective.
+        kind: "bit-flip" (x becomes 1 - x), "drop-out" (x becomes 0), or "gaussian" (normal noise is added).
+        rate: probability of each entry, or the noise's standard deviation.
+    """
+
+    references: ClassVar[tuple[str, ...]] = ("rezende2014",)
+    inner: Objective
+    kind: str = eqx.field(static=True, default="bit-flip")
+    rate: float = eqx.field(static=True, default=0.1)
+
+    def __check_init__(self) -> None:
+        """Refuse impossible settings."""
+        choice("input noise", self.kind, NOISES)
+        if self.rate < 0 or (self.kind != "gaussian" and self.rate > 1):
+            raise InputError(f"The rate of {self.kind} noise must be a number from 0 to 1, got {self.rate}.")
+
+    def init(self, model: Any) -> PyTree:
+        """The inner objective's state."""
+        return self.inner.init(model)
+
+    def __call__(self, key: Key[Array, ""], model: Any, batch: Example, state: PyTree) -> tuple[Loss, PyTree]:
+        """The inner loss of the corrupted batch."""
+        noise_key, inner_key = jr.split(key)
+        noisy = over_batch(lambda k, x: Corrupted(x, NOISES[self.kind](k, values_of(x), self.rate)), noise_key, batch)
+        return self.inner(inner_key, model, noisy, state)
+
+    def bounds(self, key: Key[Array, ""], model: Any, batch: Example) -> Float[Array, " batch"]:
+        """The inner objective's bounds of the clean batch."""
+        return self.inner.bounds(key, model, batch)

@@ -1,0 +1,72 @@
+"""Wake-sleep and its reweighted form: the recognition model learns by regression on draws and on dreams."""
+
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jax.lax import stop_gradient
+from jaxtyping import Array, Float, Key, PyTree
+
+from nelbo.core import InputError, log_mean_exp
+from nelbo.models import Example, Model, constant
+from nelbo.objectives.base import Loss, Objective, bound_metrics, mean_loss, over_batch
+
+
+class WakeSleep(Objective):
+    """Wake-sleep with K draws: K = 1 with sleep only is the classical algorithm, K > 1 is reweighted wake-sleep.
+
+    Wake: theta follows sum_k wt_k d log p(x, z_k), z_k ~ q(z|x), wt the normalized importance weights; phi follows
+    `wake_phi` times sum_k wt_k d log q(z_k|x). Sleep: (x', z') ~ p, and phi follows `sleep_phi` times
+    d log q(z'|x'). For discrete and for continuous latents. The updates of phi are not the gradient of the bound that
+    is reported, log (1/K) sum_k w_k. Sources: Hinton et al. (1995); Bornschein and Bengio (2015), section 2.
+
+    Args:
+        num_samples: K draws for each example.
+        wake_phi: weight of the wake-phase update of q.
+        sleep_phi: weight of the sleep-phase update of q.
+    """
+
+    references: ClassVar[tuple[str, ...]] = ("hinton1995", "bornschein2015")
+    num_samples: int = eqx.field(static=True, default=1)
+    wake_phi: float = eqx.field(static=True, default=0.0)
+    sleep_phi: float = eqx.field(static=True, default=1.0)
+
+    def __check_init__(self) -> None:
+        """Refuse impossible settings."""
+        if self.num_samples < 1:
+            raise InputError(f"Wake-sleep needs at least one sample for each example, got {self.num_samples}.")
+        if min(self.wake_phi, self.sleep_phi) < 0 or self.wake_phi + self.sleep_phi == 0:
+            raise InputError("Wake-sleep needs weights wake_phi and sleep_phi that are not negative and not both zero.")
+        if self.num_samples == 1 and self.sleep_phi == 0:
+            raise InputError("With one sample the wake phase teaches q nothing: use more samples or the sleep phase.")
+
+    def init(self, model: Model) -> None:
+        """No state."""
+
+    def __call__(self, key: Key[Array, ""], model: Model, batch: Example, state: PyTree) -> tuple[Loss, PyTree]:
+        """Mean over the batch; as many dreams as examples."""
+        return mean_loss(over_batch(lambda k, x: self._example(k, model, x), key, batch)), state
+
+    def bounds(self, key: Key[Array, ""], model: Model, batch: Example) -> Float[Array, " batch"]:
+        """The importance-weighted bound of each example, the evidence lower bound for K = 1."""
+        return over_batch(lambda k, x: self._wake(k, model, x).bound, key, batch)
+
+    def _example(self, key: Key[Array, ""], model: Model, x: Example) -> Loss:
+        if self.sleep_phi == 0:
+            return self._wake(key, model, x)
+        wake_key, sleep_key = jr.split(key)
+        wake = self._wake(wake_key, model, x)
+        dream = stop_gradient(model.generative.sample(sleep_key))
+        log_q = model.recognition(dream[0]).log_prob(dream[1]).sum()
+        surrogate = wake.surrogate - self.sleep_phi * log_q
+        return Loss(surrogate, wake.bound, wake.metrics | {"sleep": log_q})
+
+    def _wake(self, key: Key[Array, ""], model: Model, x: Example) -> Loss:
+        draws = jax.vmap(lambda k: model.draw(k, x, constant))(jr.split(key, self.num_samples))
+        log_p, log_q = draws.log_p.sum(-1), draws.log_q.sum(-1)
+        weights = stop_gradient(jax.nn.softmax(log_p - log_q))
+        surrogate = -(weights * (log_p + self.wake_phi * log_q)).sum()
+        metrics = jax.tree.map(jnp.mean, jax.vmap(bound_metrics)(draws))
+        return Loss(surrogate, log_mean_exp(log_p - log_q), metrics)

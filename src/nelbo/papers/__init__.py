@@ -1,0 +1,20 @@
+"""One page a paper: which parts, which settings, the published numbers beside ours."""
+
+from nelbo.papers import kingma2014
+from nelbo.papers.bibliography import BIBLIOGRAPHY
+from nelbo.papers.page import PROVENANCE, Claim, Figure, Page, Part, Plan, Published, Trial
+
+PAPERS: dict[str, Page] = {"kingma2014": kingma2014.PAGE}
+
+__all__ = [
+    "BIBLIOGRAPHY",
+    "PAPERS",
+    "PROVENANCE",
+    "Claim",
+    "Figure",
+    "Page",
+    "Part",
+    "Plan",
+    "Published",
+    "Trial",
+]

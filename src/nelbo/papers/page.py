@@ -1,0 +1,272 @@
+"""What a paper's page is made of: runs, figures that show them, published numbers, claims that are checked."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from nelbo.core import InputError, NotFiniteError, choice, read_json, write_json
+from nelbo.papers.bibliography import BIBLIOGRAPHY
+from nelbo.runs import Experiment, carry_out, environment
+from nelbo.training import Callback
+
+RESULT = "result.json"
+Provenance = Literal["seen", "memory", "figure"]
+PROVENANCE = {
+    "seen": "seen in the source or in slides about it",
+    "memory": "from memory, not checked against the source",
+    "figure": "from memory of a figure in the source, to be taken as rough",
+}
+Record = Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """A number or statement of the paper.
+
+    Args:
+        what: it is about, with its unit.
+        value: as published.
+        provenance: how we know it, see `PROVENANCE`.
+    """
+
+    what: str
+    value: str
+    provenance: Provenance
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """A choice among learning rates by short runs, as papers make it: the best training bound wins.
+
+    Args:
+        name: folder of the short runs.
+        experiment: the short run.
+        rates: to choose from.
+    """
+
+    name: str
+    experiment: Experiment
+    rates: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One run of the page.
+
+    Args:
+        name: its folder, inside the page's folder.
+        label: what figures call it.
+        experiment: its settings.
+        trial: how its learning rate is chosen; None leaves that of the experiment.
+    """
+
+    name: str
+    label: str
+    experiment: Experiment
+    trial: Trial | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """A view of one run or several.
+
+    Args:
+        name: of its file.
+        title: which figure of the paper, and of what.
+        kind: bounds against training examples seen, samples side by side, or the 2-D manifold.
+        parts: the names of the runs in it.
+    """
+
+    name: str
+    title: str
+    kind: Literal["curves", "samples", "manifold"]
+    parts: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """A statement of the paper that the numbers can support or not.
+
+    Args:
+        text: the statement.
+        provenance: how we know that it is the paper's, see `PROVENANCE`.
+        test: what exactly is compared.
+        check: from the finished parts, by name, to (holds, the numbers in words); holds is None where these parts
+            cannot tell.
+    """
+
+    text: str
+    provenance: Provenance
+    test: str
+    check: Callable[[Mapping[str, Record]], tuple[bool | None, str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What one budget runs and shows.
+
+    Args:
+        parts: the runs, in order.
+        figures: the views.
+        notes: what a reader must know about these settings, among it where they differ from the paper's.
+    """
+
+    parts: tuple[Part, ...]
+    figures: tuple[Figure, ...]
+    notes: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """A paper's page.
+
+    Args:
+        key: in the bibliography.
+        title: of the page.
+        budgets: each with its size in words.
+        plan: from (budget, seed, data folder) to what is run.
+        published: the paper's numbers.
+        claims: the paper's statements that are checked.
+    """
+
+    key: str
+    title: str
+    budgets: Mapping[str, str]
+    plan: Callable[[str, int, str | None], Plan]
+    published: tuple[Published, ...]
+    claims: tuple[Claim, ...]
+
+    def reproduce(
+        self,
+        folder: Path | str,
+        *,
+        budget: str = "quick",
+        seed: int = 0,
+        data_dir: str | None = None,
+        say: Callable[[str], None] = print,
+        callbacks: Callable[[int, int], list[Callback]] | None = None,
+    ) -> dict[str, Any]:
+        """Run what is missing, and give the result that was written to `result.json`.
+
+        Every part is a run folder inside `folder`: finished ones are read, one that was broken off is resumed. So the
+        same call goes on after an interruption.
+
+        Args:
+            folder: for the runs and the result.
+            budget: one of `budgets`.
+            seed: of everything random.
+            data_dir: a folder that holds named data sets.
+            say: told about each part.
+            callbacks: see `nelbo.runs.execute`.
+
+        Raises:
+            InputError: an unknown budget, or a folder with another page, budget or seed in it.
+            Interrupted: Ctrl-C or SIGTERM; the parts so far are kept.
+        """
+        folder = Path(folder)
+        choice("budget", budget, self.budgets)
+        head = {"paper": self.key, "budget": budget, "seed": seed}
+        _same_page(folder / RESULT, head)
+        plan = self.plan(budget, seed, data_dir)
+        result = {
+            **head,
+            "title": self.title,
+            "size": self.budgets[budget],
+            "bibtex": BIBLIOGRAPHY[self.key],
+            "notes": list(plan.notes),
+            "published": [dataclasses.asdict(row) for row in self.published],
+            "figures": [dataclasses.asdict(figure) for figure in plan.figures],
+            "parts": {},
+            "claims": [],
+            "finished": False,
+            "environment": environment(),
+        }
+        write_json(folder / RESULT, result)
+        rates: dict[str, float] = {}
+        for number, part in enumerate(plan.parts, start=1):
+            say(f"{number}/{len(plan.parts)} {part.name}")
+            experiment = part.experiment
+            if part.trial is not None:
+                if part.trial.name not in rates:
+                    rates[part.trial.name] = _chosen(part.trial, folder, say)
+                experiment = with_rate(experiment, rates[part.trial.name])
+            record = carry_out(experiment, folder / part.name, callbacks=callbacks)
+            result["parts"][part.name] = _summary(part.label, folder / part.name, experiment, record)
+            write_json(folder / RESULT, result)
+        result["claims"] = [_checked(claim, result["parts"]) for claim in self.claims]
+        result["finished"] = True
+        write_json(folder / RESULT, result)
+        return result
+
+
+def with_rate(experiment: Experiment, rate: float) -> Experiment:
+    """The experiment with another learning rate."""
+    return dataclasses.replace(experiment, training={**experiment.training, "learning_rate": rate})
+
+
+def _same_page(path: Path, head: Mapping[str, Any]) -> None:
+    if not path.exists():
+        return
+    earlier = read_json(path)
+    found = {name: earlier.get(name) if isinstance(earlier, dict) else None for name in head}
+    if found != dict(head):
+        words = ", ".join(f"{name} {value}" for name, value in found.items())
+        raise InputError(f"{path.parent} holds another result ({words}): give another folder with --out.")
+
+
+def _chosen(trial: Trial, folder: Path, say: Callable[[str], None]) -> float:
+    """The rate with the best last training bound; a run that diverges has lost, a single rate needs no run."""
+    if len(trial.rates) == 1:
+        return trial.rates[0]
+    bounds: dict[float, float] = {}
+    for rate in trial.rates:
+        place = folder / trial.name / f"rate-{rate:g}"
+        try:
+            carry_out(with_rate(trial.experiment, rate), place, figures=False)
+        except NotFiniteError:
+            continue
+        bounds[rate] = history(place)[-1]["train_bound"]
+    if not bounds:
+        raise InputError(f"Training diverged with every learning rate of {trial.name}: {list(trial.rates)}.")
+    best = max(bounds, key=lambda rate: bounds[rate])
+    say(
+        f"    learning rate {best:g}, chosen by {trial.name}: "
+        + ", ".join(f"{r:g}: {b:.2f}" for r, b in bounds.items())
+    )
+    return best
+
+
+def history(folder: Path) -> list[dict[str, Any]]:
+    """The rows of a finished run's history."""
+    return [json.loads(line) for line in (folder / "history.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def _summary(label: str, folder: Path, experiment: Experiment, record: Record) -> dict[str, Any]:
+    """What the page needs of a run; bounds in nats per example."""
+    rows = history(folder)
+    columns = ("examples", "train_bound", "valid_bound", "test_bound", "seconds")
+    return {
+        "label": label,
+        "latents": experiment.model["arguments"].get("latents"),
+        "learning_rate": experiment.training.get("learning_rate"),
+        "curve": {name: [row.get(name) for row in rows] for name in columns},
+        "results": record["results"],
+        "active_units": record["active_units"],
+        "training_seconds": record["training_seconds"],
+        "data": {name: record["data"][name] for name in ("name", "sizes", "binarization")},
+        "experiment": experiment.record(),
+    }
+
+
+def _checked(claim: Claim, parts: Mapping[str, Record]) -> dict[str, Any]:
+    holds, numbers = claim.check(parts)
+    row = {"text": claim.text, "provenance": claim.provenance, "test": claim.test}
+    return {**row, "holds": holds, "numbers": numbers}
+
+
+def select(parts: Mapping[str, Record], prefix: str, latents: Sequence[int]) -> list[Record] | None:
+    """The parts `prefix`-1, `prefix`-2, ... for these numbers of latents; None where one was not run."""
+    names = [f"{prefix}{count}" for count in latents]
+    return [parts[name] for name in names] if all(name in parts for name in names) else None

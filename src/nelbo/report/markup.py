@@ -1,0 +1,109 @@
+"""Pieces of HTML that need nothing from outside the page. Text from files is escaped here and nowhere else."""
+
+import base64
+import html
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from nelbo.report.pictures import Picture
+from nelbo.report.style import DARK, LIGHT, png_bytes
+
+# the browser itself then refuses scripts and anything that is not inside the page
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+_STYLE = """
+:root { color-scheme: light dark; --paper: #ffffff; --back: #f6f7f8; --ink: #1f2328; --soft: #5b6370; --line: #e3e5e8;
+  --accent: #0072b2; }
+@media (prefers-color-scheme: dark) {
+  :root { --paper: #181b20; --back: #111317; --ink: #e6e8eb; --soft: #9aa2ad; --line: #2b3038; --accent: #56b4e9; }
+}
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--back); color: var(--ink); line-height: 1.55;
+  font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
+main { max-width: 58rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
+h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .25rem; overflow-wrap: anywhere; }
+h2 { font-size: 1.15rem; margin: 2.5rem 0 .75rem; }
+h3 { font-size: .95rem; margin: 1.5rem 0 .4rem; color: var(--soft); font-weight: 600; overflow-wrap: anywhere; }
+.lead { margin: 0; color: var(--soft); overflow-wrap: anywhere; }
+.headline { background: var(--paper); border: 1px solid var(--line); border-left: 4px solid var(--accent);
+  border-radius: 8px; padding: 1rem 1.25rem; margin: 1.5rem 0; }
+.headline p { margin: 0; color: var(--soft); overflow-wrap: anywhere; }
+.headline .value { font-size: 1.9rem; line-height: 1.3; color: var(--ink); font-weight: 600;
+  font-variant-numeric: tabular-nums; }
+.headline .value small { font-size: 1rem; font-weight: 400; color: var(--soft); }
+figure { background: var(--paper); border: 1px solid var(--line); border-radius: 8px; padding: 1rem; margin: 0 0 1rem;
+  min-width: 0; }
+figure img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
+figure img.pixels { width: 100%; max-width: 34rem; }
+figure img.plot { width: 100%; max-width: 44rem; }
+figcaption { color: var(--soft); font-size: .875rem; margin-top: .75rem; }
+.pair { display: grid; gap: 0 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); }
+.scroll { overflow-x: auto; background: var(--paper); border: 1px solid var(--line); border-radius: 8px;
+  margin: 0 0 1rem; }
+table { border-collapse: collapse; width: 100%; font-size: .875rem; }
+caption { text-align: left; padding: .6rem .9rem 0; color: var(--soft); }
+th, td { text-align: left; padding: .45rem .75rem; border-bottom: 1px solid var(--line); vertical-align: top;
+  overflow-wrap: break-word; max-width: 30rem; }
+tbody tr:last-child > * { border-bottom: 0; }
+thead th { color: var(--soft); font-weight: 600; vertical-align: bottom; white-space: normal; }
+tbody th { font-weight: 500; min-width: 6rem; }
+table.settings th:first-child { width: 16rem; }
+.number { text-align: right; font-variant-numeric: tabular-nums; }
+td.number { white-space: nowrap; }
+pre { background: var(--paper); border: 1px solid var(--line); border-radius: 8px; padding: .9rem 1rem;
+  overflow-x: auto; font-size: .875rem; }
+details { margin: 0 0 1rem; }
+summary { cursor: pointer; font-weight: 600; padding: .4rem 0; overflow-wrap: anywhere; }
+footer { color: var(--soft); font-size: .8rem; margin-top: 3rem; }
+@media print { body { background: none; } figure, .scroll { break-inside: avoid; } }
+"""
+
+
+def document(title: str, body: str) -> str:
+    """A whole page.
+
+    Args:
+        title: plain text.
+        body: HTML.
+    """
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{html.escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n"
+        f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
+    )
+
+
+def section(heading: str, *parts: str, level: int = 2) -> str:
+    """A section with a heading; empty text if none of its parts (HTML) holds anything.
+
+    Args:
+        heading: plain text.
+        parts: HTML.
+        level: of the heading, 2 to 6.
+    """
+    inside = "\n".join(part for part in parts if part)
+    return f"<section>\n<h{level}>{html.escape(heading)}</h{level}>\n{inside}\n</section>" if inside else ""
+
+
+def figure(picture: Picture) -> str:
+    """A picture inside the page, with alternative text and a caption; plots come for light and for dark pages."""
+    light = _data_uri(picture.draw(LIGHT))
+    kind = "plot" if picture.themed else "pixels"
+    image = f'<img class="{kind}" src="{light}" alt="{html.escape(picture.description)}">'
+    if picture.themed:
+        dark = _data_uri(picture.draw(DARK))
+        image = f'<picture><source media="(prefers-color-scheme: dark)" srcset="{dark}">{image}</picture>'
+    return f"<figure>{image}<figcaption>{html.escape(picture.caption)}</figcaption></figure>"
+
+
+def code(text: str) -> str:
+    """A block of code."""
+    return f"<pre><code>{html.escape(text)}</code></pre>"
+
+
+def _data_uri(picture: Figure | np.ndarray) -> str:
+    """A PNG as a URI that holds it."""
+    return f"data:image/png;base64,{base64.b64encode(png_bytes(picture)).decode('ascii')}"

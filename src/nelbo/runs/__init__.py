@@ -1,0 +1,28 @@
+"""Experiments as records, carried out in run folders."""
+
+from nelbo.runs.discrete import default_objective
+from nelbo.runs.execute import carry_out, execute, figure_arrays, shown
+from nelbo.runs.folder import Run, environment, open_run, resumed
+from nelbo.runs.inputs import sources_for
+from nelbo.runs.results import BOUNDS, add_result, result_row
+from nelbo.runs.settings import OBJECTIVES, TRAINING_DEFAULTS, Experiment, checked_seed
+
+__all__ = [
+    "BOUNDS",
+    "OBJECTIVES",
+    "TRAINING_DEFAULTS",
+    "Experiment",
+    "Run",
+    "add_result",
+    "carry_out",
+    "checked_seed",
+    "default_objective",
+    "environment",
+    "execute",
+    "figure_arrays",
+    "open_run",
+    "result_row",
+    "resumed",
+    "shown",
+    "sources_for",
+]

@@ -1,0 +1,269 @@
+"""Carry out an experiment in a run folder: train, score, and keep what figures need."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Key
+
+from nelbo.core import InputError, choice, observed_of, read_json, values_of, write_arrays, write_json
+from nelbo.data import Dataset, Progress, Source
+from nelbo.distributions import Normal
+from nelbo.evaluation import active_units, posterior_means
+from nelbo.models import Model, build, named_arrays, save_model
+from nelbo.objectives import Objective
+from nelbo.runs.folder import (
+    ARRAYS,
+    CHECKPOINTS,
+    CONFIG,
+    HISTORY,
+    MODEL,
+    POSTERIOR,
+    RECORD,
+    check_folder,
+    claim,
+    environment,
+    resumed,
+)
+from nelbo.runs.inputs import dataset_for, likelihood_option, model_arguments, settled, sources_for
+from nelbo.runs.results import plug_in_row, weight_rows
+from nelbo.runs.settings import (
+    Experiment,
+    checked_seed,
+    objective_arguments,
+    objective_for,
+    optimizer_for,
+    steps_for,
+    training_for,
+)
+from nelbo.tasks import manifold, reconstruct, sample
+from nelbo.training import Callback, Checkpoints, Event, Fit, HistoryFile, TrainState, fit, resume_from
+from nelbo.weights import FullVb, MeanField
+
+
+@dataclasses.dataclass(frozen=True)
+class _Ready:
+    """An experiment whose every setting has been checked, and nothing written yet."""
+
+    experiment: Experiment
+    train: Dataset
+    score: Dataset
+    sources: dict[str, Source]
+    model: Model
+    objective: Objective
+    training: Mapping[str, Any]
+    steps: int
+    keys: Mapping[str, Key[Array, ""]]
+
+
+def execute(
+    experiment: Experiment | None,
+    folder: Path | str,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    callbacks: Callable[[int, int], list[Callback]] | None = None,
+    figures: bool = True,
+    command: str | None = None,
+    checkpoint_seconds: float | int = 30.0,
+    say: Callable[[str], None] | None = None,
+    fetching: Progress | None = None,
+) -> dict[str, Any]:
+    """Train, score and save; give the record that was written.
+
+    Nothing is written, and no earlier run removed, before every setting and the data have been checked.
+
+    Args:
+        experiment: the settings; when resuming, None or settings that agree with those of the folder.
+        folder: for the run's files.
+        resume: go on from the newest checkpoint, to the same bits as an unbroken run; a finished run stays as it is.
+        overwrite: replace a run that is there.
+        callbacks: from (steps, batch size) to more callbacks, for a progress bar.
+        figures: also keep samples, reconstructions and embeddings.
+        command: the shell command that does the same, for the record.
+        checkpoint_seconds: least time between two checkpoints [s].
+        say: told what a person should know (a damaged checkpoint that was passed over).
+        fetching: told while data are fetched; see `nelbo.data.load`.
+
+    Raises:
+        InputError: settings or data that cannot work, a full disk.
+        NotFiniteError, Interrupted: see `nelbo.training.fit`; the checkpoints are written.
+    """
+    folder, began = Path(folder), time.perf_counter()
+    check_folder(folder, resume=resume, overwrite=overwrite)
+    saving = Checkpoints(folder / CHECKPOINTS, seconds=checkpoint_seconds)
+    if resume:
+        experiment = resumed(folder, {} if experiment is None else experiment.record())
+        if (record := _finished(folder)) is not None:
+            return record
+    if experiment is None:
+        raise InputError("Say which experiment to carry out: only a resumed run has its own settings.")
+    ready = _ready(experiment, fetching)
+    about = ready.train.describe()
+    config = read_json(folder / CONFIG) if resume else None
+    if config is not None:
+        _same_data(folder, config, about)
+        command = config.get("command")
+
+    def begin(event: Event, state: TrainState) -> None:
+        del state
+        if event == "start" and not resume:
+            extra = {"command": command, "steps": ready.steps, "shape": about["shape"], "sha256": about["sha256"]}
+            claim(folder, ready.experiment.record() | extra)
+
+    # the folder is taken when the loop has checked everything and starts
+    watching = [begin, saving, HistoryFile(folder / HISTORY)]
+    watching += [] if callbacks is None else callbacks(ready.steps, ready.training["batch_size"])
+    fitted = _train(ready, watching, resume_from(folder / CHECKPOINTS, say) if resume else None)
+    model = _save(folder, fitted)
+    record = {"name": ready.experiment.model["name"], "seed": ready.experiment.seed,
+              "results": _results(ready, fitted.model, model),
+              "active_units": list(active_units(ready.keys["figures"], model, ready.sources["test"])),
+              "training_seconds": fitted.state.seconds, "steps": fitted.state.step, "data": about,
+              "command": command, **environment()}  # fmt: skip
+    if figures:
+        arrays = figure_arrays(ready.keys["figures"], model, ready.score, ready.sources["test"])
+        write_arrays(folder / ARRAYS, arrays, {"kind": "figure data"})
+    record["wall_time_seconds"] = time.perf_counter() - began
+    write_json(folder / RECORD, record)
+    return record
+
+
+def carry_out(experiment: Experiment, folder: Path | str, **options: Any) -> dict[str, Any]:
+    """The record of an experiment: read where it is finished, resumed where it was broken off, run where it was not.
+
+    Args:
+        experiment: the settings.
+        folder: for the run's files.
+        options: of `execute`.
+
+    Raises:
+        InputError: the folder holds a run with other settings.
+        NotFiniteError, Interrupted: see `execute`.
+    """
+    return execute(experiment, folder, resume=(Path(folder) / CONFIG).exists(), **options)
+
+
+def watched(names: Sequence[str], sources: Mapping[str, Source]) -> dict[str, Source]:
+    """The splits whose bounds the history keeps beside that of the validation split."""
+    return {choice("split to watch", name, set(sources) - {"train", "valid"}): sources[name] for name in names}
+
+
+def _finished(folder: Path) -> dict[str, Any] | None:
+    """The record of a run that came to its end; None of one that did not."""
+    record = read_json(folder / RECORD) if (folder / RECORD).is_file() and (folder / MODEL).is_file() else None
+    # scoring an unfinished run's model leaves a record of results alone
+    return record if isinstance(record, dict) and "wall_time_seconds" in record else None
+
+
+def _ready(experiment: Experiment, fetching: Progress | None) -> _Ready:
+    training_for(experiment.training)  # what needs no data is refused before they are read
+    objective_arguments(experiment)
+    keys = jr.split(jr.key(checked_seed(experiment.seed)), 5)
+    train, score = dataset_for(experiment.data, likelihood_option(experiment), fetching)
+    experiment = settled(experiment, train)
+    arguments = model_arguments(experiment, train)
+    size, training = len(train.train), experiment.training
+    model = build(keys[0], experiment.model["name"], arguments)
+    objective = objective_for(experiment, size, training["batch_size"], model, keys[4])
+    return _Ready(
+        experiment,
+        train,
+        score,
+        sources_for(train, score, arguments.get("likelihood", "gaussian")),
+        model,
+        objective,
+        training,
+        steps_for(training, size),
+        {"fit": keys[1], "score": keys[2], "figures": keys[3]},
+    )
+
+
+def _same_data(folder: Path, config: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+    if config.get("sha256", about["sha256"]) != about["sha256"]:
+        raise InputError(
+            f"The data of {folder} are not those it began with (another SHA-256): restore them, or start another run."
+        )
+
+
+def _train(ready: _Ready, callbacks: list[Callback], resume: Callable[[TrainState], TrainState] | None) -> Fit:
+    options = {name: ready.training[name] for name in ("batch_size", "evaluate_every", "patience", "keep")}
+    return fit(
+        ready.keys["fit"],
+        MeanField(ready.model) if isinstance(ready.objective, FullVb) else ready.model,
+        ready.objective,
+        ready.sources["train"],
+        optimizer_for(ready.training, len(ready.sources["train"])),
+        steps=ready.steps,
+        valid=ready.sources["valid"],
+        watch=watched(ready.training["watch"], ready.sources),
+        resume=resume,
+        callbacks=callbacks,
+        **options,
+    )
+
+
+def _save(folder: Path, fitted: Fit) -> Model:
+    """Write the trained model, and the posterior over its weights where there is one; give the model."""
+    model = fitted.model
+    if isinstance(model, MeanField):
+        write_arrays(folder / POSTERIOR, named_arrays(model), {"kind": "weight posterior", "format": 1})
+        model = model.mean
+    save_model(folder / MODEL, model)
+    return model
+
+
+def _results(ready: _Ready, trained: Any, model: Model) -> list[dict[str, Any]]:
+    key = ready.keys["score"]
+    rows = [plug_in_row(key, model, ready.sources["test"], "elbo", "test", ready.score)]
+    if isinstance(trained, MeanField) and isinstance(ready.objective, FullVb):
+        data = {"train": ready.train, "test": ready.score}
+        parts = {name: (ready.sources[name], data[name]) for name in data}
+        rows += weight_rows(jr.fold_in(key, 1), trained, ready.objective, parts)
+    return rows
+
+
+def shown(x: Any) -> np.ndarray:
+    """Examples for pictures: a missing entry is NaN, not the zero that stands in its place."""
+    values, observed = np.asarray(values_of(x)), observed_of(x)
+    return values if observed is None else np.where(np.asarray(observed), values, np.float32(np.nan))
+
+
+def figure_arrays(key: Any, model: Model, data: Dataset, test: Source) -> dict[str, np.ndarray]:
+    """Samples, reconstructions, the manifold and the embedding, with pixels in [0, 1].
+
+    The embedding is there for models with one layer of two latents, the manifold if their prior is normal.
+    """
+    sample_key, reconstruct_key, embed_key = jr.split(key, 3)
+    top = 255.0 if data.values == "uint8" and test.pixels == "counts" else 1.0
+    originals, means = reconstruct(reconstruct_key, model, test, np.arange(min(10, len(test))))
+    arrays = {
+        "samples": sample(sample_key, model, 100, mean=True) / top,
+        "originals": shown(originals) / top,
+        "reconstructions": means / top,
+    }
+    fields = receptive_fields(model, data.shape)
+    if fields is not None:
+        arrays["receptive_fields"] = fields
+    if len(data.shape) != 1 and not (len(data.shape) == 3 and data.shape[-1] in {1, 3}):  # no pixels: vectors
+        arrays = {name: value.reshape(len(value), -1) for name, value in arrays.items()}
+    layers = posterior_means(embed_key, model, test)
+    if [layer.shape[1] for layer in layers] == [2]:
+        (arrays["embedding"],) = layers
+        if isinstance(model.generative.root(1), Normal) and arrays["samples"].ndim == 4:
+            arrays["manifold"] = manifold(model) / top
+        if data.test.y is not None:
+            arrays["labels"] = np.asarray(data.test.y)
+    return {name: np.asarray(value, np.int32 if name == "labels" else np.float32) for name, value in arrays.items()}
+
+
+def receptive_fields(model: Model, shape: tuple[int, ...]) -> np.ndarray | None:
+    """The generative weights of each unit of the first latent layer, where it acts on pixels with no layer between."""
+    layers = getattr(getattr(model.generative.layers[0], "net", None), "layers", ())
+    if len(shape) != 3 or len(layers) != 1 or len(layers[0].weight) != np.prod(shape):
+        return None
+    return np.asarray(layers[0].weight.T).reshape(-1, *shape)

@@ -1,0 +1,123 @@
+"""Scores as rows of a record: what was bounded, on which data, in which units."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Key
+
+from nelbo.core import InputError, NotFiniteError, read_json, write_json
+from nelbo.data import Dataset, Source
+from nelbo.evaluation import Score, elbo, importance_bound, perplexity
+from nelbo.models import Model
+from nelbo.runs.folder import RECORD
+from nelbo.weights import FullVb, MeanField
+
+BOUNDS = {"elbo": elbo, "iwae": importance_bound}
+UNITS = "nats per example"
+WEIGHT_DRAWS = 10
+
+
+def result_row(score: Score, bound: str, split: str, data: Dataset) -> dict[str, Any]:
+    """A score as a row of a record; all likelihoods in nats per example unless the name says otherwise.
+
+    Args:
+        score: the numbers.
+        bound: what they are.
+        split: "train", "valid" or "test".
+        data: the data set as it was scored: its binarization is the row's.
+
+    Raises:
+        NotFiniteError: the model gives some example no probability.
+    """
+    bad = np.flatnonzero(~np.isfinite(score.per_example))
+    if len(bad):
+        raise NotFiniteError(
+            f"The {bound} bound of the {split} set of {data.name} is not finite for {len(bad)} of {score.num_examples} "
+            f"examples (first: example {bad[0]}): look at these data, or train with a lower learning rate."
+        )
+    row = {
+        "split": split,
+        "bound": bound,
+        "samples": score.num_samples,
+        "nats": score.nats,
+        "standard_error": score.standard_error,
+        "bits_per_dim": score.bits_per_dim,
+        "reconstruction": score.reconstruction,
+        "kl": score.kl,
+        "examples": score.num_examples,
+        "data": data.name,
+        "binarization": data.binarization,
+        "units": UNITS,
+    }
+    if data.values == "counts":
+        lengths = data.splits[split].x[: score.num_examples].sum(1)
+        row["perplexity"] = perplexity(score.per_example, lengths)
+    return row
+
+
+def plug_in_row(
+    key: Key[Array, ""], model: Model, source: Source, bound: str, split: str, data: Dataset
+) -> dict[str, Any]:
+    """The row of a bound with the usual number of samples."""
+    return result_row(BOUNDS[bound](key, model, source), bound, split, data)
+
+
+def weight_rows(
+    key: Key[Array, ""], posterior: MeanField, objective: FullVb, parts: Mapping[str, tuple[Source, Dataset]]
+) -> list[dict[str, Any]]:
+    """The bounds of a model whose weights have a posterior q (Kingma and Welling 2014, appendix F).
+
+    On the training set "full-vb" is the mean over q of the bound, minus KL(q || p) / N: a bound on the evidence of the
+    whole set, per example. On the test set "elbo, weights drawn" is the mean over q alone: a bound on the predictive
+    density. Standard errors are over the draws of the weights.
+
+    Args:
+        key: for the draws.
+        posterior: over the weights.
+        objective: that it was trained with.
+        parts: source and data set of "train" and "test".
+    """
+    cost = float(posterior.kl(objective.prior_scale)) / objective.num_data
+    rows = []
+    for i, (split, (source, data)) in enumerate(parts.items()):
+        scores = []
+        for draw_key in jr.split(jr.fold_in(key, i), WEIGHT_DRAWS):
+            weight_key, score_key = jr.split(draw_key)
+            scores.append(elbo(score_key, posterior.sample(weight_key), source, num_samples=1))
+        name = "full-vb" if split == "train" else "elbo, weights drawn"
+        row = result_row(scores[0], name, split, data)
+        for field, values in _columns(scores).items():
+            row[field] = float(np.mean(values))
+        row |= {"samples": WEIGHT_DRAWS, "standard_error": _error([score.nats for score in scores])}
+        if split == "train":
+            nats_per_bit_and_dimension = row["nats"] / row["bits_per_dim"] if row["bits_per_dim"] else -1.0
+            row |= {"nats": row["nats"] - cost, "weight_kl": cost}
+            row["bits_per_dim"] = row["nats"] / nats_per_bit_and_dimension
+        rows.append(row)
+    return rows
+
+
+def _columns(scores: list[Score]) -> dict[str, list[float]]:
+    return {name: [getattr(s, name) for s in scores] for name in ("nats", "bits_per_dim", "reconstruction", "kl")}
+
+
+def _error(values: list[float]) -> float:
+    return float(np.std(values, ddof=1) / np.sqrt(len(values)))
+
+
+def add_result(folder: Path | str, row: dict[str, Any]) -> None:
+    """Put a result into a run's record, in place of an older one of the same kind.
+
+    Raises:
+        InputError: the record is damaged or cannot be written.
+    """
+    path = Path(folder) / RECORD
+    record = read_json(path) if path.exists() else {"results": []}
+    if not isinstance(record, dict) or not isinstance(record.get("results", []), list):
+        raise InputError(f"{path} is damaged: it must be an object with a list of results; remove or restore it.")
+    same = ("split", "bound", "samples", "examples", "data", "binarization")
+    kept = [old for old in record.get("results", []) if any(old.get(k) != row[k] for k in same)]
+    write_json(path, record | {"results": [*kept, row]})

@@ -1,0 +1,248 @@
+"""An experiment as a JSON record: model, data, objective, training, seed."""
+
+import dataclasses
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import optax
+from jaxtyping import Array, Key
+
+from nelbo.core import InputError, checked_arguments, choice, defaults
+from nelbo.models import Model
+from nelbo.objectives import InputNoise, Objective, Sgvb, StochasticBackpropagation, WeightPrior
+from nelbo.runs.discrete import DISCRETE_OBJECTIVES
+from nelbo.training import DEFAULT_RATES, OPTIMIZERS, SCHEDULES, optimizer
+from nelbo.weights import FullVb
+
+MAX_SEED = 2**32 - 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Training:
+    """How to train, and the defaults; see `nelbo.training.fit` and `nelbo.training.optimizer`.
+
+    Raises:
+        InputError: a value that makes no sense.
+    """
+
+    optimizer: str = "adam"
+    learning_rate: float | int | None = None
+    schedule: str = "constant"
+    clip: float | int | None = None
+    epochs: float | int = 30.0
+    batch_size: int = 100
+    evaluate_every: int | None = None
+    patience: int | None = None
+    keep: Literal["best", "last"] = "best"
+    watch: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        choice("optimizer", self.optimizer, OPTIMIZERS)
+        choice("schedule", self.schedule, SCHEDULES)
+        for name in ("learning_rate", "clip", "epochs"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise InputError(f"{name} must be a positive number, got {value}.")
+        for name in ("batch_size", "evaluate_every", "patience"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{name} must be at least 1, got {value}.")
+
+
+TRAINING_DEFAULTS: Mapping[str, Any] = {field.name: field.default for field in dataclasses.fields(Training)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """Everything that decides a run, as JSON values.
+
+    Args:
+        model: {"name": ..., "arguments": {...}}, see `nelbo.models.MODELS`.
+        data: {"name": name or path, and arguments of `nelbo.data.load`}.
+        objective: {"name": ..., "arguments": {...}}, see `OBJECTIVES`.
+        training: see `TRAINING_DEFAULTS`.
+        seed: of everything random, 0 to 2^32 - 1.
+    """
+
+    model: dict[str, Any]
+    data: dict[str, Any]
+    objective: dict[str, Any]
+    training: dict[str, Any]
+    seed: int = 0
+
+    def record(self) -> dict[str, Any]:
+        """As JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_record(cls, record: Any, where: str = "This config.json") -> "Experiment":
+        """Read what `record` gave; entries of no meaning here are passed over.
+
+        Raises:
+            InputError: a part is missing or of another kind.
+        """
+        fields = {field.name: field for field in dataclasses.fields(cls)}
+        if not isinstance(record, dict) or not set(fields) <= set(record):
+            raise InputError(f"{where} is no experiment: it needs model, data, objective, training and seed.")
+        objects = all(isinstance(record[name], dict) for name in fields if name != "seed")
+        named = objects and all(isinstance(record[name].get("name"), str) for name in ("model", "data", "objective"))
+        inner = objects and all(isinstance(record[n].get("arguments", {}), dict) for n in ("model", "objective"))
+        if not (objects and named and inner):
+            raise InputError(f"{where} is damaged: model, data and objective must be objects with a name.")
+        return cls(**{name: record[name] for name in fields})
+
+
+def sgvb(
+    num_data: int,
+    epoch_steps: float,
+    *,
+    form: str = "B",
+    samples: int = 1,
+    beta: float | int = 1.0,
+    warmup: float | int = 0.0,
+    weight_prior: float | int | None = None,
+    input_noise: str | None = None,
+    noise_rate: float | int = 0.1,
+) -> Objective:
+    """SGVB with its options: KL warm-up over `warmup` epochs, a N(0, weight_prior^2) prior on the decoder (MAP).
+
+    `input_noise` corrupts what the recognition model sees, see `InputNoise`.
+    """
+    if not (warmup >= 0 and beta >= 0):
+        raise InputError(f"warmup (epochs) and beta must be zero or positive, got {warmup} and {beta}.")
+    weight: Any = optax.linear_schedule(0.0, beta, max(1, round(warmup * epoch_steps))) if warmup else float(beta)
+    inner = Sgvb(form, num_samples=samples, beta=weight)
+    return _regularized(inner, num_data, weight_prior, input_noise, noise_rate)
+
+
+def stochastic_backpropagation(
+    num_data: int,
+    epoch_steps: float,
+    *,
+    hessian: bool = True,
+    samples: int = 1,
+    weight_prior: float | int | None = None,
+    input_noise: str | None = None,
+    noise_rate: float | int = 0.1,
+) -> Objective:
+    """The evidence lower bound with gradients by Bonnet's and Price's identities (`hessian`: second derivatives)."""
+    del epoch_steps
+    inner = StochasticBackpropagation(hessian=hessian, num_samples=samples)
+    return _regularized(inner, num_data, weight_prior, input_noise, noise_rate)
+
+
+def _regularized(
+    inner: Objective, num_data: int, weight_prior: float | int | None, input_noise: str | None, noise_rate: float | int
+) -> Objective:
+    """With noise on the recognition model's input and a prior on the decoder, where they are asked for."""
+    if weight_prior is not None and not weight_prior > 0:
+        raise InputError(f"weight_prior must be a positive standard deviation, got {weight_prior}.")
+    noisy = inner if input_noise is None else InputNoise(inner, kind=input_noise, rate=float(noise_rate))
+    return noisy if weight_prior is None else WeightPrior(noisy, num_data=num_data, scale=float(weight_prior))
+
+
+def full_vb(
+    num_data: int,
+    epoch_steps: float,
+    *,
+    prior_scale: float | int = 1.0,
+    shared: bool = True,
+    form: str = "B",
+    samples: int = 1,
+    beta: float | int = 1.0,
+    warmup: float | int = 0.0,
+) -> Objective:
+    """Full variational Bayes: a posterior over the parameters too."""
+    inner = sgvb(num_data, epoch_steps, form=form, samples=samples, beta=beta, warmup=warmup)
+    return FullVb(inner, num_data=num_data, prior_scale=float(prior_scale), shared=shared)
+
+
+OBJECTIVES: dict[str, Callable[..., Objective]] = {
+    "sgvb": sgvb,
+    "full-vb": full_vb,
+    "stochastic-backpropagation": stochastic_backpropagation,
+    **DISCRETE_OBJECTIVES,
+}
+_NOT_OPTIONS = ("num_data", "epoch_steps", "model", "key")
+
+
+def objective_arguments(experiment: Experiment) -> dict[str, Any]:
+    """The objective's options with the defaults filled in.
+
+    Raises:
+        InputError: an unknown name or option, or a value of another type.
+    """
+    name = choice("objective", experiment.objective["name"], OBJECTIVES)
+    given = experiment.objective.get("arguments", {})
+    make = OBJECTIVES[name]
+    return defaults(make) | checked_arguments(f"option of objective {name}", make, given, hidden=_NOT_OPTIONS)
+
+
+def objective_for(
+    experiment: Experiment, num_data: int, batch_size: int, model: Model, key: Key[Array, ""]
+) -> Objective:
+    """The experiment's objective.
+
+    Args:
+        experiment: names it and its options.
+        num_data: N, the number of training examples.
+        batch_size: examples a step.
+        model: what will be trained; gives baselines their sizes.
+        key: for baselines.
+
+    Raises:
+        InputError: an unknown name or option, or an impossible value.
+    """
+    arguments = objective_arguments(experiment)
+    make = OBJECTIVES[experiment.objective["name"]]
+    parameters = inspect.signature(make).parameters
+    arguments |= {name: value for name, value in (("model", model), ("key", key)) if name in parameters}
+    return make(num_data, num_data / batch_size, **arguments)
+
+
+def training_for(settings: Mapping[str, Any], num_data: int | None = None) -> dict[str, Any]:
+    """Training settings with the defaults filled in: the optimizer's usual learning rate, a batch that is there.
+
+    Args:
+        settings: that were given.
+        num_data: training examples, where known; fewer than the usual batch make one batch.
+
+    Raises:
+        InputError: an unknown setting or an impossible value.
+    """
+    training = dataclasses.asdict(Training(**checked_arguments("training setting", Training, settings)))
+    training["watch"] = list(training["watch"])
+    if num_data is not None and settings.get("batch_size") is None:
+        training["batch_size"] = min(training["batch_size"], num_data)
+    if training["learning_rate"] is None:
+        training["learning_rate"] = DEFAULT_RATES[training["optimizer"]]
+    return training
+
+
+def steps_for(training: Mapping[str, Any], num_data: int) -> int:
+    """Steps of the whole run, at least one."""
+    return max(1, round(training["epochs"] * num_data / training["batch_size"]))
+
+
+def optimizer_for(training: Mapping[str, Any], num_data: int) -> optax.GradientTransformation:
+    """The experiment's optimizer."""
+    return optimizer(
+        training["optimizer"],
+        learning_rate=training["learning_rate"],
+        schedule=training["schedule"],
+        clip=training["clip"],
+        steps=steps_for(training, num_data),
+    )
+
+
+def checked_seed(seed: Any) -> int:
+    """A seed that every random stream can take.
+
+    Raises:
+        InputError: no whole number, or out of range.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
+        raise InputError(f"The seed must be a whole number from 0 to {MAX_SEED}, got {seed!r}.")
+    return seed

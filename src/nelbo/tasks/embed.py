@@ -1,0 +1,13 @@
+"""Coordinates of examples in the latent space."""
+
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from nelbo.data import Source
+from nelbo.evaluation import posterior_means
+from nelbo.models import Model
+
+
+def embed(key: Key[Array, ""], model: Model, data: Source) -> Float[np.ndarray, "examples latents"]:
+    """Posterior means of all layers side by side, the layer next to the data first."""
+    return np.concatenate(posterior_means(key, model, data), axis=1)

@@ -1,0 +1,347 @@
+"""Fill in what is missing: draws from p(x_missing | x_observed) with means, standard deviations and intervals."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from nelbo.core import InputError, Masked, choice, log_mean_exp, values_of
+from nelbo.data import Source
+from nelbo.distributions import Bernoulli, BetaBinomial, DiscretizedLogistic, Distribution
+from nelbo.models import Example, Latents, Model
+from nelbo.training import examples, padded_batches
+
+METHODS = {
+    "chain": "z ~ q(z|x), x_missing ~ p(x|z), again and again; right if q is exact (Rezende et al. 2014, section 6)",
+    "metropolis": "the chain with z accepted or refused, right for any q (Mattei and Frellsen 2018, section 3.3)",
+    "resample": "proposals of chains, resampled by importance weights; right for any q as their number grows",
+}
+COVERAGE = 0.9
+ROWS = 2000  # chains run at once
+
+
+@dataclasses.dataclass(frozen=True)
+class Imputation:
+    """Completed data. Where an entry was observed, everything is its value and the spread is zero.
+
+    Args:
+        mean: E[x | observed], estimated by the mean of E[x | z] over the draws.
+        std: standard deviation over the draws.
+        low: lower end of the 90 % interval.
+        high: its upper end; low and high are order statistics of the draws, so that 19 exact draws cover 90 % (fewer
+            draws give all they can, from the smallest to the largest).
+        draws: (draws, examples, ...), each one a whole completion.
+        observed: which entries were given.
+        accepted: share of proposals accepted ("metropolis"), or effective share of proposals ("resample"); else None.
+        empty: examples with no observed entry; their draws are draws from the model's prior.
+    """
+
+    mean: np.ndarray
+    std: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    draws: np.ndarray
+    observed: np.ndarray
+    accepted: float | None
+    empty: int
+
+
+class _State(eqx.Module):
+    """A completion and latents."""
+
+    x: Array
+    z: Latents
+
+
+def _tree_where(condition: Bool[Array, ""], yes: Any, no: Any) -> Any:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
+
+
+def _completed(x: Masked, values: Array) -> Array:
+    return jnp.where(x.observed, x.values, values.astype(x.values.dtype))
+
+
+def _start(key: Key[Array, ""], model: Model, x: Masked) -> _State:
+    """Missing entries and latents from the model's prior."""
+    values, z = model.generative.sample(key)
+    return _State(_completed(x, values), z)
+
+
+def _step(
+    key: Key[Array, ""], model: Model, x: Masked, state: _State, *, corrected: bool
+) -> tuple[_State, Float[Array, ""]]:
+    """One move of z, then of x_missing; also the share accepted."""
+    z_key, accept_key, x_key = jr.split(key, 3)
+    draw = model.draw(z_key, state.x)
+    accept = x.observed.any()  # with nothing observed the start is an exact draw already: keep its z
+    if corrected:
+        old_q = model.recognition(state.x).log_prob(state.z).sum()
+        old = model.generative.log_prob(state.x, state.z).sum() - old_q
+        accept &= jnp.log(jr.uniform(accept_key)) < draw.log_w - old
+    z = _tree_where(accept, draw.z, state.z)
+    values = model.generative.likelihood(z).sample(x_key)
+    return _State(_completed(x, values), z), accept.astype(jnp.float32)
+
+
+def _chain(
+    key: Key[Array, ""], model: Model, x: Masked, *, steps: int, corrected: bool
+) -> tuple[_State, Float[Array, ""]]:
+    start_key, step_key = jr.split(key)
+
+    def body(state: _State, i: Int[Array, ""]) -> tuple[_State, Float[Array, ""]]:
+        return _step(jr.fold_in(step_key, i), model, x, state, corrected=corrected)
+
+    state, accepted = jax.lax.scan(body, _start(start_key, model, x), jnp.arange(steps))
+    return state, accepted.mean()
+
+
+def _chains(
+    key: Key[Array, ""], model: Model, x: Masked, count: int, *, steps: int, corrected: bool
+) -> tuple[_State, Float[Array, ""]]:
+    states, accepted = jax.vmap(lambda k: _chain(k, model, x, steps=steps, corrected=corrected))(jr.split(key, count))
+    return states, accepted.mean()
+
+
+def _resampled(
+    key: Key[Array, ""], model: Model, x: Masked, count: int, *, steps: int, proposals: int
+) -> tuple[_State, Float[Array, ""]]:
+    """Latents z_k ~ q(z | completion k), and as many from the prior, resampled by importance weights.
+
+    The weights are p(x_observed, z) over the mixture of everything that was drawn from, so that they are bounded by
+    2 p(x_observed | z) whatever q is (the balance heuristic of Veach and Guibas 1995). Each q alone is too narrow a
+    proposal, as it takes a completion for data: its weights would have no variance.
+    """
+    chain_key, z_key, prior_key, choose_key, x_key = jr.split(key, 5)
+    states, _ = _chains(chain_key, model, x, proposals, steps=steps, corrected=False)
+
+    def proposed(k: Key[Array, ""], state: _State) -> Latents:
+        z, _ = model.recognition(state.x).sample(k)
+        return _tree_where(x.observed.any(), z, state.z)
+
+    def log_q(one: _State) -> Float[Array, " proposals"]:
+        posterior = model.recognition(one.x)
+        return jax.vmap(lambda each: posterior.log_prob(each).sum())(z)
+
+    prior = jax.vmap(lambda k: model.generative.sample(k)[1])(jr.split(prior_key, proposals))
+    drawn = jax.vmap(proposed)(jr.split(z_key, proposals), states)
+    z = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), drawn, prior)
+    log_p = jax.vmap(lambda each: model.generative.log_prob(x, each))(z)
+    log_mixture = jnp.logaddexp(log_mean_exp(jax.vmap(log_q)(states)), log_p[:, 1:].sum(1))
+    log_w = log_p.sum(1) - log_mixture
+    log_w = jnp.where(x.observed.any(), log_w, jnp.zeros_like(log_w))
+    chosen = jr.categorical(choose_key, log_w, shape=(count,))
+    z = jax.tree.map(lambda leaf: leaf[chosen], z)
+    values = jax.vmap(lambda k, one: model.generative.likelihood(one).sample(k))(jr.split(x_key, count), z)
+    weights = jax.nn.softmax(log_w)
+    completed = jax.vmap(lambda v: _completed(x, v))(values)
+    return _State(completed, z), 1.0 / (2 * proposals * (weights**2).sum())
+
+
+def _interval(draws: Float[Array, "draws *shape"]) -> tuple[Array, Array]:
+    """Order statistics that hold a new draw of the same law with probability 0.9, interpolated."""
+    ordered, count = jnp.sort(draws, axis=0), draws.shape[0]
+
+    def at(probability: float) -> Array:
+        place = min(max(probability * (count + 1) - 1.0, 0.0), count - 1.0)
+        below = int(place)
+        above = min(below + 1, count - 1)
+        return ordered[below] + (place - below) * (ordered[above] - ordered[below])
+
+    return at((1.0 - COVERAGE) / 2.0), at((1.0 + COVERAGE) / 2.0)
+
+
+@eqx.filter_jit
+def _batch(
+    key: Key[Array, ""], model: Model, data: Source, raw: Any, method: str, steps: int, draws: int, proposals: int
+) -> dict[str, Array]:
+    data_key, chain_key = jr.split(key)
+    batch = examples(data_key, data, raw)
+
+    def one(k: Key[Array, ""], x: Masked) -> dict[str, Array]:
+        if method == "resample":
+            states, accepted = _resampled(k, model, x, draws, steps=steps, proposals=proposals)
+        else:
+            states, accepted = _chains(k, model, x, draws, steps=steps, corrected=method == "metropolis")
+        means = jax.vmap(lambda z: model.generative.likelihood(z).mean)(states.z)
+        low, high = _interval(states.x)
+        spread = states.x.std(0, ddof=1) if draws > 1 else jnp.zeros_like(x.values)
+        # a mean of equal numbers can miss them by a rounding error
+        std = jnp.where(x.observed, 0.0, spread)
+        mean = _completed(x, means.mean(0))
+        return {"mean": mean, "std": std, "low": low, "high": high, "draws": states.x, "accepted": accepted}
+
+    return jax.vmap(one)(jr.split(chain_key, jax.tree.leaves(batch)[0].shape[0]), batch)
+
+
+def impute(
+    key: Key[Array, ""],
+    model: Model,
+    data: Source,
+    *,
+    method: str = "metropolis",
+    steps: int = 50,
+    draws: int = 19,
+    proposals: int = 100,
+    progress: Callable[[int], None] | None = None,
+) -> Imputation:
+    """Complete a data set, from several independent draws of its missing entries.
+
+    Denoising (mark the doubtful entries as missing) and super-resolution (`missing_grid`) are the same call. All chains
+    start from draws of the model's prior.
+
+    Args:
+        key: for the draws.
+        model: with its recognition model; the likelihood must be elementwise.
+        data: rows of `Masked` arrays; rows without a mask have nothing missing and come back as they are.
+        method: see `METHODS`.
+        steps: moves of each chain before its draw is taken.
+        draws: independent completions of each example.
+        proposals: chains to resample from, beside as many draws from the prior ("resample" only).
+        progress: called with the number of examples done.
+
+    Raises:
+        InputError: an unknown method, a count below one, or values that the likelihood cannot give.
+    """
+    choice("method of imputation", method, METHODS)
+    for name, count in (("steps", steps), ("draws", draws), ("proposals", proposals)):
+        if count < 1:
+            raise InputError(f"Imputation needs at least 1 for {name}, got {count}.")
+    check_values(model, data)
+    masked = data.arrays if isinstance(data.arrays, Masked) else None
+    if masked is None or bool(np.asarray(masked.observed).all()):
+        return _unchanged(data, draws)
+    chains = max(draws, proposals) if method == "resample" else draws
+    indices, real = padded_batches(len(data), max(1, min(ROWS // chains, len(data))))
+    parts: list[dict[str, np.ndarray]] = []
+    for i, (rows, mask) in enumerate(zip(indices, real, strict=True)):
+        result = _batch(jr.fold_in(key, i), model, data, data.take(rows), method, steps, draws, proposals)
+        parts.append({name: np.asarray(value)[mask] for name, value in result.items()})
+        if progress is not None:
+            progress(int(real[: i + 1].sum()))
+    whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    observed = np.asarray(masked.observed)
+    empty = ~observed.reshape(len(observed), -1).any(1)
+    moving = ~empty & ~observed.reshape(len(observed), -1).all(1)
+    accepted = None if method == "chain" or not moving.any() else float(whole["accepted"][moving].mean())
+    fields = {name: whole[name] for name in ("mean", "std", "low", "high")}
+    return Imputation(**fields, draws=np.moveaxis(whole["draws"], 1, 0), observed=observed, accepted=accepted,
+                      empty=int(empty.sum()))  # fmt: skip
+
+
+def _unchanged(data: Source, draws: int) -> Imputation:
+    """What is complete stays as it is."""
+    batch = jax.vmap(data.example)(jr.split(jr.key(0), len(data)), data.take(np.arange(len(data))))
+    values = np.asarray(values_of(batch))
+    repeated = np.broadcast_to(values, (draws, *values.shape))
+    return Imputation(values, np.zeros_like(values), values, values, repeated, np.ones(values.shape, bool), None, 0)
+
+
+@eqx.filter_jit
+def _film(key: Key[Array, ""], model: Model, batch: Example, steps: int, *, corrected: bool) -> Array:
+    def one(k: Key[Array, ""], x: Masked) -> Array:
+        start_key, step_key = jr.split(k)
+        first = _start(start_key, model, x)
+
+        def body(state: _State, i: Int[Array, ""]) -> tuple[_State, Array]:
+            state, _ = _step(jr.fold_in(step_key, i), model, x, state, corrected=corrected)
+            return state, _completed(x, model.generative.likelihood(state.z).mean)
+
+        _, frames = jax.lax.scan(body, first, jnp.arange(steps))
+        return jnp.concatenate([first.x[None], frames])
+
+    return jax.vmap(one)(jr.split(key, batch.values.shape[0]), batch)
+
+
+def chain_film(
+    key: Key[Array, ""], model: Model, batch: Masked, *, steps: int = 15, corrected: bool = False
+) -> Float[np.ndarray, "examples frames ..."]:
+    """The start of one chain for each example of a batch, then E[x | z] in the missing entries after every step."""
+    return np.asarray(_film(key, model, batch, steps, corrected=corrected))
+
+
+def hide(data: Source, observed: np.ndarray) -> Source:
+    """The same rows with more entries missing: those where `observed` is False.
+
+    Args:
+        data: rows, with a mask or without.
+        observed: booleans (or 0 and 1), True where an entry stays: of all rows, or of one example.
+
+    Raises:
+        InputError: another shape, or other values.
+    """
+    observed = np.asarray(observed)
+    whole = (len(data), *data.shape)
+    if observed.dtype != np.bool_:
+        if not np.isin(observed, (0, 1)).all():
+            raise InputError("A mask holds True or 1 where an entry is observed, False or 0 where it is missing.")
+        observed = observed.astype(bool)
+    for wanted in (whole, data.shape):
+        if observed.shape == wanted[:-1] and wanted[-1] == 1:  # grey images without their channel axis
+            observed = observed[..., None]
+    if observed.shape not in (whole, data.shape):
+        raise InputError(
+            f"The mask has shape {list(observed.shape)}; {list(whole)}, or {list(data.shape)} for all rows alike, was "
+            "expected."
+        )
+    observed = np.broadcast_to(observed, whole)
+    if isinstance(data.arrays, Masked):
+        observed = observed & np.asarray(data.arrays.observed)
+    values = np.where(observed, np.asarray(values_of(data.arrays)), 0).astype(values_of(data.arrays).dtype)
+    convert = np.asarray if data.on_host else jnp.asarray
+    return Source(Masked(convert(values), convert(observed)), data.values, data.dynamic, data.pixels)
+
+
+def check_values(model: Model, data: Source) -> None:
+    """Refuse values that the model's likelihood cannot give.
+
+    Raises:
+        InputError: the first such value, or a likelihood that is not elementwise.
+    """
+    likelihood: Distribution = eqx.filter_eval_shape(
+        lambda k: model.generative.likelihood(model.generative.sample(k)[1]), jr.key(0)
+    )
+    if likelihood.event_shape:
+        raise InputError(f"{type(likelihood).__name__} has no conditional of single entries: it cannot be imputed.")
+    top, name = None, type(likelihood).__name__
+    if isinstance(likelihood, Bernoulli):
+        top = 1.0
+    elif isinstance(likelihood, DiscretizedLogistic):
+        top = likelihood.levels - 1.0
+    elif isinstance(likelihood, BetaBinomial):
+        top = 255.0
+    if top is None:
+        return
+    values = np.asarray(values_of(data.arrays))
+    if data.values == "uint8" and data.pixels == "unit":
+        values = values / 255.0
+    whole = top > 1.0 and not np.array_equal(values, np.rint(values))
+    if whole or values.min() < 0 or values.max() > top:
+        wanted = "from 0 to 1" if top == 1.0 else f"that are whole and from 0 to {top:.0f}"
+        raise InputError(
+            f"The model's {name} likelihood needs values {wanted}, but these reach from {values.min():.4g} to "
+            f"{values.max():.4g}: scale the data as the model's training data were."
+        )
+
+
+def imputation_scores(truth: Float[np.ndarray, "..."], result: Imputation) -> dict[str, float]:
+    """How well hidden entries were filled in, where the truth is known.
+
+    Gives "rmse" (of the mean, in the data's units), "coverage" (share of hidden entries inside the 90 % interval) and
+    "hidden" (how many entries were hidden).
+    """
+    hidden = ~result.observed
+    if not hidden.any():
+        return {"rmse": 0.0, "coverage": 1.0, "hidden": 0}
+    error = (result.mean - truth)[hidden].astype(np.float64)
+    inside = (truth >= result.low) & (truth <= result.high)
+    return {
+        "rmse": float(np.sqrt((error**2).mean())),
+        "coverage": float(inside[hidden].mean()),
+        "hidden": int(hidden.sum()),
+    }

@@ -1,0 +1,104 @@
+"""The laws of an objective: what training and evaluation rely on."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float, Key, PyTree
+
+from nelbo.models import Example
+from nelbo.nets import trainable
+from nelbo.objectives import Loss, Objective, batch_size
+from nelbo.testing.statistics import SIGMAS, assert_below, assert_same_mean, assert_unbiased
+from nelbo.testing.trees import clone_keys, require, require_close, require_finite, take
+
+
+def check_objective(
+    objective: Objective,
+    model: Any,
+    batch: Example,
+    key: Key[Array, ""],
+    *,
+    evidence: float | Float[Array, " batch"] | Float[np.ndarray, " batch"] | None = None,
+    exact_bound: float | None = None,
+    exact_gradient: PyTree = None,
+    draws: int = 10_000,
+    sigmas: float = SIGMAS,
+) -> None:
+    """Check the laws of an objective on one small batch.
+
+    - Loss, metrics and gradient are finite scalars and arrays; the state keeps its structure, shapes and types.
+    - Compiled equals eager; one key gives one loss.
+    - `bounds` has one entry an example, and agrees in expectation with the reported bound.
+    - The reported bound has the exact mean, and -grad(surrogate) the exact gradient, where these are given.
+    - No example's mean bound exceeds its evidence, where that is given.
+
+    Args:
+        objective: the objective under test.
+        model: what it trains.
+        batch: examples with a leading batch dimension.
+        key: for the draws.
+        evidence: exact log p(x) of each example, or one number none may exceed [nats].
+        exact_bound: what the reported bound is on average [nats per example].
+        exact_gradient: of the bound that is maximized, with respect to the trained arrays of the model: a tree like
+            `eqx.filter(model, trainable(model))`.
+        draws: replicates of the loss; z-scores are compared with `sigmas`, and 5 fails one coordinate in 1.7 million
+            by chance.
+        sigmas: standard errors allowed.
+
+    Raises:
+        AssertionError: naming the law and the place where it is broken.
+    """
+    bounds_key, draws_key = jr.split(key)
+    params, static = eqx.partition((model, objective), trainable((model, objective)))
+
+    def loss_of(params: PyTree, k: Key[Array, ""]) -> tuple[Array, tuple[Loss, PyTree]]:
+        model, objective = eqx.combine(params, static)
+        loss, state = objective(k, model, batch, objective.init(model))
+        return loss.surrogate, (loss, state)
+
+    @eqx.filter_jit
+    def replicates(params: PyTree, keys: Key[Array, " draws"]) -> tuple[tuple[Loss, PyTree], PyTree]:
+        (_, results), grads = jax.vmap(lambda k: jax.value_and_grad(loss_of, has_aux=True)(params, k))(keys)
+        return results, grads
+
+    keys = jr.split(draws_key, draws)
+    (losses, states), grads = replicates(params, clone_keys(keys))
+    require(isinstance(losses, Loss), f"an objective returns (Loss, state), got {type(losses).__name__}.")
+    _check_forms(take(losses, 0), take(states, 0), objective.init(model))
+    require_finite(losses, "a replicate of the loss: ")
+    require_finite(grads, "a replicate of the gradient: ")
+    slopes = [bool(jnp.any(leaf)) for leaf in jax.tree.leaves(grads)]
+    require(any(slopes), "the gradient is zero everywhere: the surrogate does not depend on the parameters.")
+    _, eager = loss_of(params, keys[0])
+    require_close(take((losses, states), 0), eager, "compiled and eager, or mapped and single, loss and state differ: ")
+    bounds = _bounds(objective, model, batch, bounds_key, draws)
+    what = "the reported bound against the mean of bounds()"
+    assert_same_mean(losses.bound, bounds.mean(1), sigmas, what=what)
+    if exact_bound is not None:
+        assert_unbiased(np.asarray(losses.bound), np.asarray(exact_bound), sigmas, what="the reported bound")
+    if exact_gradient is not None:
+        ascent = jax.tree.map(jnp.negative, grads[0])
+        assert_unbiased(ascent, exact_gradient, sigmas, what="the gradient")
+    if evidence is not None:
+        assert_below(bounds, evidence, sigmas, what="the bound of an example")
+
+
+def _check_forms(loss: Loss, after: PyTree, before: PyTree) -> None:
+    for name, value in {"surrogate": loss.surrogate, "bound": loss.bound, **loss.metrics}.items():
+        require(value.shape == (), f"{name} has shape {value.shape}, expected one number for the batch.")
+    require(jax.tree.structure(after) == jax.tree.structure(before), "the state changed its structure.")
+    forms = [[(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(tree)] for tree in (after, before)]
+    require(forms[0] == forms[1], f"the state changed a shape or a type: {forms[1]} became {forms[0]}.")
+
+
+def _bounds(objective: Objective, model: Any, batch: Example, key: Key[Array, ""], draws: int) -> Array:
+    every = eqx.filter_jit(lambda keys, m, b: jax.vmap(lambda k: objective.bounds(k, m, b))(keys))
+    values = every(jr.split(key, draws), model, batch)
+    want = (draws, batch_size(batch))
+    require(values.shape == want, f"bounds() has shape {values.shape[1:]}, expected {want[1:]}: one an example.")
+    require_finite(values, "bounds(): ")
+    return values

@@ -1,0 +1,273 @@
+"""The one training loop."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NoReturn
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import optax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Key
+
+from nelbo.core import InputError, NotFiniteError
+from nelbo.data import Source
+from nelbo.nets import trainable
+from nelbo.objectives import Objective
+from nelbo.training.interrupt import Interrupted, interruptible
+from nelbo.training.order import Order
+from nelbo.training.state import Carry, TrainState, copy_tree, finite
+from nelbo.training.steps import bounds_runner, chunk_runner, heldout_bound, resident, split_trainable
+
+Event = Literal["start", "progress", "evaluate", "interrupted", "failed", "done"]
+Callback = Callable[[Event, TrainState], None]
+Resume = Callable[[TrainState], TrainState]
+MAX_STEPS = 2**31 - 1
+CALL_SECONDS = 1.0  # of one compiled call, once the time of a step is known
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit:
+    """A finished run.
+
+    Args:
+        model: with the kept parameters (the best by validation bound, or the last).
+        objective: with its own trained parameters.
+        history: a row per evaluation; bounds in nats per example.
+        state: to go on from.
+    """
+
+    model: Any
+    objective: Objective
+    history: list[dict[str, Any]]
+    state: TrainState
+
+
+@dataclasses.dataclass(frozen=True)
+class _Plan:
+    steps: int
+    interval: int
+    chunk: int
+    batch: int
+    patience: int | None
+
+
+def fit(
+    key: Key[Array, ""],
+    model: Any,
+    objective: Objective,
+    data: Source,
+    optimizer: optax.GradientTransformation,
+    *,
+    steps: int | None = None,
+    epochs: float | int | None = None,
+    batch_size: int = 100,
+    valid: Source | None = None,
+    watch: Mapping[str, Source] | None = None,
+    evaluate_every: int | None = None,
+    patience: int | None = None,
+    keep: Literal["best", "last"] = "best",
+    chunk: int = 100,
+    callbacks: Sequence[Callback] = (),
+    resume: Resume | None = None,
+    mesh: Mesh | None = None,
+) -> Fit:
+    """Train a model. The same key, data and settings give the same bits on the same device.
+
+    Args:
+        key: for everything random in the run.
+        model: an Equinox module; its float arrays train, those inside `nets.Frozen` do not.
+        objective: bound and gradient rule.
+        data: training examples; on the device, or memory-mapped and streamed in chunks.
+        optimizer: from optax.
+        steps: how many; or give `epochs`.
+        epochs: passes over the data.
+        batch_size: examples a step.
+        valid: held-out examples, for the validation bound.
+        watch: other examples by name; the history gets the bound of each, and nothing is chosen by it.
+        evaluate_every: steps between evaluations (one pass by default).
+        patience: stop after so many evaluations with no better validation bound.
+        keep: which parameters to return; "best" needs `valid`.
+        chunk: most steps in one compiled call.
+        callbacks: called with an event and the state; see `Callback`.
+        resume: turns the fresh state into the one to go on from (see `load_state`).
+        mesh: devices with an axis "data" over which batches are sharded.
+
+    Raises:
+        InputError: settings that contradict each other or the data.
+        NotFiniteError: a NaN or infinity; the callbacks have received the last good state.
+        Interrupted: Ctrl-C or SIGTERM; the callbacks have received the state.
+    """
+    plan = _plan(len(data), steps, epochs, batch_size, evaluate_every, patience, chunk, mesh)
+    loop = _Loop(key, model, objective, data, optimizer, plan, valid, keep == "best", tuple(callbacks), mesh)
+    loop.watch = dict(watch or {})
+    if resume is not None:
+        loop.state = resume(loop.state)
+    if mesh is not None:
+        loop.state.carry = jax.device_put(loop.state.carry, NamedSharding(mesh, PartitionSpec()))
+        if resident(data):
+            loop.data = jax.device_put(data, NamedSharding(mesh, PartitionSpec()))
+    loop.run()
+    kept = loop.state.carry.params if loop.state.best is None else loop.state.best
+    model, objective = eqx.combine(copy_tree(kept), loop.static)
+    return Fit(model, objective, loop.state.history, loop.state)
+
+
+class _Loop:
+    """What a run needs from chunk to chunk."""
+
+    def __init__(
+        self,
+        key: Key[Array, ""],
+        model: Any,
+        objective: Objective,
+        data: Source,
+        optimizer: optax.GradientTransformation,
+        plan: _Plan,
+        valid: Source | None,
+        keep_best: bool,  # noqa: FBT001
+        callbacks: tuple[Callback, ...],
+        mesh: Mesh | None,
+    ) -> None:
+        order_key, self._step_key, self._valid_key = jr.split(key, 3)
+        params, self.static = split_trainable(model, objective, trainable)
+        params = copy_tree(params)
+        start = Carry(params, optimizer.init(params), copy_tree(objective.init(model)), jnp.zeros((), jnp.int32))
+        fingerprint = {"examples": len(data), "batch_size": plan.batch, "evaluate_every": plan.interval}
+        self.state = TrainState(start, None, [], {}, 0, None, 0, 0.0, fingerprint)
+        self.data, self._valid, self._plan = data, valid, plan
+        self._keep_best, self._callbacks = keep_best, callbacks
+        self._chunk = chunk_runner(self.static, optimizer, on_device=resident(data), mesh=mesh)
+        self._score = bounds_runner(self.static)
+        self._order = Order(order_key, len(data), plan.batch)
+        self._good = self.state
+        self._pace: float | None = None  # seconds a step; None until the first call has compiled
+        self.watch: dict[str, Source] = {}
+
+    def run(self) -> None:
+        """Train to the end, telling the callbacks."""
+        state, plan = self.state, self._plan
+        self._good = self._snapshot()
+        self._tell("start", state)
+        began = time.perf_counter() - state.seconds
+        with interruptible() as stop:
+            while not self._finished():
+                self._advance()
+                state.seconds = time.perf_counter() - began
+                done = state.step
+                if done % plan.interval == 0 or done == plan.steps:
+                    self._evaluate()
+                    state.seconds = time.perf_counter() - began
+                    self._tell("evaluate", state)
+                self._tell("progress", state)
+                if stop.is_set and not self._finished():
+                    self._tell("interrupted", state)
+                    raise Interrupted(f"stopped after step {done} of {plan.steps}")
+            self._tell("done", state)
+        if stop.is_set:
+            raise Interrupted(f"stopped after the last step, {state.step}")
+
+    def _finished(self) -> bool:
+        patience = self._plan.patience
+        return self.state.step >= self._plan.steps or (patience is not None and self.state.stale >= patience)
+
+    def _tell(self, event: Event, about: TrainState) -> None:
+        for callback in self._callbacks:
+            callback(event, about)
+
+    def _snapshot(self) -> TrainState:
+        carry, history = copy_tree(self.state.carry), list(self.state.history)
+        return dataclasses.replace(self.state, carry=carry, history=history, sums=dict(self.state.sums))
+
+    def _fail(self, step: int, what: str) -> NoReturn:
+        self._tell("failed", self._good)
+        raise NotFiniteError(
+            f"Training stopped at step {step}: {what} is not finite; the state of step {self._good.step} is kept. "
+            "Lower the learning rate, clip the gradient, or look for odd values in the data."
+        )
+
+    def _advance(self) -> None:
+        """Run a chunk of steps and add its metrics to the running sums; stop on the first number not finite."""
+        state, plan = self.state, self._plan
+        done = state.step
+        # the first call compiles: one step, to see how long they are; then calls short enough for Ctrl-C
+        most = 1 if self._pace is None else max(1, int(CALL_SECONDS / self._pace))
+        count = min(most, plan.chunk, plan.interval - done % plan.interval, plan.steps - done)
+        feed = self._order.indices(done, count, plan.chunk)
+        feed = feed if resident(self.data) else self.data.take(feed)
+        began = time.perf_counter()
+        state.carry, buffers, sound = self._chunk(state.carry, self.data, feed, self._step_key, count)
+        values = {name: np.asarray(buffer, np.float64)[:count] for name, buffer in buffers.items()}
+        self._pace = CALL_SECONDS if self._pace is None else max((time.perf_counter() - began) / count, 1e-9)
+        bad = {name: int(np.argmin(np.isfinite(row))) for name, row in values.items() if not np.isfinite(row).all()}
+        if bad:
+            first = min(bad.values())
+            self._fail(done + first, ", ".join(name for name, at in bad.items() if at == first))
+        if not sound:
+            self._fail(done + count - 1, "the gradient")
+        for name, row in values.items():
+            # one after the other, so that where calls and runs were cut does not change the sum
+            state.sums[name] = float(np.add.accumulate([state.sums.get(name, 0.0), *row])[-1])
+        state.count += count
+
+    def _heldout(self, source: Source) -> float:
+        # the same draws at every evaluation, on purpose: differences between bounds are then the model's
+        key, params = jr.clone(self._valid_key), self.state.carry.params
+        return heldout_bound(self._score, params, source, key, 10 * self._plan.batch)
+
+    def _evaluate(self) -> None:
+        """Close an interval: a row of history, the best parameters, fresh sums, a state to fall back on."""
+        state, plan, bound = self.state, self._plan, None
+        step = state.step
+        if self._valid is not None:
+            bound = self._heldout(self._valid)
+            if not np.isfinite(bound):
+                self._fail(step, "the validation bound")
+        means = {name: finite(total / state.count) for name, total in state.sums.items()}
+        row = {"step": step, "examples": step * plan.batch, "epoch": step * plan.batch / len(self.data)}
+        row |= {"train_bound": means.pop("bound"), "valid_bound": bound, "seconds": state.seconds}
+        means.pop("surrogate")
+        for name, source in self.watch.items():
+            row[f"{name}_bound"] = finite(self._heldout(source))
+        state.history.append(row | means)
+        state.sums, state.count = {}, 0
+        if bound is not None and (state.best_bound is None or bound > state.best_bound):
+            state.best_bound, state.stale = bound, 0
+            state.best = copy_tree(state.carry.params) if self._keep_best else None
+        elif bound is not None:
+            state.stale += 1
+        self._good = self._snapshot()
+
+
+def _plan(
+    size: int,
+    steps: int | None,
+    epochs: float | int | None,
+    batch: int,
+    every: int | None,
+    patience: int | None,
+    chunk: int,
+    mesh: Mesh | None,
+) -> _Plan:
+    if (steps is None) == (epochs is None):
+        raise InputError("Give either steps or epochs to say how long to train, not both and not neither.")
+    if not 1 <= batch <= size:
+        raise InputError(f"The batch size must be between 1 and the {size} training examples, got {batch}.")
+    if mesh is not None and batch % mesh.shape["data"]:
+        raise InputError(f"The batch size {batch} must be a multiple of the {mesh.shape['data']} devices.")
+    if epochs is not None and not 0 < epochs < math.inf:
+        raise InputError(f"epochs must be a positive number, got {epochs}.")
+    total = max(1, round(epochs * size / batch)) if steps is None and epochs is not None else steps
+    if total is None or not 1 <= total <= MAX_STEPS:
+        raise InputError(
+            f"Training takes 1 to {MAX_STEPS} steps, got {total or 0:.4g}: change steps, epochs or the batch size."
+        )
+    interval = max(1, round(size / batch)) if every is None else every
+    if interval < 1 or chunk < 1 or (patience is not None and patience < 1):
+        raise InputError("evaluate_every, chunk and patience must be at least 1.")
+    return _Plan(total, interval, min(chunk, interval, total), batch, patience)

@@ -1,0 +1,57 @@
+"""Optimizers and schedules by name, all from optax."""
+
+import math
+from collections.abc import Callable
+
+import optax
+
+from nelbo.core import InputError, choice
+
+OPTIMIZERS: dict[str, Callable[[optax.ScalarOrSchedule], optax.GradientTransformation]] = {
+    "adam": optax.adam,
+    "adamax": optax.adamax,
+    # from zero, as Duchi et al. (2011): gradients of a mean over the batch stay far under optax's starting 0.1
+    "adagrad": lambda rate: optax.adagrad(rate, initial_accumulator_value=0.0, eps=1e-10),
+    "rmsprop": lambda rate: optax.rmsprop(rate, decay=0.95, momentum=0.9, centered=True),
+    "momentum": lambda rate: optax.sgd(rate, momentum=0.9),
+    "sgd": optax.sgd,
+}
+
+SCHEDULES: dict[str, Callable[[float, int], optax.ScalarOrSchedule]] = {
+    "constant": lambda rate, steps: rate,  # noqa: ARG005
+    "cosine": lambda rate, steps: optax.cosine_decay_schedule(rate, steps, alpha=0.01),
+    "linear": lambda rate, steps: optax.linear_schedule(rate, 0.01 * rate, steps),
+}
+
+DEFAULT_RATES = {"adam": 1e-3, "adamax": 2e-3, "adagrad": 0.02, "rmsprop": 1e-3, "momentum": 1e-3, "sgd": 1e-3}
+
+
+def optimizer(
+    name: str = "adam",
+    *,
+    learning_rate: float | int | None = None,
+    schedule: str = "constant",
+    steps: int = 1,
+    clip: float | int | None = None,
+) -> optax.GradientTransformation:
+    """An optax optimizer by name.
+
+    Args:
+        name: see `OPTIMIZERS`.
+        learning_rate: the first one; None takes the optimizer's usual one.
+        schedule: "constant", or "cosine" or "linear" down to a hundredth over `steps`.
+        steps: length of the run.
+        clip: largest global norm of the gradient, or None.
+
+    Raises:
+        InputError: an unknown name or a rate that is not positive.
+    """
+    choice("optimizer", name, OPTIMIZERS)
+    choice("schedule", schedule, SCHEDULES)
+    rate = DEFAULT_RATES[name] if learning_rate is None else learning_rate
+    if not 0 < rate < math.inf:
+        raise InputError(f"The learning rate must be a positive number, got {rate}.")
+    if clip is not None and not 0 < clip < math.inf:
+        raise InputError(f"The largest norm of the gradient (clip) must be a positive number, got {clip}.")
+    made = OPTIMIZERS[name](SCHEDULES[schedule](rate, steps))
+    return made if clip is None else optax.chain(optax.clip_by_global_norm(clip), made)

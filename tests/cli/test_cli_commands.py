@@ -1,0 +1,148 @@
+"""What commands print and write, and how little `nelbo --help` needs."""
+
+import argparse
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from shell import SOURCES, TINY
+
+from nelbo.cli.parser import parser
+from nelbo.core import read_arrays
+
+COMMANDS = next(a for a in parser()._actions if isinstance(a, argparse._SubParsersAction)).choices
+
+
+def test_help_imports_no_jax():
+    code = (
+        "import sys\nfrom nelbo.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "print(sorted({'jax', 'numpy', 'equinox', 'matplotlib', 'nelbo.core'} & set(sys.modules)))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": SOURCES})  # fmt: skip  # noqa: E501
+    assert run.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_every_command_has_help_with_an_example_that_parses(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        parser().parse_args([command, "--help"])
+    text = capsys.readouterr().out
+    assert stop.value.code == 0
+    example = text[text.index("example:") :].splitlines()[1].split()
+    assert example[0] == "nelbo"
+    assert parser().parse_args(example[1:]).command == command
+
+
+def commands(run, tmp_path):
+    return {
+        "fit": ("fit", *TINY, "--epochs", "1", "--out", tmp_path / "new"),
+        "evaluate": ("evaluate", run, "--samples", "2"),
+        "sample": ("sample", run, "-n", "4", "-o", tmp_path / "s.npy"),
+        "embed": ("embed", run, "-o", tmp_path / "z.csv"),
+        "reconstruct": ("reconstruct", run, "-n", "3"),
+        "report": ("report", run, "-o", tmp_path / "page.html"),
+        "data list": ("data", "list"),
+        "data show": ("data", "show", "digits"),
+        "models list": ("models", "list"),
+        "models show": ("models", "show", "linear"),
+        "cite": ("cite",),
+        "cite one": ("cite", "kingma2014"),
+    }
+
+
+RESULTS = {"fit", "evaluate", "data list", "data show", "models list", "models show", "cite", "cite one"}
+
+
+@pytest.mark.parametrize("name", sorted(RESULTS | {"sample", "embed", "reconstruct", "report"}))
+def test_json_is_one_document_and_quiet_is_quiet(name, nelbo, run, tmp_path):
+    line = commands(run, tmp_path)[name]
+    quiet = nelbo(*line, "--quiet")
+    assert (quiet.code, quiet.err) == (0, "")
+    assert bool(quiet.out) == (name in RESULTS)
+    again = (*line, "--overwrite") if name == "fit" else line
+    outcome = nelbo(*again, "--json")
+    assert outcome.code == 0
+    json.loads(outcome.out)
+
+
+def test_files_have_the_shapes_that_are_told(nelbo, run, tmp_path):
+    assert nelbo("sample", run, "-n", "4", "-o", tmp_path / "s.npy", "--quiet").code == 0
+    drawn = np.load(tmp_path / "s.npy")
+    assert drawn.shape == (4, 8, 8, 1)
+    assert set(np.unique(drawn)) <= {0.0, 1.0}
+    assert nelbo("embed", run, "-o", tmp_path / "z.csv", "--quiet").code == 0
+    assert np.loadtxt(tmp_path / "z.csv", delimiter=",").shape == (250, 2)
+    told = json.loads(nelbo("reconstruct", run, "-n", "3", "-o", tmp_path / "r.npy", "--json").out)
+    assert told == {"file": str(tmp_path / "r.npy"), "shape": [3, 8, 8, 1]}
+    assert nelbo("sample", run, "-n", "4").err.startswith("Wrote ")
+    assert (run / "samples.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_limited_score_does_not_replace_the_full_one(nelbo, run):
+    before = json.loads((run / "record.json").read_text())["results"]
+    assert nelbo("evaluate", run, "--samples", "10", "--limit", "20", "--quiet").code == 0
+    assert nelbo("evaluate", run, "--samples", "10", "--limit", "20", "--quiet").code == 0
+    after = json.loads((run / "record.json").read_text())["results"]
+    assert after[:-1] == before
+    assert after[-1]["examples"] == 20
+
+
+def test_sampling_needs_no_data(nelbo, run, tmp_path):
+    config = json.loads((run / "config.json").read_text())
+    config["data"]["name"] = str(tmp_path / "gone.npy")
+    (run / "config.json").write_text(json.dumps(config))
+    assert nelbo("sample", run, "-n", "2", "-o", tmp_path / "s.png", "--quiet").code == 0
+    assert nelbo("evaluate", run, "--quiet").is_refusal("gone.npy")
+
+
+def test_a_damaged_checkpoint_is_passed_over_with_a_note(nelbo, tmp_path):
+    folder = tmp_path / "run"
+    line = ("fit", *TINY, "--epochs", "3", "--out", folder, "--checkpoint-seconds", "0", "--no-figures")
+    assert nelbo(*line, "--quiet").code == 0
+    want = read_arrays(folder / "model.safetensors", "model")[0]
+    older, newer = sorted((folder / "checkpoints").iterdir())
+    (folder / "record.json").unlink()
+    (folder / "model.safetensors").unlink()
+    newer.write_bytes(newer.read_bytes()[:-1000])
+    outcome = nelbo("fit", "--resume", "--out", folder, "--no-figures")
+    assert outcome.code == 0
+    assert f"Going on from {older.name}" in outcome.err
+    got = read_arrays(folder / "model.safetensors", "model")[0]
+    assert want.keys() == got.keys()
+    assert all(np.array_equal(want[name], got[name]) for name in want)
+    (folder / "record.json").unlink()
+    for path in (folder / "checkpoints").iterdir():
+        path.write_bytes(b"")
+    assert nelbo("fit", "--resume", "--out", folder).is_refusal("No checkpoint of this run can be used")
+
+
+def test_data_that_changed_are_not_resumed_with(nelbo, tmp_path):
+    x = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    folder = tmp_path / "run"
+    line = ("fit", "vae", "--hidden", "4", "--data", tmp_path / "x.npy", "--epochs", "1", "--out", folder, "--quiet")
+    assert nelbo(*line).code == 0
+    (folder / "record.json").unlink()
+    np.save(tmp_path / "x.npy", x[::-1])
+    assert nelbo("fit", "--resume", "--out", folder, "--quiet").is_refusal("SHA-256")
+
+
+def test_progress_goes_to_standard_error_and_is_rare(nelbo, tmp_path):
+    outcome = nelbo("fit", *TINY, "--epochs", "1", "--out", tmp_path / "run", "--no-figures")
+    assert outcome.code == 0
+    assert outcome.err.count("\n") == 1
+    assert outcome.err.startswith("Trained 13 steps")
+
+
+def test_fetching_is_told_on_standard_error(capsys):
+    from nelbo.cli.output import fetching
+
+    show = fetching(argparse.Namespace(quiet=False))
+    assert show is not None
+    for done in range(0, 10_000_001, 1_000_000):
+        show("https://example.org/a.gz", done, 10_000_000)
+    assert capsys.readouterr() == ("", "Fetching https://example.org/a.gz: 0.0 of 10.0 MB\n")
+    assert fetching(argparse.Namespace(quiet=True)) is None

@@ -1,0 +1,70 @@
+"""`nelbo impute` from a run and a file to files, and its one-sentence refusals."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from nelbo.cli import main
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("impute")
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(80, 2)) @ rng.normal(size=(2, 4)) + 0.1 * rng.normal(size=(80, 4))).astype(np.float32)
+    np.save(folder / "train.npy", x)
+    x[3] = np.nan
+    x[5, 1:3] = np.nan
+    np.save(folder / "gaps.npy", x)
+    fit = f"fit factor-analysis --data {folder}/train.npy --latents 2 --epochs 2 --batch-size 20 --quiet --no-figures"
+    # optax raises a float to an integer power, and `jnp.array_split` of keys counts as their use
+    with jax.numpy_dtype_promotion("standard"), jax.debug_key_reuse(False):
+        assert main([*fit.split(), "--out", str(folder / "run")]) == 0
+    return folder
+
+
+def test_a_file_with_gaps_comes_back_whole_and_in_order(run, capsys):
+    assert main(f"impute {run}/run {run}/gaps.npy --steps 3 --draws 4 --json -o {run}/done.npz".split()) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["rows"], told["missing_entries"], told["empty_rows"]) == (80, 6, 1)
+    done, given = np.load(run / "done.npz"), np.load(run / "gaps.npy")
+    assert done["draws"].shape == (4, 80, 4)
+    seen = ~np.isnan(given)
+    assert (done["observed"] == seen).all()
+    assert (done["mean"][seen] == given[seen]).all()
+    assert np.isfinite(done["mean"]).all()
+    assert (done["std"][~seen] > 0).all()
+    assert (done["low"] <= done["high"]).all()
+
+
+def test_masks_and_csv(run, capsys):
+    np.save(run / "mask.npy", np.array([1, 0, 1, 1]))
+    command = f"impute {run}/run {run}/train.npy --mask {run}/mask.npy --steps 2 --draws 2 -o {run}/done.csv --quiet"
+    assert main(command.split()) == 0
+    table, given = np.loadtxt(run / "done.csv", delimiter=","), np.load(run / "train.npy")
+    np.testing.assert_allclose(table[:, [0, 2, 3]], given[:, [0, 2, 3]], rtol=1e-6)
+    assert (np.abs(table[:, 1] - given[:, 1]) > 0).all()
+    assert main(f"impute {run}/run {run}/train.npy --steps 2 --json -o {run}/same.npy".split()) == 0
+    assert (np.load(run / "same.npy") == given).all()
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ("--mask {}/wrong.npy", "The mask has shape [3]; [80, 4], or [4] for all rows alike"),
+        ("--mask {}/none.npy", "Cannot read"),
+        ("--method gibbs", "Unknown method of imputation 'gibbs'"),
+        ("--hide some", "--hide takes a share"),
+        ("--hide square:2", "does not fit into shape (4,)"),
+        ("-o {}/x.png", "Cannot write"),
+        ("--film {}/f.png", "A film needs images"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_two(run, capsys, extra, words):
+    np.save(run / "wrong.npy", np.ones(3))
+    command = f"impute {run}/run {run}/train.npy --steps 1 --draws 1 " + extra.format(run)
+    assert main(command.split()) == 2
+    assert words in capsys.readouterr().err

@@ -1,0 +1,128 @@
+"""Null hypotheses are stated at each statistical test; seeds are fixed."""
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+import scipy.integrate
+import scipy.special
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nelbo.distributions import Bernoulli, BetaBinomial, DiscretizedLogistic, Normal, closed_form_kl, total_log_prob
+
+LEVELS = jnp.arange(256.0)
+
+
+def test_bernoulli_is_exact_at_extreme_logits():
+    logits = jnp.array([-1e4, -100.0, -1.0, 0.0, 1.0, 100.0, 1e4])
+    ones, zeros = (Bernoulli(logits).log_prob(jnp.full(7, value)) for value in (1.0, 0.0))
+    exact = -np.logaddexp(0.0, -np.asarray(logits, np.float64))
+    np.testing.assert_allclose(ones, exact, rtol=1e-6, atol=1e-37)
+    np.testing.assert_allclose(zeros, exact[::-1], rtol=1e-6, atol=1e-37)
+    slopes = jax.grad(lambda a: Bernoulli(a).log_prob(jnp.ones(7)).sum())(logits)
+    np.testing.assert_allclose(slopes, scipy.special.expit(-np.asarray(logits, np.float64)), rtol=1e-5, atol=1e-30)
+
+
+def test_bernoulli_samples_are_float_zeros_and_ones_with_the_right_mean():
+    """H0: the mean is sigmoid(a). |z| < 5: one coordinate in 1.7 million fails by chance."""
+    logits = jnp.array([-1e4, -2.0, 0.0, 1.0, 1e4])
+    n = 20_000
+    drawn = Bernoulli(logits).sample(jr.key(0), (n,))
+    assert drawn.dtype == jnp.float32
+    assert set(np.unique(drawn)) == {0.0, 1.0}
+    p = np.asarray(Bernoulli(logits).mean, np.float64)
+    assert (np.abs(np.asarray(drawn).mean(0) - p) <= 5 * np.sqrt(p * (1 - p) / n)).all()
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.floats(-50, 300), st.floats(-3, 6))
+def test_discretized_logistic_sums_to_one(loc, log_scale):
+    loc, scale = jnp.full(256, loc, jnp.float32), jnp.full(256, np.exp(log_scale), jnp.float32)
+    log_p = DiscretizedLogistic(loc, scale).log_prob(LEVELS)
+    assert np.exp(np.asarray(log_p, np.float64)).sum() == pytest.approx(1.0, abs=2e-4)
+
+
+def test_discretized_logistic_equals_the_difference_of_distribution_functions_in_float64():
+    loc, scale = 93.3, 4.7
+    made = DiscretizedLogistic(jnp.full(256, loc), jnp.full(256, scale))
+    cdf = scipy.stats.logistic(loc, scale).cdf
+    edges = np.concatenate([[0.0], cdf(np.arange(255) + 0.5), [1.0]])
+    middle = slice(40, 150)  # where the float64 difference itself is exact
+    np.testing.assert_allclose(made.log_prob(LEVELS)[middle], np.log(np.diff(edges))[middle], rtol=1e-4)
+    ends = [scipy.stats.logistic(loc, scale).logcdf(0.5), scipy.stats.logistic(loc, scale).logsf(254.5)]
+    np.testing.assert_allclose(made.log_prob(LEVELS)[jnp.array([0, 255])], ends, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("loc", "scale"), [(93.3, 4.7), (-3.0, 6.0), (255.0, 0.3)])
+def test_discretized_logistic_samples_follow_its_masses(loc, scale):
+    """H0: the counts are multinomial with the stated masses. Pearson's chi-square; p > 1e-6 (the false-alarm rate)."""
+    n = 50_000
+    made = DiscretizedLogistic(jnp.asarray(loc), jnp.asarray(scale))
+    drawn = np.asarray(made.sample(jr.key(1), (n,)))
+    counts = np.bincount(drawn.astype(int), minlength=256)
+    flat = DiscretizedLogistic(jnp.full(256, loc), jnp.full(256, scale))
+    assert _chi_square(counts, np.exp(np.asarray(flat.log_prob(LEVELS), np.float64))) > 1e-6
+
+
+def _chi_square(counts, masses):
+    expected = counts.sum() * masses / masses.sum()
+    large = expected >= 10
+    observed = np.append(counts[large], counts[~large].sum())
+    expected = np.append(expected[large], expected[~large].sum())
+    keep = expected > 0
+    return scipy.stats.chisquare(observed[keep], expected[keep]).pvalue
+
+
+@pytest.mark.parametrize(("a", "b"), [(0.3, 2.0), (1.0, 1.0), (5.5, 0.7)])
+def test_beta_binomial_equals_scipy_and_sums_to_one(a, b):
+    made = BetaBinomial(jnp.full(256, a), jnp.full(256, b), 255)
+    log_p = np.asarray(made.log_prob(LEVELS), np.float64)
+    # float32 log-gammas of numbers near 255 cancel to about 1e-4
+    np.testing.assert_allclose(log_p, scipy.stats.betabinom(255, a, b).logpmf(np.arange(256)), atol=2e-3)
+    assert np.exp(log_p).sum() == pytest.approx(1.0, abs=1e-3)
+    assert float(made.mean[0]) == pytest.approx(255 * a / (a + b), rel=1e-5)
+
+
+def test_beta_binomial_samples_follow_its_masses():
+    """H0: the counts are multinomial with SciPy's masses; chi-square, p > 1e-6."""
+    drawn = np.asarray(BetaBinomial(jnp.asarray(2.0), jnp.asarray(3.0), 255).sample(jr.key(2), (5_000,)))
+    assert drawn.dtype == np.float32
+    counts = np.bincount(drawn.astype(int), minlength=256)
+    assert _chi_square(counts, scipy.stats.betabinom(255, 2.0, 3.0).pmf(np.arange(256))) > 1e-6
+
+
+@pytest.mark.parametrize(("m0", "s0", "m1", "s1"), [(0.3, 0.7, 0.0, 1.0), (-2.0, 1.5, 1.0, 0.4)])
+def test_normal_kl_is_the_integral(m0, s0, m1, s1):
+    q, p = scipy.stats.norm(m0, s0), scipy.stats.norm(m1, s1)
+    exact, _ = scipy.integrate.quad(
+        lambda z: q.pdf(z) * (q.logpdf(z) - p.logpdf(z)), m0 - 12 * s0, m0 + 12 * s0, epsabs=1e-10
+    )
+    got = closed_form_kl(Normal(jnp.full(3, m0), jnp.full(3, s0)), Normal(jnp.full(3, m1), jnp.full(3, s1)))
+    assert float(got) == pytest.approx(3 * exact, rel=1e-5)
+
+
+def test_bernoulli_kl_is_the_sum_over_states_also_at_extreme_logits():
+    a, b = np.array([-3.0, 0.2, 4.0, 60.0]), np.array([1.0, -0.5, -2.0, 0.0])
+    p, q = 1 / (1 + np.exp(-b)), 1 / (1 + np.exp(-a))
+    exact = (q * np.log(q / p)).sum() + ((1 - q) * np.log(np.maximum(1 - q, 1e-300) / (1 - p)))[:3].sum()
+    got = closed_form_kl(Bernoulli(jnp.asarray(a, jnp.float32)), Bernoulli(jnp.asarray(b, jnp.float32)))
+    assert float(got) == pytest.approx(exact, rel=1e-5)
+
+
+def test_a_mask_leaves_entries_out_and_their_values_and_slopes_too():
+    made = Normal(jnp.zeros(3), jnp.ones(3))
+    observed = jnp.array([True, False, True])
+    clean = total_log_prob(made, jnp.array([1.0, 0.0, 2.0]), observed)
+    odd = jax.jit(lambda x: total_log_prob(made, x, observed))(jnp.array([1.0, jnp.nan, 2.0]))
+    exact = scipy.stats.norm.logpdf([1.0, 2.0]).sum()
+    assert float(clean) == float(odd) == pytest.approx(exact, rel=1e-6)
+    slope = jax.grad(lambda mean: total_log_prob(Normal(mean, jnp.ones(3)), jnp.array([1.0, 9.0, 2.0]), observed))
+    np.testing.assert_allclose(slope(jnp.zeros(3)), [1.0, 0.0, 2.0])
+
+
+def test_a_mask_of_another_shape_is_refused():
+    with pytest.raises(ValueError, match="elementwise likelihood"):
+        total_log_prob(Normal(jnp.zeros(3), jnp.ones(3)).to_event(1), jnp.zeros(3), jnp.ones(3, bool))

@@ -1,0 +1,158 @@
+"""Scores against exact answers. Rows of one example repeated are independent replicates of its bound."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+import zoo
+
+from nelbo.core import InputError
+from nelbo.data import Split, source
+from nelbo.evaluation import active_units, elbo, importance_bound, importance_terms, posterior_means
+from nelbo.testing import assert_below, assert_unbiased
+
+
+def repeated(x, times, values="real"):
+    x = np.asarray(x)
+    return source(Split(np.repeat(x[None], times, axis=0)), values)
+
+
+@pytest.mark.parametrize("count", [1, 3, 7, 9])
+def test_terms_are_the_plain_reduction_of_the_same_draws(count):
+    """Blocks of three, the last one cut short: only the first `count` draws are used."""
+    case = zoo.linear_gaussian()
+    x, block = case.examples[0], 3
+    terms = importance_terms(jr.key(0), case.model, x, num_samples=count, block=block)
+    keys = [jr.split(jr.fold_in(jr.key(0), start), block) for start in range(0, count, block)]
+    draws = [case.model.draw(k, x) for ks in keys for k in ks][:count]
+    log_w = np.array([float(draw.log_w) for draw in draws], np.float64)
+    top = log_w.max()
+    assert float(terms.importance) == pytest.approx(top + np.log(np.exp(log_w - top).mean()), rel=1e-5)
+    assert float(terms.elbo) == pytest.approx(log_w.mean(), rel=1e-5)
+    assert float(terms.reconstruction) == pytest.approx(np.mean([float(d.log_p[0]) for d in draws]), rel=1e-5)
+    if count > 1:
+        assert float(terms.elbo_variance) == pytest.approx(log_w.var(ddof=1) / count, rel=1e-3)
+        weights = np.exp(log_w - top) / np.exp(log_w - top).sum()
+        assert float(terms.importance_variance) == pytest.approx((weights**2).sum() - 1 / count, rel=1e-3)
+
+
+def test_importance_bounds_rise_with_samples_and_stay_below_the_evidence():
+    """H0: E L_K <= E L_K' <= log p(x) for K < K'. One-sided |z| < 5 over 2000 replicates of each."""
+    case = zoo.linear_gaussian()
+    x = case.examples[0]
+    data, exact = repeated(x, 2000), case.log_evidence(case.model, x)
+    bounds = {}
+    for i, count in enumerate((1, 2, 5, 50)):
+        bounds[count] = importance_bound(jr.key(i), case.model, data, num_samples=count).per_example
+        assert_below(bounds[count], exact, what=f"L_{count}")
+    assert_unbiased(bounds[1], np.asarray(case.elbo(case.model, x)), what="L_1, the ELBO")
+    for few, many in ((1, 2), (2, 5), (5, 50)):
+        error = np.hypot(bounds[few].std(), bounds[many].std()) / np.sqrt(2000)
+        assert bounds[many].mean() - bounds[few].mean() > 5 * error  # on this model the rise is far from noise
+
+
+def test_many_samples_reach_the_evidence():
+    """H0: L_20000 is log p(x) to within its bias of -Var(w) / 2K (under 0.01 here) and 5 standard errors."""
+    case = zoo.linear_gaussian(latents=1)
+    for x in case.examples:
+        score = importance_bound(jr.key(0), case.model, repeated(x, 1), num_samples=20_000)
+        assert abs(score.nats - case.log_evidence(case.model, x)) < 5 * score.standard_error + 0.01
+        assert score.standard_error < 0.1
+
+
+def test_two_samples_on_a_belief_network_have_the_enumerated_mean():
+    """H0: E log (w_1 + w_2) / 2 is the sum over all pairs of states; |z| < 5 over 10000 replicates."""
+    case = zoo.belief_network()
+    x = case.examples[0]
+    exact = zoo.belief_oracle(case.model).importance_bound(np.asarray(x, np.float64))
+    bounds = importance_bound(jr.key(5), case.model, repeated(x, 10_000), num_samples=2).per_example
+    assert_unbiased(bounds, np.asarray(exact), what="L_2")
+    assert case.elbo(case.model, x) < exact < case.log_evidence(case.model, x)
+
+
+@pytest.mark.parametrize(("bound", "count", "tolerance"), [(elbo, 10, 0.1), (importance_bound, 300, 0.1)])
+def test_the_standard_error_is_the_spread_over_keys(bound, count, tolerance):
+    """The sd of 2000 replicates has relative error 1.6 % (normal).
+
+    The weights are bounded, as q is wider than the posterior: for the others the delta method claims too little.
+    """
+    case = zoo.with_exact_posterior(zoo.linear_gaussian(latents=1))
+    places = lambda m: (m.recognition.layers[0].head.raw_scale, m.recognition.layers[0].net.layers[0].bias)  # noqa: E731
+    model = eqx.tree_at(places, case.model, replace_fn=lambda leaf: leaf + 0.3)
+    score = bound(jr.key(1), model, repeated(case.examples[0], 2000), num_samples=count)
+    claimed = score.standard_error * np.sqrt(2000)
+    assert score.per_example.std(ddof=1) == pytest.approx(claimed, rel=tolerance)
+    assert score.spread == pytest.approx(score.standard_error, rel=tolerance)
+
+
+def test_parts_of_the_score_are_exact():
+    """H0: mean reconstruction and KL are the closed forms, to a few standard errors of log w."""
+    case = zoo.linear_gaussian()
+    x = np.asarray(case.examples[0], np.float64)
+    score = elbo(jr.key(2), case.model, repeated(x, 4000), num_samples=5)
+    assert score.reconstruction - score.kl == pytest.approx(score.nats, abs=1e-4)
+    mean, cov = zoo.chain_posterior([zoo.affine(layer) for layer in case.model.recognition.layers], x)
+    kl = 0.5 * (np.trace(cov) + mean @ mean - len(mean) - np.linalg.slogdet(cov)[1])
+    # Var (log q - log p) = half the squared coefficients of a quadratic form: bounded here by the spread of log w
+    assert score.kl == pytest.approx(kl, abs=10 * score.spread + 1e-4)
+    assert score.nats == pytest.approx(case.elbo(case.model, x), abs=5 * score.spread)
+
+
+@pytest.mark.parametrize("size", [1, 3, 2001])
+@pytest.mark.parametrize("count", [1, 49, 51])
+def test_batches_and_blocks_do_not_change_the_answer(size, count):
+    """At the exact posterior every draw gives log p(x), so any wrong padding or cut would show."""
+    case = zoo.with_exact_posterior(zoo.linear_gaussian(latents=1))
+    rows = np.tile(np.asarray(case.batch), (size // 3 + 1, 1))[:size]
+    exact = np.tile([case.log_evidence(case.model, x) for x in case.examples], size // 3 + 1)[:size]
+    data = source(Split(rows), "real")
+    for bound in (elbo, importance_bound):
+        score = bound(jr.key(0), case.model, data, num_samples=count)
+        np.testing.assert_allclose(score.per_example, exact, rtol=2e-5)
+        assert (score.num_examples, score.num_samples) == (size, count)
+        assert score.nats == pytest.approx(exact.mean(), rel=2e-5)
+        assert score.bits_per_dim == pytest.approx(-exact.mean() / (4 * np.log(2)), rel=2e-5)
+        assert (score.standard_error is None) == (count == 1)
+        assert score.standard_error is None or score.standard_error < 1e-3
+
+
+def test_missing_entries_count_for_no_dimension():
+    case = zoo.linear_gaussian_masked()
+    values, observed = np.asarray(case.batch.values), np.asarray(case.batch.observed)
+    score = elbo(jr.key(0), case.model, source(Split(values, observed=observed), "real"), num_samples=4)
+    assert score.bits_per_dim == pytest.approx(-score.per_example.sum() / (np.log(2) * observed.sum()))
+    assert observed.sum() == 9
+
+
+def test_progress_tells_every_batch():
+    case, told = zoo.linear_gaussian(latents=1), []
+    elbo(jr.key(0), case.model, repeated(case.examples[0], 450), num_samples=10, progress=lambda *a: told.append(a))
+    assert [done for done, _ in told] == [200, 400, 450]
+    assert all(np.isfinite(bound) for _, bound in told)
+
+
+def test_nothing_to_score_is_refused():
+    case = zoo.linear_gaussian()
+    with pytest.raises(InputError, match="at least one sample"):
+        elbo(jr.key(0), case.model, repeated(case.examples[0], 2), num_samples=0)
+
+
+def test_active_units_are_those_that_follow_the_data():
+    case = zoo.linear_gaussian()
+    weight = lambda m: m.recognition.layers[0].net.layers[0].weight  # noqa: E731
+    data = source(Split(np.asarray(jr.normal(jr.key(0), (300, 4)))), "real")
+    rows = jnp.zeros((2, 4)).at[0, 0].set(0.5).at[1, 1].set(0.05)
+    model = eqx.tree_at(weight, case.model, rows)
+    assert active_units(jr.key(1), model, data) == (1,)
+    (means,) = posterior_means(jr.key(1), model, data)
+    bias = np.asarray(model.recognition.layers[0].net.layers[0].bias)
+    np.testing.assert_allclose(means, np.asarray(data.arrays) @ np.asarray(rows).T + bias, rtol=1e-4, atol=1e-5)
+
+
+def test_posterior_means_of_a_stack_have_a_column_a_latent():
+    case = zoo.linear_stack()
+    data = source(Split(np.asarray(case.batch)), "real")
+    assert [layer.shape for layer in posterior_means(jr.key(0), case.model, data)] == [(3, 3), (3, 2)]
+    assert len(jax.tree.leaves(active_units(jr.key(0), case.model, data))) == 2

@@ -1,0 +1,240 @@
+"""A page runs what is missing, reads what is there, goes on after an interruption, and says what holds."""
+
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import sys
+
+import pytest
+
+import nelbo.papers.page as page_module
+from nelbo.cli.paper import show_page
+from nelbo.core import InputError, read_json
+from nelbo.papers import PAPERS, Claim, Figure, Page, Part, Plan, Published, Trial
+from nelbo.papers.kingma2014 import plan as kingma_plan
+from nelbo.runs import Experiment
+from nelbo.training import Interrupted
+
+
+def experiment(seed, epochs=2.0, rate=None, latents=3):
+    training = {
+        "optimizer": "adagrad",
+        "epochs": epochs,
+        "batch_size": 100,
+        "keep": "last",
+        "watch": ["test"],
+        "learning_rate": rate,
+    }
+    return Experiment(
+        model={"name": "linear", "arguments": {"latents": latents}},
+        data={"name": "digits", "binarize": "none"},
+        objective={"name": "sgvb", "arguments": {}},
+        training=training,
+        seed=seed,
+    )
+
+
+def tiny_plan(budget, seed, data_dir):
+    del budget, data_dir
+    trial = Trial("trial", experiment(seed, epochs=1.0), (1e-3, 1e-2))
+    parts = (Part("first", "1", experiment(seed), trial), Part("second", "2", experiment(seed + 1), trial))
+    return Plan(parts, (Figure("figure-1", "Figure 1", "curves", ("first", "second")),), ("a note",))
+
+
+TINY = Page(
+    key="tipping1999",
+    title="A tiny page",
+    budgets={"smoke": "two runs"},
+    plan=tiny_plan,
+    published=(Published("a number", "1", "memory"),),
+    claims=(
+        Claim("two parts", "seen", "they are counted", lambda parts: (len(parts) == 2, f"{len(parts)} parts")),
+        Claim("a miracle", "figure", "nothing", lambda _: (None, "not run")),
+    ),
+)
+
+
+def run(folder, page=TINY, callbacks=None, seed=0):
+    said = []
+    result = page.reproduce(folder, budget="smoke", seed=seed, say=said.append, callbacks=callbacks)
+    return result, said
+
+
+def numbers(result):
+    """What must not depend on how often the work was interrupted."""
+    return {
+        name: (part["learning_rate"], part["results"], {k: v for k, v in part["curve"].items() if k != "seconds"})
+        for name, part in result["parts"].items()
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("page")
+    return folder, run(folder)[0]
+
+
+def test_a_page_keeps_its_result_and_its_runs(finished):
+    folder, result = finished
+    assert result["finished"]
+    assert read_json(folder / "result.json") == json.loads(json.dumps(result))
+    for name, part in result["parts"].items():
+        assert (folder / name / "model.safetensors").is_file()
+        curve = part["curve"]
+        assert len(curve["examples"]) == len(curve["test_bound"]) == 2
+        assert all(isinstance(value, float) for value in [*curve["test_bound"], *curve["train_bound"]])
+        assert curve["test_bound"][-1] != curve["valid_bound"][-1]
+    assert [claim["holds"] for claim in result["claims"]] == [True, None]
+
+
+def test_the_best_rate_of_the_trial_is_taken(finished):
+    folder, result = finished
+    ends = {}
+    for rate in (1e-3, 1e-2):
+        rows = (folder / "trial" / f"rate-{rate:g}" / "history.jsonl").read_text().splitlines()
+        ends[rate] = json.loads(rows[-1])["train_bound"]
+    assert {part["learning_rate"] for part in result["parts"].values()} == {max(ends, key=ends.get)}
+
+
+def test_a_finished_page_runs_nothing_again(finished, monkeypatch):
+    folder, result = finished
+    monkeypatch.setattr(sys.modules["nelbo.runs.execute"], "fit", None)
+    again, _ = run(folder)
+    assert numbers(again) == numbers(result)
+
+
+def test_an_interrupted_page_goes_on_to_the_same_numbers(finished, tmp_path):
+    def interrupt(event, state):
+        del state
+        if event == "progress":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def stop_in_the_second_part(steps, batch_size):
+        # asked for runs that train only, and the others are finished
+        del steps, batch_size
+        return [interrupt]
+
+    for done in ("trial", "first"):
+        shutil.copytree(finished[0] / done, tmp_path / done)
+    with pytest.raises(Interrupted):
+        run(tmp_path, callbacks=stop_in_the_second_part)
+    kept = read_json(tmp_path / "result.json")
+    assert list(kept["parts"]) == ["first"]
+    assert not kept["finished"]
+    assert list((tmp_path / "second" / "checkpoints").glob("*.safetensors"))
+    assert not (tmp_path / "second" / "model.safetensors").exists()
+    result, _ = run(tmp_path)
+    assert numbers(result) == numbers(finished[1])
+
+
+def test_a_diverging_rate_loses(tmp_path, monkeypatch):
+    from nelbo.core import NotFiniteError
+
+    def carry_out(experiment, folder, **options):
+        del options
+        rate = experiment.training["learning_rate"]
+        if rate > 1.0:
+            raise NotFiniteError("diverged")
+        folder.mkdir(parents=True)
+        (folder / "history.jsonl").write_text(json.dumps({"train_bound": -rate}) + "\n")
+
+    monkeypatch.setattr(page_module, "carry_out", carry_out)
+    trial = Trial("trial", experiment(0), (10.0, 0.5, 0.25))
+    assert page_module._chosen(trial, tmp_path, lambda _: None) == 0.25
+    with pytest.raises(InputError, match="diverged with every learning rate"):
+        page_module._chosen(dataclasses.replace(trial, name="other", rates=(2.0, 3.0)), tmp_path, lambda _: None)
+
+
+@pytest.mark.parametrize(("change", "match"), [({"seed": 1}, "another result .*seed 0"), ({"page": PAPERS["kingma2014"]}, "another result")])  # fmt: skip  # noqa: E501
+def test_a_folder_belongs_to_one_page_and_seed(finished, change, match):
+    with pytest.raises(InputError, match=match):
+        run(finished[0], **change)
+
+
+def test_settings_that_changed_are_refused(finished):
+    folder, _ = finished
+    changed = dataclasses.replace(TINY, plan=lambda *a: dataclasses.replace(tiny_plan(*a), parts=(Part("first", "1", experiment(0, rate=0.5)),)))  # fmt: skip  # noqa: E501
+    before = (folder / "first" / "model.safetensors").read_bytes()
+    with pytest.raises(InputError, match="other settings"):
+        run(folder, page=changed)
+    assert (folder / "first" / "model.safetensors").read_bytes() == before
+
+
+def test_an_unknown_budget_is_refused(tmp_path):
+    with pytest.raises(InputError, match="budget"):
+        TINY.reproduce(tmp_path, budget="smoek")
+    assert not list(tmp_path.iterdir())
+
+
+def test_kingma_smoke_end_to_end(tmp_path):
+    """The real page, its smallest budget, from nothing to the written page."""
+    page = PAPERS["kingma2014"]
+    result = page.reproduce(tmp_path, budget="smoke", say=lambda _: None)
+    assert result["finished"]
+    binary, continuous = result["parts"].values()
+    assert binary["results"][0]["binarization"] == "none (grey)"
+    assert continuous["results"][0]["binarization"] == "none"
+    for part in (binary, continuous):
+        assert part["curve"]["test_bound"][-1] > part["curve"]["test_bound"][0]
+        assert len(part["curve"]["examples"]) == 5
+    assert {claim["holds"] for claim in result["claims"]} <= {True, None}
+    written = show_page(tmp_path, result)
+    assert all(path.stat().st_size > 0 for path in written)
+    assert {path.name for path in written} >= {"page.md", "page.html", "figure-4-binary.png", "figure-5-binary.png"}
+    text, markup = ((tmp_path / name).read_text() for name in ("page.md", "page.html"))
+    for path in written:
+        if path.suffix == ".png":
+            assert f"](figures/{path.name})" in text
+    assert markup.count("data:image/png") >= len(written) - 2
+    assert "http" not in markup.split("</style>")[1].replace("http-equiv", "")
+    for claim in result["claims"]:
+        assert claim["text"] in text
+    assert "none (grey)" in text
+    assert f"{binary['results'][0]['nats']:.2f}" in text
+    assert "nelbo reproduce kingma2014 --budget smoke" in text
+
+
+def test_kingma_budgets_are_the_papers_experiments(monkeypatch):
+    def no_frey(name, data_dir):
+        del data_dir
+        raise InputError(f"no {name}")
+
+    monkeypatch.setattr("nelbo.papers.kingma2014.load", no_frey)
+    for budget, examples in (("quick", 600_000), ("paper", 100_000_000)):
+        plan = kingma_plan(budget, 0, None)
+        curves = {f.name: [name.rsplit("-", 1)[1] for name in f.parts] for f in plan.figures if f.kind == "curves"}
+        assert curves == {"figure-2-mnist": ["3", "5", "10", "20", "200"], "figure-2-faces": ["2", "5", "10", "20"]}
+        assert {name for figure in plan.figures for name in figure.parts} <= {part.name for part in plan.parts}
+        mnist = next(part for part in plan.parts if part.name == "mnist/nz-20").experiment
+        assert mnist.training["epochs"] * 50_000 == pytest.approx(examples)
+        assert mnist.training["watch"] == ["test"]
+        assert mnist.model["arguments"]["init"] == 0.1
+        assert mnist.objective["arguments"]["weight_prior"] == 1.0
+    assert any("Frey faces were not found" in note for note in plan.notes)
+
+
+def made_up(nats, gap, label="x"):
+    curve = {"train_bound": [nats + gap], "test_bound": [nats]}
+    return {"label": label, "results": [{"nats": nats, "standard_error": 0.1}], "curve": curve}
+
+
+@pytest.mark.parametrize(
+    ("bounds", "gaps", "rises", "no_overfitting"),
+    [
+        ((-130, -120, -110, -105, -105.5), (0, 0, 0, 0, 0.5), True, True),
+        ((-130, -120, -110, -105, -104), (0, 0, 0, 0, 1.5), True, False),
+        ((-130, -120, -110, -105, -108), (0, 0, 0, 0, 0), True, False),
+        ((-130, -120, -104, -105, -105), (0, 0, 0, 0, 0), False, True),
+    ],
+)
+def test_kingma_claims_can_fail(bounds, gaps, rises, no_overfitting):
+    counts = (3, 5, 10, 20, 200)
+    parts = {f"mnist/nz-{n}": made_up(float(b), float(g)) for n, b, g in zip(counts, bounds, gaps, strict=True)}
+    first, second, third = PAPERS["kingma2014"].claims
+    assert first.check(parts)[0] is rises
+    assert second.check(parts)[0] is no_overfitting
+    assert third.check(parts)[0] is True
+    parts["mnist/nz-3"]["results"][0]["standard_error"] = 1.5
+    assert third.check(parts)[0] is False

@@ -1,0 +1,82 @@
+"""The house holds: imports point down, files and functions stay small, everything public is documented."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).parents[1] / "src" / "nelbo"
+RANKS = (
+    ("core",),
+    ("data", "distributions", "nets", "samplers"),
+    ("priors",),
+    ("models",),
+    ("objectives",),
+    ("weights", "training"),
+    ("evaluation",),
+    ("tasks", "codecs"),
+    ("runs",),
+    ("papers", "estimators", "report", "testing"),
+    ("cli",),
+)
+RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
+# design.md 2: "weights may see training's types through core"; weights wraps objectives only
+FILES = sorted(SRC.glob("*/**/*.py"))
+MAX_LINES, MAX_FUNCTION_LINES = 400, 60
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(SRC))
+
+
+def imported(path: Path) -> set[str]:
+    """Every module of nelbo that a file imports, lazily or not."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "nelbo":
+            found.add(node.module)
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names if name.name.split(".")[0] == "nelbo"}
+    return found
+
+
+def test_every_room_has_a_rank():
+    rooms = {path.name for path in SRC.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert rooms <= set(RANK)
+    assert len(FILES) > 20
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_imports_point_down_and_go_through_the_door(path):
+    room = path.relative_to(SRC).parts[0]
+    for module in imported(path):
+        parts = module.split(".")
+        if len(parts) == 1 or parts[1] in {"_version", room}:
+            continue
+        assert RANK[parts[1]] < RANK[room], f"{room} must not import {module}"
+        assert len(parts) == 2, f"{room} must import {parts[1]} through its __init__, not {module}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_files_and_functions_stay_small(path):
+    text = path.read_text()
+    lines = text.count("\n")
+    assert lines <= MAX_LINES or "longer than" in text[:1500], f"{lines} lines"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            docstring = ast.get_docstring(node)
+            length = (node.end_lineno or 0) - node.lineno + 1 - (docstring.count("\n") + 1 if docstring else 0)
+            assert length <= MAX_FUNCTION_LINES, f"{node.name} has {length} lines"
+
+
+@pytest.mark.parametrize("room", sorted({path.relative_to(SRC).parts[0] for path in FILES}))
+def test_every_public_name_is_documented(room):
+    import importlib
+    import inspect
+
+    module = importlib.import_module(f"nelbo.{room}")
+    assert module.__doc__
+    for name in getattr(module, "__all__", []):
+        value = getattr(module, name)
+        if inspect.isclass(value) or inspect.isfunction(value):
+            assert inspect.getdoc(value), f"nelbo.{room}.{name} has no docstring"

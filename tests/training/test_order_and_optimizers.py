@@ -1,0 +1,106 @@
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import optax
+import pytest
+
+from nelbo.core import InputError
+from nelbo.training import DEFAULT_RATES, OPTIMIZERS, SCHEDULES, optimizer, padded_batches
+from nelbo.training.order import Order
+
+
+@pytest.mark.parametrize(("size", "batch"), [(1, 1), (7, 7), (20, 6), (13, 12), (40, 1)])
+def test_every_example_is_seen_once_a_pass(size, batch):
+    steps = -(-3 * size // batch)
+    flat = Order(jr.key(0), size, batch).indices(0, steps, steps).ravel()
+    for start in range(0, 3 * size, size):
+        np.testing.assert_array_equal(np.sort(flat[start : start + size]), np.arange(size))
+
+
+def test_passes_differ_and_any_cut_gives_the_same_order():
+    whole = Order(jr.key(0), 20, 6).indices(0, 10, 10)
+    pieces = Order(jr.key(0), 20, 6)
+    np.testing.assert_array_equal(np.concatenate([pieces.indices(0, 3, 3), pieces.indices(3, 7, 9)[:7]]), whole)
+    # a resumed run asks for the middle first
+    np.testing.assert_array_equal(Order(jr.key(0), 20, 6).indices(7, 3, 3), whole[7:])
+    flat = whole.ravel()
+    assert (flat[:20] != flat[20:40]).any()
+    assert (Order(jr.key(1), 20, 6).indices(0, 10, 10) != whole).any()
+
+
+def test_first_place_is_uniform():
+    """H0: each of 5 examples comes first equally often; chi-square over 1000 passes, p > 1e-6."""
+    import scipy.stats
+
+    first = Order(jr.key(0), 5, 5).indices(0, 1000, 1000)[:, 0]
+    assert scipy.stats.chisquare(np.bincount(first, minlength=5)).pvalue > 1e-6
+
+
+def test_unused_rows_are_zero():
+    assert not Order(jr.key(0), 5, 2).indices(0, 3, 6)[3:].any()
+
+
+@pytest.mark.parametrize(("size", "batch"), [(1, 1), (5, 2), (6, 3), (7, 100)])
+def test_padded_batches_hold_every_index_once(size, batch):
+    indices, real = padded_batches(size, batch)
+    np.testing.assert_array_equal(indices[real], np.arange(size))
+    assert not indices[~real].any()
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_goes_down_a_bowl(name):
+    made = optimizer(name, learning_rate=0.05)
+    start = jnp.array([1.0, -2.0])
+
+    @jax.jit
+    @jax.numpy_dtype_promotion("standard")
+    def run(x):
+        def step(carry, _):
+            x, state = carry
+            updates, state = made.update(jax.grad(lambda x: (x**2).sum())(x), state)
+            return (optax.apply_updates(x, updates), state), None
+
+        return jax.lax.scan(step, (x, made.init(x)), length=100)[0][0]
+
+    assert float((run(start) ** 2).sum()) < 0.5 * float((start**2).sum())
+
+
+def test_every_optimizer_has_a_usual_rate():
+    assert set(DEFAULT_RATES) == set(OPTIMIZERS)
+
+
+def first_step(made, gradient):
+    return made.update(jnp.asarray(gradient), made.init(jnp.zeros(len(gradient))))[0]
+
+
+def test_adagrad_is_that_of_duchi_and_others():
+    np.testing.assert_allclose(first_step(optimizer("adagrad", learning_rate=0.1), [3.0]), -0.1, rtol=1e-4)
+
+
+def test_clipping_bounds_the_norm():
+    step = first_step(optimizer("sgd", learning_rate=1.0, clip=0.5), [3.0, 4.0])
+    np.testing.assert_allclose(step, [-0.3, -0.4], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_schedules_start_at_the_rate_and_end_where_they_say(name):
+    schedule = SCHEDULES[name](0.1, 200)
+    values = [float(schedule(t)) if callable(schedule) else schedule for t in (0, 100, 200)]
+    end = 0.1 if name == "constant" else 0.001
+    middle = 0.1 if name == "constant" else 0.0505
+    np.testing.assert_allclose(values, [0.1, middle, end], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"name": "adagard"}, "did you mean 'adagrad'"),
+        ({"schedule": "cosin"}, "did you mean 'cosine'"),
+        ({"learning_rate": 0.0}, "must be a positive number"),
+        ({"learning_rate": float("nan")}, "must be a positive number"),
+    ],
+)
+def test_impossible_settings_are_refused(options, words):
+    with pytest.raises(InputError, match=words):
+        optimizer(**options)

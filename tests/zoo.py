@@ -1,0 +1,223 @@
+"""Tiny models built from nelbo's parts, with random and therefore wrong recognition parameters, and their oracles."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from oracles import Affine, BeliefNetwork, LinearGaussian, chain_posterior
+
+from nelbo.core import Masked, observed_of, values_of
+from nelbo.models import (
+    LIKELIHOODS,
+    BernoulliHead,
+    Conditional,
+    Model,
+    Recognition,
+    SharedNormalHead,
+    Stack,
+    StandardNormal,
+    Unconditional,
+    linear,
+    vae,
+)
+from nelbo.nets import MLP, trainable
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model, a batch for it, and the exact answers where they are known.
+
+    `elbo(model, x)` and `log_evidence(model, x)` take one example and a model whose arrays may be float64 NumPy arrays.
+    """
+
+    model: Model
+    batch: Any
+    elbo: Callable[[Model, Any], float] | None = None
+    log_evidence: Callable[[Model, Any], float] | None = None
+    reparameterized: bool = True
+
+    @property
+    def examples(self):
+        leaves, structure = jax.tree.flatten(self.batch)
+        return [jax.tree.unflatten(structure, rows) for rows in zip(*leaves, strict=True)]
+
+    def mean_elbo(self, model=None):
+        """Mean exact ELBO over the batch [nats per example]."""
+        model = self.model if model is None else model
+        return float(np.mean([self.elbo(model, x) for x in self.examples]))
+
+    def mean_log_evidence(self):
+        return float(np.mean([self.log_evidence(self.model, x) for x in self.examples]))
+
+
+def flat_weights(model):
+    """The trained numbers of a model as one float64 vector, and the function that puts them back (as float64)."""
+    params, static = eqx.partition(model, trainable(model))
+    leaves, structure = jax.tree.flatten(params)
+    ends = np.cumsum([leaf.size for leaf in leaves])[:-1]
+
+    def rebuild(flat):
+        parts = [part.reshape(leaf.shape) for part, leaf in zip(np.split(flat, ends), leaves, strict=True)]
+        return eqx.combine(jax.tree.unflatten(structure, parts), static)
+
+    return np.concatenate([np.asarray(leaf, np.float64).ravel() for leaf in leaves]), rebuild
+
+
+def randomized(model, key, scale=0.5):
+    """Every trained array replaced by draws of N(0, scale^2): biases and noise levels too."""
+    params, static = eqx.partition(model, trainable(model))
+    leaves, structure = jax.tree.flatten(params)
+    keys = jr.split(key, len(leaves))
+    drawn = [scale * jr.normal(k, leaf.shape) for k, leaf in zip(keys, leaves, strict=True)]
+    return eqx.combine(jax.tree.unflatten(structure, drawn), static)
+
+
+def affine(conditional):
+    """The float64 numbers of a linear-Gaussian conditional."""
+    (layer,), head = conditional.net.layers, conditional.head
+    weight, bias = (np.asarray(leaf, np.float64) for leaf in (layer.weight, layer.bias))
+    raw = 0.0 if head.raw_scale is None else np.asarray(head.raw_scale, np.float64)
+    return Affine(weight, bias, np.broadcast_to(head.min_scale + head.scale * np.exp(raw), bias.shape))
+
+
+def gaussian_oracle(model):
+    return LinearGaussian([affine(layer) for layer in model.generative.layers[:-1]])
+
+
+def exact_posterior(model, x):
+    """The exact mean and covariance of all latents of a linear-Gaussian model."""
+    return gaussian_oracle(model).posterior(np.asarray(values_of(x), np.float64), _mask(x))
+
+
+def _mask(x):
+    return None if observed_of(x) is None else np.asarray(observed_of(x))
+
+
+def gaussian_elbo(model, x):
+    values = np.asarray(values_of(x), np.float64)
+    mean, cov = chain_posterior([affine(layer) for layer in model.recognition.layers], values)
+    return gaussian_oracle(model).elbo(values, mean, cov, _mask(x))
+
+
+def gaussian_log_evidence(model, x):
+    return gaussian_oracle(model).log_evidence(np.asarray(values_of(x), np.float64), _mask(x))
+
+
+def _gaussian(model, batch):
+    return Case(model, batch, gaussian_elbo, gaussian_log_evidence)
+
+
+def linear_gaussian(seed=0, *, size=4, latents=2):
+    """Probabilistic PCA with a wrong recognition model."""
+    model = randomized(linear(jr.key(seed), (size,), latents=latents), jr.key(seed + 1))
+    return _gaussian(model, jr.normal(jr.key(seed + 2), (3, size)))
+
+
+def linear_gaussian_masked(seed=10):
+    """The same with missing entries."""
+    case = linear_gaussian(seed)
+    observed = jnp.array([[True, True, False, True], [True, False, False, True], [True, True, True, True]])
+    return _gaussian(case.model, Masked(jnp.where(observed, case.batch, 0.0), observed))
+
+
+def linear_stack(seed=20, sizes=(4, 3, 2)):
+    """Two latent layers, each affine in its neighbour, with learned noise for every unit."""
+    keys = iter(jr.split(jr.key(seed), 8))
+
+    def conditional(inputs, outputs):
+        head = SharedNormalHead((outputs,), learn=True, per_unit=True)
+        return Conditional(MLP(next(keys), (inputs, outputs)), head)
+
+    down = tuple(conditional(above, below) for below, above in pairwise(sizes))
+    up = tuple(conditional(below, above) for below, above in pairwise(sizes))
+    model = Model(Stack((*down, StandardNormal(sizes[-1]))), Recognition(up))
+    model = randomized(model, next(keys), 0.4)
+    return _gaussian(model, jr.normal(next(keys), (3, sizes[0])))
+
+
+def with_exact_posterior(case):
+    """A one-layer linear-Gaussian case whose recognition model is the exact posterior (needs one latent)."""
+    oracle = gaussian_oracle(case.model)
+    base, cov = oracle.posterior(np.zeros(oracle.sizes()[0]))
+    columns = [oracle.posterior(e)[0] - base for e in np.eye(oracle.sizes()[0])]
+    layer = case.model.recognition.layers[0]
+    new = (np.stack(columns, 1), base, 0.5 * np.log(np.diag(cov)))
+    places = lambda c: (c.net.layers[0].weight, c.net.layers[0].bias, c.head.raw_scale)  # noqa: E731
+    layer = eqx.tree_at(places, layer, tuple(jnp.asarray(value, jnp.float32) for value in new))
+    return _gaussian(eqx.tree_at(lambda m: m.recognition, case.model, Recognition((layer,))), case.batch)
+
+
+def belief_oracle(model):
+    """The enumerated tables of a two-layer belief network."""
+
+    def pair(conditional):
+        (layer,) = conditional.net.layers
+        return np.asarray(layer.weight, np.float64), np.asarray(layer.bias, np.float64)
+
+    visible, middle, top = model.generative.layers
+    first, second = model.recognition.layers
+    return BeliefNetwork(pair(visible), pair(middle), np.asarray(top.raw, np.float64), pair(first), pair(second))
+
+
+def belief_network(seed=30, sizes=(4, 3, 2)):
+    """Two layers of Bernoulli latents under Bernoulli data."""
+    keys = iter(jr.split(jr.key(seed), 8))
+
+    def conditional(inputs, outputs):
+        return Conditional(MLP(next(keys), (inputs, outputs)), BernoulliHead((outputs,)))
+
+    x, h1, h2 = sizes
+    down = (conditional(h1, x), conditional(h2, h1), Unconditional(jnp.zeros(h2), BernoulliHead((h2,))))
+    model = randomized(Model(Stack(down), Recognition((conditional(x, h1), conditional(h1, h2)))), next(keys), 1.0)
+    return Case(
+        model,
+        jr.bernoulli(next(keys), 0.5, (3, x)).astype(jnp.float32),
+        lambda model, x: belief_oracle(model).elbo(np.asarray(x, np.float64)),
+        lambda model, x: belief_oracle(model).log_evidence(np.asarray(x, np.float64)),
+        reparameterized=False,
+    )
+
+
+def data_for(likelihood, key, shape):
+    """A batch that suits a likelihood."""
+    if likelihood == "bernoulli":
+        return jr.bernoulli(key, 0.5, shape).astype(jnp.float32)
+    if likelihood in {"discretized-logistic", "beta-binomial"}:
+        return jr.randint(key, shape, 0, 256).astype(jnp.float32)
+    return jr.uniform(key, shape)
+
+
+def tiny_vae(likelihood="bernoulli", seed=40):
+    """Five visibles, three hidden units, two latents."""
+    model = vae(jr.key(seed), (5,), latents=2, hidden=(3,), likelihood=likelihood)
+    return Case(model, data_for(likelihood, jr.key(seed + 1), (3, 5)))
+
+
+def tiny_conv_vae(seed=50):
+    """Pictures of odd size."""
+    model = vae(jr.key(seed), (5, 3, 1), latents=2, hidden=(4,), architecture="conv", channels=(2, 3))
+    return Case(model, data_for("bernoulli", jr.key(seed + 1), (3, 5, 3, 1)))
+
+
+def with_mask(case, seed=60):
+    """The case with about a quarter of the entries missing."""
+    observed = jr.bernoulli(jr.key(seed), 0.75, case.batch.shape)
+    return Case(case.model, Masked(jnp.where(observed, case.batch, 0.0), observed))
+
+
+# one row a model: the law suite runs over all of them
+MODELS: dict[str, Callable[[], Case]] = {
+    "linear-gaussian": linear_gaussian,
+    "linear-gaussian-masked": linear_gaussian_masked,
+    "linear-stack": linear_stack,
+    "belief-network": belief_network,
+    **{f"vae-{name}": lambda name=name: tiny_vae(name) for name in LIKELIHOODS},
+    "vae-masked": lambda: with_mask(tiny_vae()),
+    "vae-conv": tiny_conv_vae,
+}
