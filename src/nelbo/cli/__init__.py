@@ -7,32 +7,40 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; give its exit code: 0 done, 1 training diverged, 2 bad input, 130 interrupted."""
     from nelbo.cli.parser import parse
 
     options = parse(sys.argv[1:] if arguments is None else arguments)
-    restore = _terminate_like_ctrl_c()
+    stop = _Stop()
+    restore = _on_signals(stop)
     try:
-        return _guarded(options)
-    except KeyboardInterrupt as stop:
-        told = f" ({stop})" if str(stop) else ""
+        # JAX and the rest of the house are imported only once a command needs them
+        from nelbo.cli.commands import COMMANDS
+
+        stop.at_once = False
+        return _guarded(COMMANDS[options.command], options)
+    except BaseException as error:
+        # what fails once a stop was asked for (an import cut short, say) fails for that reason
+        if not (stop.asked or isinstance(error, KeyboardInterrupt)):
+            raise
+        told = f" ({error})" if isinstance(error, KeyboardInterrupt) and str(error) else ""
         return _told(f"interrupted{told}.", 130)
     finally:
         restore()
 
 
-def _guarded(options: Any) -> int:
+def _guarded(command: Callable[[Any], None], options: Any) -> int:
     """Run a command and turn what people can do something about into one sentence."""
-    # JAX and the rest of the house are imported only once a command needs them
     from jax.errors import JaxRuntimeError
 
-    from nelbo.cli.commands import COMMANDS
     from nelbo.core import InputError, NotFiniteError, os_error
 
     try:
-        COMMANDS[options.command](options)
+        command(options)
         sys.stdout.flush()
     except InputError as error:
         return _told(str(error), 2)
@@ -56,20 +64,47 @@ def _told(message: str, code: int) -> int:
     return code
 
 
-def _terminate_like_ctrl_c() -> Callable[[], None]:
-    """Let SIGTERM raise `KeyboardInterrupt` as SIGINT does; give the function that undoes it."""
+class _Stop:
+    """What SIGINT and SIGTERM do to a command: leave at once while it is being imported, `KeyboardInterrupt` after.
 
-    def stop(number: int, frame: FrameType | None) -> None:
+    An exception raised in a callback (of the garbage collector, say) is swallowed there, so the stop is asked for again
+    until it is heard.
+    """
+
+    AGAIN = 0.5  # seconds
+
+    def __init__(self) -> None:
+        self.at_once = True
+        self.asked = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
         del number, frame
+        if self.at_once:
+            os.write(2, b"nelbo: interrupted.\n")
+            os._exit(130)
+        self.asked = True
+        signal.setitimer(signal.ITIMER_REAL, self.AGAIN)
         raise KeyboardInterrupt
 
+
+def _on_signals(handler: Callable[[int, FrameType | None], None]) -> Callable[[], None]:
+    """Let SIGINT, SIGTERM and the timer call a function, quietly where it is not heard; give what undoes it."""
     try:
-        earlier = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        earlier = {number: signal.signal(number, handler) for number in SIGNALS}
     except ValueError:  # not in the main thread
         return lambda: None
 
+    said, sys.unraisablehook = sys.unraisablehook, _all_but_interrupts
+
     def restore() -> None:
-        for number, handler in earlier.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        sys.unraisablehook = said
+        for number, before in earlier.items():
+            signal.signal(number, signal.SIG_DFL if before is None else before)
 
     return restore
+
+
+def _all_but_interrupts(unraisable: Any) -> None:
+    if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)

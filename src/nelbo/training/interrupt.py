@@ -7,6 +7,10 @@ from collections.abc import Iterator
 from types import FrameType
 
 
+# the command line asks again by SIGALRM where a stop was swallowed before training began
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+
+
 class Interrupted(KeyboardInterrupt):
     """Training was stopped by the user after its state was handed to the callbacks."""
 
@@ -27,12 +31,12 @@ class Flag:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[Flag]:
-    """Catch SIGINT and SIGTERM while the body runs (in the main thread; elsewhere nothing is caught)."""
+    """Catch SIGINT, SIGTERM and a stop that was not heard (in the main thread; elsewhere nothing is caught)."""
     flag = Flag()
     if threading.current_thread() is not threading.main_thread():
         yield flag
         return
-    earlier = {number: signal.signal(number, flag.handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    earlier = {number: signal.signal(number, flag.handle) for number in SIGNALS}
     try:
         yield flag
     finally:
