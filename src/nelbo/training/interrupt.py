@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-
 # the command line asks again by SIGALRM where a stop was swallowed before training began
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
 
