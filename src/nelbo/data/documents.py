@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -149,10 +150,11 @@ def _newsgroups(folder: str | Path | None, seed: int) -> tuple[dict[str, list[st
     homes = [None] if folder is None else [folder, None]
     for home in homes:
         try:
-            parts = [
-                fetch_20newsgroups(data_home=home, subset=subset, download_if_missing=False).data
+            found: list[Any] = [
+                fetch_20newsgroups(data_home=home, subset=subset, download_if_missing=False)
                 for subset in ("train", "test")
             ]
+            parts = [one.data for one in found]
         except OSError:
             continue
         train = _cut([[text] for text in parts[0]], seed)

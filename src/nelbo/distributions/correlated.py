@@ -5,6 +5,7 @@ Three families share one interface: what differs is how R and its inverse act on
 
 import math
 from abc import abstractmethod
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +19,7 @@ from numpyro.distributions import constraints
 class CorrelatedNormal(nd.Distribution):
     """Abstract N(loc, C) of a vector of K entries: `log_prob` is joint [nats]."""
 
-    support = constraints.real_vector
+    support: Any = constraints.real_vector
     loc: Float[Array, " k"]
 
     def __init__(self, loc: Float[Array, " k"]) -> None:
@@ -217,11 +218,11 @@ def normal_kl(q: nd.Distribution, p: nd.Distribution) -> Float[Array, ""]:
         raise NotImplementedError(f"KL({type(q).__name__} || {type(p).__name__}) has no closed form here.")
     difference = q.mean - p.mean
     if isinstance(p, CorrelatedNormal):
-        root = q.root if isinstance(q, CorrelatedNormal) else jnp.diag(q.scale)
+        root = q.root if isinstance(q, CorrelatedNormal) else jnp.diag(jnp.sqrt(q.variance))
         trace = jax.vmap(p.squared_norm, in_axes=1)(root).sum()
         distance, log_det_p = p.squared_norm(difference), p.log_det
     else:
-        trace = (q.variance / p.scale**2).sum()
-        distance, log_det_p = ((difference / p.scale) ** 2).sum(), 2.0 * jnp.log(p.scale).sum()
-    log_det_q = q.log_det if isinstance(q, CorrelatedNormal) else 2.0 * jnp.log(q.scale).sum()
+        trace = (q.variance / p.variance).sum()
+        distance, log_det_p = (difference**2 / p.variance).sum(), jnp.log(p.variance).sum()
+    log_det_q = q.log_det if isinstance(q, CorrelatedNormal) else jnp.log(q.variance).sum()
     return 0.5 * (trace + distance - difference.shape[-1] + log_det_p - log_det_q)

@@ -154,5 +154,6 @@ def closed_form_kl(q: nd.Distribution, p: nd.Distribution) -> Float[Array, ""]:
         return normal_kl(q, p)
     if isinstance(q, Bernoulli) and isinstance(p, Bernoulli):
         # sigmoid(a) (a - b) - softplus(a) + softplus(b): NumPyro has no rule for this pair
-        return (q.mean * (q.logits - p.logits) - softplus(q.logits) + softplus(p.logits)).sum()
+        a, b = jnp.asarray(q.logits), jnp.asarray(p.logits)
+        return (q.mean * (a - b) - softplus(a) + softplus(b)).sum()
     return jax.numpy.sum(nd.kl_divergence(q, p))

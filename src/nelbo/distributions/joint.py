@@ -1,5 +1,7 @@
 """Distributions of dependent units: autoregressive bits, and the words of a document."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -24,7 +26,7 @@ class AutoregressiveBernoulli(nd.Distribution):
     """
 
     arg_constraints = {"logits": constraints.real, "weight": constraints.real_matrix}
-    support = constraints.boolean
+    support: Any = constraints.boolean
 
     def __init__(self, logits: Float[Array, "*d"], weight: Float[Array, "n n"]) -> None:
         self.logits, self.weight = logits, weight
@@ -84,7 +86,7 @@ class BagOfWords(nd.Distribution):
     """
 
     arg_constraints = {"logits": constraints.real_vector}
-    support = constraints.nonnegative_integer
+    support: Any = constraints.nonnegative_integer
     pytree_aux_fields = ("words",)
 
     def __init__(self, logits: Float[Array, " v"], words: int = 100) -> None:

@@ -28,7 +28,8 @@ def estimators(key: Key[Array, ""], model: Model, x: Example) -> dict[str, Objec
     """
 
     def score(*on: str) -> Objective:
-        return nvil(key, model, **{name: name in on for name in SWITCHES})
+        parts: dict[str, Any] = {name: name in on for name in SWITCHES}
+        return nvil(key, model, **parts)
 
     parts = eqx.filter_eval_shape(lambda k: model.draw(k, x).parts, jr.key(0))
     found = {"plain": score(), "centring": score("centring"), "baseline": score("baseline")}

@@ -66,7 +66,7 @@ class AutoregressiveBernoulliHead(Head):
 
     weight: Float[Array, "n n"]
     shape: tuple[int, ...] = eqx.field(static=True)
-    planes = 1
+    planes: ClassVar[int] = 1
 
     def __init__(self, key: Key[Array, ""], shape: tuple[int, ...], *, init: str | float | int = "glorot") -> None:
         self.shape = shape
@@ -88,7 +88,7 @@ class BagOfWordsHead(Head):
 
     shape: tuple[int, ...] = eqx.field(static=True)
     words: int = eqx.field(static=True, default=100)
-    planes = 1
+    planes: ClassVar[int] = 1
 
     def __call__(self, raw: Float[Array, " raw"]) -> BagOfWords:
         """One logit per word of the vocabulary."""
@@ -206,7 +206,7 @@ class BetaBinomialHead(Head):
         return BetaBinomial(1e-3 + softplus(a), 1e-3 + softplus(b), 255)
 
 
-LIKELIHOODS: dict[str, Callable[[tuple[int, ...]], Head]] = {
+LIKELIHOODS: dict[str, Callable[..., Head]] = {
     "bernoulli": BernoulliHead,
     "gaussian": lambda shape: NormalHead(shape, min_scale=0.01),
     "gaussian-unit": lambda shape: NormalHead(shape, min_scale=0.01, squash=True),

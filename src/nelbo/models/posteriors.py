@@ -8,6 +8,7 @@ begin there, and the network's random weights see to that.
 
 import math
 from collections.abc import Callable
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -27,7 +28,7 @@ class RankOneHead(Head):
     """
 
     shape: tuple[int, ...] = eqx.field(static=True)
-    planes = 3
+    planes: ClassVar[int] = 3
 
     def __call__(self, raw: Float[Array, " raw"]) -> RankOneNormal:
         """Distribution of the K latents."""
@@ -66,7 +67,7 @@ class CholeskyHead(Head):
     """
 
     shape: tuple[int, ...] = eqx.field(static=True)
-    planes = 2
+    planes: ClassVar[int] = 2
 
     @property
     def size(self) -> int:
@@ -93,7 +94,7 @@ class SharedCovarianceHead(Head):
     inner: Head
     rest: Float[Array, " rest"]
     shape: tuple[int, ...] = eqx.field(static=True)
-    planes = 1
+    planes: ClassVar[int] = 1
 
     def __init__(self, key: Key[Array, ""], inner: Head) -> None:
         self.inner, self.shape = inner, inner.shape

@@ -133,7 +133,7 @@ class Posterior(eqx.Module):
         parts: list[Distribution] = []
         for layer, layer_key in zip(self.layers, jr.split(key, max(len(self.layers), 1)), strict=False):
             parts.append(layer(below))
-            below = (passage(parts[-1], parts[-1].sample(layer_key)), *below)
+            below = (passage(parts[-1], jnp.asarray(parts[-1].sample(layer_key))), *below)
         return below[:-1][::-1], tuple(parts)
 
     def log_prob(self, z: Latents) -> Float[Array, " layers"]:

@@ -34,7 +34,7 @@ class GaussianGradient(NamedTuple):
 
 
 def _scaled(q: Distribution, noise: Float[Array, " k"]) -> Float[Array, " k"]:
-    return q.scaled(noise) if isinstance(q, CorrelatedNormal) else q.scale * noise
+    return q.scaled(noise) if isinstance(q, CorrelatedNormal) else jnp.sqrt(q.variance) * noise
 
 
 def gaussian_gradient(

@@ -116,11 +116,11 @@ def _binary(budget: str, data_dir: str | None) -> Panel:
     """The panel with a Bernoulli decoder."""
     if budget == "smoke":
         grey = {"name": "digits", "binarize": "none"}
-        small = {"hidden": 32, "curves": (2,), "pictures": (2,), "rates": (0.02, 0.1)}
+        small: dict[str, Any] = {"hidden": 32, "curves": (2,), "pictures": (2,), "rates": (0.02, 0.1)}
         return Panel("binary", "digits", grey, 1297, "bernoulli", examples=10_000, every=2000, trial=1000, **small)
     grey = {"name": "mnist", "data_dir": data_dir, "binarize": "none"}
-    numbers = {"curves": (3, 5, 10, 20, 200), "pictures": (2, 5, 10, 20), "hidden": 500}
-    lengths = {
+    numbers: dict[str, Any] = {"curves": (3, 5, 10, 20, 200), "pictures": (2, 5, 10, 20), "hidden": 500}
+    lengths: dict[str, Any] = {
         "quick": {"examples": 600_000, "every": 30_000, "trial": 50_000},
         "paper": {"examples": 100_000_000, "every": 250_000, "trial": 100_000},
     }[budget]
@@ -130,8 +130,8 @@ def _binary(budget: str, data_dir: str | None) -> Panel:
 def _continuous(budget: str, data_dir: str | None) -> tuple[Panel, str]:
     """The panel with a Gaussian decoder, and what to say about its data."""
     if budget == "smoke":
-        small = {"hidden": 32, "curves": (2,), "pictures": (2,), "rates": (0.02,)}
-        lengths = {"examples": 10_000, "every": 2000, "trial": 1000}
+        small: dict[str, Any] = {"hidden": 32, "curves": (2,), "pictures": (2,), "rates": (0.02,)}
+        lengths: dict[str, Any] = {"examples": 10_000, "every": 2000, "trial": 1000}
         panel = Panel("continuous", "digits", {"name": "digits", "binarize": "none"}, 1297, "gaussian-unit",
                       **small, **lengths)  # fmt: skip
         return panel, "This is the smoke budget: the digits set, tiny networks and a few steps show only that it runs."
@@ -147,7 +147,7 @@ def _continuous(budget: str, data_dir: str | None) -> tuple[Panel, str]:
             "bound goes on rising while the test bound falls. The Frey panel shows nothing of the kind, and its "
             "numbers cannot be compared with these."
         )
-    lengths = {
+    lengths: dict[str, Any] = {
         "quick": {"examples": 200_000, "every": 8000, "trial": 40_000},
         "paper": {"examples": 100_000_000, "every": 250_000, "trial": 100_000},
     }[budget]

@@ -79,13 +79,13 @@ def _step(
     """One move of z, then of x_missing; also the share accepted."""
     z_key, accept_key, x_key = jr.split(key, 3)
     draw = model.draw(z_key, state.x)
-    accept = x.observed.any()  # with nothing observed the start is an exact draw already: keep its z
+    accept = jnp.any(x.observed)  # with nothing observed the start is an exact draw already: keep its z
     if corrected:
         old_q = model.recognition(state.x).log_prob(state.z).sum()
         old = model.generative.log_prob(state.x, state.z).sum() - old_q
         accept &= jnp.log(jr.uniform(accept_key)) < draw.log_w - old
     z = _tree_where(accept, draw.z, state.z)
-    values = model.generative.likelihood(z).sample(x_key)
+    values = jnp.asarray(model.generative.likelihood(z).sample(x_key))
     return _State(_completed(x, values), z), accept.astype(jnp.float32)
 
 
@@ -122,7 +122,7 @@ def _resampled(
 
     def proposed(k: Key[Array, ""], state: _State) -> Latents:
         z, _ = model.recognition(state.x).sample(k)
-        return _tree_where(x.observed.any(), z, state.z)
+        return _tree_where(jnp.any(x.observed), z, state.z)
 
     def log_q(one: _State) -> Float[Array, " proposals"]:
         posterior = model.recognition(one.x)

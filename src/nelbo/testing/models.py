@@ -70,12 +70,13 @@ def _sample(model: Model, key: Key[Array, ""]) -> tuple[tuple[Array, tuple[Array
 def _terms(model: Model, key: Key[Array, ""], x: Example) -> dict[str, Any]:
     """Everything a model says about one draw, each number in every way it can be asked for."""
     draw = model.draw(key, x)
+    observed = jax.tree.map(jnp.asarray, observed_of(x))
     return {
         "draw": draw,
         "log_w": draw.log_w,
         "log_p": model.generative.log_prob(x, draw.z),
         "log_q": model.recognition(x).log_prob(draw.z),
-        "likelihood": total_log_prob(model.generative.likelihood(draw.z), values_of(x), observed_of(x)),
+        "likelihood": total_log_prob(model.generative.likelihood(draw.z), values_of(x), observed),
         "kl": model.kl(draw),
     }
 
