@@ -45,7 +45,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     rng = np.random.default_rng(0)
     np.save(folder / "x.npy", (rng.random((60, 4, 4, 1)) < 0.3).astype(np.uint8))
-    arguments = ["fit", "sbn", "--layers", "3,2", "--recognition", "autoregressive", "--data", str(folder / "x.npy")]
+    arguments = ["fit", "sbn", "--layers", "3-2", "--recognition", "autoregressive", "--data", str(folder / "x.npy")]
     arguments += ["--objective-set", "baseline_hidden=[4]", "--epochs", "2", "--batch-size", "10"]
     with lenient():
         assert main([*arguments, "--out", str(folder / "run"), "--quiet"]) == 0
@@ -54,6 +54,7 @@ def run(tmp_path_factory):
 
 def test_fit_takes_nvil_by_itself_and_keeps_receptive_fields(run):
     config = json.loads((run / "config.json").read_text())
+    assert config["model"]["arguments"]["layers"] == [3, 2]
     assert config["objective"]["name"] == "nvil"
     assert config["objective"]["arguments"]["baseline_hidden"] == [4]
     assert (run / "figures" / "receptive_fields.png").exists()
@@ -67,6 +68,24 @@ def test_variance_shows_every_estimator_by_layer(run, capsys):
     assert set(report["NVIL"]) == {"p0", "p1", "p2", "q1", "q2"}
     assert all(row["variance"] > 0 for row in report["plain"].values())
     assert (run / "figures" / "variance.png").stat().st_size > 1000
+    assert main(["report", str(run), "--quiet"]) == 0
+    page = (run / "report.html").read_text()
+    assert "Noise of gradients" in page
+    assert "Receptive fields" in page
+
+
+def test_evaluate_sample_and_embed_take_binary_latents(run, tmp_path, capsys):
+    with lenient():
+        assert main(["evaluate", str(run), "--bound", "iwae", "--samples", "20", "--json", "--quiet"]) == 0
+        assert json.loads(capsys.readouterr().out)["bound"] == "iwae"
+        assert main(["sample", str(run), "-n", "5", "--output", str(tmp_path / "x.npy"), "--quiet"]) == 0
+        assert main(["embed", str(run), "--output", str(tmp_path / "z.npy"), "--quiet"]) == 0
+    drawn = np.load(tmp_path / "x.npy")
+    assert drawn.shape == (5, 4, 4, 1)
+    assert set(np.unique(drawn)) <= {0.0, 1.0}
+    means = np.load(tmp_path / "z.npy")
+    assert means.shape[1] == 5
+    assert ((means >= 0.0) & (means <= 1.0)).all()
 
 
 def test_an_objective_for_other_latents_is_one_sentence(run, capsys):

@@ -103,3 +103,20 @@ def test_bad_settings_are_one_sentence():
         made("sbn", recognition="autoregresive")
     with pytest.raises(InputError, match="bernoulli likelihood"):
         made("darn", likelihood="multinomial")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_published_networks_have_names(name):
+    def sizes(layers):
+        model = jax.eval_shape(lambda key: build(key, name, {"shape": (3,), "layers": layers}), jr.key(0))
+        return json.loads(model.config)["arguments"]["layers"]
+
+    assert sizes("200-200-500") == sizes([200, 200, 500]) == [200, 200, 500]
+    assert [sizes(depth) for depth in ("200", "500", "200-200", "200-200-200")] == [
+        [200],
+        [500],
+        [200, 200],
+        [200, 200, 200],
+    ]
+    with pytest.raises(InputError, match="200-200"):
+        sizes("200-20")

@@ -162,6 +162,18 @@ def test_settings_that_changed_are_refused(finished):
     assert (folder / "first" / "model.safetensors").read_bytes() == before
 
 
+def test_parts_can_be_run_alone(finished, tmp_path):
+    for done in ("trial", "first"):
+        shutil.copytree(finished[0] / done, tmp_path / done)
+    result = TINY.reproduce(tmp_path, budget="smoke", only=["fir"], say=lambda _: None)
+    assert list(result["parts"]) == ["first"]
+    assert not result["finished"]
+    assert result["figures"][0]["parts"] == ["first"]
+    assert result["claims"][0]["holds"] is False
+    with pytest.raises(InputError, match="third"):
+        TINY.reproduce(tmp_path, budget="smoke", only=["third"])
+
+
 def test_an_unknown_budget_is_refused(tmp_path):
     with pytest.raises(InputError, match="budget"):
         TINY.reproduce(tmp_path, budget="smoek")
@@ -173,10 +185,12 @@ def test_kingma_smoke_end_to_end(tmp_path):
     page = PAPERS["kingma2014"]
     result = page.reproduce(tmp_path, budget="smoke", say=lambda _: None)
     assert result["finished"]
-    binary, continuous = result["parts"].values()
+    binary, continuous, wake_sleep = result["parts"].values()
+    assert wake_sleep["experiment"]["objective"]["name"] == "wake-sleep"
+    assert wake_sleep["experiment"]["model"] == binary["experiment"]["model"]
     assert binary["results"][0]["binarization"] == "none (grey)"
     assert continuous["results"][0]["binarization"] == "none"
-    for part in (binary, continuous):
+    for part in (binary, continuous, wake_sleep):
         assert part["curve"]["test_bound"][-1] > part["curve"]["test_bound"][0]
         assert len(part["curve"]["examples"]) == 5
     assert {claim["holds"] for claim in result["claims"]} <= {True, None}
@@ -204,8 +218,12 @@ def test_kingma_budgets_are_the_papers_experiments(monkeypatch):
     monkeypatch.setattr("nelbo.papers.kingma2014.load", no_frey)
     for budget, examples in (("quick", 600_000), ("paper", 100_000_000)):
         plan = kingma_plan(budget, 0, None)
-        curves = {f.name: [name.rsplit("-", 1)[1] for name in f.parts] for f in plan.figures if f.kind == "curves"}
-        assert curves == {"figure-2-mnist": ["3", "5", "10", "20", "200"], "figure-2-faces": ["2", "5", "10", "20"]}
+        figures = {f.name: [name.rsplit("-", 1)[1] for name in f.parts] for f in plan.figures if f.kind == "curves"}
+        assert figures.pop("figure-2-mnist") == ["3", "5", "10", "20", "200"]
+        assert figures.pop("figure-2-faces") == ["2", "5", "10", "20"]
+        # the others show both methods with one number of latents
+        assert len(figures) == 9
+        assert all(len(set(counts)) == 1 and name.endswith(f"nz-{counts[0]}") for name, counts in figures.items())
         assert {name for figure in plan.figures for name in figure.parts} <= {part.name for part in plan.parts}
         mnist = next(part for part in plan.parts if part.name == "mnist/nz-20").experiment
         assert mnist.training["epochs"] * 50_000 == pytest.approx(examples)
@@ -232,7 +250,12 @@ def made_up(nats, gap, label="x"):
 def test_kingma_claims_can_fail(bounds, gaps, rises, no_overfitting):
     counts = (3, 5, 10, 20, 200)
     parts = {f"mnist/nz-{n}": made_up(float(b), float(g)) for n, b, g in zip(counts, bounds, gaps, strict=True)}
-    first, second, third = PAPERS["kingma2014"].claims
+    first, second, ahead, third = PAPERS["kingma2014"].claims
+    assert ahead.check(parts)[0] is None
+    parts["mnist/wake-sleep-nz-3"] = made_up(bounds[0] - 1.0, 0.0)
+    assert ahead.check(parts)[0] is True
+    parts["mnist/wake-sleep-nz-5"] = made_up(bounds[1] + 1.0, 0.0)
+    assert ahead.check(parts)[0] is False
     assert first.check(parts)[0] is rises
     assert second.check(parts)[0] is no_overfitting
     assert third.check(parts)[0] is True

@@ -94,6 +94,7 @@ def reproduce(options: argparse.Namespace) -> None:
             budget=options.budget,
             seed=options.seed,
             data_dir=options.data_dir,
+            only=options.only,
             say=lambda text: note(options, text),
             callbacks=callbacks,
         )

@@ -45,7 +45,7 @@ def show_page(folder: Path | str, result: Mapping[str, Any]) -> list[Path]:
         Text((f"Budget {result['budget']}: {result['size']}. Bounds are in nats per example; higher is better.",)),
         Code(command, "sh"),
         Heading("Results"),
-        Table([_row(part) for part in result["parts"].values()]),
+        Table(_rows(result["parts"])),
         Heading("Claims of the paper"),
         Table([_claim(claim) for claim in result["claims"]]),
     ]
@@ -65,18 +65,31 @@ def show_page(folder: Path | str, result: Mapping[str, Any]) -> list[Path]:
     return write_document(f"{result['title']} ({result['paper']})", blocks, folder)
 
 
+def _rows(parts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A row for each part; columns in which no part has anything are left out."""
+    rows = [_row(part) for part in parts.values()]
+    return [{name: row[name] for name in row if any(other[name] is not None for other in rows)} for row in rows]
+
+
 def _row(part: Mapping[str, Any]) -> dict[str, Any]:
-    score, curve = part["results"][0], part["curve"]
+    weighted = next((row for row in part["results"] if row["bound"] == "iwae"), None)
+    score, curve, experiment = part["results"][0], part["curve"], part["experiment"]
     return {
+        "run": part["label"],
         "data": part["data"]["name"],
         "binarization": score["binarization"],
         "latents": part["latents"],
-        "active": part["active_units"][0],
+        "active": sum(part["active_units"]),
+        "objective": experiment["objective"]["name"],
+        "optimizer": experiment["training"].get("optimizer"),
         "learning rate": part["learning_rate"],
         "examples seen": curve["examples"][-1],
         "train bound": f"{curve['train_bound'][-1]:.2f}",
         "test bound": f"{score['nats']:.2f}",
+        "importance-weighted": f"{weighted['nats']:.2f} ({weighted['samples']} samples)" if weighted else None,
+        "published": part["published"],
         "standard error": f"{score['standard_error']:.4f}",
+        "perplexity": f"{score['perplexity']:.1f}" if "perplexity" in score else None,
         "KL": f"{score['kl']:.2f}",
         "seconds": f"{part['training_seconds']:.0f}",
     }
@@ -97,7 +110,7 @@ def _pictures(figure: Mapping[str, Any], parts: Mapping[str, Any], folder: Path)
     title, name = figure["title"], figure["name"]
     labels = ", ".join(parts[part]["label"] for part in figure["parts"])
     if figure["kind"] == "curves":
-        return [_curves(figure, parts, kind) for kind in ("test", "train")]
+        return [_curves(figure, parts, kind) for kind in figure["curves"]]
     arrays = [read_run(folder / part).arrays for part in figure["parts"]]
     if figure["kind"] == "manifold":
         caption = f"Decoder means on a grid of Gaussian quantiles of z, {labels}."

@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import math
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -74,6 +75,11 @@ def numbers(text: str) -> list[int]:
         raise argparse.ArgumentTypeError(f"expected whole numbers separated by commas, got {text!r}") from error
 
 
+def _sizes(text: str) -> list[int]:
+    """As `numbers`, or with hyphens between them, as papers write networks (200-200-500)."""
+    return numbers(re.sub(r"(?<=\d)-(?=\d)", ",", text))
+
+
 def _number_or_name(text: str) -> float | str:
     try:
         return real(text)
@@ -131,7 +137,7 @@ def _fit(commands: "argparse._SubParsersAction[Parser]") -> None:
     data.add_argument("--split-seed", type=int, metavar="N", help="of splits that the data do not bring (default 0)")
     model = fit.add_argument_group("model")
     model.add_argument("--latents", type=int, metavar="N", help="number of latent variables")
-    model.add_argument("--layers", type=numbers, metavar="N,N", help="sizes of latent layers, next to the data first")
+    model.add_argument("--layers", type=_sizes, metavar="N,N", help="sizes of latent layers, next to the data first")
     model.add_argument("--recognition", metavar="NAME", help="factorial or autoregressive (binary latents)")
     model.add_argument("--recognition-hidden", type=numbers, metavar="N,N", help="hidden layers between two of q")
     model.add_argument("--hidden", type=numbers, metavar="N,N", help="widths of hidden layers")
@@ -236,6 +242,7 @@ def _lists(commands: "argparse._SubParsersAction[Parser]") -> None:
     reproduce.add_argument("--budget", choices=["smoke", "quick", "paper"], default="quick", help="default quick")
     reproduce.add_argument("--out", metavar="DIR", help="default runs/PAPER-BUDGET")
     reproduce.add_argument("--data-dir", metavar="DIR", help="a folder that holds named sets (or set NELBO_DATA)")
+    reproduce.add_argument("--only", metavar="PART", nargs="+", default=[], help="parts, or beginnings of their names")
     for name, what, example in (
         ("data", "data sets", "nelbo data show mnist"),
         ("models", "models", "nelbo models list"),

@@ -3,7 +3,16 @@
 from nelbo.data.binarization import BINARIZATIONS, binarize
 from nelbo.data.catalogue import Entry, catalogue, names
 from nelbo.data.dataset import SPLITS, Dataset, Split, array_digest, missing_fraction
-from nelbo.data.documents import CORPORA, VOCABULARY, Corpus, bag_of_words, documents_dataset, tokens, vocabulary_of
+from nelbo.data.documents import (
+    CORPORA,
+    VOCABULARY,
+    Corpus,
+    bag_of_words,
+    documents_at_hand,
+    documents_dataset,
+    tokens,
+    vocabulary_of,
+)
 from nelbo.data.fetch import Progress
 from nelbo.data.loading import load
 from nelbo.data.masks import missing_at_random, missing_grid, missing_random_square, missing_square
@@ -26,6 +35,7 @@ __all__ = [
     "binarize",
     "cache_folder",
     "catalogue",
+    "documents_at_hand",
     "documents_dataset",
     "dynamic_draw",
     "load",

@@ -119,10 +119,25 @@ def load_documents(name: str, *, data_dir: str | Path | None, seed: int = 0) -> 
     return documents_dataset(name, texts, citation=corpus.citation, source=source)
 
 
+def documents_at_hand(data_dir: str | Path | None) -> tuple[str, ...]:
+    """The names of the corpora that `load_documents` would find on this machine."""
+    from sklearn.datasets import get_data_home
+
+    folder = data_dir if data_dir is not None else os.environ.get("NELBO_DATA") or None
+    homes = [Path(get_data_home()), *([] if folder is None else [Path(folder).expanduser()])]
+    news = any((home / "20news-bydate_py3.pkz").is_file() for home in homes)
+    found = {"newsgroups": news, "sotu": _sotu_file(folder) is not None}
+    return tuple(name for name, there in found.items() if there)
+
+
+def _sotu_file(folder: str | Path | None) -> Path | None:
+    tried = [] if folder is None else [Path(folder).expanduser() / part for part in ("text", ".")]
+    return next((path / "sotu.jsonl.xz" for path in tried if (path / "sotu.jsonl.xz").is_file()), None)
+
+
 def _sotu(folder: str | Path | None, seed: int) -> tuple[dict[str, list[str]], str]:
     """Paragraphs; a tenth of the addresses for validation and for testing each, chosen by `seed`."""
-    tried = [] if folder is None else [Path(folder).expanduser() / part / "sotu.jsonl.xz" for part in ("text", ".")]
-    path = next((path for path in tried if path.is_file()), None)
+    path = _sotu_file(folder)
     if path is None:
         raise InputError(
             "sotu is not on this machine: put sotu.jsonl.xz into a folder that data_dir or NELBO_DATA names."
@@ -147,14 +162,13 @@ def _newsgroups(folder: str | Path | None, seed: int) -> tuple[dict[str, list[st
     """The split by date; a tenth of its training documents validates."""
     from sklearn.datasets import fetch_20newsgroups
 
+    fetch: Any = fetch_20newsgroups  # its stub also allows for the other form of its result
     homes = [None] if folder is None else [folder, None]
     for home in homes:
         try:
-            found: list[Any] = [
-                fetch_20newsgroups(data_home=home, subset=subset, download_if_missing=False)
-                for subset in ("train", "test")
+            parts = [
+                fetch(data_home=home, subset=subset, download_if_missing=False).data for subset in ("train", "test")
             ]
-            parts = [one.data for one in found]
         except OSError:
             continue
         train = _cut([[text] for text in parts[0]], seed)

@@ -15,6 +15,14 @@ from nelbo.models.stack import Conditional, Model, Recognition, Stack, Unconditi
 from nelbo.nets import MLP
 
 DEPENDENCE = ("autoregressive", "factorial")
+# the networks of Mnih and Gregor (2014), table 1
+DEPTHS: dict[str, tuple[int, ...]] = {
+    "200": (200,),
+    "500": (500,),
+    "200-200": (200, 200),
+    "200-200-200": (200, 200, 200),
+    "200-200-500": (200, 200, 500),
+}
 
 
 def belief_network(
@@ -91,6 +99,9 @@ def _named(
     head_key, key = jr.split(key)
     shape = positive("shape", shape)
     visible = likelihood_head(likelihood, shape)
+    if isinstance(options["layers"], str):
+        options["layers"] = DEPTHS[choice("depth of a belief network", options["layers"], DEPTHS)]
+    options["layers"] = tuple(options["layers"])
     if name == "darn":
         if likelihood != "bernoulli":
             raise InputError(f"DARN needs a bernoulli likelihood, got {likelihood}: use fdarn.")
@@ -105,7 +116,7 @@ def sbn(
     key: Key[Array, ""],
     shape: Sequence[int],
     *,
-    layers: Sequence[int] = (200,),
+    layers: Sequence[int] | str = (200,),
     likelihood: str = "bernoulli",
     recognition: str = "factorial",
     recognition_hidden: Sequence[int] = (),
@@ -118,7 +129,8 @@ def sbn(
     Args:
         key: for the weights.
         shape: of one example.
-        layers: how many units in each latent layer, the one next to the data first.
+        layers: how many units in each latent layer, the one next to the data first; or the name of a published
+            network, see `DEPTHS`: "200", "500", "200-200", "200-200-200" or "200-200-500".
         likelihood: see `LIKELIHOODS`; "bernoulli", or "multinomial" for word counts of shape (vocabulary,).
         recognition: "factorial", or "autoregressive": units of a layer of q also depend on those before them.
         recognition_hidden: widths of deterministic layers between two layers of q.
@@ -130,7 +142,7 @@ def sbn(
     Raises:
         InputError: an unknown name, or a size that makes no sense.
     """
-    options = {"layers": tuple(layers), "recognition": recognition, "recognition_hidden": tuple(recognition_hidden)}
+    options = {"layers": layers, "recognition": recognition, "recognition_hidden": tuple(recognition_hidden)}
     return _named("sbn", key, shape, likelihood, centre, activation=activation, init=init, **options)
 
 
@@ -138,7 +150,7 @@ def fdarn(
     key: Key[Array, ""],
     shape: Sequence[int],
     *,
-    layers: Sequence[int] = (200,),
+    layers: Sequence[int] | str = (200,),
     likelihood: str = "bernoulli",
     recognition: str = "factorial",
     recognition_hidden: Sequence[int] = (),
@@ -150,7 +162,7 @@ def fdarn(
 
     Arguments and errors are those of `sbn`.
     """
-    options = {"layers": tuple(layers), "recognition": recognition, "recognition_hidden": tuple(recognition_hidden)}
+    options = {"layers": layers, "recognition": recognition, "recognition_hidden": tuple(recognition_hidden)}
     return _named("fdarn", key, shape, likelihood, centre, activation=activation, init=init, **options)
 
 
@@ -158,7 +170,7 @@ def darn(
     key: Key[Array, ""],
     shape: Sequence[int],
     *,
-    layers: Sequence[int] = (200,),
+    layers: Sequence[int] | str = (200,),
     likelihood: str = "bernoulli",
     recognition: str = "factorial",
     recognition_hidden: Sequence[int] = (),
@@ -170,5 +182,5 @@ def darn(
 
     Arguments and errors are those of `sbn`; the likelihood is "bernoulli".
     """
-    options = {"layers": tuple(layers), "recognition": recognition, "recognition_hidden": tuple(recognition_hidden)}
+    options = {"layers": layers, "recognition": recognition, "recognition_hidden": tuple(recognition_hidden)}
     return _named("darn", key, shape, likelihood, centre, activation=activation, init=init, **options)

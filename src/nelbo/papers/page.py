@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import jax.random as jr
+
 from nelbo.core import InputError, NotFiniteError, choice, read_json, write_json
 from nelbo.papers.bibliography import BIBLIOGRAPHY
-from nelbo.runs import Experiment, carry_out, environment
+from nelbo.runs import BOUNDS, RECORD, Experiment, add_result, carry_out, environment, open_run, result_row
 from nelbo.training import Callback
 
 RESULT = "result.json"
@@ -60,12 +62,16 @@ class Part:
         label: what figures call it.
         experiment: its settings.
         trial: how its learning rate is chosen; None leaves that of the experiment.
+        published: the paper's number for this run, shown beside ours.
+        importance_samples: draws for an importance-weighted test bound beside the ELBO; None leaves it out.
     """
 
     name: str
     label: str
     experiment: Experiment
     trial: Trial | None = None
+    published: str | None = None
+    importance_samples: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,12 +83,14 @@ class Figure:
         title: which figure of the paper, and of what.
         kind: bounds against training examples seen, samples side by side, or the 2-D manifold.
         parts: the names of the runs in it.
+        curves: which bounds of their histories, for curves.
     """
 
     name: str
     title: str
     kind: Literal["curves", "samples", "manifold"]
     parts: tuple[str, ...]
+    curves: tuple[str, ...] = ("test", "train")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,6 +153,7 @@ class Page:
         budget: str = "quick",
         seed: int = 0,
         data_dir: str | None = None,
+        only: Sequence[str] = (),
         say: Callable[[str], None] = print,
         callbacks: Callable[[int, int], list[Callback]] | None = None,
     ) -> dict[str, Any]:
@@ -158,11 +167,13 @@ class Page:
             budget: one of `budgets`.
             seed: of everything random.
             data_dir: a folder that holds named data sets.
+            only: names of parts, or beginnings of names; the other parts are not run, and shown where they are
+                finished.
             say: told about each part.
             callbacks: see `nelbo.runs.execute`.
 
         Raises:
-            InputError: an unknown budget, or a folder with another page, budget or seed in it.
+            InputError: an unknown budget or part, or a folder with another page, budget or seed in it.
             Interrupted: Ctrl-C or SIGTERM; the parts so far are kept.
         """
         folder = Path(folder)
@@ -170,6 +181,7 @@ class Page:
         head = {"paper": self.key, "budget": budget, "seed": seed}
         _same_page(folder / RESULT, head)
         plan = self.plan(budget, seed, data_dir)
+        parts = _chosen_parts(plan, folder, only)
         result = {
             **head,
             "title": self.title,
@@ -185,18 +197,20 @@ class Page:
         }
         write_json(folder / RESULT, result)
         rates: dict[str, float] = {}
-        for number, part in enumerate(plan.parts, start=1):
-            say(f"{number}/{len(plan.parts)} {part.name}")
+        for number, part in enumerate(parts, start=1):
+            say(f"{number}/{len(parts)} {part.name}")
             experiment = part.experiment
             if part.trial is not None:
                 if part.trial.name not in rates:
                     rates[part.trial.name] = _chosen(part.trial, folder, say)
                 experiment = with_rate(experiment, rates[part.trial.name])
             record = carry_out(experiment, folder / part.name, callbacks=callbacks)
-            result["parts"][part.name] = _summary(part.label, folder / part.name, experiment, record)
+            record = _scored(part, folder / part.name, record)
+            result["parts"][part.name] = _summary(part, folder / part.name, experiment, record)
             write_json(folder / RESULT, result)
+        result["figures"] = _drawable(result["figures"], result["parts"])
         result["claims"] = [_checked(claim, result["parts"]) for claim in self.claims]
-        result["finished"] = True
+        result["finished"] = len(parts) == len(plan.parts)
         write_json(folder / RESULT, result)
         return result
 
@@ -214,6 +228,28 @@ def _same_page(path: Path, head: Mapping[str, Any]) -> None:
     if found != dict(head):
         words = ", ".join(f"{name} {value}" for name, value in found.items())
         raise InputError(f"{path.parent} holds another result ({words}): give another folder with --out.")
+
+
+def _chosen_parts(plan: Plan, folder: Path, only: Sequence[str]) -> tuple[Part, ...]:
+    """The parts that are named, and those that are finished already; all of them where none is named.
+
+    Raises:
+        InputError: a name that is no part's.
+    """
+    for name in only:
+        if not any(part.name.startswith(name) for part in plan.parts):
+            names = ", ".join(part.name for part in plan.parts)
+            raise InputError(f"No part of this budget is called {name}: choose from {names}.")
+    if not only:
+        return plan.parts
+    wanted = lambda part: part.name.startswith(tuple(only)) or (folder / part.name / RECORD).exists()  # noqa: E731
+    return tuple(part for part in plan.parts if wanted(part))
+
+
+def _drawable(figures: Sequence[dict[str, Any]], parts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The figures of parts that were run, without those that were not."""
+    kept = [figure | {"parts": [name for name in figure["parts"] if name in parts]} for figure in figures]
+    return [figure for figure in kept if figure["parts"]]
 
 
 def _chosen(trial: Trial, folder: Path, say: Callable[[str], None]) -> float:
@@ -243,13 +279,14 @@ def history(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "history.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-def _summary(label: str, folder: Path, experiment: Experiment, record: Record) -> dict[str, Any]:
+def _summary(part: Part, folder: Path, experiment: Experiment, record: Record) -> dict[str, Any]:
     """What the page needs of a run; bounds in nats per example."""
-    rows = history(folder)
+    rows, arguments = history(folder), experiment.model["arguments"]
     columns = ("examples", "train_bound", "valid_bound", "test_bound", "seconds")
     return {
-        "label": label,
-        "latents": experiment.model["arguments"].get("latents"),
+        "label": part.label,
+        "published": part.published,
+        "latents": arguments.get("latents", arguments.get("layers")),
         "learning_rate": experiment.training.get("learning_rate"),
         "curve": {name: [row.get(name) for row in rows] for name in columns},
         "results": record["results"],
@@ -264,6 +301,29 @@ def _checked(claim: Claim, parts: Mapping[str, Record]) -> dict[str, Any]:
     holds, numbers = claim.check(parts)
     row = {"text": claim.text, "provenance": claim.provenance, "test": claim.test}
     return {**row, "holds": holds, "numbers": numbers}
+
+
+def test_bound(part: Record) -> float:
+    """The evidence lower bound of a part's test set [nats per example]."""
+    return part["results"][0]["nats"]
+
+
+def importance_score(part: Record) -> float:
+    """The importance-weighted bound of a part's test set [nats per example]."""
+    return next(row["nats"] for row in part["results"] if row["bound"] == "iwae")
+
+
+def _scored(part: Part, folder: Path, record: Record) -> Record:
+    """The record with the importance-weighted bound that the part asks for, computed where it is missing."""
+    count = part.importance_samples
+    if count is None or any(row["bound"] == "iwae" and row["samples"] == count for row in record["results"]):
+        return record
+    run = open_run(folder)
+    data, sources = run.data()
+    key = jr.fold_in(jr.key(run.experiment.seed), count)
+    score = BOUNDS["iwae"](key, run.model, sources["test"], num_samples=count)
+    add_result(folder, result_row(score, "iwae", "test", data))
+    return read_json(folder / RECORD)
 
 
 def select(parts: Mapping[str, Record], prefix: str, latents: Sequence[int]) -> list[Record] | None:

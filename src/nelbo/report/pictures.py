@@ -12,6 +12,7 @@ from nelbo.report.figures import bound_curves, embedding_scatter, learning_curve
 from nelbo.report.pixels import enlarge, image_grid, manifold_grid, pair_grid, signed_images
 from nelbo.report.records import Run, read_run
 from nelbo.report.style import LIGHT, Theme, save_png
+from nelbo.report.variance import variance_figure
 
 _MOST_IMAGES = 100
 _MOST_PAIRS = 40
@@ -41,8 +42,8 @@ class Picture:
 def draw_figures(run: Path | str) -> list[Path]:
     """Write the figures that a run's records allow into its folder `figures/`.
 
-    These are `learning_curves.png`, `samples.png`, `reconstructions.png`, `manifold.png`, `embedding.png` and
-    `receptive_fields.png`; bounds are in nats per example.
+    These are `learning_curves.png`, `samples.png`, `reconstructions.png`, `manifold.png`, `embedding.png`,
+    `receptive_fields.png` and `variance.png`; bounds are in nats per example.
 
     Args:
         run: the run folder.
@@ -68,7 +69,27 @@ def pictures(run: Run) -> list[Picture]:
         if value.dtype.kind not in "fiub":
             raise InputError(f"{run.folder}: the array {name!r} holds no real numbers ({value.dtype}).")
     found += _from_arrays(run.arrays)
+    found += _gradients(run.variance)
     return found
+
+
+def _gradients(variance: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[Picture]:
+    """The noise of gradients, where any was measured."""
+    if not any(cell["variance"] > 0 for row in variance.values() for cell in row.values()):
+        return []
+    totals = {name: sum(cell["variance"] for cell in row.values()) for name, row in variance.items()}
+    words = ", ".join(f"{name} {total:.3g}" for name, total in totals.items() if np.isfinite(total))
+    caption = "Variance of the batch gradient, summed over the parameters of each layer of p and q."
+    return [
+        Picture(
+            "variance",
+            "Noise of gradients",
+            f"{caption} Lower is better, for estimators without bias.",
+            f"Variance of each estimator's gradient, summed over all layers: {words}.",
+            lambda theme: variance_figure(variance, theme=theme),
+            themed=True,
+        )
+    ]
 
 
 def _from_arrays(arrays: Mapping[str, np.ndarray]) -> Iterator[Picture]:

@@ -28,6 +28,7 @@ class Run:
         history: a row per evaluation, in order of training.
         record: the final numbers and where they came from.
         arrays: named arrays for figures.
+        variance: of gradients, `variance[estimator][layer]["variance"]`, as `nelbo variance` kept it.
     """
 
     folder: Path
@@ -36,6 +37,7 @@ class Run:
     history: tuple[Mapping[str, Any], ...]
     record: Mapping[str, Any]
     arrays: Mapping[str, np.ndarray]
+    variance: Mapping[str, Mapping[str, Mapping[str, Any]]] = dataclasses.field(default_factory=dict)
 
     @property
     def results(self) -> tuple[Mapping[str, Any], ...]:
@@ -64,7 +66,20 @@ def read_run(folder: Path | str) -> Run:
     arrays = read_arrays(arrays_path, "figure data")[0] if arrays_path.is_file() else {}
     history = read_history(history_path) if history_path.is_file() else ()
     names = (source["name"] for source in (record, config) if isinstance(source.get("name"), str) and source["name"])
-    return Run(folder, next(names, folder.resolve().name or "run"), config, history, record, arrays)
+    name = next(names, folder.resolve().name or "run")
+    return Run(folder, name, config, history, record, arrays, _variance(folder / "variance.json"))
+
+
+def _variance(path: Path) -> Mapping[str, Any]:
+    """The rows that `nelbo variance` wrote; empty if there is no file."""
+    rows = _read_object(path).get("rows", {})
+    sound = isinstance(rows, dict) and all(isinstance(row, dict) for row in rows.values())
+    if not sound or not all(isinstance(cell, dict) for row in rows.values() for cell in row.values()):
+        raise InputError(f"{path} is damaged: make it again with `nelbo variance {path.parent}`.")
+    return {
+        name: {layer: {"variance": number(cell.get("variance")) or math.nan} for layer, cell in row.items()}
+        for name, row in rows.items()
+    }
 
 
 def _read_object(path: Path) -> dict[str, Any]:

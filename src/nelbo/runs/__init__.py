@@ -2,7 +2,7 @@
 
 from nelbo.runs.discrete import default_objective
 from nelbo.runs.execute import carry_out, execute, figure_arrays, shown
-from nelbo.runs.folder import Run, environment, open_run, resumed
+from nelbo.runs.folder import RECORD, Run, environment, open_run, resumed
 from nelbo.runs.inputs import sources_for
 from nelbo.runs.results import BOUNDS, add_result, result_row
 from nelbo.runs.settings import OBJECTIVES, TRAINING_DEFAULTS, Experiment, checked_seed
@@ -10,6 +10,7 @@ from nelbo.runs.settings import OBJECTIVES, TRAINING_DEFAULTS, Experiment, check
 __all__ = [
     "BOUNDS",
     "OBJECTIVES",
+    "RECORD",
     "TRAINING_DEFAULTS",
     "Experiment",
     "Run",

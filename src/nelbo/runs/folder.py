@@ -22,7 +22,7 @@ CONFIG, MODEL, HISTORY, RECORD = "config.json", "model.safetensors", "history.js
 CHECKPOINTS, ARRAYS, POSTERIOR = "checkpoints", "arrays.safetensors", "posterior.safetensors"
 # everything of a run but its configuration, which is replaced last
 PARTS = (RECORD, MODEL, POSTERIOR, HISTORY, ARRAYS, CHECKPOINTS, "figures", "report.html", "samples.png", "samples.npy",
-         "reconstructions.png", "reconstructions.npy", "embedding.npy")  # fmt: skip
+         "reconstructions.png", "reconstructions.npy", "embedding.npy", "variance.json")  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
