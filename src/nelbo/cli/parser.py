@@ -147,6 +147,7 @@ def _fit(commands: "argparse._SubParsersAction[Parser]") -> None:
     model.add_argument("--channels", type=numbers, metavar="N,N", help="of the convolutions")
     model.add_argument("--activation", metavar="NAME", help="of hidden units: tanh, relu, gelu, ...")
     model.add_argument("--init", type=_number_or_name, metavar="HOW", help="glorot, or a standard deviation")
+    model.add_argument("--missing", metavar="NAME", help="what q sees of missing entries: zero, mean or mask")
     model.add_argument("--set", type=_setting, action="append", default=[], metavar="NAME=VALUE", help="any other option of the model (`nelbo models show MODEL`)")  # fmt: skip  # noqa: E501
     objective = fit.add_argument_group("objective")
     objective.add_argument("--objective", metavar="NAME", help="sgvb, full-vb, stochastic-backpropagation, nvil, vimco, iwae, wake-sleep, rws, darn or straight-through (default nvil for binary latents, else sgvb)")  # fmt: skip  # noqa: E501

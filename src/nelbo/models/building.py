@@ -1,5 +1,6 @@
 """Parts that the named model families share: checks, constants, heads in the data's units, the configuration record."""
 
+import dataclasses
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -8,9 +9,10 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from nelbo.core import InputError
+from nelbo.core import InputError, choice
 from nelbo.models.heads import STANDARDIZED_LIKELIHOODS, Head, StandardizedHead, likelihood_head
 from nelbo.models.stack import Conditional, Model, Recognition, Stack, StandardNormal
+from nelbo.nets import Frozen
 
 
 def configuration(name: str, **arguments: Any) -> str:
@@ -36,6 +38,50 @@ def constant_array(value: Array | bool, shape: tuple[int, ...]) -> Array | None:
     return jnp.broadcast_to(jnp.asarray(value, jnp.float32), shape)
 
 
+MISSING = ("zero", "mean", "mask")
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """How a recognition network takes an example in.
+
+    Args:
+        shape: of its input.
+        source: its `centre` and `spread`.
+        recognition: further arguments of `Recognition`.
+    """
+
+    shape: tuple[int, ...]
+    source: dict[str, Array | None]
+    recognition: dict[str, Any]
+
+
+def seen(missing: str, shape: tuple[int, ...], centre: Array | None, spread: Array | None) -> Seen:
+    """The input of a recognition network under a rule for missing entries.
+
+    Args:
+        missing: "zero"; "mean", the training data's mean (`centre`) in their place; or "mask", the same (zero where
+            there is no mean) with the mask as so many inputs more.
+        shape: of an example.
+        centre: see `vae`.
+        spread: see `vae`.
+
+    Raises:
+        InputError: an unknown rule, or "mean" without a mean.
+    """
+    choice("rule for missing entries", missing, MISSING)
+    if missing == "mean" and centre is None:
+        raise InputError("missing=mean fills with the training data's mean, but centre is off: switch it on.")
+    fill = None if missing == "zero" or centre is None else Frozen(centre)
+    if missing != "mask":
+        return Seen(shape, {"centre": centre, "spread": spread}, {"fill": fill})
+    zeros, ones = jnp.zeros(shape), jnp.ones(shape)
+    centre = None if centre is None else jnp.concatenate([centre, zeros], axis=-1)
+    spread = None if spread is None else jnp.concatenate([spread, ones], axis=-1)
+    source = {"centre": centre, "spread": spread}
+    return Seen((*shape[:-1], 2 * shape[-1]), source, {"fill": fill, "mask": True})
+
+
 def visible_head(likelihood: str, shape: tuple[int, ...], centre: Array | None, spread: Array | None) -> Head:
     """The head of p(x | z); a Gaussian one is in units of `spread` around `centre` where a spread is given.
 
@@ -49,9 +95,14 @@ def visible_head(likelihood: str, shape: tuple[int, ...], centre: Array | None, 
 
 
 def one_layer(
-    encoder: Callable[..., Array], code: Head, decoder: Callable[..., Array], visible: Head, config: str | None = None
+    encoder: Callable[..., Array],
+    code: Head,
+    decoder: Callable[..., Array],
+    visible: Head,
+    config: str | None = None,
+    **recognition: Any,
 ) -> Model:
-    """A model with one latent layer, prior N(0, I), from any networks and heads."""
+    """A model with one latent layer, prior N(0, I), from any networks and heads, and arguments of `Recognition`."""
     prior = StandardNormal(math.prod(code.shape))
     generative = Stack((Conditional(decoder, visible), prior))
-    return Model(generative, Recognition((Conditional(encoder, code),)), config)
+    return Model(generative, Recognition((Conditional(encoder, code),), **recognition), config)

@@ -10,7 +10,7 @@ from jaxtyping import Array, Key
 
 from nelbo.core import checked_arguments, choice
 from nelbo.models.belief import darn, fdarn, sbn
-from nelbo.models.building import configuration, constant_array, one_layer, positive, visible_head
+from nelbo.models.building import configuration, constant_array, one_layer, positive, seen, visible_head
 from nelbo.models.gaussian import (
     dlgm,
     factor_analysis,
@@ -36,6 +36,7 @@ def vae(
     channels: Sequence[int] = (32, 64),
     activation: str = "tanh",
     init: str | float | int = "glorot",
+    missing: str = "zero",
     centre: Array | bool = False,
     spread: Array | bool = False,
 ) -> Model:
@@ -56,6 +57,8 @@ def vae(
         channels: of the convolutions, from the pixels inwards ("conv" only).
         activation: of the hidden units.
         init: "glorot", or a standard deviation (Kingma and Welling: 0.1, reading their N(0, 0.01) as a variance).
+        missing: what the recognition model sees of missing entries: "zero", "mean" (that of the training data), or
+            "mask" (the mean, and the mask as so many inputs more).
         centre: the training data's mean, subtracted from the recognition model's input; `True` leaves its place
             to be filled from a file.
         spread: the training data's standard deviation, by which that input is divided; a Gaussian likelihood is then
@@ -72,19 +75,20 @@ def vae(
     code = posterior_head(posterior, latents, rank=rank)
     shared = {"activation": activation, "init": init}
     source = {"centre": constant_array(centre, shape), "spread": constant_array(spread, shape)}
-    visible = visible_head(likelihood, shape, **source)
+    visible, view = visible_head(likelihood, shape, **source), seen(missing, shape, **source)
     if architecture == "mlp":
-        sizes = (math.prod(shape), *hidden, code.size)
-        encoder: Callable[..., Array] = MLP(encoder_key, sizes, **source, **shared)
+        sizes = (math.prod(view.shape), *hidden, code.size)
+        encoder: Callable[..., Array] = MLP(encoder_key, sizes, **view.source, **shared)
         decoder: Callable[..., Array] = MLP(decoder_key, (latents, *reversed(hidden), visible.size), **shared)
     else:
-        encoder = ConvEncoder(encoder_key, shape, channels, code.size, hidden=hidden, **source, **shared)
+        encoder = ConvEncoder(encoder_key, view.shape, channels, code.size, hidden=hidden, **view.source, **shared)
         outer = {"planes": visible.planes, "hidden": tuple(reversed(hidden))}
         decoder = ConvDecoder(decoder_key, latents, channels, shape, **outer, **shared)
     arguments = {"latents": latents, "hidden": hidden, "likelihood": likelihood, "architecture": architecture}
-    arguments |= {"posterior": posterior, "rank": rank}
+    arguments |= {"posterior": posterior, "rank": rank, "missing": missing}
     arguments |= {"channels": channels, **shared, **{name: value is not None for name, value in source.items()}}
-    return one_layer(encoder, code, decoder, visible, configuration("vae", shape=shape, **arguments))
+    config = configuration("vae", shape=shape, **arguments)
+    return one_layer(encoder, code, decoder, visible, config, **view.recognition)
 
 
 MODELS: dict[str, Callable[..., Model]] = {

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Key
 
 from nelbo.core import InputError, choice
 from nelbo.distributions import Distribution
-from nelbo.models.building import configuration, constant_array, one_layer, positive, visible_head
+from nelbo.models.building import configuration, constant_array, one_layer, positive, seen, visible_head
 from nelbo.models.heads import Head, SharedNormalHead
 from nelbo.models.posteriors import SharedCovarianceHead, posterior_head
 from nelbo.models.stack import Conditional, Latents, Model, Recognition, Stack, StandardNormal
@@ -92,6 +92,7 @@ def dlgm(
     between: str = "identity",
     activation: str = "relu",
     init: str | float | int = "glorot",
+    missing: str = "zero",
     centre: Array | bool = False,
     spread: Array | bool = False,
 ) -> Model:
@@ -110,6 +111,7 @@ def dlgm(
         between: elementwise function in front of every T_l.
         activation: of the hidden units.
         init: as for `vae`.
+        missing: as for `vae`.
         centre: as for `vae`.
         spread: as for `vae`.
 
@@ -120,7 +122,7 @@ def dlgm(
     encoder_hidden = hidden[::-1] if recognition_hidden is None else positive("recognition_hidden", recognition_hidden)
     choice("activation", between, ACTIVATIONS)
     source = {"centre": constant_array(centre, shape), "spread": constant_array(spread, shape)}
-    visible = visible_head(likelihood, shape, **source)
+    visible, view = visible_head(likelihood, shape, **source), seen(missing, shape, **source)
     shared = {"activation": activation, "init": init}
     link_key, mixing_key, encoder_key = jr.split(key, 3)
     outputs = (visible.size, *layers[:-1])
@@ -134,15 +136,18 @@ def dlgm(
     ]
     heads = [posterior_head(posterior, size, rank=rank) for size in layers]
     encoders = [
-        Conditional(MLP(k, (math.prod(shape), *encoder_hidden, head.size), **source, **shared), head, "furthest")
+        Conditional(
+            MLP(k, (math.prod(view.shape), *encoder_hidden, head.size), **view.source, **shared), head, "furthest"
+        )
         for k, head in zip(jr.split(encoder_key, len(layers)), heads, strict=True)
     ]
     generative = Stack((DeepGaussian(tuple(links), tuple(mixings), visible, between), *map(StandardNormal, layers)))
     arguments = {"layers": layers, "hidden": hidden, "recognition_hidden": encoder_hidden, "likelihood": likelihood}
     arguments |= {"covariance": covariance, "posterior": posterior, "rank": rank, "between": between, **shared}
+    arguments["missing"] = missing
     arguments |= {name: part is not None for name, part in source.items()}
     config = configuration("dlgm", shape=shape, **arguments)
-    return Model(generative, Recognition(tuple(encoders)), config)
+    return Model(generative, Recognition(tuple(encoders), **view.recognition), config)
 
 
 def nonlinear_factor_analysis(

@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, Key, PyTree
 from nelbo.core import input_of, observed_of, values_of
 from nelbo.distributions import Distribution, Normal, closed_form_kl, total_log_prob
 from nelbo.models.heads import Head
+from nelbo.nets import Frozen
 
 Example = PyTree
 Latents = tuple[Array, ...]
@@ -110,10 +111,15 @@ class Stack(eqx.Module):
 
 
 class Posterior(eqx.Module):
-    """q(z | x) of one example, as a chain of conditional distributions."""
+    """q(z | x) of one example, as a chain of conditional distributions.
+
+    Args:
+        layers: see `Recognition`.
+        seen: the one array that stands for the example, see `Recognition`.
+    """
 
     layers: tuple[Callable[[Latents], Distribution], ...]
-    x: Example
+    seen: Array
 
     def sample_and_log_prob(self, key: Key[Array, ""]) -> tuple[Latents, Float[Array, " layers"]]:
         """A draw of all latents, and log q of each layer given those below it [nats]."""
@@ -129,7 +135,7 @@ class Posterior(eqx.Module):
             key: for the draw.
             passage: what gradients see of a draw.
         """
-        below: tuple[Any, ...] = (input_of(self.x),)
+        below: tuple[Any, ...] = (self.seen,)
         parts: list[Distribution] = []
         for layer, layer_key in zip(self.layers, jr.split(key, max(len(self.layers), 1)), strict=False):
             parts.append(layer(below))
@@ -138,7 +144,7 @@ class Posterior(eqx.Module):
 
     def log_prob(self, z: Latents) -> Float[Array, " layers"]:
         """Log q of each layer given those below it [nats]."""
-        below: tuple[Any, ...] = (input_of(self.x),)
+        below: tuple[Any, ...] = (self.seen,)
         parts: list[Distribution] = []
         for layer, value in zip(self.layers, z, strict=True):
             parts.append(layer(below))
@@ -152,13 +158,31 @@ def _totals(parts: tuple[Distribution, ...], z: Latents) -> Float[Array, " layer
 
 
 class Recognition(eqx.Module):
-    """Recognition model: `layers[l]` gives q(z_{l+1} | z_below, x)."""
+    """Recognition model: `layers[l]` gives q(z_{l+1} | z_below, x).
+
+    Args:
+        layers: from the nodes below, nearest first; the furthest is the example as one array.
+        fill: what stands in the place of a missing entry; None puts zero there.
+        mask: give the layers the mask too, behind the values along the last axis (ones where nothing is missing).
+    """
 
     layers: tuple[Callable[[Latents], Distribution], ...]
+    fill: Frozen | None = None
+    mask: bool = eqx.field(static=True, default=False)
 
     def __call__(self, x: Example) -> Posterior:
         """The posterior of one example."""
-        return Posterior(self.layers, x)
+        return Posterior(self.layers, self.seen(x))
+
+    def seen(self, x: Example) -> Array:
+        """The example as one array, in which nothing depends on what a missing entry holds."""
+        values, observed = input_of(x), observed_of(x)
+        if observed is not None:
+            values = jnp.where(observed, values, jnp.zeros_like(values) if self.fill is None else self.fill())
+        if not self.mask:
+            return values
+        mask = jnp.ones_like(values) if observed is None else jnp.asarray(observed, values.dtype)
+        return jnp.concatenate([values, mask], axis=-1)
 
 
 class Draw(eqx.Module):
