@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from nelbo.core import InputError, NotFiniteError, choice, read_json, write_json
 from nelbo.papers.bibliography import BIBLIOGRAPHY
+from nelbo.papers.measures import MEASURES, Rows, measured_once
 from nelbo.runs import Experiment, carry_out, environment
 from nelbo.training import Callback
 
@@ -52,6 +53,23 @@ class Trial:
 
 
 @dataclasses.dataclass(frozen=True)
+class Measure:
+    """Numbers of a finished run beside the scores in its record.
+
+    Args:
+        name: of its files, in the run's folder `measures`.
+        title: what its table is called.
+        kind: see `nelbo.papers.measures.MEASURES`.
+        arguments: of that kind, as JSON.
+    """
+
+    name: str
+    title: str
+    kind: str
+    arguments: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
 class Part:
     """One run of the page.
 
@@ -60,12 +78,14 @@ class Part:
         label: what figures call it.
         experiment: its settings.
         trial: how its learning rate is chosen; None leaves that of the experiment.
+        measures: what is measured once it is finished.
     """
 
     name: str
     label: str
     experiment: Experiment
     trial: Trial | None = None
+    measures: tuple[Measure, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,14 +95,17 @@ class Figure:
     Args:
         name: of its file.
         title: which figure of the paper, and of what.
-        kind: bounds against training examples seen, samples side by side, or the 2-D manifold.
+        kind: bounds against training examples seen, samples side by side, the 2-D manifold, the 2-D embedding, or
+            the film of an imputation.
         parts: the names of the runs in it.
+        measure: which measure a film is of.
     """
 
     name: str
     title: str
-    kind: Literal["curves", "samples", "manifold"]
+    kind: Literal["curves", "samples", "manifold", "embedding", "film"]
     parts: tuple[str, ...]
+    measure: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,12 +216,25 @@ class Page:
                     rates[part.trial.name] = _chosen(part.trial, folder, say)
                 experiment = with_rate(experiment, rates[part.trial.name])
             record = carry_out(experiment, folder / part.name, callbacks=callbacks)
-            result["parts"][part.name] = _summary(part.label, folder / part.name, experiment, record)
+            summary = _summary(part.label, folder / part.name, experiment, record)
+            for measure in part.measures:
+                say(f"    {measure.title}")
+                rows = measured(measure, folder / part.name, seed=seed, data_dir=data_dir)
+                summary["measures"][measure.name] = {"title": measure.title, "rows": rows}
+            result["parts"][part.name] = summary
             write_json(folder / RESULT, result)
         result["claims"] = [_checked(claim, result["parts"]) for claim in self.claims]
         result["finished"] = True
         write_json(folder / RESULT, result)
         return result
+
+
+def measured(measure: Measure, folder: Path, *, seed: int, data_dir: str | None) -> Rows:
+    """The rows of a measure of the run in a folder: read where they are there, found where they are not."""
+    make = MEASURES[choice("kind of measure", measure.kind, MEASURES)]
+    return measured_once(
+        make, folder, measure.name, {"kind": measure.kind, "seed": seed, **measure.arguments}, data_dir
+    )
 
 
 def with_rate(experiment: Experiment, rate: float) -> Experiment:
@@ -257,6 +293,7 @@ def _summary(label: str, folder: Path, experiment: Experiment, record: Record) -
         "training_seconds": record["training_seconds"],
         "data": {name: record["data"][name] for name in ("name", "sizes", "binarization")},
         "experiment": experiment.record(),
+        "measures": {},
     }
 
 
