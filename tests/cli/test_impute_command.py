@@ -51,6 +51,27 @@ def test_masks_and_csv(run, capsys):
     capsys.readouterr()
 
 
+def test_hidden_entries_are_scored_beside_means_and_neighbours(run, capsys):
+    command = f"impute {run}/run --hide 0.4 --compare --steps 3 --draws 4 --json -o {run}/scored.npz"
+    assert main(command.split()) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [row["filling"] for row in told["comparison"]][:2] == ["model", "mean"]
+    assert "nearest neighbours" in told["comparison"][2]["filling"]
+    assert told["comparison"][0]["rmse"] == told["rmse"]
+    assert all(row["rmse"] > 0 for row in told["comparison"])
+    assert np.isfinite([told["nats_per_hidden_entry"], told["hidden_nats"]]).all()
+
+
+def test_noise_is_put_on_and_taken_off(run, capsys):
+    command = f"impute {run}/run --noise gaussian:0.5 --add-noise --steps 3 --draws 4 --json -o {run}/clean.npz"
+    assert main(command.split()) == 0
+    told, done = json.loads(capsys.readouterr().out), np.load(run / "clean.npz")
+    assert not done["observed"].any()
+    assert told["hidden"] == done["mean"].size
+    assert (done["std"] > 0).all()
+    assert 0 < told["rmse"] < 5
+
+
 @pytest.mark.parametrize(
     ("extra", "words"),
     [
@@ -61,6 +82,11 @@ def test_masks_and_csv(run, capsys):
         ("--hide square:2", "does not fit into shape (4,)"),
         ("-o {}/x.png", "Cannot write"),
         ("--film {}/f.png", "A film needs images"),
+        ("--add-noise", "--add-noise needs the noise"),
+        ("--noise salt:0.1", "Unknown kind of reading 'salt'"),
+        ("--noise gaussian", "--noise takes bit-flip:RATE or gaussian:SD"),
+        ("--noise bit-flip:0.1", "bit-flip readings need a Bernoulli likelihood"),
+        ("--compare", "--compare needs entries whose truth is known"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_two(run, capsys, extra, words):

@@ -102,22 +102,24 @@ def test_the_importance_weighted_gradient_is_that_of_the_model_of_the_observed_e
         assert (np.asarray(jnp.take(w, hidden, axis=axis)) == 0).all()
 
 
-@pytest.mark.parametrize("missing", ["zero", "mask"])
-def test_training_on_incomplete_data_finds_the_distribution_of_complete_data(missing):
-    """Factor analysis of 4 entries, 40 % hidden: log p of complete rows comes within 0.1 nats of the truth's."""
+def test_training_on_incomplete_data_finds_the_distribution_of_complete_data():
+    """Linear decoder, 4 entries, 40 % hidden: log p of complete rows comes within 0.1 nats of the truth's.
+
+    Zeros taken for data do not: the best model of them (in closed form) is far away.
+    """
     rng = np.random.default_rng(0)
     w, scale = np.array([[1.5, 0.0], [1.0, 0.5], [-1.2, 0.8], [0.3, -1.4]]), 0.5
     covariance = w @ w.T + scale**2 * np.eye(4)
     x = rng.multivariate_normal(np.zeros(4), covariance, 4000).astype(np.float32)
     observed = rng.random(x.shape) < 0.6
     data = Source(Masked(jnp.asarray(np.where(observed, x, 0.0)), jnp.asarray(observed)), "real", dynamic=False)
-    options = {"shape": [4], "latents": 2, "hidden": (16,), "likelihood": "gaussian-pixel", "missing": missing}
+    options = {"shape": [4], "latents": 2, "hidden": (16,), "likelihood": "gaussian-pixel", "missing": "mask"}
     model = build(jr.key(0), "vae", options)
     # a linear decoder, so that the fitted log p(x) is known exactly
     linear = build(jr.key(1), "linear", {"shape": [4], "latents": 2})
     model = eqx.tree_at(lambda m: m.generative, model, linear.generative)
-    fitted = fit(jr.key(1), model, Iwae(5), data, optimizer("adam", learning_rate=5e-3, schedule="cosine", steps=2500),
-                 steps=2500, batch_size=100, keep="last").model  # fmt: skip
+    rate = optimizer("adam", learning_rate=5e-3, schedule="cosine", steps=1500)
+    fitted = fit(jr.key(1), model, Iwae(20), data, rate, steps=1500, batch_size=100, keep="last").model
     visible = fitted.generative.layers[0]
     weight = np.asarray(visible.net.layers[0].weight, np.float64)
     mean = np.asarray(visible.net.layers[0].bias, np.float64)
@@ -126,6 +128,11 @@ def test_training_on_incomplete_data_finds_the_distribution_of_complete_data(mis
     learnt = scipy.stats.multivariate_normal(mean, weight @ weight.T + np.diag(sigma**2)).logpdf(test).mean()
     truth = scipy.stats.multivariate_normal(np.zeros(4), covariance).logpdf(test).mean()
     assert truth - learnt < 0.1
+    zeros = np.where(observed, x, 0.0)
+    values, vectors = np.linalg.eigh(np.cov(zeros.T))
+    values[:2] = values[:2].mean()  # probabilistic PCA with two latents
+    naive = scipy.stats.multivariate_normal(zeros.mean(0), vectors * values @ vectors.T).logpdf(test).mean()
+    assert truth - naive > 0.5
 
 
 def test_the_rule_is_kept_in_the_file_and_bad_rules_are_one_sentence(tmp_path):

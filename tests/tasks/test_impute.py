@@ -11,7 +11,8 @@ import pytest
 from nelbo.core import InputError, Masked
 from nelbo.data import Source
 from nelbo.models import factor_analysis, vae
-from nelbo.tasks import METHODS, chain_film, hide, imputation_scores, impute
+from nelbo.tasks import METHODS, chain_film, hide, imputation_scores, impute, spoiled
+from nelbo.tasks.given import Given
 
 SIZE, LATENTS = 5, 2
 X = np.array([1.2, 0.0, -0.7, 0.0, 0.4], np.float32)
@@ -170,6 +171,46 @@ def test_hiding_adds_to_what_is_missing_and_takes_one_mask_for_all_rows():
     assert (np.asarray(data.arrays.values)[~np.asarray(data.arrays.observed)] == 0).all()
     grey = Source(jnp.ones((2, 3, 3, 1), jnp.uint8), "uint8", dynamic=False)
     assert hide(grey, np.eye(3, dtype=bool)).arrays.observed.shape == (2, 3, 3, 1)
+
+
+@pytest.mark.parametrize("method", ["metropolis", "resample"])
+def test_noisy_readings_give_the_exact_conditional_of_the_clean_values(method):
+    """H0: draws of x given y = x + N(0, 0.6^2) in the observed entries; 20 z-scores, |z| < 5, false alarm 1e-5."""
+    exact, model = pair(bias=0.3, widen=1.3)
+    noise, copies = 0.6, 4000
+    result = impute(jr.key(1), model, one_row(copies), method=method, steps=5 if method == "resample" else 60,
+                    draws=1, noise="gaussian", rate=noise)  # fmt: skip
+    c, y = exact.covariance, X.astype(np.float64)
+    gain = c[:, OBSERVED] @ np.linalg.inv(c[np.ix_(OBSERVED, OBSERVED)] + noise**2 * np.eye(OBSERVED.sum()))
+    mean, covariance = exact.b + gain @ (y - exact.b)[OBSERVED], c - gain @ c[OBSERVED]
+    assert z_scores(result.draws[0].astype(np.float64), mean, covariance) < 5
+    assert not result.observed.any()
+    assert result.empty == 0
+
+
+def test_readings_of_bits_follow_bayes_rule():
+    """P(x | z, y) and p(y | z) of flipped bits against their enumeration; other likelihoods are refused."""
+    model = vae(jr.key(0), (SIZE,), latents=2, hidden=(3,))
+    z = (jnp.array([0.5, -1.0]),)
+    y = np.array([1.0, 0.0, 1.0, 1.0, 0.0])
+    read = np.array([True, True, False, True, True])
+    given = Given(Masked(jnp.asarray(y * read, jnp.float32), jnp.asarray(read)), "bit-flip", 0.2)
+    p = np.asarray(model.generative.likelihood(z).mean, np.float64)
+    one, zero = np.where(y == 1, 0.8, 0.2) * p, np.where(y == 1, 0.2, 0.8) * (1 - p)
+    np.testing.assert_allclose(given.clean(model.generative.likelihood(z)).mean, np.where(read, one / (one + zero), p),
+                               rtol=1e-5)  # fmt: skip
+    log_p = given.log_prob(model.generative, z)
+    assert float(log_p[0]) == pytest.approx(np.log(one + zero)[read].sum(), rel=1e-5)
+    np.testing.assert_allclose(log_p[1], model.generative.log_prob(given.x, z)[1])
+    data = Source(jnp.asarray(np.tile(y, (400, 1)), jnp.float32), "binary", dynamic=False)
+    flipped = np.asarray(spoiled(jr.key(1), data, "bit-flip", 0.2).arrays.values) != y
+    assert abs(flipped.mean() - 0.2) < 5 * np.sqrt(0.16 / flipped.size)
+    with pytest.raises(InputError, match="gaussian readings need a Gaussian likelihood"):
+        impute(jr.key(0), model, data, noise="gaussian", rate=0.1)
+    with pytest.raises(InputError, match="must be between 0 and 1, got 1"):
+        impute(jr.key(0), model, data, noise="bit-flip", rate=1.0)
+    with pytest.raises(InputError, match="Only zeros and ones have bits"):
+        spoiled(jr.key(1), one_row(2), "bit-flip", 0.2)
 
 
 def test_the_film_starts_at_random_keeps_what_is_observed_and_ends_in_means():

@@ -1,23 +1,21 @@
 """`nelbo impute`."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from jaxtyping import Array, Key
 
-from nelbo.cli.output import note, print_json
-from nelbo.core import InputError, Masked, atomic_write, os_error, values_of
-from nelbo.data import Source, missing_at_random, missing_grid, missing_square
-from nelbo.report import image_grid, save_png
-from nelbo.runs import Run, open_run
-from nelbo.tasks import Imputation, chain_film, hide, imputation_scores
+from nelbo.cli.output import Line, note, print_json
+from nelbo.core import InputError, Masked, atomic_write, os_error
+from nelbo.data import Source
+from nelbo.report import image_grid, save_png, text_table
+from nelbo.runs import FILM_STEPS, Run, comparison, film, hiding, known_rows, open_run, scored
+from nelbo.tasks import Imputation, hide, spoiled
 from nelbo.tasks import impute as impute_data
-
-FILM_ROWS, FILM_STEPS = 10, 15
 
 
 def read_mask(path: Path) -> np.ndarray:
@@ -43,53 +41,86 @@ def read_mask(path: Path) -> np.ndarray:
         return loaded["observed" if "observed" in names else names[0]]
 
 
-def hiding(text: str, key: Any, data: Source) -> np.ndarray:
-    """The mask that `--hide` describes: a share, `square:SIDE` or `grid:STEP`.
-
-    Raises:
-        InputError: none of these.
-    """
-    kind, _, size = text.partition(":")
-    try:
-        if kind == "square":
-            return np.asarray(missing_square(data.shape, size=int(size)))
-        if kind == "grid":
-            return np.asarray(missing_grid(data.shape, step=int(size)))
-        return np.asarray(missing_at_random(key, (len(data), *data.shape), rate=float(text)))
-    except ValueError as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"--hide takes a share such as 0.6, square:SIDE or grid:STEP, got {text!r}.") from error
-
-
 def impute(options: argparse.Namespace) -> None:
     """Fill in what is missing and write it down."""
     run = open_run(options.run)
+    hide_key, impute_key, film_key = jr.split(jr.key(options.seed), 3)
+    noise, rate = _noise(options.noise)
+    data, known = _rows(options, run, hide_key, noise, rate)
+    counts = {"steps": options.steps, "draws": options.draws, "proposals": options.proposals}
+    path = Path(options.output or run.folder / "imputed.npz")
+    _check_name(path, data)
+    result = impute_data(impute_key, run.model, data, method=options.method, truth=known, noise=noise, rate=rate,
+                         progress=_progress(options, len(data)), **counts)  # fmt: skip
+    _write(path, result, data)
+    record = _record(result, path, options)
+    if known is not None:
+        record |= scored(known_rows(known), result)
+    pictures = len(data.shape) == 3 and isinstance(data.arrays, Masked) and noise is None
+    if options.film or (options.output is None and pictures):
+        picture = Path(options.film or run.folder / "imputation.png")
+        steps, corrected = min(options.steps, FILM_STEPS), options.method == "metropolis"
+        strip = film(film_key, run.model, data, white=run.white, steps=steps, corrected=corrected, truth=known)
+        save_png(image_grid(strip.reshape(-1, *data.shape), columns=strip.shape[1], name="film"), picture)
+        record["film"] = str(picture)
+    if options.compare and known is not None:
+        _, train = run.rows(None, "train", options.data_dir)
+        record["comparison"] = comparison(train, known, result)
+    _show(options, record, result)
+
+
+def _progress(options: argparse.Namespace, total: int) -> Callable[[int], None] | None:
+    if options.quiet:
+        return None
+    line = Line()
+    return lambda done: line.show(f"{done} of {total} rows", done=done >= total)
+
+
+def _noise(text: str | None) -> tuple[str | None, float]:
+    """The kind and the rate of `--noise KIND:RATE`."""
+    if text is None:
+        return None, 0.0
+    kind, _, rate = text.partition(":")
+    try:
+        return kind, float(rate)
+    except ValueError as error:
+        raise InputError(f"--noise takes bit-flip:RATE or gaussian:SD, got {text!r}.") from error
+
+
+def _rows(
+    options: argparse.Namespace, run: Run, key: Key[Array, ""], noise: str | None, rate: float
+) -> tuple[Source, Source | None]:
+    """The rows as they are given, and where they were spoiled here the same rows before that."""
+    if options.compare and (options.hide is None or noise is not None):
+        raise InputError("--compare needs entries whose truth is known: give --hide too, and no --noise.")
+    if options.add_noise and noise is None:
+        raise InputError("--add-noise needs the noise: give --noise bit-flip:RATE or gaussian:SD.")
+    if options.film and noise is not None:
+        raise InputError("A film shows missing pixels alone: leave --film or --noise out.")
     _, data = run.rows(options.data, options.split, options.data_dir)
     if options.limit is not None:
         if options.limit < 1:
             raise InputError(f"--limit must be at least 1, got {options.limit}.")
         data = data.head(options.limit)
-    hide_key, impute_key, film_key = jr.split(jr.key(options.seed), 3)
     if options.mask is not None:
         data = hide(data, read_mask(Path(options.mask)))
-    truth = data
+    truth, spoil = data, noise is not None and options.add_noise
+    if noise is not None and spoil:
+        data = spoiled(jr.fold_in(key, 0), data, noise, rate)
     if options.hide is not None:
-        data = hide(data, hiding(options.hide, hide_key, data))
-    counts = {"steps": options.steps, "draws": options.draws, "proposals": options.proposals}
-    result = impute_data(impute_key, run.model, data, method=options.method, **counts)
-    path = Path(options.output or run.folder / "imputed.npz")
-    _write(path, result, data)
-    record = _record(result, path, options) | _scores(result, truth, data, hidden=options.hide is not None)
-    if options.film or (options.output is None and len(data.shape) == 3 and isinstance(data.arrays, Masked)):
-        film = Path(options.film or run.folder / "imputation.png")
-        save_png(_film(film_key, run, data, options), film)
-        record["film"] = str(film)
+        data = hide(data, hiding(options.hide, jr.fold_in(key, 1), data))
+    return data, truth if spoil or options.hide is not None else None
+
+
+def _show(options: argparse.Namespace, record: dict[str, Any], result: Imputation) -> None:
     if options.json:
         print_json(record)
         return
+    table = record.pop("comparison", None)
     for name, value in record.items():
         note(options, f"{name.replace('_', ' ')}: {value}")
+    if table is not None:
+        print(text_table(table), end="")
     if result.empty:
         note(options, f"{result.empty} rows have no observed entry: what they got are draws from the prior.")
     if result.observed.all():
@@ -98,6 +129,13 @@ def impute(options: argparse.Namespace) -> None:
 
 def _unit(values: np.ndarray, data: Source) -> np.ndarray:
     return values / 255.0 if data.values == "uint8" and data.pixels == "counts" else values
+
+
+def _check_name(path: Path, data: Source) -> None:
+    """Refuse a name that says nothing about the form, before anything is computed."""
+    wanted = {".npz": True, ".npy": True, ".csv": len(data.shape) == 1, ".png": len(data.shape) == 3}
+    if not wanted.get(path.suffix, False):
+        raise InputError(f"Cannot write {path}: choose a name in .npz, .npy, .csv (tables) or .png (images).")
 
 
 def _write(path: Path, result: Imputation, data: Source) -> None:
@@ -109,13 +147,11 @@ def _write(path: Path, result: Imputation, data: Source) -> None:
     elif path.suffix == ".npy":
         with atomic_write(path) as stream:
             np.save(stream, result.mean, allow_pickle=False)
-    elif path.suffix == ".csv" and result.mean.ndim == 2:
+    elif path.suffix == ".csv":
         with atomic_write(path, "w") as stream:
             np.savetxt(stream, result.mean, delimiter=",", fmt="%.8g")
-    elif path.suffix == ".png" and result.mean.ndim == 4:
-        save_png(image_grid(_unit(result.mean[:100], data)), path)
     else:
-        raise InputError(f"Cannot write {path}: choose a name in .npz, .npy, .csv (tables) or .png (images).")
+        save_png(image_grid(_unit(result.mean[:100], data)), path)
 
 
 def _record(result: Imputation, path: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -126,30 +162,3 @@ def _record(result: Imputation, path: Path, options: argparse.Namespace) -> dict
     if result.accepted is not None:
         record["accepted"] = result.accepted
     return record
-
-
-def _scores(result: Imputation, truth: Source, data: Source, *, hidden: bool) -> dict[str, Any]:
-    """Against what `--hide` hid."""
-    if not hidden:
-        return {}
-    keys = jr.split(jr.key(0), len(truth))
-    known = jax.vmap(truth.example)(keys, truth.take(np.arange(len(truth))))
-    had = np.ones(result.mean.shape, bool) if not isinstance(known, Masked) else np.asarray(known.observed)
-    # entries that were missing before have no truth: count them as observed
-    scored = Imputation(**{**vars(result), "observed": result.observed | ~had})
-    del data
-    return imputation_scores(np.asarray(values_of(known)), scored)
-
-
-def _film(key: Any, run: Run, data: Source, options: argparse.Namespace) -> np.ndarray:
-    """A row for each example: what was given (missing pixels coloured), then the chain from its start to its end."""
-    if len(data.shape) != 3 or not isinstance(data.arrays, Masked):
-        raise InputError("A film needs images with missing pixels: give --mask or --hide, or leave --film out.")
-    rows = data.take(np.arange(min(FILM_ROWS, len(data))))
-    batch = jax.vmap(data.example)(jr.split(jr.key(0), len(rows.values)), rows)
-    batch = Masked(jnp.asarray(batch.values), jnp.asarray(batch.observed))
-    steps = min(options.steps, FILM_STEPS)
-    frames = chain_film(key, run.model, batch, steps=steps, corrected=options.method == "metropolis")
-    given = np.where(np.asarray(batch.observed), np.asarray(batch.values), np.nan)[:, None]
-    strip = np.concatenate([given, frames], 1)
-    return image_grid(_unit(strip.reshape(-1, *data.shape), data), columns=strip.shape[1], name="film")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nelbo.papers import PROVENANCE
+from nelbo.papers import PROVENANCE, measured_arrays
 from nelbo.report import (
     Block,
     Code,
@@ -15,6 +15,7 @@ from nelbo.report import (
     Table,
     Text,
     curves_figure,
+    embedding_scatter,
     enlarge,
     image_grid,
     manifold_grid,
@@ -46,6 +47,7 @@ def show_page(folder: Path | str, result: Mapping[str, Any]) -> list[Path]:
         Code(command, "sh"),
         Heading("Results"),
         Table(_rows(result["parts"])),
+        *_measures(result["parts"]),
         Heading("Claims of the paper"),
         Table([_claim(claim) for claim in result["claims"]]),
     ]
@@ -95,6 +97,30 @@ def _row(part: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _measures(parts: Mapping[str, Any]) -> list[Block]:
+    """A table for each kind of measure, over all runs that have it."""
+    tables: dict[str, list[dict[str, Any]]] = {}
+    for part in parts.values():
+        for measure in part.get("measures", {}).values():
+            rows = [{"run": part["label"], **_measure_row(row)} for row in measure["rows"]]
+            tables.setdefault(measure["title"], []).extend(rows)
+    return [block for title, rows in tables.items() for block in (Heading(title), Table(rows))]
+
+
+def _measure_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    if row.get("bound") == "iwae":
+        return {
+            "data": row["data"],
+            "binarization": row["binarization"],
+            "samples": row["samples"],
+            "test rows": row["examples"],
+            "nats per example": f"{row['nats']:.2f}",
+            "standard error": f"{row['standard_error']:.3f}",
+        }
+    plain = {name.replace("_", " "): value for name, value in row.items()}
+    return {name: f"{value:.4f}" if isinstance(value, float) else value for name, value in plain.items()}
+
+
 def _claim(claim: Mapping[str, Any]) -> dict[str, str]:
     return {
         "claim": claim["text"],
@@ -110,8 +136,18 @@ def _pictures(figure: Mapping[str, Any], parts: Mapping[str, Any], folder: Path)
     title, name = figure["title"], figure["name"]
     labels = ", ".join(parts[part]["label"] for part in figure["parts"])
     if figure["kind"] == "curves":
-        return [_curves(figure, parts, kind) for kind in figure["curves"]]
+        ends = [parts[part]["curve"] for part in figure["parts"]]
+        watched = all(curve["test_bound"][-1] is not None for curve in ends)
+        kinds = ["valid" if kind == "test" and not watched else kind for kind in figure["curves"]]
+        return [_curves(figure, parts, kind) for kind in kinds]
+    if figure["kind"] == "film":
+        return [_film(figure, parts, folder)]
     arrays = [read_run(folder / part).arrays for part in figure["parts"]]
+    if figure["kind"] == "embedding":
+        caption = f"Posterior means of the test set, coloured by class; {labels}."
+        points, classes = arrays[0]["embedding"], arrays[0].get("labels")
+        scatter = lambda theme: embedding_scatter(points, classes, theme=theme)  # noqa: E731
+        return [Picture(name, title, caption, f"{title}: a scatter plot.", scatter, themed=True)]
     if figure["kind"] == "manifold":
         caption = f"Decoder means on a grid of Gaussian quantiles of z, {labels}."
         values = arrays[0]["manifold"]
@@ -123,6 +159,20 @@ def _pictures(figure: Mapping[str, Any], parts: Mapping[str, Any], folder: Path)
     caption = f"Means of x given z, z from the prior; from left to right {labels}."
     draw = lambda _: enlarge(joined, 1000)  # noqa: E731
     return [Picture(name, title, caption, f"{title}: grids of samples.", draw, themed=False)]
+
+
+def _film(figure: Mapping[str, Any], parts: Mapping[str, Any], folder: Path) -> Picture:
+    """One test image a row: what was given, the chain from its start, the truth."""
+    (part,) = figure["parts"]
+    strip = measured_arrays(folder / part, figure["measure"])["film"]
+    picture = image_grid(strip.reshape(-1, *strip.shape[2:]), columns=strip.shape[1], name="film")
+    caption = (
+        "A test image a row. From left to right: what was given (missing pixels coloured), a draw from the prior in "
+        f"their place, E[x | z] after each step of the chain, the truth; {parts[part]['label']}."
+    )
+    title = figure["title"]
+    draw = lambda _: enlarge(picture, 1000)  # noqa: E731
+    return Picture(figure["name"], title, caption, f"{title}: rows of images.", draw, themed=False)
 
 
 def _curves(figure: Mapping[str, Any], parts: Mapping[str, Any], kind: str) -> Picture:

@@ -17,8 +17,11 @@ from nelbo.distributions.elementary import (
     uniforms,
 )
 from nelbo.distributions.joint import AutoregressiveBernoulli, BagOfWords
+from nelbo.distributions.moments import FUNCTIONS, MOMENTS, moments
 
 __all__ = [
+    "FUNCTIONS",
+    "MOMENTS",
     "AutoregressiveBernoulli",
     "BagOfWords",
     "Bernoulli",
@@ -31,6 +34,7 @@ __all__ = [
     "Normal",
     "RankOneNormal",
     "closed_form_kl",
+    "moments",
     "total_log_prob",
     "uniforms",
 ]

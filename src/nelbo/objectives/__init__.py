@@ -1,6 +1,16 @@
 """Bounds and their gradient rules."""
 
 from nelbo.objectives.base import Loss, Objective, batch_size, bound_metrics, mean_loss, over_batch
+from nelbo.objectives.free_recognition import FreeRecognition, belief_network_model
+from nelbo.objectives.gaussian_belief import (
+    Beliefs,
+    GaussianBeliefNet,
+    belief_network_em,
+    fit_beliefs,
+    gaussian_belief_bound,
+    gaussian_belief_net,
+    prior_beliefs,
+)
 from nelbo.objectives.importance import IWAE_FORMS, Iwae
 from nelbo.objectives.mean_field import (
     BOUNDS,
@@ -29,6 +39,9 @@ __all__ = [
     "IWAE_FORMS",
     "NOISES",
     "BeliefNet",
+    "Beliefs",
+    "FreeRecognition",
+    "GaussianBeliefNet",
     "GaussianGradient",
     "InputNoise",
     "Iwae",
@@ -46,7 +59,12 @@ __all__ = [
     "WeightPrior",
     "amortization_gap",
     "batch_size",
+    "belief_network_em",
+    "belief_network_model",
     "bound_metrics",
+    "fit_beliefs",
+    "gaussian_belief_bound",
+    "gaussian_belief_net",
     "gaussian_gradient",
     "half",
     "leave_one_out_bounds",
@@ -55,6 +73,7 @@ __all__ = [
     "mean_loss",
     "nvil",
     "over_batch",
+    "prior_beliefs",
     "straight_through",
     "variational_em",
 ]

@@ -1,10 +1,12 @@
 """One page a paper: which parts, which settings, the published numbers beside ours."""
 
-from nelbo.papers import kingma2014, mnih2014, mnih2016
+from nelbo.papers import kingma2014, mnih2014, mnih2016, rezende2014
 from nelbo.papers.bibliography import BIBLIOGRAPHY
-from nelbo.papers.page import PROVENANCE, Claim, Figure, Page, Part, Plan, Published, Trial
+from nelbo.papers.measures import measured_arrays
+from nelbo.papers.page import PROVENANCE, Claim, Figure, Measure, Page, Part, Plan, Published, Trial
 
-PAPERS: dict[str, Page] = {page.key: page for page in (kingma2014.PAGE, mnih2014.PAGE, mnih2016.PAGE)}
+PAGES = (kingma2014.PAGE, mnih2014.PAGE, mnih2016.PAGE, rezende2014.PAGE)
+PAPERS: dict[str, Page] = {page.key: page for page in PAGES}
 
 __all__ = [
     "BIBLIOGRAPHY",
@@ -12,9 +14,11 @@ __all__ = [
     "PROVENANCE",
     "Claim",
     "Figure",
+    "Measure",
     "Page",
     "Part",
     "Plan",
     "Published",
     "Trial",
+    "measured_arrays",
 ]

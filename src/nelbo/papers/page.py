@@ -10,6 +10,7 @@ import jax.random as jr
 
 from nelbo.core import InputError, NotFiniteError, choice, read_json, write_json
 from nelbo.papers.bibliography import BIBLIOGRAPHY
+from nelbo.papers.measures import MEASURES, Rows, measured_once
 from nelbo.runs import BOUNDS, RECORD, Experiment, add_result, carry_out, environment, open_run, result_row
 from nelbo.training import Callback
 
@@ -54,6 +55,23 @@ class Trial:
 
 
 @dataclasses.dataclass(frozen=True)
+class Measure:
+    """Numbers of a finished run beside the scores in its record.
+
+    Args:
+        name: of its files, in the run's folder `measures`.
+        title: what its table is called.
+        kind: see `nelbo.papers.measures.MEASURES`.
+        arguments: of that kind, as JSON.
+    """
+
+    name: str
+    title: str
+    kind: str
+    arguments: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
 class Part:
     """One run of the page.
 
@@ -64,6 +82,7 @@ class Part:
         trial: how its learning rate is chosen; None leaves that of the experiment.
         published: the paper's number for this run, shown beside ours.
         importance_samples: draws for an importance-weighted test bound beside the ELBO; None leaves it out.
+        measures: what is measured once it is finished.
     """
 
     name: str
@@ -72,6 +91,7 @@ class Part:
     trial: Trial | None = None
     published: str | None = None
     importance_samples: int | None = None
+    measures: tuple[Measure, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,16 +101,19 @@ class Figure:
     Args:
         name: of its file.
         title: which figure of the paper, and of what.
-        kind: bounds against training examples seen, samples side by side, or the 2-D manifold.
+        kind: bounds against training examples seen, samples side by side, the 2-D manifold, the 2-D embedding, or
+            the film of an imputation.
         parts: the names of the runs in it.
         curves: which bounds of their histories, for curves.
+        measure: which measure a film is of.
     """
 
     name: str
     title: str
-    kind: Literal["curves", "samples", "manifold"]
+    kind: Literal["curves", "samples", "manifold", "embedding", "film"]
     parts: tuple[str, ...]
     curves: tuple[str, ...] = ("test", "train")
+    measure: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,13 +229,26 @@ class Page:
                 experiment = with_rate(experiment, rates[part.trial.name])
             record = carry_out(experiment, folder / part.name, callbacks=callbacks)
             record = _scored(part, folder / part.name, record)
-            result["parts"][part.name] = _summary(part, folder / part.name, experiment, record)
+            summary = _summary(part, folder / part.name, experiment, record)
+            for measure in part.measures:
+                say(f"    {measure.title}")
+                rows = measured(measure, folder / part.name, seed=seed, data_dir=data_dir)
+                summary["measures"][measure.name] = {"title": measure.title, "rows": rows}
+            result["parts"][part.name] = summary
             write_json(folder / RESULT, result)
         result["figures"] = _drawable(result["figures"], result["parts"])
         result["claims"] = [_checked(claim, result["parts"]) for claim in self.claims]
         result["finished"] = len(parts) == len(plan.parts)
         write_json(folder / RESULT, result)
         return result
+
+
+def measured(measure: Measure, folder: Path, *, seed: int, data_dir: str | None) -> Rows:
+    """The rows of a measure of the run in a folder: read where they are there, found where they are not."""
+    make = MEASURES[choice("kind of measure", measure.kind, MEASURES)]
+    return measured_once(
+        make, folder, measure.name, {"kind": measure.kind, "seed": seed, **measure.arguments}, data_dir
+    )
 
 
 def with_rate(experiment: Experiment, rate: float) -> Experiment:
@@ -294,6 +330,7 @@ def _summary(part: Part, folder: Path, experiment: Experiment, record: Record) -
         "training_seconds": record["training_seconds"],
         "data": {name: record["data"][name] for name in ("name", "sizes", "binarization")},
         "experiment": experiment.record(),
+        "measures": {},
     }
 
 

@@ -3,12 +3,14 @@
 from nelbo.runs.discrete import default_objective
 from nelbo.runs.execute import carry_out, execute, figure_arrays, shown
 from nelbo.runs.folder import RECORD, Run, environment, open_run, resumed
+from nelbo.runs.imputation import FILM_STEPS, comparison, film, hiding, imputation_study, known_rows, scored
 from nelbo.runs.inputs import sources_for
 from nelbo.runs.results import BOUNDS, add_result, result_row
 from nelbo.runs.settings import OBJECTIVES, TRAINING_DEFAULTS, Experiment, checked_seed
 
 __all__ = [
     "BOUNDS",
+    "FILM_STEPS",
     "OBJECTIVES",
     "RECORD",
     "TRAINING_DEFAULTS",
@@ -17,13 +19,19 @@ __all__ = [
     "add_result",
     "carry_out",
     "checked_seed",
+    "comparison",
     "default_objective",
     "environment",
     "execute",
     "figure_arrays",
+    "film",
+    "hiding",
+    "imputation_study",
+    "known_rows",
     "open_run",
     "result_row",
     "resumed",
+    "scored",
     "shown",
     "sources_for",
 ]

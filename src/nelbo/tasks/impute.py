@@ -9,12 +9,13 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key
 
 from nelbo.core import InputError, Masked, choice, log_mean_exp, values_of
 from nelbo.data import Source
-from nelbo.distributions import Bernoulli, BetaBinomial, DiscretizedLogistic, Distribution
+from nelbo.distributions import Bernoulli, BetaBinomial, DiscretizedLogistic
 from nelbo.models import Example, Latents, Model
+from nelbo.tasks.given import Given, check_noise, likelihood_shape
 from nelbo.training import examples, padded_batches
 
 METHODS = {
@@ -40,6 +41,9 @@ class Imputation:
         observed: which entries were given.
         accepted: share of proposals accepted ("metropolis"), or effective share of proposals ("resample"); else None.
         empty: examples with no observed entry; their draws are draws from the model's prior.
+        entry_nats: where the truth was given, for each example the sum over hidden entries of log p(entry | observed),
+            estimated by the log of the mean of p(entry | z) over the draws [nats].
+        joint_nats: the same with all hidden entries of an example together [nats].
     """
 
     mean: np.ndarray
@@ -50,6 +54,8 @@ class Imputation:
     observed: np.ndarray
     accepted: float | None
     empty: int
+    entry_nats: np.ndarray | None = None
+    joint_nats: np.ndarray | None = None
 
 
 class _State(eqx.Module):
@@ -59,70 +65,68 @@ class _State(eqx.Module):
     z: Latents
 
 
-def _tree_where(condition: Bool[Array, ""], yes: Any, no: Any) -> Any:
+def _tree_where(condition: Any, yes: Any, no: Any) -> Any:
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
 
 
-def _completed(x: Masked, values: Array) -> Array:
-    return jnp.where(x.observed, x.values, values.astype(x.values.dtype))
-
-
-def _start(key: Key[Array, ""], model: Model, x: Masked) -> _State:
-    """Missing entries and latents from the model's prior."""
-    values, z = model.generative.sample(key)
-    return _State(_completed(x, values), z)
+def _start(key: Key[Array, ""], model: Model, given: Given) -> _State:
+    """Latents from the model's prior, and what is not known given them."""
+    z_key, x_key = jr.split(key)
+    _, z = model.generative.sample(z_key)
+    return _State(given.completed(x_key, model.generative.likelihood(z)), z)
 
 
 def _step(
-    key: Key[Array, ""], model: Model, x: Masked, state: _State, *, corrected: bool
+    key: Key[Array, ""], model: Model, given: Given, state: _State, *, corrected: bool
 ) -> tuple[_State, Float[Array, ""]]:
-    """One move of z, then of x_missing; also the share accepted."""
+    """One move of z, then of what is not known of x; also the share accepted."""
     z_key, accept_key, x_key = jr.split(key, 3)
     draw = model.draw(z_key, state.x)
-    accept = jnp.any(x.observed)  # with nothing observed the start is an exact draw already: keep its z
+    accept = jnp.any(given.x.observed)  # with nothing observed the start is an exact draw already: keep its z
     if corrected:
         old_q = model.recognition(state.x).log_prob(state.z).sum()
         old = model.generative.log_prob(state.x, state.z).sum() - old_q
         accept &= jnp.log(jr.uniform(accept_key)) < draw.log_w - old
     z = _tree_where(accept, draw.z, state.z)
-    values = jnp.asarray(model.generative.likelihood(z).sample(x_key))
-    return _State(_completed(x, values), z), accept.astype(jnp.float32)
+    return _State(given.completed(x_key, model.generative.likelihood(z)), z), accept.astype(jnp.float32)
 
 
 def _chain(
-    key: Key[Array, ""], model: Model, x: Masked, *, steps: int, corrected: bool
+    key: Key[Array, ""], model: Model, given: Given, *, steps: int, corrected: bool
 ) -> tuple[_State, Float[Array, ""]]:
     start_key, step_key = jr.split(key)
 
     def body(state: _State, i: Int[Array, ""]) -> tuple[_State, Float[Array, ""]]:
-        return _step(jr.fold_in(step_key, i), model, x, state, corrected=corrected)
+        return _step(jr.fold_in(step_key, i), model, given, state, corrected=corrected)
 
-    state, accepted = jax.lax.scan(body, _start(start_key, model, x), jnp.arange(steps))
+    state, accepted = jax.lax.scan(body, _start(start_key, model, given), jnp.arange(steps))
     return state, accepted.mean()
 
 
 def _chains(
-    key: Key[Array, ""], model: Model, x: Masked, count: int, *, steps: int, corrected: bool
+    key: Key[Array, ""], model: Model, given: Given, count: int, *, steps: int, corrected: bool
 ) -> tuple[_State, Float[Array, ""]]:
-    states, accepted = jax.vmap(lambda k: _chain(k, model, x, steps=steps, corrected=corrected))(jr.split(key, count))
+    chain = lambda k: _chain(k, model, given, steps=steps, corrected=corrected)  # noqa: E731
+    states, accepted = jax.vmap(chain)(jr.split(key, count))
     return states, accepted.mean()
 
 
 def _resampled(
-    key: Key[Array, ""], model: Model, x: Masked, count: int, *, steps: int, proposals: int
+    key: Key[Array, ""], model: Model, given: Given, count: int, *, steps: int, proposals: int
 ) -> tuple[_State, Float[Array, ""]]:
     """Latents z_k ~ q(z | completion k), and as many from the prior, resampled by importance weights.
 
-    The weights are p(x_observed, z) over the mixture of everything that was drawn from, so that they are bounded by
-    2 p(x_observed | z) whatever q is (the balance heuristic of Veach and Guibas 1995). Each q alone is too narrow a
+    The weights are p(given, z) over the mixture of everything that was drawn from, so that they are bounded by
+    2 p(given | z) whatever q is (the balance heuristic of Veach and Guibas 1995). Each q alone is too narrow a
     proposal, as it takes a completion for data: its weights would have no variance.
     """
     chain_key, z_key, prior_key, choose_key, x_key = jr.split(key, 5)
-    states, _ = _chains(chain_key, model, x, proposals, steps=steps, corrected=False)
+    any_given = jnp.any(given.x.observed)
+    states, _ = _chains(chain_key, model, given, proposals, steps=steps, corrected=False)
 
     def proposed(k: Key[Array, ""], state: _State) -> Latents:
         z, _ = model.recognition(state.x).sample(k)
-        return _tree_where(jnp.any(x.observed), z, state.z)
+        return _tree_where(any_given, z, state.z)
 
     def log_q(one: _State) -> Float[Array, " proposals"]:
         posterior = model.recognition(one.x)
@@ -131,15 +135,15 @@ def _resampled(
     prior = jax.vmap(lambda k: model.generative.sample(k)[1])(jr.split(prior_key, proposals))
     drawn = jax.vmap(proposed)(jr.split(z_key, proposals), states)
     z = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), drawn, prior)
-    log_p = jax.vmap(lambda each: model.generative.log_prob(x, each))(z)
+    log_p = jax.vmap(lambda each: given.log_prob(model.generative, each))(z)
     log_mixture = jnp.logaddexp(log_mean_exp(jax.vmap(log_q)(states)), log_p[:, 1:].sum(1))
     log_w = log_p.sum(1) - log_mixture
-    log_w = jnp.where(x.observed.any(), log_w, jnp.zeros_like(log_w))
+    log_w = jnp.where(any_given, log_w, jnp.zeros_like(log_w))
     chosen = jr.categorical(choose_key, log_w, shape=(count,))
     z = jax.tree.map(lambda leaf: leaf[chosen], z)
-    values = jax.vmap(lambda k, one: model.generative.likelihood(one).sample(k))(jr.split(x_key, count), z)
+    complete = lambda k, one: given.completed(k, model.generative.likelihood(one))  # noqa: E731
+    completed = jax.vmap(complete)(jr.split(x_key, count), z)
     weights = jax.nn.softmax(log_w)
-    completed = jax.vmap(lambda v: _completed(x, v))(values)
     return _State(completed, z), 1.0 / (2 * proposals * (weights**2).sum())
 
 
@@ -156,27 +160,51 @@ def _interval(draws: Float[Array, "draws *shape"]) -> tuple[Array, Array]:
     return at((1.0 - COVERAGE) / 2.0), at((1.0 + COVERAGE) / 2.0)
 
 
+def _hidden_nats(model: Model, given: Given, z: Latents, truth: Masked) -> dict[str, Array]:
+    """Log density of the hidden entries, each by itself and all together, from several draws of z."""
+    hidden = truth.observed & ~given.known
+
+    def log_density(one: Latents) -> Array:
+        return jnp.where(hidden, given.clean(model.generative.likelihood(one)).log_prob(truth.values), 0.0)
+
+    logs = jax.vmap(log_density)(z)
+    together = logs.reshape(logs.shape[0], -1).sum(1)
+    return {"entry_nats": jnp.where(hidden, log_mean_exp(logs), 0.0).sum(), "joint_nats": log_mean_exp(together)}
+
+
 @eqx.filter_jit
 def _batch(
-    key: Key[Array, ""], model: Model, data: Source, raw: Any, method: str, steps: int, draws: int, proposals: int
+    key: Key[Array, ""],
+    model: Model,
+    data: Source,
+    raw: Any,
+    truth: Masked | None,
+    method: str,
+    steps: int,
+    draws: int,
+    proposals: int,
+    noise: str | None,
+    rate: float,
 ) -> dict[str, Array]:
     data_key, chain_key = jr.split(key)
     batch = examples(data_key, data, raw)
 
-    def one(k: Key[Array, ""], x: Masked) -> dict[str, Array]:
+    def one(k: Key[Array, ""], x: Masked, known: Masked | None) -> dict[str, Array]:
+        given = Given(x, noise, rate)
         if method == "resample":
-            states, accepted = _resampled(k, model, x, draws, steps=steps, proposals=proposals)
+            states, accepted = _resampled(k, model, given, draws, steps=steps, proposals=proposals)
         else:
-            states, accepted = _chains(k, model, x, draws, steps=steps, corrected=method == "metropolis")
-        means = jax.vmap(lambda z: model.generative.likelihood(z).mean)(states.z)
+            states, accepted = _chains(k, model, given, draws, steps=steps, corrected=method == "metropolis")
+        means = jax.vmap(lambda z: given.clean(model.generative.likelihood(z)).mean)(states.z)
         low, high = _interval(states.x)
         spread = states.x.std(0, ddof=1) if draws > 1 else jnp.zeros_like(x.values)
         # a mean of equal numbers can miss them by a rounding error
-        std = jnp.where(x.observed, 0.0, spread)
-        mean = _completed(x, means.mean(0))
-        return {"mean": mean, "std": std, "low": low, "high": high, "draws": states.x, "accepted": accepted}
+        std = jnp.where(given.known, 0.0, spread)
+        mean = given.filled(means.mean(0))
+        result = {"mean": mean, "std": std, "low": low, "high": high, "draws": states.x, "accepted": accepted}
+        return result if known is None else result | _hidden_nats(model, given, states.z, known)
 
-    return jax.vmap(one)(jr.split(chain_key, jax.tree.leaves(batch)[0].shape[0]), batch)
+    return jax.vmap(one)(jr.split(chain_key, jax.tree.leaves(batch)[0].shape[0]), batch, truth)
 
 
 def impute(
@@ -188,12 +216,15 @@ def impute(
     steps: int = 50,
     draws: int = 19,
     proposals: int = 100,
+    truth: Source | None = None,
+    noise: str | None = None,
+    rate: float | int = 0.0,
     progress: Callable[[int], None] | None = None,
 ) -> Imputation:
     """Complete a data set, from several independent draws of its missing entries.
 
-    Denoising (mark the doubtful entries as missing) and super-resolution (`missing_grid`) are the same call. All chains
-    start from draws of the model's prior.
+    Denoising (mark doubtful entries as missing, or say what noise all entries have) and super-resolution
+    (`missing_grid`) are the same call. All chains start from draws of the model's prior.
 
     Args:
         key: for the draws.
@@ -203,6 +234,10 @@ def impute(
         steps: moves of each chain before its draw is taken.
         draws: independent completions of each example.
         proposals: chains to resample from, beside as many draws from the prior ("resample" only).
+        truth: the same rows before entries were hidden, for the log density of what was hidden.
+        noise: None if the entries that are there are exact, or the kind of noise that all of them have, see
+            `READINGS`; then nothing is known exactly, and everything is filled in.
+        rate: of the noise.
         progress: called with the number of examples done.
 
     Raises:
@@ -212,26 +247,43 @@ def impute(
     for name, count in (("steps", steps), ("draws", draws), ("proposals", proposals)):
         if count < 1:
             raise InputError(f"Imputation needs at least 1 for {name}, got {count}.")
+    check_noise(model, noise, rate)
     check_values(model, data)
+    if truth is not None and (len(truth), *truth.shape) != (len(data), *data.shape):
+        raise InputError(
+            f"The truth must have the shape of the data, {[len(data), *data.shape]}, got {[len(truth), *truth.shape]}."
+        )
     masked = data.arrays if isinstance(data.arrays, Masked) else None
-    if masked is None or bool(np.asarray(masked.observed).all()):
+    if noise is None and (masked is None or bool(np.asarray(masked.observed).all())):
         return _unchanged(data, draws)
+    if masked is None:
+        data = hide(data, np.ones(data.shape, bool))
     chains = max(draws, proposals) if method == "resample" else draws
     indices, real = padded_batches(len(data), max(1, min(ROWS // chains, len(data))))
     parts: list[dict[str, np.ndarray]] = []
     for i, (rows, mask) in enumerate(zip(indices, real, strict=True)):
-        result = _batch(jr.fold_in(key, i), model, data, data.take(rows), method, steps, draws, proposals)
+        known = None if truth is None else _known(truth, rows)
+        result = _batch(jr.fold_in(key, i), model, data, data.take(rows), known, method, steps, draws, proposals,
+                        noise, float(rate))  # fmt: skip
         parts.append({name: np.asarray(value)[mask] for name, value in result.items()})
         if progress is not None:
             progress(int(real[: i + 1].sum()))
     whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    observed = np.asarray(masked.observed)
+    observed = np.asarray(data.arrays.observed)
     empty = ~observed.reshape(len(observed), -1).any(1)
+    observed = observed if noise is None else np.zeros_like(observed)
     moving = ~empty & ~observed.reshape(len(observed), -1).all(1)
     accepted = None if method == "chain" or not moving.any() else float(whole["accepted"][moving].mean())
-    fields = {name: whole[name] for name in ("mean", "std", "low", "high")}
+    names = ("mean", "std", "low", "high", "entry_nats", "joint_nats")
+    fields = {name: whole[name] for name in names if name in whole}
     return Imputation(**fields, draws=np.moveaxis(whole["draws"], 1, 0), observed=observed, accepted=accepted,
                       empty=int(empty.sum()))  # fmt: skip
+
+
+def _known(truth: Source, rows: np.ndarray) -> Masked:
+    """Rows as the model sees them, with the mask of what they had."""
+    batch = jax.vmap(truth.example)(jr.split(jr.key(0), len(rows)), truth.take(rows))
+    return batch if isinstance(batch, Masked) else Masked(batch, jnp.ones(batch.shape, bool))
 
 
 def _unchanged(data: Source, draws: int) -> Imputation:
@@ -246,11 +298,12 @@ def _unchanged(data: Source, draws: int) -> Imputation:
 def _film(key: Key[Array, ""], model: Model, batch: Example, steps: int, *, corrected: bool) -> Array:
     def one(k: Key[Array, ""], x: Masked) -> Array:
         start_key, step_key = jr.split(k)
-        first = _start(start_key, model, x)
+        given = Given(x)
+        first = _start(start_key, model, given)
 
         def body(state: _State, i: Int[Array, ""]) -> tuple[_State, Array]:
-            state, _ = _step(jr.fold_in(step_key, i), model, x, state, corrected=corrected)
-            return state, _completed(x, model.generative.likelihood(state.z).mean)
+            state, _ = _step(jr.fold_in(step_key, i), model, given, state, corrected=corrected)
+            return state, given.filled(model.generative.likelihood(state.z).mean)
 
         _, frames = jax.lax.scan(body, first, jnp.arange(steps))
         return jnp.concatenate([first.x[None], frames])
@@ -303,9 +356,7 @@ def check_values(model: Model, data: Source) -> None:
     Raises:
         InputError: the first such value, or a likelihood that is not elementwise.
     """
-    likelihood: Distribution = eqx.filter_eval_shape(
-        lambda k: model.generative.likelihood(model.generative.sample(k)[1]), jr.key(0)
-    )
+    likelihood = likelihood_shape(model)
     if likelihood.event_shape:
         raise InputError(f"{type(likelihood).__name__} has no conditional of single entries: it cannot be imputed.")
     top, name = None, type(likelihood).__name__
@@ -327,21 +378,3 @@ def check_values(model: Model, data: Source) -> None:
             f"The model's {name} likelihood needs values {wanted}, but these reach from {values.min():.4g} to "
             f"{values.max():.4g}: scale the data as the model's training data were."
         )
-
-
-def imputation_scores(truth: Float[np.ndarray, "..."], result: Imputation) -> dict[str, float]:
-    """How well hidden entries were filled in, where the truth is known.
-
-    Gives "rmse" (of the mean, in the data's units), "coverage" (share of hidden entries inside the 90 % interval) and
-    "hidden" (how many entries were hidden).
-    """
-    hidden = ~result.observed
-    if not hidden.any():
-        return {"rmse": 0.0, "coverage": 1.0, "hidden": 0}
-    error = (result.mean - truth)[hidden].astype(np.float64)
-    inside = (truth >= result.low) & (truth <= result.high)
-    return {
-        "rmse": float(np.sqrt((error**2).mean())),
-        "coverage": float(inside[hidden].mean()),
-        "hidden": int(hidden.sum()),
-    }

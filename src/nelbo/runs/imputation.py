@@ -1,0 +1,165 @@
+"""Imputation of a run's rows: masks by a word, a film of the chain, and known entries hidden and filled in again."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Bool, Float, Key
+
+from nelbo.core import InputError, Masked
+from nelbo.data import Source, missing_at_random, missing_grid, missing_square
+from nelbo.models import Model
+from nelbo.runs.folder import Run
+from nelbo.tasks import (
+    NEIGHBOURS,
+    Imputation,
+    chain_film,
+    filling_scores,
+    hide,
+    imputation_scores,
+    impute,
+    mean_fill,
+    neighbour_fill,
+)
+
+FILM_ROWS, FILM_STEPS = 10, 15
+
+
+def hiding(text: str, key: Key[Array, ""], data: Source) -> Bool[np.ndarray, "..."]:
+    """The mask that a word describes: a share such as `0.6`, `square:SIDE` or `grid:STEP`.
+
+    Raises:
+        InputError: none of these.
+    """
+    kind, _, size = text.partition(":")
+    try:
+        if kind == "square":
+            return np.asarray(missing_square(data.shape, size=int(size)))
+        if kind == "grid":
+            return np.asarray(missing_grid(data.shape, step=int(size)))
+        return np.asarray(missing_at_random(key, (len(data), *data.shape), rate=float(text)))
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"--hide takes a share such as 0.6, square:SIDE or grid:STEP, got {text!r}.") from error
+
+
+def known_rows(data: Source) -> Masked:
+    """All rows as a model sees them, on the host, with the mask of what is there."""
+    rows = jax.vmap(data.example)(jr.split(jr.key(0), len(data)), data.take(np.arange(len(data))))
+    if isinstance(rows, Masked):
+        return Masked(np.asarray(rows.values), np.asarray(rows.observed))
+    values = np.asarray(rows)
+    return Masked(values, np.ones(values.shape, bool))
+
+
+def scored(truth: Masked, result: Imputation) -> dict[str, float]:
+    """The scores of a filling; entries that were missing before they could be hidden have no truth and do not count."""
+    counted = Imputation(**{**vars(result), "observed": result.observed | ~np.asarray(truth.observed)})
+    return imputation_scores(np.asarray(truth.values), counted)
+
+
+def comparison(train: Source, truth: Source, result: Imputation) -> list[dict[str, Any]]:
+    """The scores of a filling beside those of mean filling and of nearest neighbours.
+
+    Of several numbers of neighbours the one with the least error on these very entries is taken, which favours the
+    neighbours.
+
+    Args:
+        train: from which means and neighbours come.
+        truth: the rows before entries were hidden.
+        result: the model's filling of the rows with hidden entries.
+    """
+    known, examples = known_rows(truth), known_rows(train)
+    values, observed = np.asarray(known.values), result.observed
+    counted, seen = observed | ~np.asarray(known.observed), np.asarray(examples.observed)
+    binary = bool(np.isin(values, (0.0, 1.0)).all())
+    neighbours = [k for k in NEIGHBOURS if k <= len(train)]
+    shared = (np.asarray(examples.values), values, observed)
+    fillings = {"mean": mean_fill(*shared, seen)}
+    for k, filling in neighbour_fill(*shared, neighbours, seen).items():
+        fillings[f"{k} nearest neighbours"] = filling
+    rows = [{"filling": "model", **scored(known, result)}]
+    rows += [{"filling": n, **filling_scores(values, f, counted, binary=binary)} for n, f in fillings.items()]
+    return [*rows[:2], min(rows[2:], key=lambda row: row["rmse"])]
+
+
+def film(
+    key: Key[Array, ""],
+    model: Model,
+    data: Source,
+    *,
+    white: float,
+    steps: int = FILM_STEPS,
+    corrected: bool = False,
+    truth: Source | None = None,
+) -> Float[np.ndarray, "rows columns h w c"]:
+    """A row for each of the first examples: what was given (NaN where missing), the chain from its start, the truth.
+
+    Args:
+        key: for the chain.
+        model: to fill with.
+        data: images with missing pixels.
+        white: what a full pixel is to the model.
+        steps: of the chain.
+        corrected: accept or refuse each step.
+        truth: the same images whole; None leaves the last column out.
+
+    Raises:
+        InputError: no images, or nothing missing.
+    """
+    if len(data.shape) != 3 or not isinstance(data.arrays, Masked):
+        raise InputError("A film needs images with missing pixels: give --mask or --hide, or leave --film out.")
+    rows = data.head(FILM_ROWS)
+    batch = known_rows(rows)
+    frames = chain_film(key, model, Masked(jnp.asarray(batch.values), jnp.asarray(batch.observed)), steps=steps,
+                        corrected=corrected)  # fmt: skip
+    given = np.where(np.asarray(batch.observed), np.asarray(batch.values), np.nan)[:, None]
+    columns = [given, frames]
+    if truth is not None:
+        columns.append(np.asarray(known_rows(truth.head(FILM_ROWS)).values)[:, None])
+    return np.concatenate(columns, 1) / white
+
+
+def imputation_study(
+    key: Key[Array, ""],
+    run: Run,
+    *,
+    hide_word: str,
+    rows: int = 1000,
+    method: str = "metropolis",
+    steps: int = 50,
+    draws: int = 19,
+    data_dir: str | None = None,
+) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
+    """Hide entries of the first test rows, fill them in, and score the filling beside simpler ones.
+
+    Args:
+        key: for the mask and the draws.
+        run: a finished run.
+        hide_word: see `hiding`.
+        rows: how many test rows.
+        method: see `impute`.
+        steps: of each chain.
+        draws: completions of each row.
+        data_dir: a folder that holds named sets.
+
+    Returns:
+        A row for each filling, and the film of the paper's own chain for images.
+    """
+    hide_key, impute_key, film_key = jr.split(key, 3)
+    _, sources = run.data(data_dir=data_dir)
+    truth = sources["test"].head(rows)
+    hidden = hide(truth, hiding(hide_word, hide_key, truth))
+    result = impute(impute_key, run.model, hidden, method=method, steps=steps, draws=draws, truth=truth)
+    about = {"hidden": hide_word, "rows": len(truth), "method": method, "steps": steps, "draws": draws}
+    table = [
+        about | {k: v for k, v in row.items() if k != "hidden"} for row in comparison(sources["train"], truth, result)
+    ]
+    table[0]["accepted"] = result.accepted
+    arrays = {}
+    if len(truth.shape) == 3:
+        arrays["film"] = film(film_key, run.model, hidden, white=run.white, truth=truth).astype(np.float32)
+    return table, arrays
