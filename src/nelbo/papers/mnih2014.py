@@ -131,7 +131,7 @@ def _documents(seed: int, data_dir: str | None, *, full: bool) -> tuple[list[Par
             label = f"{corpus}, {'SBN' if family == 'sbn' else 'fDARN'} {units}"
             net = Network(f"{family}-{units}", label, family, (units,), 0.0, 0.0)
             data = {"name": corpus, "data_dir": data_dir}
-            run = _run(net, data, seed, epochs=100 if full else 20, every=500, rate=LONG)
+            run = _run(net, data, seed, epochs=100 if full else 30, every=500, rate=SHORT)
             parts.append(Part(f"table-3/{corpus}/{net.name}", label, run))
     missing = ", ".join(name for name in ("newsgroups", "sotu") if name not in found)
     about = (
@@ -199,7 +199,7 @@ PAGE = Page(
     title="Neural Variational Inference and Learning in Belief Networks",
     budgets={
         "smoke": "16 units on the digits set, 60 epochs",
-        "quick": "three of the seven networks of table 1, 8 epochs each; figure 1, 8 epochs; documents, 20 epochs",
+        "quick": "three of the seven networks of table 1, 8 epochs each; figure 1, 8 epochs; documents, 30 epochs",
         "paper": "all networks, 300 epochs each; figure 1, 100 epochs; documents, 100 epochs",
     },
     plan=plan,
