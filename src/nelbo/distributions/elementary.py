@@ -39,8 +39,9 @@ class Bernoulli(nd.BernoulliLogits):
 
     def sample(self, key: Key[Array, ""], sample_shape: tuple[int, ...] = ()) -> Float[Array, "..."]:  # pyright: ignore
         """Draw zeros and ones as float32."""
-        probs = jnp.broadcast_to(sigmoid(self.logits), sample_shape + self.batch_shape)
-        return (uniforms(key, probs.shape) < probs).astype(jnp.float32)
+        shape = sample_shape + self.batch_shape
+        probs = jnp.broadcast_to(sigmoid(self.logits), shape).reshape(-1)
+        return (uniforms(key, probs.shape) < probs).astype(jnp.float32).reshape(shape)
 
     def conditional(self, value: Float[Array, "..."]) -> "Bernoulli":
         """Each unit given the others: itself (see `AutoregressiveBernoulli.conditional`)."""
@@ -49,7 +50,11 @@ class Bernoulli(nd.BernoulliLogits):
 
     def log_prob(self, value: Float[Array, "..."]) -> Float[Array, "..."]:  # pyright: ignore
         """Elementwise log probability [nats]."""
-        return value * self.logits - softplus(self.logits)
+        if value.shape != self.logits.shape:
+            return value * self.logits - softplus(self.logits)
+        # images are worked on as vectors: XLA's CPU backend is several times slower on height x width x channels
+        logits = jnp.ravel(self.logits)
+        return (jnp.ravel(value) * logits - softplus(logits)).reshape(value.shape)
 
     @property
     def mean(self) -> Float[Array, "..."]:
@@ -135,7 +140,7 @@ def total_log_prob(distribution: nd.Distribution, value: Array, observed: Array 
     """
     log_prob = jnp.asarray(distribution.log_prob(value))
     if observed is None:
-        return log_prob.sum()
+        return jnp.ravel(log_prob).sum()
     if log_prob.shape != observed.shape:
         raise ValueError(
             f"A mask of shape {observed.shape} needs an elementwise likelihood, but "
