@@ -5,6 +5,7 @@ from nelbo.data.catalogue import Entry, catalogue, names
 from nelbo.data.dataset import SPLITS, Dataset, Split, array_digest, missing_fraction
 from nelbo.data.documents import CORPORA, VOCABULARY, Corpus, bag_of_words, documents_dataset, tokens, vocabulary_of
 from nelbo.data.fetch import Progress
+from nelbo.data.formats import read_npy
 from nelbo.data.loading import load
 from nelbo.data.masks import missing_at_random, missing_grid, missing_random_square, missing_square
 from nelbo.data.named import cache_folder
@@ -35,6 +36,7 @@ __all__ = [
     "missing_random_square",
     "missing_square",
     "names",
+    "read_npy",
     "source",
     "tokens",
     "vocabulary_of",
