@@ -238,6 +238,24 @@ def _impute(commands: "argparse._SubParsersAction[Parser]") -> None:
     )
 
 
+def _codec(commands: "argparse._SubParsersAction[Parser]") -> None:
+    compress = _command(commands, "compress", "code data without loss, in about -ELBO bits", "nelbo compress runs/mnist -o mnist.nlb")  # fmt: skip  # noqa: E501
+    compress.add_argument("run", metavar="RUN", help="run folder")
+    compress.add_argument("data", nargs="?", metavar="DATA", help="a .npy file, coded as it is, or a named set, another file or a folder (the run's own)")  # fmt: skip  # noqa: E501
+    compress.add_argument("--data-dir", metavar="DIR", help="a folder that holds named sets (or set NELBO_DATA)")
+    compress.add_argument("--split", choices=["train", "valid", "test"], help="default test; all rows of a file without splits")  # fmt: skip  # noqa: E501
+    compress.add_argument("--block", type=int, default=16384, metavar="N", help="examples in a block (default 16384)")
+    compress.add_argument("--self-contained", action="store_true", help="put the model into the file")
+    compress.add_argument("--no-verify", action="store_true", help="do not decode every block before it is written")
+    compress.add_argument("-o", "--output", metavar="FILE", help="a .nlb file (default RUN/data.nlb)")
+    decompress = _command(commands, "decompress", "give back what was compressed, as it was", "nelbo decompress mnist.nlb --model runs/mnist -o back.npy")  # fmt: skip  # noqa: E501
+    decompress.add_argument("file", metavar="FILE", help="a .nlb file")
+    decompress.add_argument("--model", metavar="RUN", help="the run folder, or model.safetensors, it was compressed with (the model inside)")  # fmt: skip  # noqa: E501
+    decompress.add_argument("-o", "--output", metavar="FILE", required=True, help="a .npy file")
+    info = _command(commands, "info", "say what a compressed file holds", "nelbo info mnist.nlb")
+    info.add_argument("file", metavar="FILE", help="a .nlb file")
+
+
 def _lists(commands: "argparse._SubParsersAction[Parser]") -> None:
     reproduce = _command(
         commands, "reproduce", "repeat a paper's experiments", "nelbo reproduce kingma2014 --budget smoke"
@@ -280,5 +298,6 @@ def parser() -> Parser:
     _fit(commands)
     _use(commands)
     _impute(commands)
+    _codec(commands)
     _lists(commands)
     return main

@@ -14,6 +14,7 @@ from nelbo.data.documents import (
     vocabulary_of,
 )
 from nelbo.data.fetch import Progress
+from nelbo.data.formats import read_npy
 from nelbo.data.loading import load
 from nelbo.data.masks import missing_at_random, missing_grid, missing_random_square, missing_square
 from nelbo.data.named import cache_folder
@@ -45,6 +46,7 @@ __all__ = [
     "missing_random_square",
     "missing_square",
     "names",
+    "read_npy",
     "source",
     "tokens",
     "vocabulary_of",

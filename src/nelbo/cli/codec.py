@@ -1,0 +1,121 @@
+"""Commands of the codec: compress, decompress, info."""
+
+import argparse
+import contextlib
+import mmap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from nelbo.cli.output import Line, note, print_json
+from nelbo.codecs import compress as compressed
+from nelbo.codecs import decoded, describe, unpack
+from nelbo.core import InputError, atomic_write, os_error
+from nelbo.data import catalogue, read_npy
+from nelbo.models import load_model
+from nelbo.report import text_table
+from nelbo.runs import Run, open_run
+
+
+def _suffixed(path: str, suffix: str) -> Path:
+    """Where to write; checked before anything is computed."""
+    found = Path(path)
+    if found.suffix != suffix or found.is_dir():
+        raise InputError(f"Cannot write {path}: give the name of a file that ends in {suffix}.")
+    return found
+
+
+@contextlib.contextmanager
+def _read(path: str) -> Iterator[memoryview]:
+    """The bytes of a file, without reading them before they are needed."""
+    try:
+        with Path(path).open("rb") as file:
+            if not Path(path).stat().st_size:
+                raise InputError(f"{path} is empty: give a file that `nelbo compress` wrote.")
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as view:
+                yield view
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise os_error("read", path, error if isinstance(error, OSError) else OSError(str(error))) from error
+
+
+def _array(options: argparse.Namespace, run: Run) -> tuple[np.ndarray, str]:
+    """What to compress, and how it was binarized: a `.npy` file as it is, other data as the run reads them.
+
+    Raises:
+        InputError: data that the run would change, so that they could not come back as they were.
+    """
+    if options.data is not None and Path(options.data).suffix == ".npy":
+        if options.split is not None:
+            raise InputError("A .npy file has no splits and is compressed whole: leave --split out.")
+        return read_npy(Path(options.data), mmap=True), "none"
+    data, _ = run.rows(options.data, options.split, options.data_dir)
+    everything = options.data is not None and options.split is None and not len(data.test)
+    split = data.train if everything else data.splits[options.split or "test"]
+    if split.observed is not None:
+        raise InputError("Data with missing entries cannot be compressed: fill them in first (`nelbo impute`).")
+    own = options.data is None or options.data in catalogue()
+    if data.binarization != "none" and not own:
+        raise InputError(
+            f"This run binarizes its data ({data.binarization}), so {options.data} would not come back as it is: save "
+            "zeros and ones as .npy and compress that."
+        )
+    return split.x, data.binarization
+
+
+def compress(options: argparse.Namespace) -> None:
+    """Code a split or a file into a `.nlb` file."""
+    path = _suffixed(options.output or f"{Path(options.run) / 'data'}.nlb", ".nlb")
+    run = open_run(options.run)
+    x, binarization = _array(options, run)
+    line, total = Line(), len(x)
+    show = None if options.quiet else lambda done: line.show(f"{done} of {total} examples", done=done >= total)
+    begun = time.perf_counter()
+    found = compressed(run.model, x, block=options.block, verify=not options.no_verify,
+                       self_contained=options.self_contained, progress=show)  # fmt: skip
+    seconds = time.perf_counter() - begun
+    with atomic_write(path) as file:
+        file.write(found)
+    bits = 8 * len(found) / max(x.size, 1)
+    row = {"file": str(path), "examples": total, "bytes": len(found), "bits_per_dim": bits, "seconds": seconds,
+           "binarization": binarization, "verified": not options.no_verify}  # fmt: skip
+    if options.json:
+        print_json(row)
+    else:
+        note(options, f"Wrote {path}: {total} examples in {len(found)} bytes, {bits:.4f} bits per dim "
+             f"(binarization: {binarization}), {seconds:.1f} s")  # fmt: skip
+
+
+def decompress(options: argparse.Namespace) -> None:
+    """Write the array of a `.nlb` file, block by block."""
+    path = _suffixed(options.output, ".npy")
+    with _read(options.file) as view:
+        found = unpack(view)
+        found.check()
+        given = None if options.model is None else Path(options.model)
+        model = None if given is None else load_model(given) if given.is_file() else open_run(given).model
+        header = found.header
+        with atomic_write(path) as file:
+            form = {"descr": header.dtype, "fortran_order": False, "shape": header.shape}
+            np.lib.format.write_array_header_1_0(file, form)
+            for part in decoded(found, model):
+                file.write(part.tobytes())
+        if options.json:
+            print_json({"file": str(path), "shape": list(header.shape), "dtype": header.dtype})
+        else:
+            note(options, f"Wrote {path}: {'x'.join(map(str, header.shape))} {np.dtype(header.dtype)}")
+
+
+def info(options: argparse.Namespace) -> None:
+    """What a `.nlb` file holds."""
+    with _read(options.file) as view:
+        found = describe(view)
+    if options.json:
+        print_json(found)
+        return
+    blocks = found.pop("blocks")
+    shown = {**found, "shape": "x".join(map(str, found["shape"])), "blocks": len(blocks)}
+    print(text_table([{"field": name.replace("_", " "), "value": value} for name, value in shown.items()]), end="")

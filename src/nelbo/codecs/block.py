@@ -1,0 +1,144 @@
+"""One block: a run of examples coded by bits back into bytes that can be read without any other block."""
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+
+from nelbo.codecs.codec import Codec, tabled
+from nelbo.codecs.message import DamagedError, Message
+from nelbo.codecs.networks import Networks
+from nelbo.codecs.rounding import Rounding
+from nelbo.codecs.tables import GRID_BITS, Uniform
+
+_SYMBOLS_PER_HEAD = 1024  # coded before a head is added, so that there is something to make it of
+
+
+class Coded(NamedTuple):
+    """A coded block.
+
+    Args:
+        message: the stream.
+        roundings: the outputs that another machine could round differently.
+    """
+
+    message: bytes
+    roundings: bytes
+
+
+class BlockCoder:
+    """Codes and decodes blocks of examples.
+
+    Args:
+        networks: the model's.
+        batch: examples at once through the networks.
+        heads: of the message at most, a power of two.
+    """
+
+    def __init__(self, networks: Networks, batch: int, heads: int) -> None:
+        self._networks, self._batch, self._heads = networks, batch, heads
+        self._offsets: dict[tuple[str, int], int] = {}
+        self._stride = 0
+        for how, node in networks.steps:
+            self._offsets[how, node] = self._stride
+            stage = networks.stages[how][node]
+            self._stride += batch * networks.nodes[node].units * stage.kind.planes
+
+    def encode(self, symbols: np.ndarray) -> Coded:
+        """Code examples.
+
+        Args:
+            symbols: `(examples, units)`, whole numbers below the model's levels.
+
+        Raises:
+            InputError: the model gives NaN.
+        """
+        rounding, message = Rounding(), Message()
+        for number, low, count in self._batches(len(symbols)):
+            message.resize(self._width(low))
+            self._codec(rounding, number, count).push(message, symbols[low : low + count])
+        message.resize(1)
+        return Coded(message.to_bytes(), rounding.to_bytes())
+
+    def decode(self, coded: Coded, count: int) -> np.ndarray:
+        """The examples of a block, `(count, units)`, int64.
+
+        Raises:
+            DamagedError: no sender with this model wrote the block.
+        """
+        rounding, message = Rounding(coded.roundings), Message(coded.message)
+        parts = []
+        for number, low, rows in reversed(self._batches(count)):
+            message.resize(self._width(low))
+            parts.append(self._codec(rounding, number, rows).pop(message)[1])
+        message.resize(1)
+        if not message.is_spent():
+            raise DamagedError("The stream is damaged: something is left of it.")
+        return np.concatenate(parts[::-1]) if parts else np.zeros((0, self._networks.nodes[0].units), np.int64)
+
+    def _batches(self, count: int) -> list[tuple[int, int, int]]:
+        """Number, first example and size of each batch.
+
+        The first example's latents are drawn from words that the message has to carry; later ones from earlier
+        examples. So batches begin with one example and grow as the message does.
+        """
+        found, low = [], 0
+        while low < count:
+            rows = min(self._batch, max(1, low // 4), count - low)
+            found.append((len(found), low, rows))
+            low += rows
+        return found
+
+    def _width(self, done: int) -> int:
+        """Heads of the message after so many examples."""
+        symbols = done * self._networks.nodes[0].units // _SYMBOLS_PER_HEAD
+        return min(self._heads, 1 << max(symbols.bit_length() - 1, 0))
+
+    def _codec(self, rounding: Rounding, number: int, count: int) -> Codec:
+        """Codec of a batch of examples: the networks' schedule forwards to push, backwards to pop."""
+        of_node = functools.partial(self._of_node, rounding, number, count)
+        steps = self._networks.steps
+
+        def push(message: Message, x: np.ndarray) -> Message:
+            known = {0: x}
+            for how, node in steps:
+                if how == "pop":
+                    message, known[node] = of_node(how, node, known).pop(message)
+                else:
+                    message = of_node(how, node, known).push(message, known[node])
+            return message
+
+        def pop(message: Message) -> tuple[Message, np.ndarray]:
+            known: dict[int, np.ndarray] = {}
+            for how, node in reversed(steps):
+                if how == "push":
+                    message, known[node] = of_node(how, node, known).pop(message)
+                else:
+                    message = of_node(how, node, known).push(message, known[node])
+            return message, known[0]
+
+        return Codec(push, pop)
+
+    def _of_node(
+        self, rounding: Rounding, number: int, count: int, how: str, node: int, known: dict[int, np.ndarray]
+    ) -> Codec:
+        """Codec of one node of a batch, given the nodes that its distribution reads."""
+        stage, own = self._networks.stages[how][node], self._networks.nodes[node]
+        if stage.fixed:
+            inner = tabled(Uniform(GRID_BITS), count * own.units)
+            return Codec(
+                lambda message, symbols: inner.push(message, symbols.ravel()),
+                lambda message: (message, inner.pop(message)[1].reshape(count, own.units)),
+            )
+        nodes = range(node + 1, len(self._networks.nodes)) if how == "push" else range(node - 1, -1, -1)
+        reads = self._networks.reads[how][node]
+        given = [self._values(i, known[i] if i in reads else None, count) for i in nodes]
+        place = number * self._stride + self._offsets[how, node]
+        return stage.kind.codec(stage(given, count), rounding, place, own.division, drawn=how == "pop")
+
+    def _values(self, node: int, symbols: np.ndarray | None, count: int) -> np.ndarray:
+        """A node as the networks see it; zeros where it is not read."""
+        own = self._networks.nodes[node]
+        if symbols is None:
+            return np.zeros((count, *own.shape))
+        return own.values[symbols].reshape(count, *own.shape)
