@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from nelbo.core import InputError
 from nelbo.report.records import column, numeric_keys
@@ -73,6 +73,7 @@ def curves_figure(
             axes.set_xscale("log")
             axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if _decades(cleaned) < 2 else (1.0,)))
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.xaxis.set_minor_formatter(NullFormatter())
         if focus and (limits := _focus(cleaned, lines, log_x=log_x)):
             axes.set_ylim(limits)
         for label, y in lines:
