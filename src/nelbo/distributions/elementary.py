@@ -50,7 +50,8 @@ class Bernoulli(nd.BernoulliLogits):
 
     def log_prob(self, value: Float[Array, "..."]) -> Float[Array, "..."]:  # pyright: ignore
         """Elementwise log probability [nats]."""
-        if value.shape != self.logits.shape:
+        shape = jnp.shape(self.logits)
+        if value.shape != shape:
             return value * self.logits - softplus(self.logits)
         # images are worked on as vectors: XLA's CPU backend is several times slower on height x width x channels
         logits = jnp.ravel(self.logits)
@@ -159,5 +160,6 @@ def closed_form_kl(q: nd.Distribution, p: nd.Distribution) -> Float[Array, ""]:
         return normal_kl(q, p)
     if isinstance(q, Bernoulli) and isinstance(p, Bernoulli):
         # sigmoid(a) (a - b) - softplus(a) + softplus(b): NumPyro has no rule for this pair
-        return (q.mean * (q.logits - p.logits) - softplus(q.logits) + softplus(p.logits)).sum()
+        a, b = jnp.asarray(q.logits), jnp.asarray(p.logits)
+        return (q.mean * (a - b) - softplus(a) + softplus(b)).sum()
     return jax.numpy.sum(nd.kl_divergence(q, p))
