@@ -50,7 +50,8 @@ class Bernoulli(nd.BernoulliLogits):
 
     def log_prob(self, value: Float[Array, "..."]) -> Float[Array, "..."]:  # pyright: ignore
         """Elementwise log probability [nats]."""
-        if value.shape != self.logits.shape:
+        shape = jnp.shape(self.logits)
+        if value.shape != shape:
             return value * self.logits - softplus(self.logits)
         # images are worked on as vectors: XLA's CPU backend is several times slower on height x width x channels
         logits = jnp.ravel(self.logits)

@@ -11,7 +11,7 @@ BINARIZED = (
     "MNIST is binarized once (static) with a seed of nelbo; the published numbers are on the fixed binarization of"
     " Salakhutdinov and Murray, whose draws are others. 50000 images train, 10000 validate, as in the paper."
 )
-SCORED = "The parameters with the best validation bound are scored. Bounds are means of 100 draws for each test image."
+SCORED = "The parameters with the best validation bound are scored. Bounds are means of 10 draws for each test image."
 
 
 def mnist(data_dir: str | None) -> dict[str, Any]:
