@@ -70,6 +70,7 @@ def show_page(folder: Path | str, result: Mapping[str, Any]) -> list[Path]:
 def _row(part: Mapping[str, Any]) -> dict[str, Any]:
     score, curve = part["results"][0], part["curve"]
     return {
+        "run": part["label"],
         "data": part["data"]["name"],
         "binarization": score["binarization"],
         "latents": part["latents"],

@@ -285,7 +285,7 @@ def _summary(label: str, folder: Path, experiment: Experiment, record: Record) -
     columns = ("examples", "train_bound", "valid_bound", "test_bound", "seconds")
     return {
         "label": label,
-        "latents": experiment.model["arguments"].get("latents"),
+        "latents": _latents(experiment.model["arguments"]),
         "learning_rate": experiment.training.get("learning_rate"),
         "curve": {name: [row.get(name) for row in rows] for name in columns},
         "results": record["results"],
@@ -295,6 +295,14 @@ def _summary(label: str, folder: Path, experiment: Experiment, record: Record) -
         "experiment": experiment.record(),
         "measures": {},
     }
+
+
+def _latents(arguments: Mapping[str, Any]) -> int | str | None:
+    """How many latents, layer by layer where there are several."""
+    layers = arguments.get("layers", ())
+    if "latents" in arguments or not layers:
+        return arguments.get("latents")
+    return layers[0] if len(layers) == 1 else "-".join(map(str, layers))
 
 
 def _checked(claim: Claim, parts: Mapping[str, Record]) -> dict[str, Any]:
