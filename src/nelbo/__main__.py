@@ -1,7 +1,5 @@
 """`python -m nelbo` is `nelbo`."""
 
-import sys
+from nelbo.cli import run
 
-from nelbo.cli import main
-
-sys.exit(main())
+run()

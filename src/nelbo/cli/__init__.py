@@ -33,6 +33,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         restore()
 
 
+def run() -> None:
+    """The command as a process of its own: run it and leave with its exit code."""
+    code = main()
+    if code == 130:
+        # compiled work may still be under way in other threads, which crashes the interpreter's usual end
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 def _guarded(command: Callable[[Any], None], options: Any) -> int:
     """Run a command and turn what people can do something about into one sentence."""
     from jax.errors import JaxRuntimeError

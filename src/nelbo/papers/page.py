@@ -317,12 +317,12 @@ def history(folder: Path) -> list[dict[str, Any]]:
 
 def _summary(part: Part, folder: Path, experiment: Experiment, record: Record) -> dict[str, Any]:
     """What the page needs of a run; bounds in nats per example."""
-    rows, arguments = history(folder), experiment.model["arguments"]
+    rows = history(folder)
     columns = ("examples", "train_bound", "valid_bound", "test_bound", "seconds")
     return {
         "label": part.label,
         "published": part.published,
-        "latents": arguments.get("latents", arguments.get("layers")),
+        "latents": _latents(experiment.model["arguments"]),
         "learning_rate": experiment.training.get("learning_rate"),
         "curve": {name: [row.get(name) for row in rows] for name in columns},
         "results": record["results"],
@@ -332,6 +332,14 @@ def _summary(part: Part, folder: Path, experiment: Experiment, record: Record) -
         "experiment": experiment.record(),
         "measures": {},
     }
+
+
+def _latents(arguments: Mapping[str, Any]) -> int | str | None:
+    """How many latents, layer by layer where there are several."""
+    layers = arguments.get("layers", ())
+    if "latents" in arguments or not layers:
+        return arguments.get("latents")
+    return layers[0] if len(layers) == 1 else "-".join(map(str, layers))
 
 
 def _checked(claim: Claim, parts: Mapping[str, Record]) -> dict[str, Any]:

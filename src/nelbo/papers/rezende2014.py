@@ -17,9 +17,9 @@ NOTES = (
         "paper used, but another draw. 50000 images train, 10000 validate, 10000 test."
     ),
     (
-        "The paper's net has 200 latents and 200 rectified units on each side. Ours has 50 latents, two layers of 200"
-        " GELU units on each side, and Adam with a rate that falls from 1e-3 along a cosine. 3 % of the bits that the"
-        " recognition model sees are flipped; the likelihood keeps the clean ones. There is no weight decay."
+        "The paper's net has 200 latents and 200 rectified units on each side. Ours has 50 latents, two layers of 200 "
+        "GELU units on each side, and Adam with a rate that falls from 1e-3 along a cosine. There is no noise on the "
+        "input and no weight decay: in runs of this length 3 % of flipped bits cost more than they saved."
     ),
     "The parameters with the best validation bound are kept. Nothing is chosen by the test set.",
     (
@@ -71,7 +71,7 @@ class Size:
     def experiment(self, posterior: str, layers: tuple[int, ...], epochs: float, seed: int) -> Experiment:
         """A run on the binarized set."""
         model = {"layers": list(layers), "hidden": list(self.hidden), "posterior": posterior, "activation": "gelu"}
-        return _experiment(model | {"likelihood": "bernoulli"}, self.data, epochs, seed, noise="bit-flip")
+        return _experiment(model | {"likelihood": "bernoulli"}, self.data, epochs, seed)
 
     def measures(self, *, filled: bool) -> tuple[Measure, ...]:
         """The bound, and where they are asked for the fillings."""
@@ -85,14 +85,11 @@ class Size:
         return tuple(Measure(place(h), FILLED, "imputation", {"hide_word": h, **shared}) for h in self.hide)
 
 
-def _experiment(
-    model: dict[str, Any], data: dict[str, Any], epochs: float, seed: int, noise: str | None = None
-) -> Experiment:
-    noisy = {} if noise is None else {"input_noise": noise, "noise_rate": 0.03}
+def _experiment(model: dict[str, Any], data: dict[str, Any], epochs: float, seed: int) -> Experiment:
     return Experiment(
         model={"name": "dlgm", "arguments": model},
         data=data,
-        objective={"name": "sgvb", "arguments": noisy},
+        objective={"name": "sgvb", "arguments": {}},
         training={"epochs": epochs, "schedule": "cosine", "learning_rate": 1e-3},
         seed=seed,
     )
@@ -110,7 +107,7 @@ def _size(budget: str, data_dir: str | None) -> Size:
         return Size({"name": "digits", "binarize": "static"}, "digits", (2,), (16,), 4.0, 1, 50, 50, ("0.6",), 20, 5, 4)
     if budget == "quick":
         return Size(data=mnist, epochs=10.0, seeds=1, samples=200, scored=1000, rows=200, **wide)
-    return Size(data=mnist, epochs=200.0, seeds=3, samples=5000, scored=None, rows=1000, **wide)
+    return Size(data=mnist, epochs=120.0, seeds=3, samples=5000, scored=None, rows=1000, **wide)
 
 
 def _faces(
@@ -132,7 +129,7 @@ def _faces(
     model = {"layers": [20], "hidden": [200], "posterior": "rank-one", "activation": "gelu"}
     data = {"name": name, "data_dir": data_dir, "binarize": "none"}
     experiment = _experiment(model | {"likelihood": "gaussian-unit"}, data, epochs, seed)
-    part = Part(f"{name}/rank-one", f"{name}, rank-one", experiment, None, size.filling()[:2])
+    part = Part(f"{name}/rank-one", f"{name}, rank-one", experiment, measures=size.filling()[:2])
     title = f"Imputation, {name}, 60 % of the pixels missing"
     return [part], [Figure(f"imputation-{name}", title, "film", (part.name,), place("0.6"))], (note,)
 
@@ -147,7 +144,7 @@ def plan(budget: str, seed: int, data_dir: str | None) -> Plan:
             filled = posterior == "rank-one" and number == seed
             measures = size.measures(filled=filled) if filled or budget != "smoke" else ()
             name, label = f"{size.name}/{posterior}-{number}", f"{size.name}, {posterior}, seed {number}"
-            parts.append(Part(name, label, experiment, None, measures))
+            parts.append(Part(name, label, experiment, measures=measures))
     shown = {posterior: f"{size.name}/{posterior}-{seed}" for posterior in POSTERIORS}
     flat = shown["diagonal"]
     if size.layers != (2,):
@@ -214,7 +211,7 @@ PAGE = Page(
     budgets={
         "smoke": "the digits set, 4 passes",
         "quick": "10 passes over MNIST with each posterior, bounds of 200 samples on 1000 test images",
-        "paper": "200 passes over MNIST with each posterior and three seeds, bounds of 5000 samples on the test set",
+        "paper": "120 passes over MNIST with each posterior and three seeds, bounds of 5000 samples on the test set",
     },
     plan=plan,
     published=(
@@ -239,9 +236,9 @@ PAGE = Page(
             _better,
         ),
         Claim(
-            "The likelihood is near the published one: diagonal -88.0 nats or better (published -87.30).",
+            "The diagonal covariance reaches 87.30 nats (MNIST); here within 0.7 nats.",
             "seen",
-            "the mean importance-weighted bound of the diagonal runs",
+            "the mean importance-weighted bound of the diagonal runs is -88.0 nats or better",
             _level,
         ),
         Claim(
