@@ -131,7 +131,7 @@ def _faces(
     experiment = _experiment(model | {"likelihood": "gaussian-unit"}, data, epochs, seed)
     part = Part(f"{name}/rank-one", f"{name}, rank-one", experiment, measures=size.filling()[:2])
     title = f"Imputation, {name}, 60 % of the pixels missing"
-    return [part], [Figure(f"imputation-{name}", title, "film", (part.name,), place("0.6"))], (note,)
+    return [part], [Figure(f"imputation-{name}", title, "film", (part.name,), measure=place("0.6"))], (note,)
 
 
 def plan(budget: str, seed: int, data_dir: str | None) -> Plan:
@@ -159,7 +159,8 @@ def plan(budget: str, seed: int, data_dir: str | None) -> Plan:
     for hide in size.hide:
         words = f"a square of {hide[7:]} x {hide[7:]} pixels" if ":" in hide else f"{float(hide):.0%} of the pixels"
         title = f"Imputation, {size.name}, {words} missing"
-        figures.append(Figure(f"imputation-{place(hide)}", title, "film", (shown["rank-one"],), place(hide)))
+        run = (shown["rank-one"],)
+        figures.append(Figure(f"imputation-{place(hide)}", title, "film", run, measure=place(hide)))
     more, films, notes = _faces(size, budget, seed, data_dir)
     return Plan((*parts, *more), (*figures, *films), (*notes, *NOTES))
 
