@@ -80,9 +80,7 @@ def test_it_is_the_plain_coder(seed, heads, sizes):
     rng = np.random.default_rng(seed)
     message = Message()
     message.resize(heads)
-    plain = PlainMessage(
-        [int(head) for head in message._heads], [int(word) for word in message._words[: message._top]]
-    )
+    plain = PlainMessage([int(head) for head in message._heads], [int(word) for word in message._words[: message._top]])
     plain.dug = message._ground
     for size in sizes:
         table = categorical(rng, size)
@@ -169,7 +167,7 @@ def test_bits_back_gives_the_evidence_where_q_is_the_posterior():
     begun = message.bits - 16 * _borrowed(message)
     codec.push(message, x)
     exact = -np.log2(evidence)[x].sum()
-    grown = message.bits - 16 * _borrowed(message) - begun  # less the ground words that the first latents were drawn from
+    grown = message.bits - 16 * _borrowed(message) - begun  # less ground words
     assert abs(grown - exact) < 0.001 * exact + 16 * 64  # a head holds 16 bits more or less
     message.resize(1)
     received, back = _popped(codec, message.to_bytes(), 64)

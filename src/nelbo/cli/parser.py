@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from nelbo._version import __version__
 
-DESCRIPTION = "Deep latent variable models with learned recognition models: train, score, sample, embed."
+DESCRIPTION = "Deep latent variable models with learned recognition models: train, score, sample, embed, compress."
 EPILOG = """examples:
   nelbo fit vae --data digits --out runs/digits
   nelbo evaluate runs/digits --bound iwae --samples 1000
