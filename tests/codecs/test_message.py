@@ -167,8 +167,7 @@ def test_bits_back_gives_the_evidence_where_q_is_the_posterior():
     begun = message.bits - 16 * _borrowed(message)
     codec.push(message, x)
     exact = -np.log2(evidence)[x].sum()
-    # less the ground words that the first latents were drawn from
-    grown = message.bits - 16 * _borrowed(message) - begun
+    grown = message.bits - 16 * _borrowed(message) - begun  # less ground words
     assert abs(grown - exact) < 0.001 * exact + 16 * 64  # a head holds 16 bits more or less
     message.resize(1)
     received, back = _popped(codec, message.to_bytes(), 64)

@@ -15,8 +15,9 @@ LEVELS = level_bins(256, 1.0)
 def every(shape, bins, scale, loc, *, floor):
     """Starts and frequencies of all bins under one pair of parameters."""
     symbols = np.arange(bins.count)
-    scales, locs = np.full(bins.count, scale), np.full(bins.count, loc)
-    return LocationScale(shape, bins, scales, locs, floor=floor).interval(symbols)
+    return LocationScale(shape, bins, np.full(bins.count, scale), np.full(bins.count, loc), floor=floor).interval(
+        symbols
+    )
 
 
 @settings(max_examples=30, deadline=None)

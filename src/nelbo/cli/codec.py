@@ -95,7 +95,7 @@ def decompress(options: argparse.Namespace) -> None:
     with _read(options.file) as view:
         found = unpack(view)
         found.check()
-        given = None if options.model is None else Path(options.model)
+        given = None if options.run is None else Path(options.run)
         model = None if given is None else load_model(given) if given.is_file() else open_run(given).model
         header = found.header
         with atomic_write(path) as file:

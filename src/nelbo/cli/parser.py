@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from nelbo._version import __version__
 
-DESCRIPTION = "Deep latent variable models with learned recognition models: train, score, sample, embed."
+DESCRIPTION = "Deep latent variable models with learned recognition models: train, score, sample, embed, compress."
 EPILOG = """examples:
   nelbo fit vae --data digits --out runs/digits
   nelbo evaluate runs/digits --bound iwae --samples 1000
@@ -250,7 +250,7 @@ def _codec(commands: "argparse._SubParsersAction[Parser]") -> None:
     compress.add_argument("-o", "--output", metavar="FILE", help="a .nlb file (default RUN/data.nlb)")
     decompress = _command(commands, "decompress", "give back what was compressed, as it was", "nelbo decompress mnist.nlb --model runs/mnist -o back.npy")  # fmt: skip  # noqa: E501
     decompress.add_argument("file", metavar="FILE", help="a .nlb file")
-    decompress.add_argument("--model", metavar="RUN", help="the run folder, or model.safetensors, it was compressed with (the model inside)")  # fmt: skip  # noqa: E501
+    decompress.add_argument("--model", dest="run", metavar="RUN", help="the run folder, or model.safetensors, it was compressed with (the model inside)")  # fmt: skip  # noqa: E501
     decompress.add_argument("-o", "--output", metavar="FILE", required=True, help="a .npy file")
     info = _command(commands, "info", "say what a compressed file holds", "nelbo info mnist.nlb")
     info.add_argument("file", metavar="FILE", help="a .nlb file")

@@ -193,7 +193,8 @@ def decompress(data: Data, model: Model | None = None, *, blocks: Sequence[int] 
         found.check()
     parts = list(decoded(found, model, blocks))
     header = found.header
-    return np.concatenate(parts) if parts else np.zeros((0, *header.shape[1:]), header.dtype)
+    whole = np.concatenate(parts) if parts else np.zeros((0, *header.shape[1:]))
+    return whole.astype(header.dtype)  # NumPy joins arrays in the machine's own order of bytes
 
 
 def decoded(found: Container, model: Model | None = None, blocks: Sequence[int] | None = None) -> Iterator[np.ndarray]:

@@ -64,6 +64,13 @@ class Node:
         return math.prod(self.shape)
 
 
+@eqx.filter_jit
+def _parameters(layer: Any, kind: Kind, batch: int, nodes: tuple[Any, ...]) -> tuple[jax.Array, ...]:
+    """Parameters of a batch; compiled once for all models of the same structure."""
+    outs = tuple(None if shared else 0 for shared in kind.shared)
+    return jax.vmap(lambda *some: kind.parameters(layer(some)), out_axes=outs, axis_size=batch)(*nodes)
+
+
 class Stage:
     """One conditional distribution: from the nodes that it may depend on to its parameters, for a batch.
 
@@ -79,13 +86,8 @@ class Stage:
             self._layer = jax.tree.map(lambda a: a.astype(float) if eqx.is_inexact_array(a) else a, layer)
             self.distribution: Any = eqx.filter_eval_shape(self._layer, _zeros(shapes))
             self.kind: Kind = kind_of(self.distribution)
-            self._function = eqx.filter_jit(self._batched)
         self._batch, self._constant = batch, None
         self._without = not needs(layer, len(shapes))
-
-    def _batched(self, layer: Any, nodes: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-        outs = tuple(None if shared else 0 for shared in self.kind.shared)
-        return jax.vmap(lambda *some: self.kind.parameters(layer(some)), out_axes=outs, axis_size=self._batch)(*nodes)
 
     def __call__(self, nodes: Sequence[np.ndarray], count: int) -> Parameters:
         """Parameters of `count` examples, float64."""
@@ -97,7 +99,7 @@ class Stage:
             full[:count] = node
             padded.append(full)
         with float64():
-            found = self._function(self._layer, tuple(padded))
+            found = _parameters(self._layer, self.kind, self._batch, tuple(padded))
         return tuple(
             np.asarray(value) if shared else np.asarray(value)[:count]
             for value, shared in zip(found, self.kind.shared, strict=True)

@@ -51,6 +51,14 @@ BIBLIOGRAPHY: dict[str, str] = {
   eprint    = {1901.04866},
   archiveprefix = {arXiv}
 }""",
+    "kingma2019": """@inproceedings{kingma2019,
+  title     = {{Bit-Swap}: Recursive Bits-Back Coding for Lossless Compression with Hierarchical Latent Variables},
+  author    = {Kingma, Friso H. and Abbeel, Pieter and Ho, Jonathan},
+  booktitle = {International Conference on Machine Learning},
+  year      = {2019},
+  eprint    = {1905.06845},
+  archiveprefix = {arXiv}
+}""",
     "mnih2014": """@inproceedings{mnih2014,
   title     = {Neural Variational Inference and Learning in Belief Networks},
   author    = {Mnih, Andriy and Gregor, Karol},

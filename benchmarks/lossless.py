@@ -1,0 +1,134 @@
+"""Lossless compression: nelbo's models beside general and image compressors, with -ELBO and the true file size.
+
+    python benchmarks/lossless.py RUN... --out benchmarks/results/lossless.json
+
+Each RUN is the folder of a fitted model; its test split is compressed. The general compressors get the same array: bits
+packed eight to a byte where it is binary, one byte a value elsewhere. PNG and WebP get all images as one tall picture
+and, in the rows "each", one file an image. zstd and JPEG XL are measured if Python can import them (`zstandard`,
+`imagecodecs`); PNG and WebP need `pillow`. A row's bits per dim are those of the whole file.
+"""
+
+import argparse
+import bz2
+import gzip
+import io
+import json
+import lzma
+import time
+from pathlib import Path
+
+import jax.random as jr
+import numpy as np
+
+from nelbo.codecs import compress, decompress
+from nelbo.evaluation import elbo
+from nelbo.runs import open_run
+
+
+def packed(x):
+    """The array as bytes, as dense as a general compressor should get it."""
+    return np.packbits(x.astype(bool)).tobytes() if x.max() <= 1 else x.tobytes()
+
+
+def pictures(x, form, **options):
+    """Bytes of all images as one tall picture, and as one file each; None without pillow."""
+    try:
+        from PIL import Image
+    except ImportError:
+        return {}
+    grey = (255 * x if x.max() <= 1 else x).astype(np.uint8).reshape(len(x), *x.shape[1:3])
+
+    def size(picture):
+        stream = io.BytesIO()
+        made = Image.fromarray(picture)
+        made = made.convert("1") if x.max() <= 1 and form == "PNG" else made
+        made.save(stream, form, **options)
+        return stream.tell()
+
+    # WebP has at most 16383 rows
+    rows = max(1, 16383 // x.shape[1])
+    tall = sum(size(grey[low : low + rows].reshape(-1, x.shape[2])) for low in range(0, len(x), rows))
+    return {form: tall, f"{form}, each": sum(map(size, grey))}
+
+
+def rivals(x):
+    """Bytes under every other compressor at hand."""
+    data = packed(x)
+    found = {
+        "gzip -9": len(gzip.compress(data, 9)),
+        "bz2 -9": len(bz2.compress(data, 9)),
+        "xz -9e": len(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME)),
+    }
+    try:
+        import zstandard
+
+        found["zstd -22"] = len(zstandard.ZstdCompressor(level=22).compress(data))
+    except ImportError:
+        pass
+    found |= pictures(x, "PNG", optimize=True) | pictures(x, "WEBP", lossless=True, quality=100, method=6)
+    try:
+        import imagecodecs
+
+        grey = (255 * x if x.max() <= 1 else x).astype(np.uint8).reshape(-1, x.shape[2])
+        found["JPEG XL"] = len(imagecodecs.jpegxl_encode(grey, lossless=True, effort=9))
+    except (ImportError, AttributeError):
+        pass
+    return found
+
+
+def measured(folder, rounds):
+    """One model: file size, -ELBO, throughput of the best of some rounds."""
+    run = open_run(folder)
+    data, sources = run.data()
+    x = data.test.x
+    score = elbo(jr.key(0), run.model, sources["test"], num_samples=10)
+    best = {"compress": 0.0, "compress and verify": 0.0, "decompress": 0.0}
+    file = compress(run.model, x)
+    for _ in range(rounds):
+        begun = time.perf_counter()
+        compress(run.model, x, verify=False)
+        middle = time.perf_counter()
+        back = decompress(file, run.model)
+        ended = time.perf_counter()
+        assert np.array_equal(back, x)
+        best["compress"] = max(best["compress"], len(x) / (middle - begun))
+        best["decompress"] = max(best["decompress"], len(x) / (ended - middle))
+    best["compress and verify"] = 1 / (1 / best["compress"] + 1 / best["decompress"])
+    grid = 0.0 if score.bits_per_dim is None else score.bits_per_dim
+    return x, {
+        "run": Path(folder).name,
+        "model": json.loads(run.model.config)["name"],
+        "data": data.name,
+        "binarization": data.binarization,
+        "examples": len(x),
+        "bytes": len(file),
+        "bits_per_dim": 8 * len(file) / x.size,
+        "negative_elbo_bits_per_dim": grid,
+        "images_per_second": {name: round(value) for name, value in best.items()},
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--no-rivals", action="store_true")
+    parser.add_argument("--out")
+    options = parser.parse_args()
+    rows, others = [], {}
+    for folder in options.runs:
+        x, row = measured(folder, options.rounds)
+        rows.append(row)
+        print(json.dumps(row), flush=True)
+        name = f"{row['data']}, {row['binarization']}"
+        if name not in others and not options.no_rivals:
+            others[name] = {
+                which: {"bytes": size, "bits_per_dim": 8 * size / x.size} for which, size in rivals(x).items()
+            }
+            print(name, json.dumps(others[name]), flush=True)
+    if options.out:
+        Path(options.out).write_text(json.dumps({"models": rows, "others": others}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
