@@ -1,6 +1,14 @@
 """Strict JAX in every test: a reused key, a silent promotion of types or of ranks is an error."""
 
-import jax
+import os
+
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+if WORKER and hasattr(os, "sched_setaffinity"):
+    # a core for each worker: the threads of two JAX processes on the same cores wait for each other by spinning
+    CORES = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {CORES[int(WORKER) % len(CORES)]})
+
+import jax  # noqa: E402: it counts the cores once
 
 jax.config.update("jax_debug_key_reuse", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
