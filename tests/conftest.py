@@ -4,11 +4,12 @@ import os
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
 if WORKER and hasattr(os, "sched_setaffinity"):
-    # a core for each worker: the threads of two JAX processes on the same cores wait for each other by spinning
+    # a core for each worker: the threads of two JAX processes on the same cores wait for each other by spinning;
+    # JAX counts its cores once, when it starts
     CORES = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {CORES[int(WORKER) % len(CORES)]})
 
-import jax  # noqa: E402: it counts the cores once
+import jax  # noqa: E402
 
 jax.config.update("jax_debug_key_reuse", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
