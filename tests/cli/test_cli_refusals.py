@@ -213,7 +213,7 @@ def test_commands_on_what_is_no_finished_run(nelbo, run, tmp_path):
     assert nelbo("data", "show", "digts").is_refusal("did you mean 'digits'?")
     assert nelbo("data", "list", "digits").is_refusal("show digits")
     assert nelbo("models", "show", "vea").is_refusal("did you mean 'vae'?")
-    assert nelbo("cite", "kingma2015").is_refusal("did you mean 'kingma2014'?")
+    assert nelbo("cite", "rezende2015").is_refusal("did you mean 'rezende2014'?")
     assert snapshot(run) == before
     (run / "model.safetensors").unlink()
     assert nelbo("evaluate", run, "--quiet").is_refusal("has no model.safetensors yet", "--resume")
