@@ -1,6 +1,7 @@
 """Arrays to bytes and back, with any fitted model."""
 
 import hashlib
+import inspect
 import json
 import math
 import tempfile
@@ -17,7 +18,7 @@ from nelbo.codecs.container import MAX_BATCH, MAX_BLOCK_SYMBOLS, Container, Data
 from nelbo.codecs.message import MAX_HEADS, DamagedError
 from nelbo.codecs.networks import Networks, Node, is_grey
 from nelbo.core import InputError
-from nelbo.models import Model, load_model, named_arrays, save_model
+from nelbo.models import MODELS, Model, load_model, named_arrays, save_model
 
 BLOCK, BATCH, HEADS = 16384, 128, 2048
 Progress = Callable[[int], None]
@@ -25,7 +26,7 @@ Progress = Callable[[int], None]
 
 def model_digest(model: Model) -> str:
     """SHA-256 of a model's configuration and of every array's name, type, shape and bytes, hex."""
-    found = hashlib.sha256((model.config or "").encode())
+    found = hashlib.sha256(_said(model.config).encode())
     arrays = named_arrays(model)
     for name in sorted(arrays):
         value = arrays[name]
@@ -33,6 +34,17 @@ def model_digest(model: Model) -> str:
         found.update(f"{name}|{little.dtype.str}|{value.shape}|".encode())
         found.update(little.tobytes())
     return found.hexdigest()
+
+
+def _said(config: str | None) -> str:
+    """A configuration without options at their defaults, so that an option that is new changes no model's digest."""
+    if config is None:
+        return ""
+    record = json.loads(config)
+    known = inspect.signature(MODELS[record["name"]]).parameters
+    defaults = {name: json.dumps(one.default, default=str) for name, one in known.items()}
+    given = {name: value for name, value in record["arguments"].items() if json.dumps(value) != defaults.get(name)}
+    return json.dumps({"name": record["name"], "arguments": given}, sort_keys=True)
 
 
 def compress(
