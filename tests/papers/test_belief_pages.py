@@ -41,6 +41,7 @@ def test_mnih2014_smoke_end_to_end(tmp_path):
     assert {claim["holds"] for claim in result["claims"]} <= {True, False, None}
 
 
+@pytest.mark.slow
 def test_mnih2016_smoke_scores_by_the_weighted_bound(tmp_path):
     result, text = smoke("mnih2016", tmp_path)
     assert list(result["parts"]) == ["nvil-1", "vimco-2"]

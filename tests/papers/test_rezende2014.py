@@ -14,6 +14,7 @@ from nelbo.papers.rezende2014 import place, plan
 PAGE = PAPERS["rezende2014"]
 
 
+@pytest.mark.slow
 def test_smoke_end_to_end(tmp_path, monkeypatch):
     # optax raises a float to an integer power; users have the standard setting
     with jax.numpy_dtype_promotion("standard"), jax.debug_key_reuse(False):
