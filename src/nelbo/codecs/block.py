@@ -1,6 +1,7 @@
 """One block: a run of examples coded by bits back into bytes that can be read without any other block."""
 
 import functools
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from nelbo.codecs.networks import Networks
 from nelbo.codecs.rounding import Rounding
 from nelbo.codecs.tables import GRID_BITS, Uniform
 
+_GROWTH = 4  # examples done for each of the next batch, where latents have no more bits than the data
 _SYMBOLS_PER_HEAD = 1024  # coded before a head is added, so that there is something to make it of
 
 
@@ -37,6 +39,8 @@ class BlockCoder:
 
     def __init__(self, networks: Networks, batch: int, heads: int) -> None:
         self._networks, self._batch, self._heads = networks, batch, heads
+        bits = [math.log2(node.levels) * node.units for node in networks.nodes]
+        self._growth = max(_GROWTH, math.ceil(_GROWTH * sum(bits[1:]) / max(bits[0], 1.0)))
         self._offsets: dict[tuple[str, int], int] = {}
         self._stride = 0
         for how, node in networks.steps:
@@ -84,7 +88,7 @@ class BlockCoder:
         """
         found, low = [], 0
         while low < count:
-            rows = min(self._batch, max(1, low // 4), count - low)
+            rows = min(self._batch, max(1, low // self._growth), count - low)
             found.append((len(found), low, rows))
             low += rows
         return found
