@@ -155,7 +155,7 @@ TIGHT = {
 }
 
 
-# Open: with six binary pixels and three Gaussian latents the message is over a bit an example longer than the ELBO says.
+# Open: with six binary pixels and three Gaussian latents the message is over a bit an example longer than -ELBO.
 # The start is not the whole reason. On MNIST (784 pixels, 20 latents) the whole file is 0.6 % over.
 LOOSE = pytest.mark.xfail(reason="over a bit an example too long where the data have fewer bits than the latents")
 
