@@ -8,6 +8,8 @@ from pathlib import Path
 import nelbo
 
 SOURCES = str(Path(nelbo.__file__).parents[1])
+# every warning is shown, but for one of Equinox 0.13.0, which goes with JAX 0.7
+WARNINGS = "default,ignore:jax.interpreters.batching.NotMapped is deprecated.:DeprecationWarning"
 # small enough to train in seconds, with enough evaluations for many checkpoints
 TINY = ("vae", "--data", "digits", "--hidden", "8", "--latents", "2")
 
@@ -15,7 +17,7 @@ TINY = ("vae", "--data", "digits", "--hidden", "8", "--latents", "2")
 def start(*arguments: str, cwd: Path | None = None) -> subprocess.Popen:
     """Begin a command in a process of its own."""
     path = os.pathsep.join(filter(None, [SOURCES, os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "default"}
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": WARNINGS}
     return subprocess.Popen(
         [sys.executable, "-m", "nelbo", *map(str, arguments)],
         stdin=subprocess.DEVNULL,

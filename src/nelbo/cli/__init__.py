@@ -19,10 +19,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     restore = _on_signals(stop)
     try:
         # JAX and the rest of the house are imported only once a command needs them
-        from nelbo.cli.commands import COMMANDS
+        from nelbo.cli.commands import command
 
+        carry_out = command(options.command)
         stop.at_once = False
-        return _guarded(COMMANDS[options.command], options)
+        return _guarded(carry_out, options)
     except BaseException as error:
         # what fails once a stop was asked for (an import cut short, say) fails for that reason
         if not (stop.asked or isinstance(error, KeyboardInterrupt)):

@@ -1,26 +1,29 @@
 """The table of commands."""
 
-from nelbo.cli.codec import compress, decompress, info
-from nelbo.cli.fit import fit
-from nelbo.cli.impute import impute
-from nelbo.cli.lists import cite, data, models, reproduce
-from nelbo.cli.use import embed, evaluate, reconstruct, report, sample, topics, variance
+import importlib
+from collections.abc import Callable
+from typing import Any
 
-COMMANDS = {
-    "cite": cite,
-    "compress": compress,
-    "data": data,
-    "decompress": decompress,
-    "embed": embed,
-    "evaluate": evaluate,
-    "fit": fit,
-    "impute": impute,
-    "info": info,
-    "models": models,
-    "report": report,
-    "reconstruct": reconstruct,
-    "reproduce": reproduce,
-    "sample": sample,
-    "topics": topics,
-    "variance": variance,
+COMMANDS = {  # name -> module of this room, imported only when the command is called
+    "cite": "lists",
+    "compress": "codec",
+    "data": "lists",
+    "decompress": "codec",
+    "embed": "use",
+    "evaluate": "use",
+    "fit": "fit",
+    "impute": "impute",
+    "info": "codec",
+    "models": "lists",
+    "report": "use",
+    "reconstruct": "use",
+    "reproduce": "lists",
+    "sample": "use",
+    "topics": "use",
+    "variance": "use",
 }
+
+
+def command(name: str) -> Callable[[Any], None]:
+    """The function that carries out a command."""
+    return getattr(importlib.import_module(f"nelbo.cli.{COMMANDS[name]}"), name)

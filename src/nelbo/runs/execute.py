@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Key
@@ -168,7 +169,7 @@ def _ready(experiment: Experiment, fetching: Progress | None) -> _Ready:
     experiment = settled(experiment, train)
     arguments = model_arguments(experiment, train)
     size, training = len(train.train), experiment.training
-    model = build(keys[0], experiment.model["name"], arguments)
+    model = eqx.filter_jit(build)(keys[0], experiment.model["name"], arguments)  # compiled once, not draw by draw
     objective = objective_for(experiment, size, training["batch_size"], model, keys[4])
     return _Ready(
         experiment,
@@ -251,10 +252,10 @@ def figure_arrays(key: Any, model: Model, data: Dataset, test: Source) -> dict[s
         arrays["receptive_fields"] = fields
     if len(data.shape) != 1 and not (len(data.shape) == 3 and data.shape[-1] in {1, 3}):  # no pixels: vectors
         arrays = {name: value.reshape(len(value), -1) for name, value in arrays.items()}
-    layers = posterior_means(embed_key, model, test)
-    if [layer.shape[1] for layer in layers] == [2]:
-        (arrays["embedding"],) = layers
-        if isinstance(model.generative.root(1), Normal) and arrays["samples"].ndim == 4:
+    root = model.generative.root(1) if len(model.generative.layers) == 2 else None
+    if root is not None and root.shape() == (2,):
+        (arrays["embedding"],) = posterior_means(embed_key, model, test)
+        if isinstance(root, Normal) and arrays["samples"].ndim == 4:
             arrays["manifold"] = manifold(model) / top
         if data.test.y is not None:
             arrays["labels"] = np.asarray(data.test.y)
