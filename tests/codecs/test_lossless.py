@@ -148,21 +148,14 @@ def test_a_belief_network_codes_at_its_elbo():
 # Here q must be near the prior: where it leaves the range of the bins, the code draws from q clipped to that range, and
 # is shorter than the ELBO of q itself.
 TIGHT = {
-    "bernoulli": (lambda: made("vae", 0.2, **SMALL), 0.015),
-    "beta-binomial": (lambda: made("vae", 0.2, likelihood="beta-binomial", **SMALL), 0.015),
-    "full posterior": (lambda: made("vae", 0.2, posterior="full", **SMALL), 0.015),
-    "gaussian layers in a chain": (MODELS["gaussian layers in a chain"], 0.04),  # q leaves the range at times
+    "bernoulli": lambda: made("vae", 0.2, **SMALL),
+    "beta-binomial": lambda: made("vae", 0.2, likelihood="beta-binomial", **SMALL),
+    "full posterior": lambda: made("vae", 0.2, posterior="full", **SMALL),
+    "gaussian layers in a chain": lambda: zoo.randomized(MODELS["gaussian layers in a chain"](), jr.key(2), 0.2),
 }
 
 
-# Open: with six binary pixels and three Gaussian latents the message is over a bit an example longer than -ELBO.
-# The start is not the whole reason. On MNIST (784 pixels, 20 latents) the whole file is 0.6 % over.
-LOOSE = pytest.mark.xfail(reason="over a bit an example too long where the data have fewer bits than the latents")
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=LOOSE if name in {"bernoulli", "full posterior"} else ()) for name in TIGHT]
-)
+@pytest.mark.parametrize("name", TIGHT)
 def test_a_model_codes_at_its_elbo(name):
     """2,000 examples drawn from the model: within 1.5 % of the mean of log w by Monte Carlo, and a start.
 
@@ -172,9 +165,10 @@ def test_a_model_codes_at_its_elbo(name):
     import jax
     import jax.numpy as jnp
 
-    model, tolerance = TIGHT[name][0](), TIGHT[name][1]
+    model = TIGHT[name]()
     if name == "gaussian layers in a chain":
-        x = data_for(name, 2000)
+        # not 0 and 255: their mass has a tail of the normal, which the density at the value has not
+        x = data_for(name, 2000) % 254 + 1
         seen, scale = jnp.asarray(x / 255.0, jnp.float32), np.log2(255.0) * x[0].size
     else:
         drawn, _ = jax.vmap(model.generative.sample)(jr.split(jr.key(5), 2000))
@@ -189,7 +183,7 @@ def test_a_model_codes_at_its_elbo(name):
     elbo = np.asarray(log_w(jr.split(jr.key(6), len(x)), seen), float)
     bits = len(x) * scale - elbo.sum() / NATS_PER_BIT
     coded = BlockCoder(Networks(model, SHAPE, 256), 256, 16).encode(x.astype(np.int64))
-    assert abs(8 * len(coded.message) - bits) < tolerance * bits + 400
+    assert abs(8 * len(coded.message) - bits) < 0.015 * bits + 400
 
 
 # Order and borrowed bits
@@ -228,13 +222,16 @@ def test_a_receiver_can_follow_every_schedule(latents, seed):
 
 
 def test_a_chain_borrows_less_than_all_layers_at_once():
-    """One example of a deep chain: Bit-Swap's order draws fewer words than latents popped all together would."""
-    model = made("sbn", layers=(60, 60, 60))
-    x = np.ones((1, 6), np.int64)
-    networks = Networks(model, SHAPE, 1)
-    chained = len(BlockCoder(networks, 1, 1).encode(x).message)
+    """Messages of one example of a deep chain: Bit-Swap's order draws fewer words than latents popped all together."""
+    networks = Networks(made("sbn", layers=(60, 60, 60)), SHAPE, 1)
+    x = np.random.default_rng(0).integers(0, 2, (20, 1, 6))
+
+    def length():
+        return sum(len(BlockCoder(networks, 1, 1).encode(one).message) for one in x)
+
+    chained = length()
     networks.steps = [("pop", 1), ("pop", 2), ("pop", 3), ("push", 0), ("push", 1), ("push", 2), ("push", 3)]
-    assert chained < len(BlockCoder(networks, 1, 1).encode(x).message)
+    assert chained < length()
 
 
 # Another machine

@@ -33,15 +33,18 @@ class Table(Protocol):
         ...
 
 
-def tabled(table: Table, count: int) -> Codec:
-    """`count` independent symbols, each with its own row of a table; the heads of the message share them out."""
+def tabled(table: Table, count: int, *, spread: bool = False) -> Codec:
+    """`count` independent symbols, each with its own row of a table; the heads of the message share them out.
+
+    Tables that latents are drawn from should be `spread`, see `Message`.
+    """
 
     def push(message: Message, symbols: np.ndarray) -> Message:
-        message.push(*table.interval(symbols))
+        message.push(*table.interval(symbols), spread=spread)
         return message
 
     def pop(message: Message) -> tuple[Message, np.ndarray]:
-        return message, message.pop(count, table.find)
+        return message, message.pop(count, table.find, spread=spread)
 
     return Codec(push, pop)
 

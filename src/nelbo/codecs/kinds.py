@@ -67,10 +67,10 @@ def _shaped(codec: Codec, shape: tuple[int, ...]) -> Codec:
 
 
 def _bits(given: Parameters, rounding: Rounding, place: int, bins: Bins | None, *, drawn: bool) -> Codec:
-    del bins, drawn
+    del bins
     (logits,) = given
     index = rounding(logits * float(STEPS), MAX_LOGIT, place)
-    return _shaped(tabled(Bits(index.ravel()), index.size), index.shape)
+    return _shaped(tabled(Bits(index.ravel()), index.size, spread=drawn), index.shape)
 
 
 def located(
@@ -87,7 +87,7 @@ def _location_scale(shape: str, given: Parameters, rounding: Rounding, place: in
     loc, scale = given
     wide, steps = located(loc, scale, rounding, place)
     table = LocationScale(shape, bins, wide.ravel(), steps.ravel(), floor=not drawn)  # pyright: ignore
-    return _shaped(tabled(table, wide.size), wide.shape)
+    return _shaped(tabled(table, wide.size, spread=drawn), wide.shape)
 
 
 def _normal(given: Parameters, rounding: Rounding, place: int, bins: Bins, *, drawn: bool) -> Codec:
@@ -133,18 +133,17 @@ class BetaBinomials:
 
 
 def _beta_binomial(given: Parameters, rounding: Rounding, place: int, made: BetaBinomials, *, drawn: bool) -> Codec:
-    del drawn
     index = [
         rounding(np.log2(value) * float(STEPS), MAX_SCALE, place + i * value.size).ravel()
         for i, value in enumerate(given)
     ]
     table, row = made.rows(*index)
-    return _shaped(tabled(Rows(table, row), row.size), given[0].shape)
+    return _shaped(tabled(Rows(table, row), row.size, spread=drawn), given[0].shape)
 
 
 def _autoregressive(given: Parameters, rounding: Rounding, place: int, bins: Bins | None, *, drawn: bool) -> Codec:
     """Units one after another: all logits are known to `push`, each only once those before it are popped to `pop`."""
-    del bins, drawn
+    del bins
     logits, weight = given
     rows, size = logits.shape
     lower = np.tril(weight, -1)
@@ -152,14 +151,14 @@ def _autoregressive(given: Parameters, rounding: Rounding, place: int, bins: Bin
     def push(message: Message, symbols: np.ndarray) -> Message:
         index = rounding((logits + symbols.astype(float) @ lower.T) * float(STEPS), MAX_LOGIT, place)
         for unit in reversed(range(size)):
-            tabled(Bits(index[:, unit]), rows).push(message, symbols[:, unit])
+            tabled(Bits(index[:, unit]), rows, spread=drawn).push(message, symbols[:, unit])
         return message
 
     def pop(message: Message) -> tuple[Message, np.ndarray]:
         symbols, sums = np.zeros((rows, size), np.int64), np.array(logits.T, order="C")
         for unit in range(size):
             index = rounding(sums[unit] * float(STEPS), MAX_LOGIT, place + unit, size)
-            _, symbols[:, unit] = tabled(Bits(index), rows).pop(message)
+            _, symbols[:, unit] = tabled(Bits(index), rows, spread=drawn).pop(message)
             sums[unit + 1 :] += lower[unit + 1 :, unit, None] * symbols[:, unit].astype(float)
         return message, symbols
 
@@ -174,7 +173,7 @@ def _correlated(given: Parameters, rounding: Rounding, place: int, bins: Bins, *
     def unit(j: int, e: np.ndarray) -> tuple[np.ndarray, Codec]:
         mean = loc[:, j] + np.einsum("ri,ri->r", root[:, j, :j], e[:, :j])
         wide, steps = located(mean, root[:, j, j], rounding, place + j, size)
-        return mean, tabled(LocationScale("normal", bins, wide, steps, floor=not drawn), rows)
+        return mean, tabled(LocationScale("normal", bins, wide, steps, floor=not drawn), rows, spread=drawn)
 
     def noise(j: int, mean: np.ndarray, symbols: np.ndarray) -> np.ndarray:
         return (bins.centres[symbols] - mean) / root[:, j, j]

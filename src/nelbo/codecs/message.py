@@ -5,10 +5,13 @@ whole number in [2^32, 2^48), words have 16 bits, and every table's frequencies 
 integers, so a message is the same on every machine. (With heads in [2^16, 2^32) a symbol costs 0.1 % more, and what is
 popped from them is visibly not uniform: the part of a head above its low 16 bits is then often a small number.)
 
-Bits back draws latents from the message, so what lies on it must look like coin flips. A new message therefore begins
-with one head and, below it, words of a fixed pseudo-random sequence; those that a sender draws on are part of the
-message and are counted. Further heads are made of words that are already there (`widen`), which costs nothing:
-`narrow` gives them back.
+Bits back draws latents from the message, so what lies on it must look like coin flips. Two things see to that. A new
+message begins with one head and, below it, words of a fixed pseudo-random sequence; those that a sender draws on are
+part of the message and are counted. And a table that latents are drawn from is `spread` over the numbers that select
+its symbols: a head ends in the latent pushed last, so that the next one drawn would be much like it, and where the
+latents of all examples together are not distributed like the prior, the draws would drift away from q.
+
+Further heads are made of words that are already there (`widen`), which costs nothing: `narrow` gives them back.
 """
 
 from collections.abc import Callable
@@ -23,6 +26,8 @@ _LOW = np.uint64(TOTAL - 1)
 _BITS = np.uint64(PRECISION)
 _LEAST = np.uint64(1 << 32)  # of a head
 _HIGH = np.uint64(32)
+_SPREAD = np.uint64(0x9E37)  # 2^16 over the golden ratio: multiples of it lie far apart
+_GATHER = np.uint64(pow(0x9E37, -1, TOTAL))
 _FIRST_HEAD = 0x9E3779B97F4A
 _HEAD_BYTES = 6
 _EXPONENT_FREQUENCY = TOTAL // PRECISION
@@ -95,12 +100,13 @@ class Message:
             and np.array_equal(self._words[: self._top], ground_words(0, self._top)[::-1])
         )
 
-    def push(self, starts: np.ndarray, frequencies: np.ndarray) -> None:
+    def push(self, starts: np.ndarray, frequencies: np.ndarray, *, spread: bool = False) -> None:
         """Put symbols on the message, the last one first, so that `pop` gives them in order.
 
         Args:
             starts: of the symbols' intervals, uint32.
             frequencies: lengths of the intervals, 1 to 2^16, uint32.
+            spread: the intervals are scattered over [0, 2^16), see `pop`.
 
         Raises:
             DamagedError: a frequency of zero.
@@ -110,9 +116,9 @@ class Message:
         self._room(frequencies.size)
         size = self._heads.size
         for low in range((max(frequencies.size, 1) - 1) // size * size, -1, -size):
-            self._push(starts[low : low + size], frequencies[low : low + size])
+            self._push(starts[low : low + size], frequencies[low : low + size], spread=spread)
 
-    def _push(self, start: np.ndarray, frequency: np.ndarray) -> None:
+    def _push(self, start: np.ndarray, frequency: np.ndarray, *, spread: bool) -> None:
         count = frequency.size
         head = self._heads[:count]
         over = (head >> _HIGH) >= frequency
@@ -122,27 +128,31 @@ class Message:
             self._top += words.size
             head = np.where(over, head >> _BITS, head)
         quotient = head // frequency
-        # quotient * 2^16 + rest + start
-        self._heads[:count] = head + quotient * (np.uint64(TOTAL) - frequency) + start
+        if spread:
+            slots = (((head - quotient * frequency) + start) * _GATHER) & _LOW
+            self._heads[:count] = (quotient << _BITS) | slots
+        else:  # quotient * 2^16 + rest + start
+            self._heads[:count] = head + quotient * (np.uint64(TOTAL) - frequency) + start
 
-    def pop(self, count: int, find: Callable[[np.ndarray, slice], Found]) -> np.ndarray:
+    def pop(self, count: int, find: Callable[[np.ndarray, slice], Found], *, spread: bool = False) -> np.ndarray:
         """Take symbols from the message.
 
         Args:
             count: how many.
             find: from numbers in [0, 2^16) and the rows they are for to the symbols whose intervals hold them, with
                 the starts and lengths of these intervals.
+            spread: look up the head's number times an odd constant in place of the number itself.
 
         Raises:
             DamagedError: a receiver's message has no more words.
         """
         size = self._heads.size
-        parts = [self._pop(find, low, min(size, count - low)) for low in range(0, count, size)]
+        parts = [self._pop(find, low, min(size, count - low), spread=spread) for low in range(0, count, size)]
         return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
-    def _pop(self, find: Callable[[np.ndarray, slice], Found], low: int, count: int) -> np.ndarray:
+    def _pop(self, find: Callable[[np.ndarray, slice], Found], low: int, count: int, *, spread: bool) -> np.ndarray:
         head = self._heads[:count]
-        slots = (head & _LOW).astype(np.uint32)
+        slots = ((head * _SPREAD if spread else head) & _LOW).astype(np.uint32)
         symbols, start, frequency = find(slots, slice(low, low + count))
         head = frequency * (head >> _BITS) + (slots - start)
         under = head < _LEAST
