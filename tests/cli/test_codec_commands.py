@@ -3,11 +3,13 @@
 import hashlib
 import json
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from nelbo.codecs.container import _START
+from nelbo.codecs import unpack
+from nelbo.codecs.container import _START, pack
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +63,14 @@ def test_refusals(nelbo, finished, packed, tmp_path):
     assert not (tmp_path / "b.npy").exists()
 
 
+def sizes(entry):
+    return {"message": entry.message, "roundings": entry.roundings, "checksum": entry.checksum}
+
+
 def mutated(data, rng):
-    """A file with flipped bits, a cut end, bytes put in or left out, or another number in its header."""
+    """A file with flipped bits, a cut end, bytes put in or left out, another number in its header, or swapped blocks."""
     data = bytearray(data)
-    how = rng.integers(5)
+    how = rng.integers(6)
     at = int(rng.integers(len(data)))
     if how == 0:
         for _ in range(int(rng.integers(1, 5))):
@@ -75,6 +81,11 @@ def mutated(data, rng):
         data[at:at] = rng.bytes(int(rng.integers(1, 50)))
     elif how == 3:
         del data[at : at + int(rng.integers(1, 50))]
+    elif how == 5:  # with all checksums in order, but for those of the values
+        found = unpack(bytes(data))
+        a, b = found.entries
+        swapped = [(replace(a, **sizes(b)), *found.block(1)), (replace(b, **sizes(a)), *found.block(0))]
+        return pack(found.header, swapped, found.model_file or b"")
     else:  # another header, with all checksums in order
         magic, version, size, _ = _START.unpack(bytes(data[: _START.size]))
         text = bytearray(data[_START.size : _START.size + size])
