@@ -68,7 +68,7 @@ def sizes(entry):
 
 
 def mutated(data, rng):
-    """A file with flipped bits, a cut end, bytes put in or left out, another number in its header, or swapped blocks."""
+    """A file with flipped bits, a cut end, bytes put in or taken, swapped blocks, or another number in its header."""
     data = bytearray(data)
     how = rng.integers(6)
     at = int(rng.integers(len(data)))

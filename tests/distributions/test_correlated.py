@@ -11,6 +11,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nelbo.codecs.networks import float64
 from nelbo.distributions import (
     CholeskyNormal,
     CorrelatedNormal,
@@ -51,7 +52,7 @@ def facts(normal, deviation):
 
 
 def precision_of(dtype):
-    return jax.enable_x64(True) if dtype == jnp.float64 else contextlib.nullcontext()
+    return float64() if dtype == jnp.float64 else contextlib.nullcontext()
 
 
 @pytest.mark.parametrize("family", FAMILIES)
