@@ -9,11 +9,8 @@ and, in the rows "each", one file an image. zstd and JPEG XL are measured if Pyt
 """
 
 import argparse
-import bz2
-import gzip
 import io
 import json
-import lzma
 import time
 from pathlib import Path
 
@@ -22,12 +19,8 @@ import numpy as np
 
 from nelbo.codecs import compress, decompress
 from nelbo.evaluation import elbo
+from nelbo.papers.measures import GENERAL, dense
 from nelbo.runs import open_run
-
-
-def packed(x):
-    """The array as bytes, as dense as a general compressor should get it."""
-    return np.packbits(x.astype(bool)).tobytes() if x.max() <= 1 else x.tobytes()
 
 
 def pictures(x, form, **options):
@@ -53,12 +46,8 @@ def pictures(x, form, **options):
 
 def rivals(x):
     """Bytes under every other compressor at hand."""
-    data = packed(x)
-    found = {
-        "gzip -9": len(gzip.compress(data, 9)),
-        "bz2 -9": len(bz2.compress(data, 9)),
-        "xz -9e": len(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME)),
-    }
+    data = dense(x)
+    found = {name: len(squeeze(data)) for name, squeeze in GENERAL.items()}
     try:
         import zstandard
 

@@ -14,6 +14,7 @@ from oracles import Affine, BeliefNetwork, LinearGaussian, chain_posterior
 
 from nelbo.core import Masked, observed_of, values_of
 from nelbo.models import (
+    COUNT_LIKELIHOODS,
     LIKELIHOODS,
     BernoulliHead,
     Conditional,
@@ -23,6 +24,7 @@ from nelbo.models import (
     Stack,
     StandardNormal,
     Unconditional,
+    hvae,
     linear,
     vae,
 )
@@ -188,7 +190,7 @@ def data_for(likelihood, key, shape):
     """A batch that suits a likelihood."""
     if likelihood == "bernoulli":
         return jr.bernoulli(key, 0.5, shape).astype(jnp.float32)
-    if likelihood in {"discretized-logistic", "beta-binomial"}:
+    if likelihood in COUNT_LIKELIHOODS:
         return jr.randint(key, shape, 0, 256).astype(jnp.float32)
     return jr.uniform(key, shape)
 
@@ -203,6 +205,12 @@ def tiny_conv_vae(seed=50):
     """Pictures of odd size."""
     model = vae(jr.key(seed), (5, 3, 1), latents=2, hidden=(4,), architecture="conv", channels=(2, 3))
     return Case(model, data_for("bernoulli", jr.key(seed + 1), (3, 5, 3, 1)))
+
+
+def tiny_hvae(seed=55):
+    """A chain of two Gaussian layers under Bernoulli data."""
+    model = hvae(jr.key(seed), (5,), layers=(3, 2), hidden=(4,))
+    return Case(model, data_for("bernoulli", jr.key(seed + 1), (3, 5)))
 
 
 def with_mask(case, seed=60):
@@ -220,4 +228,5 @@ MODELS: dict[str, Callable[[], Case]] = {
     **{f"vae-{name}": lambda name=name: tiny_vae(name) for name in LIKELIHOODS},
     "vae-masked": lambda: with_mask(tiny_vae()),
     "vae-conv": tiny_conv_vae,
+    "hvae": tiny_hvae,
 }

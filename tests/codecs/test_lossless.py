@@ -1,5 +1,6 @@
 """Arrays to bytes and back: every family, likelihood and type, at the length that the model promises."""
 
+import jax
 import jax.random as jr
 import numpy as np
 import pytest
@@ -20,14 +21,15 @@ from nelbo.codecs import (
     unpack,
 )
 from nelbo.core import NATS_PER_BIT, InputError
-from nelbo.models import darn, dlgm, fdarn, sbn, vae
+from nelbo.models import Model, Recognition, Stack, Unconditional, darn, dlgm, fdarn, hvae, sbn, vae
+from nelbo.models.heads import AutoregressiveBernoulliHead
 
 SHAPE = (6,)
 
 
 def made(name, scale=0.7, **options):
     """A small model with large random weights, so that its distributions differ from example to example."""
-    constructors = {"vae": vae, "sbn": sbn, "fdarn": fdarn, "darn": darn, "dlgm": dlgm}
+    constructors = {"vae": vae, "sbn": sbn, "fdarn": fdarn, "darn": darn, "dlgm": dlgm, "hvae": hvae}
     return zoo.randomized(constructors[name](jr.key(1), SHAPE, **options), jr.key(2), scale)
 
 
@@ -35,17 +37,23 @@ SMALL = {"latents": 3, "hidden": (5,)}
 MODELS = {
     "bernoulli": lambda: made("vae", **SMALL),
     "beta-binomial": lambda: made("vae", likelihood="beta-binomial", **SMALL),
+    "categorical": lambda: made("vae", likelihood="categorical", **SMALL),
     "discretized logistic": lambda: made("vae", likelihood="discretized-logistic", **SMALL),
     "gaussian on integers": lambda: made("vae", likelihood="gaussian-unit", **SMALL),
     "rank-one posterior": lambda: made("vae", posterior="rank-one", **SMALL),
     "full posterior": lambda: made("vae", posterior="full", **SMALL),
     "two gaussian layers": lambda: made("dlgm", layers=(3, 2), hidden=(4,)),
+    "deep chain": lambda: made("hvae", likelihood="categorical", layers=(3, 2, 2), hidden=(4,)),
     "gaussian layers in a chain": lambda: zoo.linear_stack(sizes=(6, 3, 2)).model,
     "binary layers in a chain": lambda: made("sbn", layers=(4, 3)),
     "autoregressive latents": lambda: made("fdarn", layers=(4, 3), recognition="autoregressive"),
     "autoregressive data": lambda: made("darn", layers=(4,)),
 }
-BINARY = {name for name in MODELS if not any(word in name for word in ("beta", "logistic", "integers", "chain"))}
+BINARY = {
+    name
+    for name in MODELS
+    if not any(word in name for word in ("beta", "logistic", "integers", "chain", "categorical"))
+}
 BINARY.add("binary layers in a chain")
 
 
@@ -150,6 +158,8 @@ def test_a_belief_network_codes_at_its_elbo():
 TIGHT = {
     "bernoulli": lambda: made("vae", 0.2, **SMALL),
     "beta-binomial": lambda: made("vae", 0.2, likelihood="beta-binomial", **SMALL),
+    "categorical": lambda: made("vae", 0.2, likelihood="categorical", **SMALL),
+    "deep chain": lambda: made("hvae", 0.2, layers=(3, 2, 2), hidden=(4,)),
     "full posterior": lambda: made("vae", 0.2, posterior="full", **SMALL),
     "gaussian layers in a chain": lambda: zoo.randomized(MODELS["gaussian layers in a chain"](), jr.key(2), 0.2),
 }
@@ -162,7 +172,6 @@ def test_a_model_codes_at_its_elbo(name):
     The standard error of that mean is under 0.2 % here.
     """
     import equinox as eqx
-    import jax
     import jax.numpy as jnp
 
     model = TIGHT[name]()
@@ -184,6 +193,19 @@ def test_a_model_codes_at_its_elbo(name):
     bits = len(x) * scale - elbo.sum() / NATS_PER_BIT
     coded = BlockCoder(Networks(model, SHAPE, 256), 256, 16).encode(x.astype(np.int64))
     assert abs(8 * len(coded.message) - bits) < 0.015 * bits + 400
+
+
+def test_a_model_without_latents_is_coded_at_its_likelihood():
+    """A fully visible belief network: no bits are borrowed, and the message is the data's own log probability."""
+    head = AutoregressiveBernoulliHead(jr.key(0), (6,), init=1.5)
+    model = Model(Stack((Unconditional(jr.normal(jr.key(1), (6,)), head),)), Recognition(()))
+    drawn, _ = jax.vmap(model.generative.sample)(jr.split(jr.key(2), 3000))
+    x = np.asarray(drawn).astype(np.uint8)
+    bits = -float(jax.vmap(model.generative.likelihood(()).log_prob)(drawn).sum()) / NATS_PER_BIT
+    packed = compress(model, x, self_contained=False)
+    assert np.array_equal(decompress(packed, model), x)
+    coded = BlockCoder(Networks(model, SHAPE, 128), 128, 16).encode(x.astype(np.int64))
+    assert abs(8 * len(coded.message) - bits) < 0.01 * bits + 100
 
 
 # Order and borrowed bits

@@ -11,7 +11,15 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nelbo.distributions import Bernoulli, BetaBinomial, DiscretizedLogistic, Normal, closed_form_kl, total_log_prob
+from nelbo.distributions import (
+    Bernoulli,
+    BetaBinomial,
+    Categorical,
+    DiscretizedLogistic,
+    Normal,
+    closed_form_kl,
+    total_log_prob,
+)
 
 LEVELS = jnp.arange(256.0)
 
@@ -126,3 +134,20 @@ def test_a_mask_leaves_entries_out_and_their_values_and_slopes_too():
 def test_a_mask_of_another_shape_is_refused():
     with pytest.raises(ValueError, match="elementwise likelihood"):
         total_log_prob(Normal(jnp.zeros(3), jnp.ones(3)).to_event(1), jnp.zeros(3), jnp.ones(3, bool))
+
+
+def test_a_categorical_is_its_softmax():
+    """H0: the frequencies of 40,000 draws are the masses (chi-squared, 6 degrees of freedom); p > 1e-6."""
+    logits = jnp.array([[0.0, 1.0, -2.0], [3.0, 0.0, 0.5]])
+    exact = scipy.special.log_softmax(np.asarray(logits, np.float64), axis=1)
+    made = Categorical(logits)
+    assert made.batch_shape == (2,)
+    for value in range(3):
+        np.testing.assert_allclose(made.log_prob(jnp.full(2, float(value))), exact[:, value], rtol=1e-6)
+    np.testing.assert_allclose(made.mean, np.exp(exact) @ np.arange(3.0), rtol=1e-6)
+    draws = np.asarray(made.sample(jr.key(0), (40_000,)))
+    assert draws.shape == (40_000, 2)
+    for unit in range(2):
+        counts = np.bincount(draws[:, unit].astype(int), minlength=3)
+        assert scipy.stats.chisquare(counts, 40_000 * np.exp(exact[unit])).pvalue > 1e-6
+    assert made.log_prob(jnp.asarray(draws[:7])).shape == (7, 2)

@@ -1,5 +1,6 @@
 """How each distribution becomes a codec: what a network gives, the grid it is rounded to, the tables it selects."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -27,6 +28,7 @@ from nelbo.distributions import (
     AutoregressiveBernoulli,
     Bernoulli,
     BetaBinomial,
+    Categorical,
     CorrelatedNormal,
     DiscretizedLogistic,
     Distribution,
@@ -141,6 +143,20 @@ def _beta_binomial(given: Parameters, rounding: Rounding, place: int, made: Beta
     return _shaped(tabled(Rows(table, row), row.size, spread=drawn), given[0].shape)
 
 
+_LOWEST = 16 * STEPS  # log2 of a level's weight over the greatest is at least minus this many steps
+
+
+def _categorical(given: Parameters, rounding: Rounding, place: int, bins: None, *, drawn: bool) -> Codec:
+    del bins
+    (logits,) = given
+    levels = logits.shape[-1]
+    flat = logits.reshape(-1, levels)
+    steps = (flat - flat.max(axis=1, keepdims=True)) * (STEPS / math.log(2.0))
+    weights = scales()[MAX_SCALE + rounding(np.maximum(steps, -_LOWEST), _LOWEST, place)]
+    rows = np.arange(len(flat))
+    return _shaped(tabled(Rows(from_weights(weights), rows), rows.size, spread=drawn), logits.shape[:-1])
+
+
 def _autoregressive(given: Parameters, rounding: Rounding, place: int, bins: Bins | None, *, drawn: bool) -> Codec:
     """Units one after another: all logits are known to `push`, each only once those before it are popped to `pop`."""
     del bins
@@ -213,6 +229,7 @@ KINDS: dict[type[Distribution], Kind] = {
     Normal: Kind(lambda d: (_flat(d.loc), _flat(d.scale)), (False, False), _normal, 2),
     CorrelatedNormal: Kind(_full, (False, False), _correlated, 2),
     DiscretizedLogistic: Kind(lambda d: (_flat(d.loc), _flat(d.scale)), (False, False), _logistic, 2),
+    Categorical: Kind(lambda d: (d.logits.reshape(-1, d.levels),), (False,), _categorical, 256),
     BetaBinomial: Kind(lambda d: (_flat(d.concentration1), _flat(d.concentration0)), (False, False), _beta_binomial, 2),
 }
 

@@ -19,6 +19,7 @@ from nelbo.distributions import (
     AutoregressiveBernoulli,
     Bernoulli,
     BetaBinomial,
+    Categorical,
     CorrelatedNormal,
     DiscretizedLogistic,
     Normal,
@@ -204,6 +205,8 @@ def _latent_shapes(model: Model, shape: tuple[int, ...]) -> list[tuple[int, ...]
 
 def _event(distribution: Any) -> tuple[int, ...]:
     """The shape of one draw."""
+    if isinstance(distribution, Categorical):
+        return tuple(distribution.batch_shape)
     for name in ("logits", "loc", "concentration1"):
         if hasattr(distribution, name):
             return tuple(getattr(distribution, name).shape)
@@ -221,6 +224,8 @@ def _node(index: int, stage: Stage, shape: tuple[int, ...], grids: dict[int, tup
         return Node(shape, bins.count, bins.centres, bins)
     if isinstance(found, BetaBinomial) and not index:
         return Node(shape, GREY, np.arange(float(GREY)), BetaBinomials(GREY))
+    if isinstance(found, Categorical) and not index:
+        return Node(shape, found.levels, np.arange(float(found.levels)))
     if isinstance(found, DiscretizedLogistic) and not index:
         return Node(shape, found.levels, np.arange(float(found.levels)), level_bins(found.levels, 1.0))
     if isinstance(found, Normal):

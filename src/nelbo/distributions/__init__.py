@@ -11,6 +11,7 @@ from nelbo.distributions.correlated import (
 from nelbo.distributions.elementary import (
     Bernoulli,
     BetaBinomial,
+    Categorical,
     DiscretizedLogistic,
     closed_form_kl,
     total_log_prob,
@@ -26,6 +27,7 @@ __all__ = [
     "BagOfWords",
     "Bernoulli",
     "BetaBinomial",
+    "Categorical",
     "CholeskyNormal",
     "CorrelatedNormal",
     "DiscretizedLogistic",

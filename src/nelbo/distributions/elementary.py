@@ -131,6 +131,42 @@ class BetaBinomial(nd.BetaBinomial):
         return self.total_count * self.concentration1 / (self.concentration1 + self.concentration0)
 
 
+class Categorical(nd.Distribution):
+    """Any distribution on the integers 0 .. levels - 1, by the softmax of a logit for each.
+
+    Args:
+        logits: `(*d, levels)`.
+    """
+
+    arg_constraints = {"logits": constraints.real_vector}
+    support: Any = constraints.nonnegative_integer
+
+    def __init__(self, logits: Float[Array, "*d levels"]) -> None:
+        self.logits = logits
+        super().__init__(batch_shape=jnp.shape(logits)[:-1], validate_args=False)
+
+    @property
+    def levels(self) -> int:
+        """How many integers."""
+        return self.logits.shape[-1]
+
+    def sample(self, key: Key[Array, ""], sample_shape: tuple[int, ...] = ()) -> Float[Array, "..."]:  # pyright: ignore
+        """Draw integers, as float32."""
+        return jr.categorical(key, self.logits, shape=sample_shape + self.batch_shape).astype(self.logits.dtype)
+
+    def log_prob(self, value: Float[Array, "*d"]) -> Float[Array, "*d"]:  # pyright: ignore
+        """Elementwise log probability mass [nats]."""
+        index = jnp.broadcast_to(value, jnp.broadcast_shapes(value.shape, self.batch_shape)).astype(jnp.int32)
+        logs = jax.nn.log_softmax(self.logits)
+        logs = jnp.broadcast_to(logs, (*index.shape, self.levels))
+        return jnp.take_along_axis(logs, index[..., None], axis=-1)[..., 0]
+
+    @property
+    def mean(self) -> Float[Array, "..."]:
+        """Expected integer."""
+        return jax.nn.softmax(self.logits) @ jnp.arange(self.levels, dtype=self.logits.dtype)
+
+
 def total_log_prob(distribution: nd.Distribution, value: Array, observed: Array | None = None) -> Float[Array, ""]:
     """Log probability of one example, summed over dimensions, of observed entries only under a mask [nats].
 

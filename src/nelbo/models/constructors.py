@@ -14,6 +14,7 @@ from nelbo.models.building import configuration, constant_array, one_layer, posi
 from nelbo.models.gaussian import (
     dlgm,
     factor_analysis,
+    hvae,
     linear,
     nonlinear_belief_network,
     nonlinear_factor_analysis,
@@ -49,8 +50,8 @@ def vae(
         hidden: widths of the hidden layers of the recognition network, the generative one has them reversed;
             for "conv", widths of dense layers between the convolutions and the latents.
         likelihood: see `LIKELIHOODS`; "bernoulli", "gaussian", "gaussian-unit", "gaussian-fixed",
-            "gaussian-shared", "gaussian-pixel", "discretized-logistic" or "beta-binomial" (the last two on
-            integers 0 .. 255).
+            "gaussian-shared", "gaussian-pixel", "discretized-logistic", "beta-binomial" or "categorical" (the last
+            three on integers 0 .. 255).
         posterior: covariance of q(z | x): "diagonal", "rank-one", "low-rank" (precisions) or "full".
         rank: of a "low-rank" posterior.
         architecture: "mlp" or "conv".
@@ -98,6 +99,7 @@ MODELS: dict[str, Callable[..., Model]] = {
     "nonlinear-factor-analysis": nonlinear_factor_analysis,
     "nonlinear-belief-network": nonlinear_belief_network,
     "dlgm": dlgm,
+    "hvae": hvae,
     "sbn": sbn,
     "darn": darn,
     "fdarn": fdarn,

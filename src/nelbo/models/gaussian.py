@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Key
 from nelbo.core import InputError, choice
 from nelbo.distributions import Distribution
 from nelbo.models.building import configuration, constant_array, one_layer, positive, seen, visible_head
-from nelbo.models.heads import Head, SharedNormalHead
+from nelbo.models.heads import Head, NormalHead, SharedNormalHead
 from nelbo.models.posteriors import SharedCovarianceHead, posterior_head
 from nelbo.models.stack import Conditional, Latents, Model, Recognition, Stack, StandardNormal
 from nelbo.nets import ACTIVATIONS, MLP
@@ -148,6 +148,69 @@ def dlgm(
     arguments |= {name: part is not None for name, part in source.items()}
     config = configuration("dlgm", shape=shape, **arguments)
     return Model(generative, Recognition(tuple(encoders), **view.recognition), config)
+
+
+def hvae(
+    key: Key[Array, ""],
+    shape: Sequence[int],
+    *,
+    layers: Sequence[int] = (50, 20),
+    hidden: Sequence[int] = (200,),
+    recognition_hidden: Sequence[int] | None = None,
+    likelihood: str = "bernoulli",
+    posterior: str = "diagonal",
+    rank: int = 5,
+    activation: str = "tanh",
+    init: str | float | int = "glorot",
+    missing: str = "zero",
+    centre: Array | bool = False,
+    spread: Array | bool = False,
+) -> Model:
+    """Hierarchical variational auto-encoder whose latent layers form a Markov chain in p and in q.
+
+    Two layers are the model of Burda et al. (2016, table 1); coded, the chain needs one layer's worth of starting bits
+    (Bit-Swap, Kingma et al. 2019). In `dlgm`, by contrast, every layer of q sees the data.
+
+    Args:
+        key: for the weights.
+        shape: of one example.
+        layers: numbers of Gaussian latents, the layer next to the data first.
+        hidden: widths of the hidden layers inside every p(z_l | z_{l+1}), nearest to the parent first.
+        recognition_hidden: of every q(z_l | z_{l-1}), nearest to the data first; None takes `hidden` in reverse.
+        likelihood: as for `vae`.
+        posterior: of the q(z_l | z_{l-1}): "diagonal", "rank-one", "low-rank" (precisions) or "full".
+        rank: of a "low-rank" posterior.
+        activation: of the hidden units.
+        init: as for `vae`.
+        missing: as for `vae`.
+        centre: as for `vae`.
+        spread: as for `vae`.
+
+    Raises:
+        InputError: an unknown name, or a size that makes no sense.
+    """
+    shape, layers, hidden = positive("shape", shape), positive("layers", layers), positive("hidden", hidden)
+    encoder_hidden = hidden[::-1] if recognition_hidden is None else positive("recognition_hidden", recognition_hidden)
+    source = {"centre": constant_array(centre, shape), "spread": constant_array(spread, shape)}
+    visible, view = visible_head(likelihood, shape, **source), seen(missing, shape, **source)
+    shared = {"activation": activation, "init": init}
+    down_key, up_key = jr.split(key)
+    below = [visible, *(NormalHead((size,), min_scale=0.01) for size in layers[:-1])]
+    down = [
+        Conditional(MLP(k, (size, *hidden, head.size), **shared), head)
+        for k, size, head in zip(jr.split(down_key, len(layers)), layers, below, strict=True)
+    ]
+    inputs = (math.prod(view.shape), *layers[:-1])
+    heads = [posterior_head(posterior, size, rank=rank) for size in layers]
+    up = [
+        Conditional(MLP(k, (size, *encoder_hidden, head.size), **(shared | (view.source if i == 0 else {}))), head)
+        for i, (k, size, head) in enumerate(zip(jr.split(up_key, len(layers)), inputs, heads, strict=True))
+    ]
+    arguments = {"layers": layers, "hidden": hidden, "recognition_hidden": encoder_hidden, "likelihood": likelihood}
+    arguments |= {"posterior": posterior, "rank": rank, "missing": missing, **shared}
+    arguments |= {name: part is not None for name, part in source.items()}
+    config = configuration("hvae", shape=shape, **arguments)
+    return Model(Stack((*down, StandardNormal(layers[-1]))), Recognition(tuple(up), **view.recognition), config)
 
 
 def nonlinear_factor_analysis(

@@ -18,6 +18,7 @@ from nelbo.distributions import (
     BagOfWords,
     Bernoulli,
     BetaBinomial,
+    Categorical,
     DiscretizedLogistic,
     Distribution,
     Normal,
@@ -206,6 +207,17 @@ class BetaBinomialHead(Head):
         return BetaBinomial(1e-3 + softplus(a), 1e-3 + softplus(b), 255)
 
 
+class CategoricalHead(Head):
+    """Any distribution on 0 .. 255: a logit for each level, so 256 outputs a unit; for small examples."""
+
+    shape: tuple[int, ...] = eqx.field(static=True)
+    planes: ClassVar[int] = 256
+
+    def __call__(self, raw: Float[Array, " raw"]) -> Categorical:
+        """One logit per unit and level."""
+        return Categorical(jnp.moveaxis(self._split(raw), 0, -1))
+
+
 LIKELIHOODS: dict[str, Callable[..., Head]] = {
     "bernoulli": BernoulliHead,
     "gaussian": lambda shape: NormalHead(shape, min_scale=0.01),
@@ -215,11 +227,12 @@ LIKELIHOODS: dict[str, Callable[..., Head]] = {
     "gaussian-pixel": lambda shape: SharedNormalHead(shape, scale=0.1, learn=True, per_unit=True, min_scale=0.01),
     "discretized-logistic": DiscretizedLogisticHead,
     "beta-binomial": BetaBinomialHead,
+    "categorical": CategoricalHead,
     "multinomial": BagOfWordsHead,
 }
 
 STANDARDIZED_LIKELIHOODS = frozenset({"gaussian", "gaussian-fixed", "gaussian-shared", "gaussian-pixel"})
-COUNT_LIKELIHOODS = frozenset({"discretized-logistic", "beta-binomial"})
+COUNT_LIKELIHOODS = frozenset({"discretized-logistic", "beta-binomial", "categorical"})
 
 
 def likelihood_head(name: str, shape: tuple[int, ...]) -> Head:

@@ -1,5 +1,8 @@
 """What pages measure on finished runs beside their scores; each measure is kept as files in the run's folder."""
 
+import bz2
+import gzip
+import lzma
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,8 +11,9 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Key
 
+from nelbo.codecs import BlockCoder, Networks, compress
 from nelbo.core import read_arrays, read_json, write_arrays, write_json
-from nelbo.evaluation import importance_bound
+from nelbo.evaluation import elbo, importance_bound
 from nelbo.runs import Run, imputation_study, open_run, result_row
 
 FOLDER, ARRAYS = "measures", "measured arrays"
@@ -31,7 +35,66 @@ def imputation(key: Key[Array, ""], run: Run, data_dir: str | None, **arguments:
     return imputation_study(key, run, data_dir=data_dir, **arguments)
 
 
-MEASURES: dict[str, Callable[..., Measured]] = {"importance": importance, "imputation": imputation}
+GENERAL: dict[str, Callable[[bytes], bytes]] = {
+    "gzip -9": lambda data: gzip.compress(data, 9),
+    "bz2 -9": lambda data: bz2.compress(data, 9),
+    "xz -9e": lambda data: lzma.compress(data, preset=9 | lzma.PRESET_EXTREME),
+}
+
+
+def dense(x: np.ndarray) -> bytes:
+    """An array as a general compressor should get it: eight zeros and ones to a byte, else as it lies in memory."""
+    return np.packbits(x.astype(bool)).tobytes() if x.size and x.max() <= 1 else x.tobytes()
+
+
+def coded(key: Key[Array, ""], run: Run, data_dir: str | None, *, rows: int | None = None) -> Measured:
+    """The (first) test rows as a `.nlb` file without the model, decoded and compared; beside general compressors."""
+    data, sources = run.data(data_dir=data_dir)
+    x = data.test.x[:rows]
+    score = elbo(key, run.model, sources["test"].head(len(x)))
+    sizes = {"nelbo": len(compress(run.model, x))}
+    sizes |= {name: len(squeeze(dense(x))) for name, squeeze in GENERAL.items()}
+    table = [
+        {
+            "coder": name,
+            "bytes": size,
+            "bits per dim": 8 * size / x.size,
+            "-ELBO, bits per dim": score.bits_per_dim if name == "nelbo" else None,
+            "examples": len(x),
+            "data": data.name,
+            "binarization": data.binarization,
+        }
+        for name, size in sizes.items()
+    ]
+    return table, {}
+
+
+def alone(key: Key[Array, ""], run: Run, data_dir: str | None, *, rows: int) -> Measured:
+    """Messages of one example each, starting bits included, in the codec's order and with all latents popped first."""
+    del key
+    data, _ = run.data(data_dir=data_dir)
+    x = data.test.x[:rows].astype(np.int64)
+    networks = Networks(run.model, x.shape[1:], 1)
+    latents = range(1, len(networks.nodes))
+    orders = {
+        "Bit-Swap": networks.steps,
+        "all latents first": [*(("pop", i) for i in latents), *(("push", i) for i in range(len(networks.nodes)))],
+    }
+    table = []
+    for name, steps in orders.items():
+        networks.steps = steps
+        coder = BlockCoder(networks, 1, 1)
+        bits = [8 * len(coder.encode(one.reshape(1, -1)).message) for one in x]
+        table.append({"order": name, "bits an example alone": float(np.mean(bits)), "examples": len(x)})
+    return table, {}
+
+
+MEASURES: dict[str, Callable[..., Measured]] = {
+    "importance": importance,
+    "imputation": imputation,
+    "coded": coded,
+    "alone": alone,
+}
 
 
 def measured_once(
