@@ -11,7 +11,7 @@ import optax
 from aevb_task import ACCUMULATOR, BATCH, EPOCH_STEPS, EPSILON, HIDDEN, LATENTS, LEARNING_RATE, PIXELS, Task
 
 from nelbo.data import Split, source
-from nelbo.models import Model, vae
+from nelbo.models import Model, skeleton
 from nelbo.objectives import Sgvb
 from nelbo.training import fit
 
@@ -30,7 +30,7 @@ def _layer(model: Model, name: str) -> Any:
 
 
 def _from_task(init: dict[str, np.ndarray]) -> Model:
-    model = vae(jax.random.key(0), (PIXELS,), latents=LATENTS, hidden=(HIDDEN,))
+    model = skeleton("vae", {"shape": [PIXELS], "latents": LATENTS, "hidden": [HIDDEN]})  # the task brings the weights
     leaves = lambda m: [leaf for name in PLACES for leaf in (_layer(m, name).weight, _layer(m, name).bias)]  # noqa: E731
     values = [jnp.asarray(v) for name in PLACES for v in (init[f"{name}_w"].T, init[f"{name}_b"])]
     return eqx.tree_at(leaves, model, values)

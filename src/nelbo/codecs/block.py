@@ -12,7 +12,7 @@ from nelbo.codecs.networks import Networks
 from nelbo.codecs.rounding import Rounding
 from nelbo.codecs.tables import GRID_BITS, Uniform
 
-_GROWTH = 4  # examples done for each of the next batch, where latents have no more bits than the data
+_GROWTH = 2  # examples done for each of the next batch, where latents have no more bits than the data
 _SYMBOLS_PER_HEAD = 1024  # coded before a head is added, so that there is something to make it of
 
 

@@ -119,6 +119,7 @@ def level_bins(levels: int, unit: float) -> Bins:
 
 
 UNIFORM_BITS = 11
+_NEAR = 3  # steps from a guessed bin before it is looked for from the beginning
 
 
 def uniform_bins(low: float, width: float) -> Bins:
@@ -146,7 +147,7 @@ class LocationScale:
         self._inverse = scales()[MAX_SCALE - scale]
         self._offset = loc * (1.0 / STEPS)
 
-    def _starts(self, index: np.ndarray, rows: slice) -> np.ndarray:
+    def _starts(self, index: np.ndarray, rows: slice | np.ndarray) -> np.ndarray:
         argument = self._bins.edges[index] * self._inverse[rows] - self._offset[rows]
         return starts(cumulative(self._shape, argument), index, self._floor)
 
@@ -156,14 +157,43 @@ class LocationScale:
         return low.astype(np.uint32), (self._starts(symbols + 1, rows) - low).astype(np.uint32)
 
     def find(self, slots: np.ndarray, rows: slice) -> Found:
-        """Symbols whose intervals hold the numbers, by bisection."""
+        """Symbols whose intervals hold the numbers: a guess by the inverse of F, then bisection where it is wrong.
+
+        The tables alone decide, so the guess may differ from machine to machine.
+        """
         slots = slots.astype(np.int64)
+        edge = (_quantiles(self._shape)[slots] + self._offset[rows]) / self._inverse[rows]
+        found = np.searchsorted(self._bins.edges[1:-1], edge, side="right")
+        wrong = self._outside(found, slots, rows)
+        for _ in range(_NEAR):
+            if not wrong.any():
+                break
+            found = np.clip(found + wrong, 0, self._bins.count - 1)
+            wrong = self._outside(found, slots, rows)
+        if wrong.any():
+            far = np.flatnonzero(wrong)
+            found[far] = self._bisected(slots[far], np.arange(self._inverse.size)[rows][far])
+        return found, *self.interval(found, rows)
+
+    def _outside(self, index: np.ndarray, slots: np.ndarray, rows: slice) -> np.ndarray:
+        """1 where a number lies above an interval, -1 where below, 0 inside."""
+        above = (self._starts(index + 1, rows) <= slots).astype(np.int64)
+        return above - (self._starts(index, rows) > slots)
+
+    def _bisected(self, slots: np.ndarray, rows: np.ndarray) -> np.ndarray:
         low = np.zeros(slots.size, np.int64)
         step = 1 << (self._bins.count - 1).bit_length()
         while step := step >> 1:
             middle = np.minimum(low + step, self._bins.count)
             low = np.where(self._starts(middle, rows) <= slots, middle, low)
-        return low, *self.interval(low, rows)
+        return low
+
+
+@functools.cache
+def _quantiles(shape: Shape) -> np.ndarray:
+    """The argument at which F reaches the middle of each number's interval, about."""
+    middles = (np.arange(TOTAL) + 0.5) / TOTAL
+    return ndtri(middles) if shape == "normal" else np.log(middles / (1.0 - middles))
 
 
 @functools.cache
