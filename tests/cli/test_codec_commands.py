@@ -114,7 +114,7 @@ def hold(nelbo, packed, finished, folder, count, seed):
 
 
 def test_altered_files_are_refused(nelbo, finished, packed, tmp_path):
-    hold(nelbo, packed, finished, tmp_path, 300, 0)
+    hold(nelbo, packed, finished, tmp_path, 150, 0)
 
 
 @pytest.mark.slow

@@ -180,6 +180,7 @@ def test_an_unknown_budget_is_refused(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_kingma_smoke_end_to_end(tmp_path):
     """The real page, its smallest budget, from nothing to the written page."""
     page = PAPERS["kingma2014"]

@@ -79,6 +79,7 @@ CASES = {
     "chain with a wrong q": ("chain", {"bias": 0.3, "widen": 1.3}, False),
     "metropolis with a wrong q": ("metropolis", {"bias": 0.3, "widen": 1.3}, True),
     "resample with a wrong q": ("resample", {"bias": 0.8, "widen": 1.5}, True),
+    "importance with a wrong q": ("importance", {"bias": 0.8, "widen": 1.5}, True),
 }
 
 
@@ -99,6 +100,16 @@ def test_draws_follow_the_exact_conditional_unless_an_uncorrected_chain_has_a_wr
     assert (result.draws[0][:, OBSERVED] == X[OBSERVED]).all()
     if method == "metropolis":
         assert 0.1 < result.accepted < 0.95
+
+
+@pytest.mark.parametrize("method", ["resample", "importance"])
+def test_weighted_means_are_the_conditional_ones(method):
+    """4000 proposals, weighted: within 0.1 of the exact conditional mean, whose standard deviations are near one."""
+    exact, model = pair(bias=0.3, widen=1.3)
+    result = impute(jr.key(1), model, one_row(3), method=method, steps=2, draws=1, proposals=4000)
+    mean, covariance = exact.conditional(X.astype(np.float64), OBSERVED)
+    assert np.diag(covariance).min() > 0.3
+    np.testing.assert_allclose(result.mean[:, ~OBSERVED], np.broadcast_to(mean, (3, len(mean))), atol=0.1)
 
 
 def test_the_exact_posterior_is_always_accepted():
@@ -173,7 +184,7 @@ def test_hiding_adds_to_what_is_missing_and_takes_one_mask_for_all_rows():
     assert hide(grey, np.eye(3, dtype=bool)).arrays.observed.shape == (2, 3, 3, 1)
 
 
-@pytest.mark.parametrize("method", ["metropolis", "resample"])
+@pytest.mark.parametrize("method", ["metropolis", "resample", "importance"])
 def test_noisy_readings_give_the_exact_conditional_of_the_clean_values(method):
     """H0: draws of x given y = x + N(0, 0.6^2) in the observed entries; 20 z-scores, |z| < 5, false alarm 1e-5."""
     exact, model = pair(bias=0.3, widen=1.3)

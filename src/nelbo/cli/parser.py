@@ -156,7 +156,7 @@ def _fit(commands: "argparse._SubParsersAction[Parser]") -> None:
     objective.add_argument("--beta", type=float, metavar="X", help="weight of the KL part (default 1)")
     objective.add_argument("--warmup", type=float, metavar="EPOCHS", help="raise the KL weight from 0 over so many")
     objective.add_argument("--weight-prior", type=float, metavar="SCALE", help="N(0, SCALE^2) prior on the decoder")
-    objective.add_argument("--input-noise", metavar="KIND", help="what q sees: bit-flip, drop-out or gaussian noise")
+    objective.add_argument("--input-noise", metavar="KIND", help="what q sees: bit-flip, drop-out, gaussian or hide")
     objective.add_argument("--noise-rate", type=float, metavar="X", help="of the input noise (default 0.1)")
     objective.add_argument("--objective-set", type=_setting, action="append", default=[], metavar="NAME=VALUE", help="any other option of the objective, such as local=false for nvil")  # fmt: skip  # noqa: E501
     training = fit.add_argument_group("training")
@@ -224,11 +224,11 @@ def _impute(commands: "argparse._SubParsersAction[Parser]") -> None:
     impute.add_argument("--mask", metavar="FILE", help=".npy, .npz or .csv: 1 where observed, of all rows or of one example")  # fmt: skip  # noqa: E501
     impute.add_argument("--hide", metavar="HOW", help="hide known entries and score: a share, square:SIDE or grid:STEP")
     impute.add_argument(
-        "--method", default="metropolis", metavar="NAME", help="metropolis (default), chain or resample"
+        "--method", default="metropolis", metavar="NAME", help="metropolis (default), chain, resample or importance"
     )
     impute.add_argument("--steps", type=int, default=50, metavar="N", help="moves of each chain (default 50)")
     impute.add_argument("--draws", type=int, default=19, metavar="N", help="completions of each row (default 19)")
-    impute.add_argument("--proposals", type=int, default=100, metavar="N", help="chains to resample from (default 100)")
+    impute.add_argument("--proposals", type=int, default=100, metavar="N", help="draws to resample from (default 100)")
     impute.add_argument("--noise", metavar="KIND:X", help="what is given is noisy: bit-flip:RATE or gaussian:SD")
     impute.add_argument("--add-noise", action="store_true", help="put that noise on the data first, and score")
     impute.add_argument("--compare", action="store_true", help="with --hide: mean filling and nearest neighbours too")

@@ -19,11 +19,11 @@ class Corrupted(eqx.Module):
 
     Args:
         clean: an array, or `Masked`.
-        seen: of the same shape.
+        seen: of the same shape; `Masked` hides entries from recognition models.
     """
 
     clean: Any
-    seen: Shaped[Array, "..."] | Shaped[np.ndarray, "..."]
+    seen: Shaped[Array, "..."] | Shaped[np.ndarray, "..."] | Masked
 
 
 def values_of(x: Any) -> Any:
@@ -32,12 +32,17 @@ def values_of(x: Any) -> Any:
     return clean.values if isinstance(clean, Masked) else clean
 
 
-def input_of(x: Any) -> Any:
-    """What a recognition model sees of an example: its values, or their noisy copy where there is one."""
-    return x.seen if isinstance(x, Corrupted) else values_of(x)
-
-
 def observed_of(x: Any) -> Array | np.ndarray | None:
     """The mask of an example; None where every entry is observed."""
     clean = x.clean if isinstance(x, Corrupted) else x
     return clean.observed if isinstance(clean, Masked) else None
+
+
+def input_of(x: Any) -> tuple[Any, Any]:
+    """What a recognition model sees of an example: values, with noise where there is any, and the mask or None."""
+    observed = observed_of(x)
+    if not isinstance(x, Corrupted):
+        return values_of(x), observed
+    if not isinstance(x.seen, Masked):
+        return x.seen, observed
+    return x.seen.values, x.seen.observed if observed is None else x.seen.observed & observed

@@ -176,7 +176,7 @@ class Recognition(eqx.Module):
 
     def seen(self, x: Example) -> Array:
         """The example as one array, in which nothing depends on what a missing entry holds."""
-        values, observed = input_of(x), observed_of(x)
+        values, observed = input_of(x)
         if observed is not None:
             values = jnp.where(observed, values, jnp.zeros_like(values) if self.fill is None else self.fill())
         if not self.mask:

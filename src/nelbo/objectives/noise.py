@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key, PyTree
 
-from nelbo.core import Corrupted, InputError, choice, values_of
+from nelbo.core import Corrupted, InputError, Masked, choice, values_of
 from nelbo.models import Example
 from nelbo.objectives.base import Loss, Objective, over_batch
 
-Noise = Callable[[Key[Array, ""], Float[Array, "..."], float], Float[Array, "..."]]
+Noise = Callable[[Key[Array, ""], Float[Array, "..."], float], Float[Array, "..."] | Masked]
 
 
 def _bit_flip(key: Key[Array, ""], x: Float[Array, "..."], rate: float) -> Float[Array, "..."]:
@@ -28,7 +28,13 @@ def _gaussian(key: Key[Array, ""], x: Float[Array, "..."], rate: float) -> Float
     return x + rate * jr.normal(key, x.shape, x.dtype)
 
 
-NOISES: dict[str, Noise] = {"bit-flip": _bit_flip, "drop-out": _drop_out, "gaussian": _gaussian}
+def _hide(key: Key[Array, ""], x: Float[Array, "..."], rate: float) -> Masked:
+    share_key, entry_key = jr.split(key)
+    shown = ~jr.bernoulli(entry_key, rate * jr.uniform(share_key), x.shape)
+    return Masked(jnp.where(shown, x, 0.0), shown)
+
+
+NOISES: dict[str, Noise] = {"bit-flip": _bit_flip, "drop-out": _drop_out, "gaussian": _gaussian, "hide": _hide}
 
 
 class InputNoise(Objective):
@@ -39,8 +45,10 @@ class InputNoise(Objective):
 
     Args:
         inner: the objective.
-        kind: "bit-flip" (x becomes 1 - x), "drop-out" (x becomes 0), or "gaussian" (normal noise is added).
-        rate: probability of each entry, or the noise's standard deviation.
+        kind: "bit-flip" (x becomes 1 - x), "drop-out" (x becomes 0), "gaussian" (normal noise is added), or "hide"
+            (missing, for the recognition model only: it learns q(z | part of x), which fills in what is missing).
+        rate: probability of each entry, or the noise's standard deviation; of "hide" the greatest probability, which
+            is drawn for each example, uniformly from 0.
     """
 
     references: ClassVar[tuple[str, ...]] = ("rezende2014",)

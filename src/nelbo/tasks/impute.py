@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from nelbo.core import InputError, Masked, choice, log_mean_exp, values_of
 from nelbo.data import Source
-from nelbo.distributions import Bernoulli, BetaBinomial, DiscretizedLogistic
+from nelbo.distributions import Bernoulli, BetaBinomial, Categorical, DiscretizedLogistic
 from nelbo.models import Example, Latents, Model
 from nelbo.tasks.given import Given, check_noise, likelihood_shape
 from nelbo.training import examples, padded_batches
@@ -22,6 +22,7 @@ METHODS = {
     "chain": "z ~ q(z|x), x_missing ~ p(x|z), again and again; right if q is exact (Rezende et al. 2014, section 6)",
     "metropolis": "the chain with z accepted or refused, right for any q (Mattei and Frellsen 2018, section 3.3)",
     "resample": "proposals of chains, resampled by importance weights; right for any q as their number grows",
+    "importance": "the same without chains: z ~ q(z | what is observed) (Mattei and Frellsen 2019, section 4)",
 }
 COVERAGE = 0.9
 ROWS = 2000  # chains run at once
@@ -32,14 +33,16 @@ class Imputation:
     """Completed data. Where an entry was observed, everything is its value and the spread is zero.
 
     Args:
-        mean: E[x | observed], estimated by the mean of E[x | z] over the draws.
+        mean: E[x | observed], estimated by the mean of E[x | z] over the draws, or by its weighted mean over all
+            proposals where there are weights.
         std: standard deviation over the draws.
         low: lower end of the 90 % interval.
         high: its upper end; low and high are order statistics of the draws, so that 19 exact draws cover 90 % (fewer
             draws give all they can, from the smallest to the largest).
         draws: (draws, examples, ...), each one a whole completion.
         observed: which entries were given.
-        accepted: share of proposals accepted ("metropolis"), or effective share of proposals ("resample"); else None.
+        accepted: share of proposals accepted ("metropolis"), or effective share of them ("resample", "importance");
+            else None.
         empty: examples with no observed entry; their draws are draws from the model's prior.
         entry_nats: where the truth was given, for each example the sum over hidden entries of log p(entry | observed),
             estimated by the log of the mean of p(entry | z) over the draws [nats].
@@ -112,39 +115,55 @@ def _chains(
 
 
 def _resampled(
-    key: Key[Array, ""], model: Model, given: Given, count: int, *, steps: int, proposals: int
-) -> tuple[_State, Float[Array, ""]]:
-    """Latents z_k ~ q(z | completion k), and as many from the prior, resampled by importance weights.
+    key: Key[Array, ""], model: Model, given: Given, centres: Any, count: int, *, proposals: int
+) -> tuple[_State, Float[Array, ""], Array]:
+    """Latents z_k ~ q(z | centre), and as many from the prior, resampled by importance weights.
 
     The weights are p(given, z) over the mixture of everything that was drawn from, so that they are bounded by
-    2 p(given | z) whatever q is (the balance heuristic of Veach and Guibas 1995). Each q alone is too narrow a
-    proposal, as it takes a completion for data: its weights would have no variance.
+    2 p(given | z) whatever q is (the balance heuristic of Veach and Guibas 1995). The q of one completion alone is too
+    narrow a proposal, as it takes a completion for data: its weights would have no variance.
+
+    Args:
+        key: for the draws.
+        model: with its recognition model.
+        given: the example.
+        centres: examples, each with its q: completions, or what is observed alone.
+        count: how many to choose.
+        proposals: draws of q, shared out among the centres.
+
+    Returns:
+        The chosen ones, the effective share of the proposals, and the weighted mean of E[x | z] over all of them.
     """
-    chain_key, z_key, prior_key, choose_key, x_key = jr.split(key, 5)
+    z_key, prior_key, choose_key, x_key = jr.split(key, 4)
     any_given = jnp.any(given.x.observed)
-    states, _ = _chains(chain_key, model, given, proposals, steps=steps, corrected=False)
+    number = jax.tree.leaves(centres)[0].shape[0]
+    rounds = -(-proposals // number)
 
-    def proposed(k: Key[Array, ""], state: _State) -> Latents:
-        z, _ = model.recognition(state.x).sample(k)
-        return _tree_where(any_given, z, state.z)
+    def proposed(k: Key[Array, ""], centre: Example) -> Latents:
+        posterior = model.recognition(centre)
+        return jax.vmap(lambda one: posterior.sample(one)[0])(jr.split(k, rounds))
 
-    def log_q(one: _State) -> Float[Array, " proposals"]:
-        posterior = model.recognition(one.x)
+    def log_q(centre: Example) -> Float[Array, " proposals"]:
+        posterior = model.recognition(centre)
         return jax.vmap(lambda each: posterior.log_prob(each).sum())(z)
 
     prior = jax.vmap(lambda k: model.generative.sample(k)[1])(jr.split(prior_key, proposals))
-    drawn = jax.vmap(proposed)(jr.split(z_key, proposals), states)
+    drawn = jax.vmap(proposed)(jr.split(z_key, number), centres)
+    drawn = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:proposals], drawn)
     z = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), drawn, prior)
     log_p = jax.vmap(lambda each: given.log_prob(model.generative, each))(z)
-    log_mixture = jnp.logaddexp(log_mean_exp(jax.vmap(log_q)(states)), log_p[:, 1:].sum(1))
+    log_mixture = jnp.logaddexp(log_mean_exp(jax.vmap(log_q)(centres)), log_p[:, 1:].sum(1))
     log_w = log_p.sum(1) - log_mixture
-    log_w = jnp.where(any_given, log_w, jnp.zeros_like(log_w))
+    # with nothing given, draws from the prior and no others
+    log_w = jnp.where(any_given, log_w, jnp.where(jnp.arange(2 * proposals) < proposals, -jnp.inf, 0.0))
     chosen = jr.categorical(choose_key, log_w, shape=(count,))
+    weights = jax.nn.softmax(log_w)
+    means = jax.vmap(lambda each: given.clean(model.generative.likelihood(each)).mean)(z)
     z = jax.tree.map(lambda leaf: leaf[chosen], z)
     complete = lambda k, one: given.completed(k, model.generative.likelihood(one))  # noqa: E731
     completed = jax.vmap(complete)(jr.split(x_key, count), z)
-    weights = jax.nn.softmax(log_w)
-    return _State(completed, z), 1.0 / (2 * proposals * (weights**2).sum())
+    share = 1.0 / (2 * proposals * (weights**2).sum())
+    return _State(completed, z), share, jnp.tensordot(weights, means, axes=1)
 
 
 def _interval(draws: Float[Array, "draws *shape"]) -> tuple[Array, Array]:
@@ -191,17 +210,27 @@ def _batch(
 
     def one(k: Key[Array, ""], x: Masked, known: Masked | None) -> dict[str, Array]:
         given = Given(x, noise, rate)
-        if method == "resample":
-            states, accepted = _resampled(k, model, given, draws, steps=steps, proposals=proposals)
+        if method in {"resample", "importance"}:
+            chain_key, k = jr.split(k)
+            centres: Any = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], x)
+            if method == "resample":
+                centres = _chains(chain_key, model, given, proposals, steps=steps, corrected=False)[0].x
+            states, accepted, mean = _resampled(k, model, given, centres, draws, proposals=proposals)
         else:
             states, accepted = _chains(k, model, given, draws, steps=steps, corrected=method == "metropolis")
-        means = jax.vmap(lambda z: given.clean(model.generative.likelihood(z)).mean)(states.z)
+            mean = jax.vmap(lambda z: given.clean(model.generative.likelihood(z)).mean)(states.z).mean(0)
         low, high = _interval(states.x)
         spread = states.x.std(0, ddof=1) if draws > 1 else jnp.zeros_like(x.values)
         # a mean of equal numbers can miss them by a rounding error
         std = jnp.where(given.known, 0.0, spread)
-        mean = given.filled(means.mean(0))
-        result = {"mean": mean, "std": std, "low": low, "high": high, "draws": states.x, "accepted": accepted}
+        result = {
+            "mean": given.filled(mean),
+            "std": std,
+            "low": low,
+            "high": high,
+            "draws": states.x,
+            "accepted": accepted,
+        }
         return result if known is None else result | _hidden_nats(model, given, states.z, known)
 
     return jax.vmap(one)(jr.split(chain_key, jax.tree.leaves(batch)[0].shape[0]), batch, truth)
@@ -233,7 +262,7 @@ def impute(
         method: see `METHODS`.
         steps: moves of each chain before its draw is taken.
         draws: independent completions of each example.
-        proposals: chains to resample from, beside as many draws from the prior ("resample" only).
+        proposals: draws of q to resample from, beside as many from the prior ("resample" and "importance" only).
         truth: the same rows before entries were hidden, for the log density of what was hidden.
         noise: None if the entries that are there are exact, or the kind of noise that all of them have, see
             `READINGS`; then nothing is known exactly, and everything is filled in.
@@ -258,7 +287,7 @@ def impute(
         return _unchanged(data, draws)
     if masked is None:
         data = hide(data, np.ones(data.shape, bool))
-    chains = max(draws, proposals) if method == "resample" else draws
+    chains = max(draws, proposals) if method in {"resample", "importance"} else draws
     indices, real = padded_batches(len(data), max(1, min(ROWS // chains, len(data))))
     parts: list[dict[str, np.ndarray]] = []
     for i, (rows, mask) in enumerate(zip(indices, real, strict=True)):
@@ -362,7 +391,7 @@ def check_values(model: Model, data: Source) -> None:
     top, name = None, type(likelihood).__name__
     if isinstance(likelihood, Bernoulli):
         top = 1.0
-    elif isinstance(likelihood, DiscretizedLogistic):
+    elif isinstance(likelihood, DiscretizedLogistic | Categorical):
         top = likelihood.levels - 1.0
     elif isinstance(likelihood, BetaBinomial):
         top = 255.0
