@@ -30,7 +30,9 @@ def _gaussian(key: Key[Array, ""], x: Float[Array, "..."], rate: float) -> Float
 
 def _hide(key: Key[Array, ""], x: Float[Array, "..."], rate: float) -> Masked:
     share_key, entry_key = jr.split(key)
-    shown = ~jr.bernoulli(entry_key, rate * jr.uniform(share_key), x.shape)
+    # half of the examples stay whole: parts alone make a worse generative model
+    share = rate * jnp.maximum(jr.uniform(share_key, minval=-1.0), 0.0)
+    shown = ~jr.bernoulli(entry_key, share, x.shape)
     return Masked(jnp.where(shown, x, 0.0), shown)
 
 
@@ -47,8 +49,8 @@ class InputNoise(Objective):
         inner: the objective.
         kind: "bit-flip" (x becomes 1 - x), "drop-out" (x becomes 0), "gaussian" (normal noise is added), or "hide"
             (missing, for the recognition model only: it learns q(z | part of x), which fills in what is missing).
-        rate: probability of each entry, or the noise's standard deviation; of "hide" the greatest probability, which
-            is drawn for each example, uniformly from 0.
+        rate: probability of each entry, or the noise's standard deviation; of "hide" the greatest probability: half
+            of the examples stay whole, each of the others has a probability of its own, uniform from 0.
     """
 
     references: ClassVar[tuple[str, ...]] = ("rezende2014",)
