@@ -12,7 +12,8 @@ from nelbo.codecs.networks import Networks
 from nelbo.codecs.rounding import Rounding
 from nelbo.codecs.tables import GRID_BITS, Uniform
 
-_GROWTH = 2  # examples done for each of the next batch, where latents have no more bits than the data
+_GROWTH = 2  # examples done for each of the next batch, at least
+_BORROWED = 6  # the same for each bit of the latents over one of the data: data may shrink to a sixth of their bits
 _SYMBOLS_PER_HEAD = 1024  # coded before a head is added, so that there is something to make it of
 
 
@@ -40,7 +41,7 @@ class BlockCoder:
     def __init__(self, networks: Networks, batch: int, heads: int) -> None:
         self._networks, self._batch, self._heads = networks, batch, heads
         bits = [math.log2(node.levels) * node.units for node in networks.nodes]
-        self._growth = max(_GROWTH, math.ceil(_GROWTH * sum(bits[1:]) / max(bits[0], 1.0)))
+        self._growth = max(_GROWTH, math.ceil(_BORROWED * sum(bits[1:]) / max(bits[0], 1.0)))
         self._offsets: dict[tuple[str, int], int] = {}
         self._stride = 0
         for how, node in networks.steps:
