@@ -45,7 +45,8 @@ def pictures(x, form, **options):
 
 
 def rivals(x):
-    """Bytes under every other compressor at hand."""
+    """Bytes under every other compressor at hand; grey values as 8-bit numbers."""
+    x = np.round(255 * x).astype(np.uint8) if x.dtype.kind == "f" else x
     data = dense(x)
     found = {name: len(squeeze(data)) for name, squeeze in GENERAL.items()}
     try:
@@ -70,6 +71,8 @@ def measured(folder, rounds):
     run = open_run(folder)
     data, sources = run.data()
     x = data.test.x
+    if x.dtype.kind == "f":  # grey values that are no 8-bit ones, as those of the faces, are rounded to them
+        x = (np.round(255 * x) / 255).astype(x.dtype)
     score = elbo(jr.key(0), run.model, sources["test"], num_samples=10)
     best = {"compress": 0.0, "compress and verify": 0.0, "decompress": 0.0}
     file = compress(run.model, x)
