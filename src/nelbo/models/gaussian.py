@@ -202,9 +202,10 @@ def hvae(
     ]
     inputs = (math.prod(view.shape), *layers[:-1])
     heads = [posterior_head(posterior, size, rank=rank) for size in layers]
+    sees = [view.source, *({} for _ in layers[1:])]  # the mean is taken off the data, not off latents
     up = [
-        Conditional(MLP(k, (size, *encoder_hidden, head.size), **(shared | (view.source if i == 0 else {}))), head)
-        for i, (k, size, head) in enumerate(zip(jr.split(up_key, len(layers)), inputs, heads, strict=True))
+        Conditional(MLP(k, (size, *encoder_hidden, head.size), **own, **shared), head)
+        for k, size, head, own in zip(jr.split(up_key, len(layers)), inputs, heads, sees, strict=True)
     ]
     arguments = {"layers": layers, "hidden": hidden, "recognition_hidden": encoder_hidden, "likelihood": likelihood}
     arguments |= {"posterior": posterior, "rank": rank, "missing": missing, **shared}
