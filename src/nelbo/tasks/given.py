@@ -13,7 +13,15 @@ from jaxtyping import Array, Float, Key
 
 from nelbo.core import InputError, Masked, choice, observed_of, values_of
 from nelbo.data import Source
-from nelbo.distributions import Bernoulli, Distribution, Normal, total_log_prob
+from nelbo.distributions import (
+    Bernoulli,
+    BetaBinomial,
+    Categorical,
+    DiscretizedLogistic,
+    Distribution,
+    Normal,
+    total_log_prob,
+)
 from nelbo.models import Latents, Model, Stack
 
 READINGS = {
@@ -124,3 +132,33 @@ def spoiled(key: Key[Array, ""], data: Source, noise: str, rate: float) -> Sourc
     seen = np.ones(values.shape, bool) if observed is None else np.asarray(observed)
     kind = "binary" if noise == "bit-flip" else "real"
     return Source(Masked(jnp.where(seen, spoilt, 0.0), jnp.asarray(seen)), kind, dynamic=False)
+
+
+def check_values(model: Model, data: Source) -> None:
+    """Refuse values that the model's likelihood cannot give.
+
+    Raises:
+        InputError: the first such value, or a likelihood that is not elementwise.
+    """
+    likelihood = likelihood_shape(model)
+    if likelihood.event_shape:
+        raise InputError(f"{type(likelihood).__name__} has no conditional of single entries: it cannot be imputed.")
+    top, name = None, type(likelihood).__name__
+    if isinstance(likelihood, Bernoulli):
+        top = 1.0
+    elif isinstance(likelihood, DiscretizedLogistic | Categorical):
+        top = likelihood.levels - 1.0
+    elif isinstance(likelihood, BetaBinomial):
+        top = 255.0
+    if top is None:
+        return
+    values = np.asarray(values_of(data.arrays))
+    if data.values == "uint8" and data.pixels == "unit":
+        values = values / 255.0
+    whole = top > 1.0 and not np.array_equal(values, np.rint(values))
+    if whole or values.min() < 0 or values.max() > top:
+        wanted = "from 0 to 1" if top == 1.0 else f"that are whole and from 0 to {top:.0f}"
+        raise InputError(
+            f"The model's {name} likelihood needs values {wanted}, but these reach from {values.min():.4g} to "
+            f"{values.max():.4g}: scale the data as the model's training data were."
+        )

@@ -13,9 +13,8 @@ from jaxtyping import Array, Float, Int, Key
 
 from nelbo.core import InputError, Masked, choice, log_mean_exp, values_of
 from nelbo.data import Source
-from nelbo.distributions import Bernoulli, BetaBinomial, Categorical, DiscretizedLogistic
 from nelbo.models import Example, Latents, Model
-from nelbo.tasks.given import Given, check_noise, likelihood_shape
+from nelbo.tasks.given import Given, check_noise, check_values
 from nelbo.training import examples, padded_batches
 
 METHODS = {
@@ -377,33 +376,3 @@ def hide(data: Source, observed: np.ndarray) -> Source:
     values = np.where(observed, np.asarray(values_of(data.arrays)), 0).astype(values_of(data.arrays).dtype)
     convert = np.asarray if data.on_host else jnp.asarray
     return Source(Masked(convert(values), convert(observed)), data.values, data.dynamic, data.pixels)
-
-
-def check_values(model: Model, data: Source) -> None:
-    """Refuse values that the model's likelihood cannot give.
-
-    Raises:
-        InputError: the first such value, or a likelihood that is not elementwise.
-    """
-    likelihood = likelihood_shape(model)
-    if likelihood.event_shape:
-        raise InputError(f"{type(likelihood).__name__} has no conditional of single entries: it cannot be imputed.")
-    top, name = None, type(likelihood).__name__
-    if isinstance(likelihood, Bernoulli):
-        top = 1.0
-    elif isinstance(likelihood, DiscretizedLogistic | Categorical):
-        top = likelihood.levels - 1.0
-    elif isinstance(likelihood, BetaBinomial):
-        top = 255.0
-    if top is None:
-        return
-    values = np.asarray(values_of(data.arrays))
-    if data.values == "uint8" and data.pixels == "unit":
-        values = values / 255.0
-    whole = top > 1.0 and not np.array_equal(values, np.rint(values))
-    if whole or values.min() < 0 or values.max() > top:
-        wanted = "from 0 to 1" if top == 1.0 else f"that are whole and from 0 to {top:.0f}"
-        raise InputError(
-            f"The model's {name} likelihood needs values {wanted}, but these reach from {values.min():.4g} to "
-            f"{values.max():.4g}: scale the data as the model's training data were."
-        )
