@@ -23,10 +23,16 @@ def repeated(x, times, values="real"):
 def test_terms_are_the_plain_reduction_of_the_same_draws(count):
     """Blocks of three, the last one cut short: only the first `count` draws are used."""
     case = zoo.linear_gaussian()
-    x, block = case.examples[0], 3
-    terms = importance_terms(jr.key(0), case.model, x, num_samples=count, block=block)
-    keys = [jr.split(jr.fold_in(jr.key(0), start), block) for start in range(0, count, block)]
-    draws = [case.model.draw(k, x) for ks in keys for k in ks][:count]
+    batch, block = jnp.stack(list(case.examples[:2])), 3
+    terms = importance_terms(jr.key(0), case.model, batch, num_samples=count, block=block)
+    for i, x in enumerate(batch):
+        keys = [jr.split(jr.fold_in(jr.key(0), low), 2 * block)[block * i :][:block] for low in range(0, count, block)]
+        draws = [case.model.draw(k, x) for ks in keys for k in ks][:count]
+        _assert_reduced(jax.tree.map(lambda leaf, i=i: leaf[i], terms), draws)
+
+
+def _assert_reduced(terms, draws):
+    count = len(draws)
     log_w = np.array([float(draw.log_w) for draw in draws], np.float64)
     top = log_w.max()
     assert float(terms.importance) == pytest.approx(top + np.log(np.exp(log_w - top).mean()), rel=1e-5)
@@ -53,11 +59,18 @@ def test_importance_bounds_rise_with_samples_and_stay_below_the_evidence():
         assert bounds[many].mean() - bounds[few].mean() > 5 * error  # on this model the rise is far from noise
 
 
+def wide():
+    """A model whose q is wider than the posterior: weights are bounded, else the delta method claims too little."""
+    case = zoo.with_exact_posterior(zoo.linear_gaussian(latents=1))
+    places = lambda m: (m.recognition.layers[0].head.raw_scale, m.recognition.layers[0].net.layers[0].bias)  # noqa: E731
+    return case, eqx.tree_at(places, case.model, replace_fn=lambda leaf: leaf + 0.3)
+
+
 def test_many_samples_reach_the_evidence():
     """H0: L_20000 is log p(x) to within its bias of -Var(w) / 2K (under 0.01 here) and 5 standard errors."""
-    case = zoo.linear_gaussian(latents=1)
+    case, model = wide()
     for x in case.examples:
-        score = importance_bound(jr.key(0), case.model, repeated(x, 1), num_samples=20_000)
+        score = importance_bound(jr.key(0), model, repeated(x, 1), num_samples=20_000)
         assert abs(score.nats - case.log_evidence(case.model, x)) < 5 * score.standard_error + 0.01
         assert score.standard_error < 0.1
 
@@ -74,13 +87,8 @@ def test_two_samples_on_a_belief_network_have_the_enumerated_mean():
 
 @pytest.mark.parametrize(("bound", "count", "tolerance"), [(elbo, 10, 0.1), (importance_bound, 300, 0.1)])
 def test_the_standard_error_is_the_spread_over_keys(bound, count, tolerance):
-    """The sd of 2000 replicates has relative error 1.6 % (normal).
-
-    The weights are bounded, as q is wider than the posterior: for the others the delta method claims too little.
-    """
-    case = zoo.with_exact_posterior(zoo.linear_gaussian(latents=1))
-    places = lambda m: (m.recognition.layers[0].head.raw_scale, m.recognition.layers[0].net.layers[0].bias)  # noqa: E731
-    model = eqx.tree_at(places, case.model, replace_fn=lambda leaf: leaf + 0.3)
+    """The sd of 2000 replicates has relative error 1.6 % (normal)."""
+    case, model = wide()
     score = bound(jr.key(1), model, repeated(case.examples[0], 2000), num_samples=count)
     claimed = score.standard_error * np.sqrt(2000)
     assert score.per_example.std(ddof=1) == pytest.approx(claimed, rel=tolerance)

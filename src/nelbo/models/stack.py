@@ -137,7 +137,9 @@ class Posterior(eqx.Module):
         """
         below: tuple[Any, ...] = (self.seen,)
         parts: list[Distribution] = []
-        for layer, layer_key in zip(self.layers, jr.split(key, max(len(self.layers), 1)), strict=False):
+        # one layer takes the key as it is: every split is compiled and run for each example
+        keys = jr.split(key, len(self.layers)) if len(self.layers) > 1 else (key,)
+        for layer, layer_key in zip(self.layers, keys, strict=False):
             parts.append(layer(below))
             below = (passage(parts[-1], jnp.asarray(parts[-1].sample(layer_key))), *below)
         return below[:-1][::-1], tuple(parts)

@@ -1,6 +1,5 @@
 """The order in which examples are seen: endless reshuffled passes, a function of the key alone."""
 
-import jax
 import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Int, Key
@@ -13,14 +12,16 @@ class Order:
     """
 
     def __init__(self, key: Key[Array, ""], num_examples: int, batch_size: int) -> None:
-        self._key, self._n, self._m = key, num_examples, batch_size
-        self._permute = jax.jit(lambda k, epoch: jr.permutation(jr.fold_in(k, epoch), num_examples))
+        self._words = np.asarray(jr.key_data(key), np.uint32).ravel()
+        self._n, self._m = num_examples, batch_size
         self._passes: dict[int, np.ndarray] = {}
 
     def _pass(self, epoch: int) -> np.ndarray:
         if epoch not in self._passes:
             self._passes = {e: p for e, p in self._passes.items() if e >= epoch - 1}
-            self._passes[epoch] = np.asarray(self._permute(self._key, epoch), np.int32)
+            # NumPy keeps the bits of its bit generators for good, and has nothing to compile
+            bits = np.random.Philox(np.random.SeedSequence([*self._words.tolist(), epoch])).random_raw(self._n)
+            self._passes[epoch] = np.argsort(bits, kind="stable").astype(np.int32)
         return self._passes[epoch]
 
     def indices(self, step: int, count: int, length: int) -> Int[np.ndarray, "length batch"]:
