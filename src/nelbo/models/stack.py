@@ -212,6 +212,11 @@ class Model(eqx.Module):
     recognition: Recognition
     config: str | None = eqx.field(static=True, default=None)
 
+    @property
+    def depth(self) -> int:
+        """How many layers of latents; with none, log w is log p(x) itself."""
+        return len(self.recognition.layers)
+
     def draw(self, key: Key[Array, ""], x: Example, passage: Passage = differentiable) -> Draw:
         """THE quantity: a draw from q(z | x) and its terms of log w. Everything else reads it.
 
