@@ -38,7 +38,7 @@ class AutoregressiveBernoulli(SequentialBernoulli):
         return self.logits, self.weight
 
     @property
-    def units(self) -> tuple[Array, Array, Array]:
+    def rows(self) -> tuple[Array, Array, Array]:
         """Of each unit its place, its a and its row of S."""
         return jnp.arange(self.logits.size), jnp.ravel(self.logits), jnp.tril(self.weight, -1)
 

@@ -33,9 +33,14 @@ class SequentialBernoulli(nd.Distribution):
         raise NotImplementedError
 
     @property
-    def units(self) -> PyTree:
-        """What belongs to each unit: arrays whose first dimension runs over the units in their order."""
+    def rows(self) -> PyTree:
+        """What belongs to each entry of the flattened example: arrays whose first dimension runs over the entries."""
         raise NotImplementedError
+
+    @property
+    def units(self) -> PyTree:
+        """The rows in the order of the units."""
+        return self.rows if self.order is None else jax.tree.map(lambda rows: rows[self.order], self.rows)
 
     @property
     def start(self) -> Array:
@@ -138,10 +143,9 @@ class Nade(SequentialBernoulli):
         return self.logits, self.weight, self.readout, self.bias, order
 
     @property
-    def units(self) -> tuple[Array, Array, Array]:
-        """Of each unit its b, W and V."""
-        each = (jnp.ravel(self.logits), self.weight, self.readout)
-        return each if self.order is None else (each[0][self.order], each[1][self.order], each[2][self.order])
+    def rows(self) -> tuple[Array, Array, Array]:
+        """Of each entry its b, W and V."""
+        return jnp.ravel(self.logits), self.weight, self.readout
 
     @property
     def start(self) -> Float[Array, " hidden"]:
@@ -167,14 +171,14 @@ class BernoulliMixture(SequentialBernoulli):
 
     Args:
         weights: log pi up to a constant, one for each component.
-        components: a, a row of the shape of an example for each component.
+        components: a, for each entry of an example its logit in every component.
     """
 
     arg_constraints = {"weights": constraints.real_vector, "components": constraints.real}
 
-    def __init__(self, weights: Float[Array, " k"], components: Float[Array, "k *d"]) -> None:
+    def __init__(self, weights: Float[Array, " k"], components: Float[Array, "*d k"]) -> None:
         self.weights, self.components = weights, components
-        super().__init__(event_shape=jnp.shape(components)[1:], validate_args=False)
+        super().__init__(event_shape=jnp.shape(components)[:-1], validate_args=False)
 
     @property
     def arguments(self) -> tuple[Array, Array]:
@@ -182,9 +186,9 @@ class BernoulliMixture(SequentialBernoulli):
         return self.weights, self.components
 
     @property
-    def units(self) -> Float[Array, "n k"]:
-        """Of each unit its logit in every component."""
-        return self._rows.T
+    def rows(self) -> Float[Array, "n k"]:
+        """The components, flattened."""
+        return self.components.reshape(-1, self.components.shape[-1])
 
     @property
     def start(self) -> Float[Array, " k"]:
@@ -202,20 +206,16 @@ class BernoulliMixture(SequentialBernoulli):
 
     def log_prob(self, value: Float[Array, "*d"]) -> Float[Array, ""]:  # pyright: ignore
         """Log probability of one example [nats]."""
-        terms = self._rows @ jnp.ravel(value) - softplus(self._rows).sum(1)
+        terms = jnp.ravel(value) @ self.rows - softplus(self.rows).sum(0)
         return logsumexp(self.start + terms)
 
     def observed_log_prob(self, value: Float[Array, "*d"], observed: Array) -> Float[Array, ""]:
         """Log probability of the observed entries of one example, the others summed out [nats]."""
-        seen = jnp.ravel(observed).astype(self._rows.dtype)
-        terms = self._rows @ jnp.where(jnp.ravel(observed), jnp.ravel(value), 0.0) - softplus(self._rows) @ seen
+        seen = jnp.ravel(observed).astype(self.rows.dtype)
+        terms = jnp.where(seen > 0, jnp.ravel(value), 0.0) @ self.rows - seen @ softplus(self.rows)
         return logsumexp(self.start + terms)
 
     @property
     def mean(self) -> Float[Array, "*d"]:
         """P(x_d = 1), exact."""
-        return (softmax(self.weights) @ sigmoid(self._rows)).reshape(self.event_shape)
-
-    @property
-    def _rows(self) -> Float[Array, "k n"]:
-        return self.components.reshape(len(self.components), -1)
+        return sigmoid(self.components) @ softmax(self.weights)

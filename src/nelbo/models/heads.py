@@ -125,24 +125,22 @@ class BernoulliMixtureHead(Head):
     """A mixture of products of Bernoullis; the network gives the components' weights, and their logits are the head's.
 
     Args:
-        components: logits, a row of the shape of an example for each component.
+        components: for each entry of the flattened example its logit in every component.
+        shape: of one example.
     """
 
-    components: Float[Array, "k *d"]
+    components: Float[Array, "n k"]
     shape: tuple[int, ...] = eqx.field(static=True)
     planes: ClassVar[int] = 1
-
-    def __init__(self, components: Float[Array, "k *d"]) -> None:
-        self.components, self.shape = components, components.shape[1:]
 
     @property
     def size(self) -> int:
         """One number for each component."""
-        return len(self.components)
+        return self.components.shape[1]
 
     def __call__(self, raw: Float[Array, " raw"]) -> BernoulliMixture:
         """One log weight per component."""
-        return BernoulliMixture(raw, self.components)
+        return BernoulliMixture(raw, self.components.reshape(*self.shape, -1))
 
 
 class BagOfWordsHead(Head):

@@ -237,16 +237,15 @@ def shown(x: Any) -> np.ndarray:
 def figure_arrays(key: Any, model: Model, data: Dataset, test: Source) -> dict[str, np.ndarray]:
     """Samples, reconstructions, the manifold and the embedding, with pixels in [0, 1].
 
-    The embedding is there for models with one layer of two latents, the manifold if their prior is normal.
+    The embedding is there for models with one layer of two latents, the manifold if their prior is normal. Without
+    latents there are samples only, which are draws of x and not means.
     """
     sample_key, reconstruct_key, embed_key = jr.split(key, 3)
     top = 255.0 if data.values == "uint8" and test.pixels == "counts" else 1.0
-    originals, means = reconstruct(reconstruct_key, model, test, np.arange(min(10, len(test))))
-    arrays = {
-        "samples": sample(sample_key, model, 100, mean=True) / top,
-        "originals": shown(originals) / top,
-        "reconstructions": means / top,
-    }
+    arrays = {"samples": sample(sample_key, model, 100, mean=model.depth > 0) / top}
+    if model.depth:
+        originals, means = reconstruct(reconstruct_key, model, test, np.arange(min(10, len(test))))
+        arrays |= {"originals": shown(originals) / top, "reconstructions": means / top}
     fields = receptive_fields(model, data.shape)
     if fields is not None:
         arrays["receptive_fields"] = fields
