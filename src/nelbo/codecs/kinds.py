@@ -49,8 +49,9 @@ class Kind(NamedTuple):
         parameters: arrays that say which one it is, inside a compiled function.
         shared: which of them are the same for all examples.
         codec: from these arrays (examples first), the rounding, the place of the first and the node's division of
-            the line (`Bins`; of a beta-binomial the tables made so far, of bits None, of bits behind a state their
-            `Passes`) to a codec of `(examples, units)` symbols. With `drawn`, symbols are only ever drawn from it, and a frequency may be zero.
+            the line (`Bins`; of a beta-binomial the tables made so far, of bits behind a state their `Passes`, of other
+            bits None) to a codec of `(examples, units)` symbols. With `drawn`, symbols are only ever drawn from it, and
+            a frequency may be zero.
         planes: how many places each unit takes.
     """
 

@@ -207,10 +207,9 @@ def _event(distribution: Any) -> tuple[int, ...]:
 def _node(index: int, stage: Stage, shape: tuple[int, ...], grids: dict[int, tuple[float, float]]) -> Node:
     """What the symbols of a node stand for, by its distribution in p."""
     found = stage.distribution
-    if isinstance(found, BINARY):
-        return Node(shape, 2, np.array([0.0, 1.0]))
-    if isinstance(found, SequentialBernoulli) and not index:
-        return Node(shape, 2, np.array([0.0, 1.0]), Passes(type(found), stage.kind.shared, stage.batch))
+    if isinstance(found, BINARY) or (isinstance(found, SequentialBernoulli) and not index):
+        division = None if isinstance(found, BINARY) else Passes(type(found), stage.kind.shared, stage.batch)
+        return Node(shape, 2, np.array([0.0, 1.0]), division)
     if index and isinstance(found, Normal):
         bins = quantile_bins() if stage.fixed else uniform_bins(*grids[index])
         return Node(shape, bins.count, bins.centres, bins)

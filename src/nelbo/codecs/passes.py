@@ -55,7 +55,8 @@ def _step(
 
     def one(state: jax.Array, bit: jax.Array, *some: Any) -> tuple[jax.Array, jax.Array]:
         own = law(*some)
-        last, unit = (jax.tree.map(lambda rows: rows[place], own.rows) for place in (before, here))
+        rows, structure = jax.tree.flatten(own.rows)
+        last, unit = (structure.unflatten([row[place] for row in rows]) for place in (before, here))
         state = jnp.where(before < 0, state, own.after(state, last, bit))
         return state, own.logit(state, unit)
 

@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -118,6 +118,7 @@ class Nade(SequentialBernoulli):
         order: places in the flattened example in the order of the units; None is the order of the example.
     """
 
+    references: ClassVar[tuple[str, ...]] = ("larochelle2011",)
     arg_constraints = {
         "logits": constraints.real,
         "weight": constraints.real_matrix,
@@ -149,7 +150,7 @@ class Nade(SequentialBernoulli):
 
     @property
     def start(self) -> Float[Array, " hidden"]:
-        """c."""
+        """The hidden units' biases c."""
         return self.bias
 
     def logit(self, state: Float[Array, " hidden"], unit: tuple[Array, Array, Array]) -> Float[Array, ""]:
@@ -174,6 +175,7 @@ class BernoulliMixture(SequentialBernoulli):
         components: a, for each entry of an example its logit in every component.
     """
 
+    references: ClassVar[tuple[str, ...]] = ("bishop2006",)
     arg_constraints = {"weights": constraints.real_vector, "components": constraints.real}
 
     def __init__(self, weights: Float[Array, " k"], components: Float[Array, "*d k"]) -> None:
@@ -192,7 +194,7 @@ class BernoulliMixture(SequentialBernoulli):
 
     @property
     def start(self) -> Float[Array, " k"]:
-        """log pi."""
+        """The log weights."""
         return log_softmax(self.weights)
 
     def logit(self, state: Float[Array, " k"], unit: Float[Array, " k"]) -> Float[Array, ""]:

@@ -98,4 +98,4 @@ def mixture(
     # rows, not pictures: XLA's CPU backend is several times slower on height x width x channels
     logits = _log_odds(mean, shape)[:, None] + init * jr.normal(key, (math.prod(shape), components))
     config = configuration("mixture", shape=shape, components=components, init=init, centre=mean is not None)
-    return visible(jnp.zeros(components), BernoulliMixtureHead(logits, shape), config)
+    return visible(jnp.zeros(components), BernoulliMixtureHead(components=logits, shape=shape), config)
