@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Int
 
 from nelbo.distributions import SequentialBernoulli
 
@@ -33,7 +34,7 @@ def float64() -> Iterator[None]:
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _start(law: type[SequentialBernoulli], axes: tuple[int | None, ...], arguments: tuple[Any, ...]) -> jax.Array:
+def _start(law: type[SequentialBernoulli], axes: tuple[int | None, ...], arguments: tuple[Any, ...]) -> Array:
     """The state of each example before its first unit."""
     return jax.vmap(lambda *some: law(*some).start, axes)(*arguments)
 
@@ -43,17 +44,17 @@ def _step(
     law: type[SequentialBernoulli],
     axes: tuple[int | None, ...],
     arguments: tuple[Any, ...],
-    state: jax.Array,
-    places: tuple[int, int],
-    bits: jax.Array,
-) -> tuple[jax.Array, jax.Array]:
+    state: Array,
+    places: tuple[Int[Array, ""], Int[Array, ""]],
+    bits: Array,
+) -> tuple[Array, Array]:
     """The states and logits of a batch at the second of two places, once the bits at the first are known.
 
     The first place is -1 where there is none yet.
     """
     before, here = places
 
-    def one(state: jax.Array, bit: jax.Array, *some: Any) -> tuple[jax.Array, jax.Array]:
+    def one(state: Array, bit: Array, *some: Any) -> tuple[Array, Array]:
         own = law(*some)
         rows, structure = jax.tree.flatten(own.rows)
         last, unit = (structure.unflatten([row[place] for row in rows]) for place in (before, here))
@@ -78,7 +79,9 @@ class Passes:
 
     def order(self, given: Sequence[np.ndarray]) -> list[int]:
         """The place in the flattened example of each unit; arguments as for `walk`."""
-        law = self._law(*(value if axis is None else value[0] for value, axis in zip(given, self._axes, strict=True)))
+        pairs = zip(given, self._axes, strict=True)
+        with float64():
+            law = self._law(*(jnp.asarray(value if axis is None else value[0]) for value, axis in pairs))
         return list(range(math.prod(law.event_shape))) if law.order is None else np.asarray(law.order).tolist()
 
     def walk(
