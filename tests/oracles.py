@@ -207,3 +207,24 @@ class BeliefNetwork:
         log_p, log_q = self.table(x)
         log_w, q = log_p - log_q, np.exp(log_q)
         return (q[:, None] * q[None, :] * (np.logaddexp(log_w[:, None], log_w[None, :]) - np.log(2.0))).sum()
+
+
+def nade_log_prob(x, logits, weight, readout, bias, order):
+    """log p(x) of a NADE from the definition: the hidden units anew, from all earlier units, for each unit."""
+    total = 0.0
+    for place, d in enumerate(order):
+        hidden = np.array(bias, np.float64)
+        for i in order[:place]:
+            hidden = hidden + weight[i] * x[i]
+        a = logits[d] + readout[d] @ (1.0 / (1.0 + np.exp(-hidden)))
+        total += x[d] * a - np.logaddexp(0.0, a)
+    return total
+
+
+def mixture_log_prob(x, weights, components):
+    """log p(x) of a mixture of Bernoullis: the sum over components of products over entries."""
+    shares, total = np.exp(weights) / np.exp(weights).sum(), 0.0
+    for k, share in enumerate(shares):
+        p = 1.0 / (1.0 + np.exp(-components[:, k]))
+        total += share * np.prod(np.where(x > 0.5, p, 1.0 - p))
+    return np.log(total)

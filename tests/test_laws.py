@@ -42,17 +42,19 @@ OBJECTIVES: dict[str, Row] = {
     "score": Row(ScoreFunction(), exact_for_discrete=True),
 }
 MODELS: dict[str, Callable[[], zoo.Case]] = zoo.MODELS
-EXACT = {"linear-gaussian", "linear-gaussian-masked", "linear-stack", "belief-network"}
+EXACT = {"linear-gaussian", "linear-gaussian-masked", "linear-stack", "belief-network", "nade", "mixture"}
 LAWFUL = {"vae-bernoulli", "vae-discretized-logistic", "vae-masked", "vae-conv"}
 
 # each check compiles for seconds: the fast suite takes every model family and every objective at least once
-FAST_MODELS = {"linear-gaussian-masked", "linear-stack", "belief-network", "vae-beta-binomial", "vae-conv"}
+FAST_MODELS = {"linear-gaussian-masked", "linear-stack", "belief-network", "vae-beta-binomial", "vae-conv", "mixture"}
 FAST_PAIRS = {
     *((objective, "linear-stack") for objective in ("sgvb-A", "sgvb-B", "sgvb-path", "score")),
     *((objective, "linear-gaussian") for objective in ("sgvb-A-3", "sgvb-B-3", "sgvb-path-3")),
     ("score", "belief-network"),
     ("sgvb-B", "linear-gaussian-masked"),
     ("sgvb-B", "vae-conv"),
+    ("sgvb-B", "nade"),
+    ("sgvb-B", "mixture"),
 }
 
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from oracles import Affine, BeliefNetwork, LinearGaussian, chain_posterior
+from oracles import Affine, BeliefNetwork, LinearGaussian, chain_posterior, mixture_log_prob, nade_log_prob
 
 from nelbo.core import Masked, observed_of, values_of
 from nelbo.models import (
@@ -26,6 +26,8 @@ from nelbo.models import (
     Unconditional,
     hvae,
     linear,
+    mixture,
+    nade,
     vae,
 )
 from nelbo.nets import MLP, trainable
@@ -213,6 +215,38 @@ def tiny_hvae(seed=55):
     return Case(model, data_for("bernoulli", jr.key(seed + 1), (3, 5)))
 
 
+def _node(model):
+    """The only layer of a model without latents."""
+    (layer,) = model.generative.layers
+    return layer.raw, layer.head
+
+
+def nade_log_evidence(model, x):
+    raw, head = _node(model)
+    arrays = [np.asarray(value, np.float64) for value in (raw, head.weight, head.readout, head.bias)]
+    order = np.arange(len(x)) if head.order is None else np.asarray(head.order)
+    return nade_log_prob(np.asarray(x, np.float64), *arrays, order)
+
+
+def mixture_log_evidence(model, x):
+    raw, head = _node(model)
+    return mixture_log_prob(np.asarray(x), np.asarray(raw, np.float64), np.asarray(head.components, np.float64))
+
+
+def tiny_nade(seed=70):
+    """Four bits in an order of their own behind three hidden units; no latents."""
+    model = randomized(nade(jr.key(seed), (4,), hidden=(3,), order=1), jr.key(seed + 1), 1.0)
+    batch = data_for("bernoulli", jr.key(seed + 2), (3, 4))
+    return Case(model, batch, nade_log_evidence, nade_log_evidence)
+
+
+def tiny_mixture(seed=80):
+    """Three components of four bits; no latents."""
+    model = randomized(mixture(jr.key(seed), (4,), components=3), jr.key(seed + 1), 1.0)
+    batch = data_for("bernoulli", jr.key(seed + 2), (3, 4))
+    return Case(model, batch, mixture_log_evidence, mixture_log_evidence)
+
+
 def with_mask(case, seed=60):
     """The case with about a quarter of the entries missing."""
     observed = jr.bernoulli(jr.key(seed), 0.75, case.batch.shape)
@@ -229,4 +263,6 @@ MODELS: dict[str, Callable[[], Case]] = {
     "vae-masked": lambda: with_mask(tiny_vae()),
     "vae-conv": tiny_conv_vae,
     "hvae": tiny_hvae,
+    "nade": tiny_nade,
+    "mixture": tiny_mixture,
 }

@@ -19,6 +19,8 @@ MODELS = {
     ),
     "fdarn-chain": ("fdarn", {"layers": [4, 3], "init": 0.7, "recognition": "autoregressive"}, 2),
     "darn": ("darn", {"layers": [4], "init": 0.7}, 2),
+    "nade": ("nade", {"hidden": [5], "order": 2, "init": 0.7}, 2),
+    "mixture": ("mixture", {"components": 4, "init": 0.7}, 2),
     "dlgm": ("dlgm", {"layers": [3, 2], "hidden": [4], "init": 0.7}, 2),
 }
 

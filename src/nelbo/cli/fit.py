@@ -14,7 +14,7 @@ from nelbo.runs import OBJECTIVES, Experiment, default_objective, execute, resum
 from nelbo.training import Callback, Event, Interrupted, Progress, TrainState
 
 MODEL_OPTIONS = ("latents", "layers", "recognition", "recognition_hidden", "hidden", "likelihood", "posterior",
-                 "architecture", "channels", "activation", "init", "missing")  # fmt: skip
+                 "architecture", "channels", "activation", "init", "missing", "components", "order")  # fmt: skip
 OBJECTIVE_OPTIONS = ("form", "samples", "beta", "warmup", "weight_prior", "input_noise", "noise_rate")
 TRAINING_OPTIONS = ("epochs", "batch_size", "optimizer", "learning_rate", "schedule", "clip", "evaluate_every",
                     "patience", "keep")  # fmt: skip

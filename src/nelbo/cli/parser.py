@@ -87,6 +87,10 @@ def _number_or_name(text: str) -> float | str:
         return text
 
 
+def _number_or_word(text: str) -> int | str:
+    return int(text) if re.fullmatch(r"-?\d+", text) else text
+
+
 def _setting(text: str) -> tuple[str, str]:
     name, sign, value = text.partition("=")
     if not sign or not name:
@@ -147,6 +151,8 @@ def _fit(commands: "argparse._SubParsersAction[Parser]") -> None:
     model.add_argument("--channels", type=numbers, metavar="N,N", help="of the convolutions")
     model.add_argument("--activation", metavar="NAME", help="of hidden units: tanh, relu, gelu, ...")
     model.add_argument("--init", type=_number_or_name, metavar="HOW", help="glorot, or a standard deviation")
+    model.add_argument("--components", type=int, metavar="N", help="of a mixture")
+    model.add_argument("--order", type=_number_or_word, metavar="HOW", help="of the entries in NADE: raster, or the seed of a random one")  # fmt: skip  # noqa: E501
     model.add_argument("--missing", metavar="NAME", help="what q sees of missing entries: zero, mean or mask")
     model.add_argument("--set", type=_setting, action="append", default=[], metavar="NAME=VALUE", help="any other option of the model (`nelbo models show MODEL`)")  # fmt: skip  # noqa: E501
     objective = fit.add_argument_group("objective")

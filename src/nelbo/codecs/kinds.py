@@ -10,6 +10,7 @@ from jaxtyping import Array
 
 from nelbo.codecs.codec import Codec, tabled
 from nelbo.codecs.message import Message
+from nelbo.codecs.passes import Passes
 from nelbo.codecs.rounding import Rounding
 from nelbo.codecs.tables import (
     MAX_LOGIT,
@@ -27,11 +28,13 @@ from nelbo.core import InputError
 from nelbo.distributions import (
     AutoregressiveBernoulli,
     Bernoulli,
+    BernoulliMixture,
     BetaBinomial,
     Categorical,
     CorrelatedNormal,
     DiscretizedLogistic,
     Distribution,
+    Nade,
     Normal,
 )
 
@@ -46,8 +49,9 @@ class Kind(NamedTuple):
         parameters: arrays that say which one it is, inside a compiled function.
         shared: which of them are the same for all examples.
         codec: from these arrays (examples first), the rounding, the place of the first and the node's division of
-            the line (`Bins`; of a beta-binomial the tables made so far, of bits None) to a codec of
-            `(examples, units)` symbols. With `drawn`, symbols are only ever drawn from it, and a frequency may be zero.
+            the line (`Bins`; of a beta-binomial the tables made so far, of bits behind a state their `Passes`, of other
+            bits None) to a codec of `(examples, units)` symbols. With `drawn`, symbols are only ever drawn from it, and
+            a frequency may be zero.
         planes: how many places each unit takes.
     """
 
@@ -181,6 +185,39 @@ def _autoregressive(given: Parameters, rounding: Rounding, place: int, bins: Bin
     return Codec(push, pop)
 
 
+def _sequential(given: Parameters, rounding: Rounding, place: int, passes: Passes, *, drawn: bool) -> Codec:
+    """Units one after another behind a state: both sides go over them in the same steps."""
+    rows, order = len(given[0]), passes.order(given)
+
+    def codec(unit: int, logits: np.ndarray) -> Codec:
+        index = rounding(logits * float(STEPS), MAX_LOGIT, place + unit, len(order))
+        return tabled(Bits(index), rows, spread=drawn)
+
+    def push(message: Message, symbols: np.ndarray) -> Message:
+        codecs: list[Codec] = []
+
+        def visit(unit: int, logits: np.ndarray) -> np.ndarray:
+            codecs.append(codec(unit, logits))
+            return symbols[:, unit]
+
+        passes.walk(given, order, visit)
+        for unit, one in zip(reversed(order), reversed(codecs), strict=True):
+            one.push(message, symbols[:, unit])
+        return message
+
+    def pop(message: Message) -> tuple[Message, np.ndarray]:
+        symbols = np.zeros((rows, len(order)), np.int64)
+
+        def visit(unit: int, logits: np.ndarray) -> np.ndarray:
+            _, symbols[:, unit] = codec(unit, logits).pop(message)
+            return symbols[:, unit]
+
+        passes.walk(given, order, visit)
+        return message, symbols
+
+    return Codec(push, pop)
+
+
 def _correlated(given: Parameters, rounding: Rounding, place: int, bins: Bins, *, drawn: bool) -> Codec:
     """A normal vector by the chain rule: z_j = loc_j + sum_{i<j} L_ji e_i + L_jj e_j, e standard normal."""
     loc, root = given
@@ -226,6 +263,8 @@ def _full(q: CorrelatedNormal) -> tuple[Array, Array]:
 KINDS: dict[type[Distribution], Kind] = {
     Bernoulli: Kind(lambda d: (_flat(d.logits),), (False,), _bits, 1),
     AutoregressiveBernoulli: Kind(lambda d: (_flat(d.logits), d.weight), (False, True), _autoregressive, 1),
+    Nade: Kind(lambda d: d.arguments, (False, True, True, True, True), _sequential, 1),
+    BernoulliMixture: Kind(lambda d: d.arguments, (False, True), _sequential, 1),
     Normal: Kind(lambda d: (_flat(d.loc), _flat(d.scale)), (False, False), _normal, 2),
     CorrelatedNormal: Kind(_full, (False, False), _correlated, 2),
     DiscretizedLogistic: Kind(lambda d: (_flat(d.loc), _flat(d.scale)), (False, False), _logistic, 2),

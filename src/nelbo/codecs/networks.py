@@ -1,9 +1,8 @@
 """A model's conditional distributions as compiled float64 functions of batches, and the order of coding."""
 
-import contextlib
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -13,6 +12,7 @@ import jax.random as jr
 import numpy as np
 
 from nelbo.codecs.kinds import BetaBinomials, Kind, Parameters, kind_of
+from nelbo.codecs.passes import Passes, float64
 from nelbo.codecs.tables import Bins, level_bins, quantile_bins, uniform_bins
 from nelbo.core import InputError
 from nelbo.distributions import (
@@ -23,24 +23,12 @@ from nelbo.distributions import (
     CorrelatedNormal,
     DiscretizedLogistic,
     Normal,
+    SequentialBernoulli,
 )
 from nelbo.models import Conditional, Model, StandardNormal, Unconditional
 
 BINARY = (Bernoulli, AutoregressiveBernoulli)
 GREY = 256
-
-
-@contextlib.contextmanager
-def float64() -> Iterator[None]:
-    """JAX with 64-bit numbers."""
-    if hasattr(jax, "enable_x64"):
-        with jax.enable_x64(True):  # noqa: FBT003 (its only argument)
-            yield
-    else:  # before JAX 0.8
-        from jax.experimental import enable_x64  # pyright: ignore
-
-        with enable_x64():
-            yield
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +75,7 @@ class Stage:
             self._layer = jax.tree.map(lambda a: a.astype(float) if eqx.is_inexact_array(a) else a, layer)
             self.distribution: Any = eqx.filter_eval_shape(self._layer, _zeros(shapes))
             self.kind: Kind = kind_of(self.distribution)
-        self._batch, self._constant = batch, None
+        self.batch = batch
         self._without = not needs(layer, len(shapes))
 
     def __call__(self, nodes: Sequence[np.ndarray], count: int) -> Parameters:
@@ -96,11 +84,11 @@ class Stage:
             nodes = ()
         padded = []
         for node in nodes:
-            full = np.zeros((self._batch, *node.shape[1:]))
+            full = np.zeros((self.batch, *node.shape[1:]))
             full[:count] = node
             padded.append(full)
         with float64():
-            found = _parameters(self._layer, self.kind, self._batch, tuple(padded))
+            found = _parameters(self._layer, self.kind, self.batch, tuple(padded))
         return tuple(
             np.asarray(value) if shared else np.asarray(value)[:count]
             for value, shared in zip(found, self.kind.shared, strict=True)
@@ -207,6 +195,8 @@ def _event(distribution: Any) -> tuple[int, ...]:
     """The shape of one draw."""
     if isinstance(distribution, Categorical):
         return tuple(distribution.batch_shape)
+    if isinstance(distribution, SequentialBernoulli):
+        return tuple(distribution.event_shape)
     for name in ("logits", "loc", "concentration1"):
         if hasattr(distribution, name):
             return tuple(getattr(distribution, name).shape)
@@ -217,8 +207,9 @@ def _event(distribution: Any) -> tuple[int, ...]:
 def _node(index: int, stage: Stage, shape: tuple[int, ...], grids: dict[int, tuple[float, float]]) -> Node:
     """What the symbols of a node stand for, by its distribution in p."""
     found = stage.distribution
-    if isinstance(found, BINARY):
-        return Node(shape, 2, np.array([0.0, 1.0]))
+    if isinstance(found, BINARY) or (isinstance(found, SequentialBernoulli) and not index):
+        division = None if isinstance(found, BINARY) else Passes(type(found), stage.kind.shared, stage.batch)
+        return Node(shape, 2, np.array([0.0, 1.0]), division)
     if index and isinstance(found, Normal):
         bins = quantile_bins() if stage.fixed else uniform_bins(*grids[index])
         return Node(shape, bins.count, bins.centres, bins)

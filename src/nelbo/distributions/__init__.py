@@ -19,6 +19,7 @@ from nelbo.distributions.elementary import (
 )
 from nelbo.distributions.joint import AutoregressiveBernoulli, BagOfWords
 from nelbo.distributions.moments import FUNCTIONS, MOMENTS, moments
+from nelbo.distributions.sequential import BernoulliMixture, Nade, SequentialBernoulli
 
 __all__ = [
     "FUNCTIONS",
@@ -26,6 +27,7 @@ __all__ = [
     "AutoregressiveBernoulli",
     "BagOfWords",
     "Bernoulli",
+    "BernoulliMixture",
     "BetaBinomial",
     "Categorical",
     "CholeskyNormal",
@@ -33,8 +35,10 @@ __all__ = [
     "DiscretizedLogistic",
     "Distribution",
     "LowRankNormal",
+    "Nade",
     "Normal",
     "RankOneNormal",
+    "SequentialBernoulli",
     "closed_form_kl",
     "moments",
     "total_log_prob",

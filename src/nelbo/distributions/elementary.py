@@ -12,7 +12,7 @@ from jax.scipy.special import betaln, gammaln
 from jaxtyping import Array, Float, Key
 from numpyro.distributions import constraints
 
-from nelbo.core import softplus
+from nelbo.core import InputError, softplus
 from nelbo.distributions.correlated import CorrelatedNormal, normal_kl
 
 
@@ -173,15 +173,21 @@ def total_log_prob(distribution: nd.Distribution, value: Array, observed: Array 
     Args:
         distribution: of one example; elementwise (batch shape = shape of `value`) or joint (event shape).
         value: the example.
-        observed: boolean mask of the same shape; only elementwise distributions can leave entries out.
+        observed: boolean mask of the same shape; only elementwise distributions, and joint ones that have
+            `observed_log_prob`, can leave entries out.
+
+    Raises:
+        InputError: a mask for any other distribution.
     """
+    if observed is not None and hasattr(distribution, "observed_log_prob"):
+        return distribution.observed_log_prob(value, observed)  # pyright: ignore
     log_prob = jnp.asarray(distribution.log_prob(value))
     if observed is None:
         return jnp.ravel(log_prob).sum()
     if log_prob.shape != observed.shape:
-        raise ValueError(
-            f"A mask of shape {observed.shape} needs an elementwise likelihood, but "
-            f"{type(distribution).__name__} gives one log density of shape {log_prob.shape}."
+        raise InputError(
+            f"Missing entries need an elementwise likelihood or a mixture, but {type(distribution).__name__} gives "
+            "whole examples a probability: fill them in first, or fit another model."
         )
     return jnp.where(observed, log_prob, jnp.zeros_like(log_prob)).sum()
 

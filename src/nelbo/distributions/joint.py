@@ -6,14 +6,15 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpyro.distributions as nd
-from jax.nn import log_softmax, sigmoid, softmax
+from jax.nn import log_softmax, softmax
 from jaxtyping import Array, Float, Key
 from numpyro.distributions import constraints
 
-from nelbo.distributions.elementary import Bernoulli, uniforms
+from nelbo.distributions.elementary import Bernoulli
+from nelbo.distributions.sequential import SequentialBernoulli
 
 
-class AutoregressiveBernoulli(nd.Distribution):
+class AutoregressiveBernoulli(SequentialBernoulli):
     """Bits each of which depends on those before it, p(h) = prod_j Bern(h_j; sigma(a_j + sum_{i<j} S_ji h_i)).
 
     The density takes one masked matrix product, a draw one step for each unit. Units are in the order of the
@@ -26,52 +27,39 @@ class AutoregressiveBernoulli(nd.Distribution):
     """
 
     arg_constraints = {"logits": constraints.real, "weight": constraints.real_matrix}
-    support: Any = constraints.boolean
 
     def __init__(self, logits: Float[Array, "*d"], weight: Float[Array, "n n"]) -> None:
         self.logits, self.weight = logits, weight
         super().__init__(event_shape=jnp.shape(logits), validate_args=False)
 
+    @property
+    def arguments(self) -> tuple[Array, Array]:
+        """Logits and weight."""
+        return self.logits, self.weight
+
+    @property
+    def rows(self) -> tuple[Array, Array, Array]:
+        """Of each unit its place, its a and its row of S."""
+        return jnp.arange(self.logits.size), jnp.ravel(self.logits), jnp.tril(self.weight, -1)
+
+    @property
+    def start(self) -> Float[Array, " n"]:
+        """Zeros: the state is the units themselves, zero from the next one on."""
+        return jnp.zeros(self.logits.size, self.logits.dtype)
+
+    def logit(self, state: Float[Array, " n"], unit: tuple[Array, Array, Array]) -> Float[Array, ""]:
+        """a_j + S_j . state."""
+        _, logit, row = unit
+        return logit + row @ state
+
+    def after(self, state: Float[Array, " n"], unit: tuple[Array, Array, Array], bit: Array) -> Float[Array, " n"]:
+        """Put the unit into its place."""
+        return state.at[unit[0]].set(bit)
+
     def conditional(self, value: Float[Array, "*d"]) -> Bernoulli:
         """Each unit given those before it in `value`."""
         before = jnp.tril(self.weight, -1) @ jnp.ravel(value)
         return Bernoulli(self.logits + before.reshape(self.logits.shape))
-
-    def log_prob(self, value: Float[Array, "*d"]) -> Float[Array, ""]:  # pyright: ignore
-        """Log probability of one example [nats]."""
-        return self.conditional(value).log_prob(value).sum()
-
-    def sample(self, key: Key[Array, ""], sample_shape: tuple[int, ...] = ()) -> Float[Array, "..."]:  # pyright: ignore
-        """Draw zeros and ones as float32, unit after unit."""
-        noise = uniforms(key, (*sample_shape, self.logits.size))
-        draws = (
-            self._ancestral(noise)
-            if not sample_shape
-            else jax.vmap(self._ancestral)(noise.reshape(-1, self.logits.size))
-        )
-        return draws.reshape(*sample_shape, *self.logits.shape)
-
-    def _ancestral(self, noise: Float[Array, " n"]) -> Float[Array, " n"]:
-        return self._pass(lambda probability, u: (u < probability).astype(jnp.float32), noise)
-
-    def _pass(self, unit, noise: Float[Array, " n"]) -> Float[Array, " n"]:
-        """Fill in the units one after another; `unit(P(h_j = 1 | before), noise_j)` gives the value of each."""
-        size = noise.shape[0]
-        rows = jnp.tril(self.weight, -1)
-
-        def step(units: Float[Array, " n"], item: tuple[Array, ...]) -> tuple[Float[Array, " n"], None]:
-            index, logit, row, u = item
-            return units.at[index].set(unit(sigmoid(logit + row @ units), u)), None
-
-        items = (jnp.arange(size), jnp.ravel(self.logits), rows, noise)
-        return jax.lax.scan(step, jnp.zeros(size), items)[0]
-
-    @property
-    def mean(self) -> Float[Array, "*d"]:
-        """P(h_j = 1) with every earlier unit at its own mean: a guess, for the exact marginals need 2^n terms."""
-        return self._pass(lambda probability, u: probability + 0.0 * u, jnp.zeros(self.logits.size)).reshape(
-            self.logits.shape
-        )
 
 
 class BagOfWords(nd.Distribution):

@@ -72,7 +72,8 @@ class Score:
 
     Args:
         nats: mean bound per example [nats].
-        standard_error: Monte Carlo standard error of `nats` from the draws of z [nats]; None for a single draw.
+        standard_error: Monte Carlo standard error of `nats` from the draws of z [nats]; None for a single draw, zero
+            for a model without latents.
         spread: standard error of `nats` over the examples, as a sample of a population [nats].
         bits_per_dim: -nats / (log 2 * dimensions), observed entries only.
         reconstruction: mean of E_q log p(x|z) [nats].
@@ -112,8 +113,6 @@ def _dimensions(x: Example) -> Float[Array, ""]:
 def _all_terms(
     key: Key[Array, ""], model: Model, data: Source, num_samples: int, progress: Callable[[int, float], None] | None
 ) -> tuple[dict[str, np.ndarray], float]:
-    if num_samples < 1:
-        raise InputError(f"A bound needs at least one sample for each example, got {num_samples}.")
     if len(data) == 0:
         raise InputError("There is no example to score.")
     block = min(num_samples, 50)
@@ -130,6 +129,24 @@ def _all_terms(
         if progress is not None:
             progress(done, float(np.mean(parts[-1]["importance"])))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, dimensions
+
+
+def _bound(
+    key: Key[Array, ""],
+    model: Model,
+    data: Source,
+    num_samples: int,
+    progress: Callable[[int, float], None] | None,
+    *,
+    name: str,
+) -> Score:
+    if num_samples < 1:
+        raise InputError(f"A bound needs at least one sample for each example, got {num_samples}.")
+    if model.depth:
+        return _score(*_all_terms(key, model, data, num_samples, progress), name, num_samples)
+    # every draw of no latents gives log p(x)
+    exact = _score(*_all_terms(key, model, data, 1, progress), name, 1)
+    return dataclasses.replace(exact, standard_error=0.0)
 
 
 def _score(terms: dict[str, np.ndarray], dimensions: float, name: str, num_samples: int) -> Score:
@@ -159,6 +176,8 @@ def elbo(
 ) -> Score:
     """Evidence lower bound of a data set: the mean over examples and draws of log w [nats].
 
+    For a model without latents it is log p(x), taken once for each example whatever the number of samples.
+
     Args:
         key: for the draws.
         model: with its recognition model.
@@ -169,7 +188,7 @@ def elbo(
     Raises:
         InputError: no example, or no sample.
     """
-    return _score(*_all_terms(key, model, data, num_samples, progress), "elbo", num_samples)
+    return _bound(key, model, data, num_samples, progress, name="elbo")
 
 
 def importance_bound(
@@ -185,4 +204,4 @@ def importance_bound(
     It rises with K towards log p(x). Memory does not grow with K nor with the number of examples. Arguments and
     errors are those of `elbo`.
     """
-    return _score(*_all_terms(key, model, data, num_samples, progress), "importance", num_samples)
+    return _bound(key, model, data, num_samples, progress, name="importance")

@@ -138,7 +138,11 @@ def variance_report(
         batch: of which examples.
         draws: gradients for each estimator.
         settle: steps for baselines and moving averages before.
+
+    Raises:
+        InputError: a model without latents, whose gradient has no noise; see also `gradient_noise`.
     """
+    model.require_latents("The noise of gradients")
     make_key, settle_key, draw_key = jr.split(key, 3)
     report = {}
     for name, objective in estimators(make_key, model, jax.tree.map(lambda leaf: leaf[0], batch)).items():

@@ -21,10 +21,12 @@ from nelbo.models.heads import (
     AutoregressiveBernoulliHead,
     BagOfWordsHead,
     BernoulliHead,
+    BernoulliMixtureHead,
     BetaBinomialHead,
     CategoricalHead,
     DiscretizedLogisticHead,
     Head,
+    NadeHead,
     NormalHead,
     SharedNormalHead,
     StandardizedHead,
@@ -54,6 +56,7 @@ from nelbo.models.stack import (
     differentiable,
     stop_gradient,
 )
+from nelbo.models.visible import mixture, nade, visible
 
 __all__ = [
     "COUNT_LIKELIHOODS",
@@ -64,6 +67,7 @@ __all__ = [
     "AutoregressiveBernoulliHead",
     "BagOfWordsHead",
     "BernoulliHead",
+    "BernoulliMixtureHead",
     "BetaBinomialHead",
     "CategoricalHead",
     "CholeskyHead",
@@ -77,6 +81,7 @@ __all__ = [
     "LowRankHead",
     "Mixing",
     "Model",
+    "NadeHead",
     "NormalHead",
     "Passage",
     "Posterior",
@@ -102,6 +107,8 @@ __all__ = [
     "likelihood_head",
     "linear",
     "load_model",
+    "mixture",
+    "nade",
     "named_arrays",
     "nonlinear_belief_network",
     "nonlinear_factor_analysis",
@@ -112,4 +119,5 @@ __all__ = [
     "skeleton",
     "stop_gradient",
     "vae",
+    "visible",
 ]

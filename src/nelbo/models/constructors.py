@@ -21,6 +21,7 @@ from nelbo.models.gaussian import (
 )
 from nelbo.models.posteriors import posterior_head
 from nelbo.models.stack import Model
+from nelbo.models.visible import mixture, nade
 from nelbo.nets import MLP, ConvDecoder, ConvEncoder
 
 
@@ -103,6 +104,8 @@ MODELS: dict[str, Callable[..., Model]] = {
     "sbn": sbn,
     "darn": darn,
     "fdarn": fdarn,
+    "nade": nade,
+    "mixture": mixture,
 }
 
 

@@ -9,18 +9,21 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
+import jax.random as jr
 from jax.nn import sigmoid
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from nelbo.core import choice, softplus
 from nelbo.distributions import (
     AutoregressiveBernoulli,
     BagOfWords,
     Bernoulli,
+    BernoulliMixture,
     BetaBinomial,
     Categorical,
     DiscretizedLogistic,
     Distribution,
+    Nade,
     Normal,
 )
 from nelbo.nets import Frozen, initial_weight
@@ -77,6 +80,67 @@ class AutoregressiveBernoulliHead(Head):
     def __call__(self, raw: Float[Array, " raw"]) -> AutoregressiveBernoulli:
         """One logit per unit, to which the earlier units add."""
         return AutoregressiveBernoulli(self._split(raw)[0], self.weight)
+
+
+class NadeHead(Head):
+    """Bernoulli variables each of which depends on those before it through hidden units (Larochelle and Murray 2011).
+
+    Args:
+        key: for the weights.
+        shape: of one example.
+        hidden: how many hidden units.
+        init: "glorot" or the standard deviation of the weights.
+        order: places in the flattened example in the order of the units; None is the order of the example.
+    """
+
+    weight: Float[Array, "n hidden"]
+    readout: Float[Array, "n hidden"]
+    bias: Float[Array, " hidden"]
+    order: Int[Array, " n"] | None
+    shape: tuple[int, ...] = eqx.field(static=True)
+    planes: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        key: Key[Array, ""],
+        shape: tuple[int, ...],
+        hidden: int,
+        *,
+        init: str | float | int = "glorot",
+        order: Int[Array, " n"] | None = None,
+    ) -> None:
+        self.shape, self.order = shape, order
+        size = math.prod(shape)
+        weight_key, readout_key = jr.split(key)
+        self.weight = initial_weight(weight_key, (size, hidden), fan_in=size, fan_out=hidden, init=init)
+        self.readout = initial_weight(readout_key, (size, hidden), fan_in=hidden, fan_out=size, init=init)
+        self.bias = jnp.zeros(hidden)
+
+    def __call__(self, raw: Float[Array, " raw"]) -> Nade:
+        """One logit per unit, to which the earlier units add."""
+        return Nade(self._split(raw)[0], self.weight, self.readout, self.bias, self.order)
+
+
+class BernoulliMixtureHead(Head):
+    """A mixture of products of Bernoullis; the network gives the components' weights, and their logits are the head's.
+
+    Args:
+        components: for each entry of the flattened example its logit in every component.
+        shape: of one example.
+    """
+
+    components: Float[Array, "n k"]
+    shape: tuple[int, ...] = eqx.field(static=True)
+    planes: ClassVar[int] = 1
+
+    @property
+    def size(self) -> int:
+        """One number for each component."""
+        return self.components.shape[1]
+
+    def __call__(self, raw: Float[Array, " raw"]) -> BernoulliMixture:
+        """One log weight per component."""
+        return BernoulliMixture(raw, self.components.reshape(*self.shape, -1))
 
 
 class BagOfWordsHead(Head):

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key, PyTree
 
-from nelbo.core import input_of, observed_of, values_of
+from nelbo.core import InputError, input_of, observed_of, values_of
 from nelbo.distributions import Distribution, Normal, closed_form_kl, total_log_prob
 from nelbo.models.heads import Head
 from nelbo.nets import Frozen
@@ -213,6 +213,20 @@ class Model(eqx.Module):
     generative: Stack
     recognition: Recognition
     config: str | None = eqx.field(static=True, default=None)
+
+    @property
+    def depth(self) -> int:
+        """How many layers of latents; with none, log w is log p(x) itself."""
+        return len(self.recognition.layers)
+
+    def require_latents(self, task: str) -> None:
+        """Refuse a task that is about latents.
+
+        Raises:
+            InputError: the model has none; `task` begins the sentence.
+        """
+        if not self.depth:
+            raise InputError(f"{task} needs a model with latents, but this one has none: use a vae or an sbn, say.")
 
     def draw(self, key: Key[Array, ""], x: Example, passage: Passage = differentiable) -> Draw:
         """THE quantity: a draw from q(z | x) and its terms of log w. Everything else reads it.

@@ -150,6 +150,19 @@ BIBLIOGRAPHY: dict[str, str] = {
   eprint    = {1812.02633},
   archiveprefix = {arXiv}
 }""",
+    "larochelle2011": """@inproceedings{larochelle2011,
+  title     = {The Neural Autoregressive Distribution Estimator},
+  author    = {Larochelle, Hugo and Murray, Iain},
+  booktitle = {International Conference on Artificial Intelligence and Statistics},
+  pages     = {29--37},
+  year      = {2011}
+}""",
+    "bishop2006": """@book{bishop2006,
+  title     = {Pattern Recognition and Machine Learning},
+  author    = {Bishop, Christopher M.},
+  publisher = {Springer},
+  year      = {2006}
+}""",
     "frey1999": """@article{frey1999,
   title   = {Variational Learning in Nonlinear {Gaussian} Belief Networks},
   author  = {Frey, Brendan J. and Hinton, Geoffrey E.},

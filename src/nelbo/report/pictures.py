@@ -96,9 +96,9 @@ def _from_arrays(arrays: Mapping[str, np.ndarray]) -> Iterator[Picture]:
     """Pictures of the arrays that are there and not empty."""
     arrays = {name: value for name, value in arrays.items() if value.size}
     if "samples" in arrays:
-        yield _set_of(
-            "samples", "Samples", "Drawn from the model: z from the prior, then x given z.", arrays["samples"]
-        )
+        # a model without latents has no reconstructions
+        how = ": z from the prior, then x given z" if "reconstructions" in arrays else ""
+        yield _set_of("samples", "Samples", f"Drawn from the model{how}.", arrays["samples"])
     if "originals" in arrays and "reconstructions" in arrays:
         yield _reconstructions(arrays["originals"], arrays["reconstructions"])
     if "manifold" in arrays and arrays["manifold"].ndim != 3:  # decoded vectors make no picture

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Key
 
-from nelbo.core import InputError, choice, observed_of, read_json, values_of, write_arrays, write_json
+from nelbo.core import InputError, Masked, choice, observed_of, read_json, values_of, write_arrays, write_json
 from nelbo.data import Dataset, Progress, Source
 from nelbo.distributions import Normal
 from nelbo.evaluation import active_units, posterior_means
@@ -171,17 +172,32 @@ def _ready(experiment: Experiment, fetching: Progress | None) -> _Ready:
     size, training = len(train.train), experiment.training
     model = eqx.filter_jit(build)(keys[0], experiment.model["name"], arguments)  # compiled once, not draw by draw
     objective = objective_for(experiment, size, training["batch_size"], model, keys[4])
+    sources = sources_for(train, score, arguments.get("likelihood", "gaussian"))
+    for one in sources.values():
+        _takes(model, one)
     return _Ready(
         experiment,
         train,
         score,
-        sources_for(train, score, arguments.get("likelihood", "gaussian")),
+        sources,
         model,
         objective,
         training,
         steps_for(training, size),
         {"fit": keys[1], "score": keys[2], "figures": keys[3]},
     )
+
+
+def _takes(model: Model, data: Source) -> None:
+    """Refuse missing entries that the likelihood cannot leave out.
+
+    Raises:
+        InputError: see `nelbo.distributions.total_log_prob`.
+    """
+    if isinstance(data.arrays, Masked) and len(data):
+        rows = data.take(np.zeros(1, int))
+        one = lambda key, x: model.draw(key, data.example(key, x)).log_w  # noqa: E731
+        eqx.filter_eval_shape(lambda keys: jax.vmap(one)(keys, rows), jr.split(jr.key(0), 1))
 
 
 def _same_data(folder: Path, config: Mapping[str, Any], about: Mapping[str, Any]) -> None:
@@ -237,16 +253,15 @@ def shown(x: Any) -> np.ndarray:
 def figure_arrays(key: Any, model: Model, data: Dataset, test: Source) -> dict[str, np.ndarray]:
     """Samples, reconstructions, the manifold and the embedding, with pixels in [0, 1].
 
-    The embedding is there for models with one layer of two latents, the manifold if their prior is normal.
+    The embedding is there for models with one layer of two latents, the manifold if their prior is normal. Without
+    latents there are samples only, which are draws of x and not means.
     """
     sample_key, reconstruct_key, embed_key = jr.split(key, 3)
     top = 255.0 if data.values == "uint8" and test.pixels == "counts" else 1.0
-    originals, means = reconstruct(reconstruct_key, model, test, np.arange(min(10, len(test))))
-    arrays = {
-        "samples": sample(sample_key, model, 100, mean=True) / top,
-        "originals": shown(originals) / top,
-        "reconstructions": means / top,
-    }
+    arrays = {"samples": sample(sample_key, model, 100, mean=model.depth > 0) / top}
+    if model.depth:
+        originals, means = reconstruct(reconstruct_key, model, test, np.arange(min(10, len(test))))
+        arrays |= {"originals": shown(originals) / top, "reconstructions": means / top}
     fields = receptive_fields(model, data.shape)
     if fields is not None:
         arrays["receptive_fields"] = fields

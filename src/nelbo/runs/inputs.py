@@ -19,6 +19,8 @@ VISIBLE = {
     "linear": "gaussian-shared",
     "factor-analysis": "gaussian-shared",
     "nonlinear-factor-analysis": "gaussian-pixel",
+    "nade": "bernoulli",
+    "mixture": "bernoulli",
 }  # of models without a choice of likelihood
 _DATA_OPTIONS = ("name", "data_dir", "binarize", "binarize_seed", "split_seed", "valid_fraction", "test_fraction")
 _FILLED = ("key", "shape")  # never the user's
@@ -104,7 +106,7 @@ def settled(experiment: Experiment, data: Dataset) -> Experiment:
     arguments |= {key: given.get(key, True) for key in _MOMENTS if key in arguments}
     if "likelihood" in arguments and given.get("likelihood") is None:
         arguments["likelihood"] = likelihood_for(data)
-    _suits(arguments.get("likelihood"), data)
+    _suits(arguments.get("likelihood", VISIBLE.get(name)), data)
     binarization = data.binarization.split("(")[0].strip()
     origin = {"binarize_seed": 0, "split_seed": 0} | located(experiment.data)
     return dataclasses.replace(

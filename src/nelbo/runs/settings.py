@@ -193,9 +193,14 @@ def objective_for(
         key: for baselines.
 
     Raises:
-        InputError: an unknown name or option, or an impossible value.
+        InputError: an unknown name or option, an impossible value, or an objective about latents for a model without.
     """
     arguments = objective_arguments(experiment)
+    if not model.depth and experiment.objective["name"] not in {"sgvb", "full-vb"}:
+        raise InputError(
+            f"{experiment.objective['name']} draws latents, but {experiment.model['name']} has none and its log p(x) "
+            "is exact: train it with sgvb (the default) or full-vb."
+        )
     make = OBJECTIVES[experiment.objective["name"]]
     parameters = inspect.signature(make).parameters
     arguments |= {name: value for name, value in (("model", model), ("key", key)) if name in parameters}

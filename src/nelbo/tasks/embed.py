@@ -9,5 +9,10 @@ from nelbo.models import Model
 
 
 def embed(key: Key[Array, ""], model: Model, data: Source) -> Float[np.ndarray, "examples latents"]:
-    """Posterior means of all layers side by side, the layer next to the data first."""
+    """Posterior means of all layers side by side, the layer next to the data first.
+
+    Raises:
+        InputError: a model without latents.
+    """
+    model.require_latents("An embedding")
     return np.concatenate(posterior_means(key, model, data), axis=1)

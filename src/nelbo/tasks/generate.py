@@ -35,10 +35,12 @@ def sample(key: Key[Array, ""], model: Model, count: int, *, mean: bool = False)
         mean: give E[x | z] instead of a draw of x.
 
     Raises:
-        InputError: fewer than one.
+        InputError: fewer than one; a mean given the latents of a model without any.
     """
     if count < 1:
         raise InputError(f"The number of samples must be at least 1, got {count}.")
+    if mean:
+        model.require_latents("E[x | z]")
     sizes = {start: min(_AT_ONCE, count - start) for start in range(0, count, _AT_ONCE)}
     chunks = [jr.split(jr.fold_in(key, start), size) for start, size in sizes.items()]
     return np.concatenate([np.asarray(_samples(keys, model, mean=mean)) for keys in chunks])
@@ -60,7 +62,12 @@ def _reconstructions(key: Key[Array, ""], model: Model, data: Source, raw: Examp
 def reconstruct(
     key: Key[Array, ""], model: Model, data: Source, indices: np.ndarray
 ) -> tuple[Example, Float[np.ndarray, "n ..."]]:
-    """The examples at `indices` as the model sees them, and E[x | z] with one draw z ~ q(z | x) for each."""
+    """The examples at `indices` as the model sees them, and E[x | z] with one draw z ~ q(z | x) for each.
+
+    Raises:
+        InputError: a model without latents.
+    """
+    model.require_latents("A reconstruction")
     originals, means = _reconstructions(key, model, data, data.take(indices))
     return jax.tree.map(np.asarray, originals), np.asarray(means)
 

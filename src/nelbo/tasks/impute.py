@@ -269,8 +269,10 @@ def impute(
         progress: called with the number of examples done.
 
     Raises:
-        InputError: an unknown method, a count below one, or values that the likelihood cannot give.
+        InputError: a model without latents, an unknown method, a count below one, or values that the likelihood
+            cannot give.
     """
+    model.require_latents("Filling in")
     choice("method of imputation", method, METHODS)
     for name, count in (("steps", steps), ("draws", draws), ("proposals", proposals)):
         if count < 1:

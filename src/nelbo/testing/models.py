@@ -103,8 +103,9 @@ def _check_batches(model: Model, key: Key[Array, ""], x: Example) -> None:
 
 def _check_masks(model: Model, draw: Draw, x: Example) -> None:
     values = values_of(x)
+    likelihood = eqx.filter_eval_shape(model.generative.likelihood, draw.z)
     shape = jax.eval_shape(lambda z: model.generative.likelihood(z).log_prob(values), draw.z).shape
-    if shape != values.shape:
+    if shape != values.shape and not hasattr(likelihood, "observed_log_prob"):
         return  # a joint density of x cannot leave entries out
 
     @eqx.filter_jit
