@@ -29,6 +29,7 @@ def smoke(key, folder):
     return result, (folder / "page.md").read_text()
 
 
+@pytest.mark.slow
 def test_mnih2014_smoke_end_to_end(tmp_path):
     result, text = smoke("mnih2014", tmp_path)
     nvil, wake_sleep = (part["results"][0] for part in result["parts"].values())

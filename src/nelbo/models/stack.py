@@ -217,7 +217,7 @@ class Model(eqx.Module):
     @property
     def depth(self) -> int:
         """How many layers of latents; with none, log w is log p(x) itself."""
-        return len(self.recognition.layers)
+        return len(self.generative.layers) - 1
 
     def require_latents(self, task: str) -> None:
         """Refuse a task that is about latents.
