@@ -64,7 +64,11 @@ def data_for(name, count, seed=0):
     return rng.integers(0, 2 if name in BINARY else 256, (count, *SHAPE)).astype(np.uint8)
 
 
-@pytest.mark.parametrize("name", MODELS)
+# the other chains and stacks take the same steps in the same order
+LONG = {"deep chain", "two gaussian layers"}
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in LONG else ()) for n in MODELS])
 def test_every_family_comes_back(name):
     model, x = MODELS[name](), data_for(name, 60)
     packed = compress(model, x, batch=16, heads=4, block=40, verify=False)
@@ -83,7 +87,7 @@ def grey():
     return MODELS["gaussian on integers"]()
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     dtype=st.sampled_from(["?", "u1", "i1", "<i2", ">i4", "<u8", "<f2", ">f4", "<f8"]),
     count=st.integers(0, 70),
