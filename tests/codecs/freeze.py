@@ -30,7 +30,7 @@ def main():
     for name, (family, options, levels) in MODELS.items():
         model = build(jr.key(1), family, {"shape": [6], **options})
         x = np.random.default_rng(0).integers(0, levels, (60, 6)).astype(np.uint8)
-        (HERE / f"{name}.nlb").write_bytes(compress(model, x, batch=8, heads=4, block=40, self_contained=True))
+        (HERE / f"{name}.nlb").write_bytes(compress(model, x, batch=8, lanes=4, block=40, self_contained=True))
         np.save(HERE / f"{name}.npy", x)
 
 

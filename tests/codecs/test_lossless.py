@@ -71,7 +71,7 @@ LONG = {"deep chain", "two gaussian layers"}
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in LONG else ()) for n in MODELS])
 def test_every_family_comes_back(name):
     model, x = MODELS[name](), data_for(name, 60)
-    packed = compress(model, x, batch=16, heads=4, block=40, verify=False)
+    packed = compress(model, x, batch=16, lanes=4, block=40, verify=False)
     back = decompress(packed, model)
     assert back.dtype == x.dtype
     assert np.array_equal(back, x)
@@ -96,7 +96,7 @@ def grey():
 )
 def test_every_type_and_length_comes_back(binary, dtype, count, block, seed):
     x = data_for("bernoulli", count, seed).astype(dtype)
-    packed = compress(binary, x, batch=8, heads=8, block=block)
+    packed = compress(binary, x, batch=8, lanes=8, block=block)
     back = decompress(packed, binary)
     assert (back.dtype, back.shape) == (x.dtype, x.shape)
     assert back.tobytes() == x.tobytes()
@@ -107,18 +107,18 @@ def test_every_type_and_length_comes_back(binary, dtype, count, block, seed):
 @pytest.mark.parametrize("dtype", ["<f4", "<f8", ">f4"])
 def test_grey_values_from_0_to_1_come_back(grey, dtype):
     x = (data_for("gaussian on integers", 30) / 255.0).astype(dtype)
-    assert decompress(compress(grey, x, batch=8, heads=4), grey).tobytes() == x.tobytes()
+    assert decompress(compress(grey, x, batch=8, lanes=4), grey).tobytes() == x.tobytes()
 
 
-def test_any_batch_and_any_heads_give_the_same_array(binary):
+def test_any_batch_and_any_lanes_give_the_same_array(binary):
     x = data_for("bernoulli", 50)
-    for batch, heads in ((1, 1), (3, 16), (64, 2)):
-        assert np.array_equal(decompress(compress(binary, x, batch=batch, heads=heads), binary), x)
+    for batch, lanes in ((1, 1), (3, 16), (64, 2)):
+        assert np.array_equal(decompress(compress(binary, x, batch=batch, lanes=lanes), binary), x)
 
 
 def test_one_block_can_be_read_alone(binary):
     x = data_for("bernoulli", 50)
-    packed = compress(binary, x, batch=8, heads=4, block=20)
+    packed = compress(binary, x, batch=8, lanes=4, block=20)
     spoilt = bytearray(packed)
     low = unpack(packed).start
     spoilt[low + 3] ^= 1  # in block 0
@@ -228,7 +228,7 @@ def test_a_pass_over_units_is_as_long_as_the_likelihood_says_and_forgives_roundo
     model, x = PASSES[name](), np.random.default_rng(0).integers(0, 2, (400, *SHAPE)).astype(np.uint8)
     log_probs = jax.jit(jax.vmap(model.generative.likelihood(()).log_prob))(x.astype(np.float32))
     bits = -float(log_probs.sum()) / NATS_PER_BIT
-    packed = compress(model, x, batch=16, heads=8, verify=False)
+    packed = compress(model, x, batch=16, lanes=8, verify=False)
     (block,) = describe(packed)["blocks"]
     assert abs(8 * block["bytes"] - bits) < 0.01 * bits + 100
     exact, rng = passes._step, np.random.default_rng(0)
@@ -255,7 +255,7 @@ def test_every_array_comes_back_from_a_pass_over_units(name, count, block, scale
     """Also from weights so large that logits are at the ends of their range."""
     model = zoo.randomized(PASSES[name](), jr.key(seed), scale)
     x = np.random.default_rng(seed).integers(0, 2, (count, *SHAPE)).astype(bool)
-    assert np.array_equal(decompress(compress(model, x, batch=16, heads=4, block=block, verify=False), model), x)
+    assert np.array_equal(decompress(compress(model, x, batch=16, lanes=4, block=block, verify=False), model), x)
 
 
 # Order and borrowed bits
@@ -312,7 +312,7 @@ def test_a_chain_borrows_less_than_all_layers_at_once():
 def test_a_receiver_with_other_roundoff_decodes_the_same(binary, monkeypatch):
     """Networks that are off by 1e-10 of their size, a thousand times what threads and versions change."""
     x = data_for("bernoulli", 200)
-    packed = compress(binary, x, batch=16, heads=8)
+    packed = compress(binary, x, batch=16, lanes=8)
     exact = Stage.__call__
     rng = np.random.default_rng(0)
 
@@ -325,7 +325,7 @@ def test_a_receiver_with_other_roundoff_decodes_the_same(binary, monkeypatch):
 
 def test_a_receiver_that_is_too_far_off_is_told(binary, monkeypatch):
     x = data_for("bernoulli", 200)
-    packed = compress(binary, x, batch=16, heads=8)
+    packed = compress(binary, x, batch=16, lanes=8)
     exact = Stage.__call__
     monkeypatch.setattr(Stage, "__call__", lambda *given: tuple(1.2 * value for value in exact(*given)))
     with pytest.raises(DamagedError, match="Block 0 cannot be decoded"):
@@ -366,7 +366,7 @@ def test_a_distribution_without_a_codec_is_refused():
         compress(vae(jr.key(0), SHAPE, latents=2, likelihood="multinomial"), data_for("bernoulli", 2))
 
 
-@pytest.mark.parametrize(("name", "value"), [("block", 0), ("batch", 0), ("heads", 3), ("heads", 2**20)])
+@pytest.mark.parametrize(("name", "value"), [("block", 0), ("batch", 0), ("lanes", 3), ("lanes", 2**20)])
 def test_sizes_that_make_no_sense_are_refused(binary, name, value):
     with pytest.raises(InputError, match=name):
         compress(binary, data_for("bernoulli", 2), **{name: value})
@@ -375,6 +375,6 @@ def test_sizes_that_make_no_sense_are_refused(binary, name, value):
 def test_a_crafted_stream_is_refused(binary):
     coder = BlockCoder(Networks(binary, SHAPE, 8), 8, 8)
     rng = np.random.default_rng(0)
-    for length in (6, 40, 400):
+    for length in (8, 40, 400):
         with pytest.raises(DamagedError):
             coder.decode(Coded(rng.bytes(length - 1) + b"\xff", b""), 30)

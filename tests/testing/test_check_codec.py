@@ -11,7 +11,7 @@ SYMBOLS = [np.array([1, 2, 3]), np.array([15, 0, 7])]
 
 
 def test_a_good_codec_passes():
-    assert check_codec(GOOD, SYMBOLS, heads=1) == pytest.approx(24, abs=16)
+    assert check_codec(GOOD, SYMBOLS, lanes=1) == pytest.approx(24, abs=32)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from nelbo.codecs.tables import GRID_BITS, Uniform
 
 _GROWTH = 2  # examples done for each of the next batch, at least
 _BORROWED = 6  # the same for each bit of the latents over one of the data: data may shrink to a sixth of their bits
-_SYMBOLS_PER_HEAD = 1024  # coded before a head is added, so that there is something to make it of
+_SYMBOLS_PER_LANE = 1024  # coded before a lane is added, so that the message has the bits that it takes
 
 
 class Coded(NamedTuple):
@@ -35,11 +35,11 @@ class BlockCoder:
     Args:
         networks: the model's.
         batch: examples at once through the networks.
-        heads: of the message at most, a power of two.
+        lanes: of the message at most, a power of two.
     """
 
-    def __init__(self, networks: Networks, batch: int, heads: int) -> None:
-        self._networks, self._batch, self._heads = networks, batch, heads
+    def __init__(self, networks: Networks, batch: int, lanes: int) -> None:
+        self._networks, self._batch, self._lanes = networks, batch, lanes
         bits = [math.log2(node.levels) * node.units for node in networks.nodes]
         self._growth = max(_GROWTH, math.ceil(_BORROWED * sum(bits[1:]) / max(bits[0], 1.0)))
         self._offsets: dict[tuple[str, int], int] = {}
@@ -60,9 +60,8 @@ class BlockCoder:
         """
         rounding, message = Rounding(), Message()
         for number, low, count in self._batches(len(symbols)):
-            message.resize(self._width(low))
+            message.lanes = self._lanes_after(low)
             self._codec(rounding, number, count).push(message, symbols[low : low + count])
-        message.resize(1)
         return Coded(message.to_bytes(), rounding.to_bytes())
 
     def decode(self, coded: Coded, count: int) -> np.ndarray:
@@ -74,9 +73,8 @@ class BlockCoder:
         rounding, message = Rounding(coded.roundings), Message(coded.message)
         parts = []
         for number, low, rows in reversed(self._batches(count)):
-            message.resize(self._width(low))
+            message.lanes = self._lanes_after(low)
             parts.append(self._codec(rounding, number, rows).pop(message)[1])
-        message.resize(1)
         if not message.is_spent():
             raise DamagedError("The stream is damaged: something is left of it.")
         return np.concatenate(parts[::-1]) if parts else np.zeros((0, self._networks.nodes[0].units), np.int64)
@@ -94,10 +92,10 @@ class BlockCoder:
             low += rows
         return found
 
-    def _width(self, done: int) -> int:
-        """Heads of the message after so many examples."""
-        symbols = done * self._networks.nodes[0].units // _SYMBOLS_PER_HEAD
-        return min(self._heads, 1 << max(symbols.bit_length() - 1, 0))
+    def _lanes_after(self, done: int) -> int:
+        """Lanes of the message after so many examples."""
+        symbols = done * self._networks.nodes[0].units // _SYMBOLS_PER_LANE
+        return min(self._lanes, 1 << max(symbols.bit_length() - 1, 0))
 
     def _codec(self, rounding: Rounding, number: int, count: int) -> Codec:
         """Codec of a batch of examples: the networks' schedule forwards to push, backwards to pop."""

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 from nelbo.codecs.message import Found, Interval, Message
+from nelbo.codecs.tables import Bits
 
 
 class Codec(NamedTuple):
@@ -24,6 +25,11 @@ class Codec(NamedTuple):
 class Table(Protocol):
     """What gives each of a row of symbols its interval in [0, 2^16)."""
 
+    @property
+    def bits(self) -> float:
+        """Of the number of symbols."""
+        ...
+
     def interval(self, symbols: np.ndarray, rows: slice = ...) -> Interval:
         """Starts and frequencies of symbols."""
         ...
@@ -33,18 +39,28 @@ class Table(Protocol):
         ...
 
 
-def tabled(table: Table, count: int, *, spread: bool = False) -> Codec:
-    """`count` independent symbols, each with its own row of a table; the heads of the message share them out.
+def tabled(table: Table, count: int, *, drawn: bool = False) -> Codec:
+    """`count` independent symbols, each with its own row of a table.
 
-    Tables that latents are drawn from should be `spread`, see `Message`.
+    `drawn` says that a sender pops them, as latents: see `Message`.
     """
+    if isinstance(table, Bits):
+        put = lambda message, symbols: message.push_bits(symbols, table.ones)  # noqa: E731
+        take = lambda message: message.pop_bits(table.ones)  # noqa: E731
+    else:
+        put = lambda message, symbols: message.push(*table.interval(symbols), drawn=drawn)  # noqa: E731
+        take = lambda message: message.pop(count, table.find, drawn=drawn)  # noqa: E731
 
     def push(message: Message, symbols: np.ndarray) -> Message:
-        message.push(*table.interval(symbols), spread=spread)
+        put(message, symbols)
+        if drawn:
+            message.unstir(table.bits * count)
         return message
 
     def pop(message: Message) -> tuple[Message, np.ndarray]:
-        return message, message.pop(count, table.find, spread=spread)
+        if drawn:
+            message.stir(table.bits * count)
+        return message, take(message)
 
     return Codec(push, pop)
 

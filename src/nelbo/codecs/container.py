@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from nelbo.codecs.message import MAX_HEADS, PRECISION, DamagedError
+from nelbo.codecs.message import MAX_LANES, PRECISION, DamagedError
 from nelbo.core import InputError
 
 MAGIC = b"\x93NELBO\r\n"
@@ -46,7 +46,7 @@ class Header:
         dtype: of the array, as NumPy writes it.
         form: "whole" if the array holds the symbols, "unit" if it holds symbols / 255.
         batch: examples at once through the networks.
-        heads: of the message at most (lanes).
+        lanes: of the message at most, a power of two.
         grids: first edge and width of the bins of normal layers with parents, by node.
         model_bytes: length of the model's file inside, or 0.
         version: of nelbo, for people.
@@ -57,7 +57,7 @@ class Header:
     dtype: str
     form: str
     batch: int
-    heads: int
+    lanes: int
     grids: dict[int, tuple[float, float]]
     model_bytes: int
     version: str
@@ -185,8 +185,8 @@ def _header(record: dict[str, Any]) -> Header:
     whole = lambda value, low, high: _within(type(value) is int and low <= value <= high, value)  # noqa: E731
     shape = tuple(whole(side, 0, 2**40) for side in record["shape"])
     _within(1 <= len(shape) <= 16 and math.prod(shape[1:]) <= MAX_BLOCK_SYMBOLS, shape)
-    heads = whole(record["heads"], 1, MAX_HEADS)
-    _within(heads & (heads - 1) == 0, heads)
+    lanes = whole(record["lanes"], 1, MAX_LANES)
+    _within(lanes & (lanes - 1) == 0, lanes)
     _within(record["precision"] == PRECISION, record["precision"])
     whole(record["blocks"], 0, _MAX_BLOCKS)
     return Header(
@@ -195,7 +195,7 @@ def _header(record: dict[str, Any]) -> Header:
         dtype=_within(record["dtype"] in _DTYPES, record["dtype"]),
         form=_within(record["form"] in FORMS, record["form"]),
         batch=whole(record["batch"], 1, MAX_BATCH),
-        heads=heads,
+        lanes=lanes,
         grids={int(node): _grid(*grid) for node, grid in record["grids"].items()},
         model_bytes=whole(record["model_bytes"], 0, 2**40),
         version=str(record["version"])[:100],

@@ -76,7 +76,7 @@ def _bits(given: Parameters, rounding: Rounding, place: int, bins: Bins | None, 
     del bins
     (logits,) = given
     index = rounding(logits * float(STEPS), MAX_LOGIT, place)
-    return _shaped(tabled(Bits(index.ravel()), index.size, spread=drawn), index.shape)
+    return _shaped(tabled(Bits(index.ravel()), index.size, drawn=drawn), index.shape)
 
 
 def located(
@@ -93,7 +93,7 @@ def _location_scale(shape: str, given: Parameters, rounding: Rounding, place: in
     loc, scale = given
     wide, steps = located(loc, scale, rounding, place)
     table = LocationScale(shape, bins, wide.ravel(), steps.ravel(), floor=not drawn)  # pyright: ignore
-    return _shaped(tabled(table, wide.size, spread=drawn), wide.shape)
+    return _shaped(tabled(table, wide.size, drawn=drawn), wide.shape)
 
 
 def _normal(given: Parameters, rounding: Rounding, place: int, bins: Bins, *, drawn: bool) -> Codec:
@@ -144,7 +144,7 @@ def _beta_binomial(given: Parameters, rounding: Rounding, place: int, made: Beta
         for i, value in enumerate(given)
     ]
     table, row = made.rows(*index)
-    return _shaped(tabled(Rows(table, row), row.size, spread=drawn), given[0].shape)
+    return _shaped(tabled(Rows(table, row), row.size, drawn=drawn), given[0].shape)
 
 
 _LOWEST = 16 * STEPS  # log2 of a level's weight over the greatest is at least minus this many steps
@@ -158,7 +158,7 @@ def _categorical(given: Parameters, rounding: Rounding, place: int, bins: None, 
     steps = (flat - flat.max(axis=1, keepdims=True)) * (STEPS / math.log(2.0))
     weights = scales()[MAX_SCALE + rounding(np.maximum(steps, -_LOWEST), _LOWEST, place)]
     rows = np.arange(len(flat))
-    return _shaped(tabled(Rows(from_weights(weights), rows), rows.size, spread=drawn), logits.shape[:-1])
+    return _shaped(tabled(Rows(from_weights(weights), rows), rows.size, drawn=drawn), logits.shape[:-1])
 
 
 def _autoregressive(given: Parameters, rounding: Rounding, place: int, bins: Bins | None, *, drawn: bool) -> Codec:
@@ -171,14 +171,14 @@ def _autoregressive(given: Parameters, rounding: Rounding, place: int, bins: Bin
     def push(message: Message, symbols: np.ndarray) -> Message:
         index = rounding((logits + symbols.astype(float) @ lower.T) * float(STEPS), MAX_LOGIT, place)
         for unit in reversed(range(size)):
-            tabled(Bits(index[:, unit]), rows, spread=drawn).push(message, symbols[:, unit])
+            tabled(Bits(index[:, unit]), rows, drawn=drawn).push(message, symbols[:, unit])
         return message
 
     def pop(message: Message) -> tuple[Message, np.ndarray]:
         symbols, sums = np.zeros((rows, size), np.int64), np.array(logits.T, order="C")
         for unit in range(size):
             index = rounding(sums[unit] * float(STEPS), MAX_LOGIT, place + unit, size)
-            _, symbols[:, unit] = tabled(Bits(index), rows, spread=drawn).pop(message)
+            _, symbols[:, unit] = tabled(Bits(index), rows, drawn=drawn).pop(message)
             sums[unit + 1 :] += lower[unit + 1 :, unit, None] * symbols[:, unit].astype(float)
         return message, symbols
 
@@ -191,7 +191,7 @@ def _sequential(given: Parameters, rounding: Rounding, place: int, passes: Passe
 
     def codec(unit: int, logits: np.ndarray) -> Codec:
         index = rounding(logits * float(STEPS), MAX_LOGIT, place + unit, len(order))
-        return tabled(Bits(index), rows, spread=drawn)
+        return tabled(Bits(index), rows, drawn=drawn)
 
     def push(message: Message, symbols: np.ndarray) -> Message:
         codecs: list[Codec] = []
@@ -226,7 +226,7 @@ def _correlated(given: Parameters, rounding: Rounding, place: int, bins: Bins, *
     def unit(j: int, e: np.ndarray) -> tuple[np.ndarray, Codec]:
         mean = loc[:, j] + np.einsum("ri,ri->r", root[:, j, :j], e[:, :j])
         wide, steps = located(mean, root[:, j, j], rounding, place + j, size)
-        return mean, tabled(LocationScale("normal", bins, wide, steps, floor=not drawn), rows, spread=drawn)
+        return mean, tabled(LocationScale("normal", bins, wide, steps, floor=not drawn), rows, drawn=drawn)
 
     def noise(j: int, mean: np.ndarray, symbols: np.ndarray) -> np.ndarray:
         return (bins.centres[symbols] - mean) / root[:, j, j]

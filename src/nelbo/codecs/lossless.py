@@ -15,12 +15,12 @@ import numpy as np
 from nelbo._version import __version__
 from nelbo.codecs.block import BlockCoder, Coded
 from nelbo.codecs.container import MAX_BATCH, MAX_BLOCK_SYMBOLS, Container, Data, Entry, Header, digest, pack, unpack
-from nelbo.codecs.message import MAX_HEADS, DamagedError
+from nelbo.codecs.message import MAX_LANES, DamagedError
 from nelbo.codecs.networks import Networks, Node, is_grey
 from nelbo.core import InputError
 from nelbo.models import MODELS, Model, load_model, named_arrays, save_model
 
-BLOCK, BATCH, HEADS = 16384, 128, 2048
+BLOCK, BATCH, LANES = 16384, 128, 2048
 Progress = Callable[[int], None]
 
 
@@ -53,7 +53,7 @@ def compress(
     *,
     block: int = BLOCK,
     batch: int = BATCH,
-    heads: int = HEADS,
+    lanes: int = LANES,
     verify: bool = True,
     self_contained: bool = False,
     progress: Progress | None = None,
@@ -67,7 +67,7 @@ def compress(
         block: examples that are coded together; each block can be read without the others. Large arrays of wide
             examples get smaller ones.
         batch: examples at once through the networks.
-        heads: of the coder, a power of two.
+        lanes: symbols that go through the coder at once, at most, a power of two.
         verify: decode every block before it is kept.
         self_contained: put the model into the file too.
         progress: told how many examples are done.
@@ -79,11 +79,11 @@ def compress(
         InputError: data that the model cannot have made, or a model with a distribution that has no codec; with
             `verify`, a block that does not come back.
     """
-    _check_sizes(block, batch, heads)
+    _check_sizes(block, batch, lanes)
     if x.ndim < 2 and not x.shape:
         raise InputError("A single number cannot be compressed: give an array of examples.")
     networks = Networks(model, _example_shape(model, tuple(x.shape[1:])), batch)
-    coder, form = BlockCoder(networks, batch, heads), _form(networks.nodes[0], x)
+    coder, form = BlockCoder(networks, batch, lanes), _form(networks.nodes[0], x)
     rows = min(block, max(1, MAX_BLOCK_SYMBOLS // max(1, networks.nodes[0].units)))
     blocks: list[tuple[Entry, bytes, bytes]] = []
     for low in range(0, len(x), rows):
@@ -95,7 +95,7 @@ def compress(
         if progress is not None:
             progress(low + len(part))
     inside = _model_file(model) if self_contained else b""
-    header = Header(model_digest(model), tuple(x.shape), x.dtype.str, form, batch, heads, networks.grids, len(inside),
+    header = Header(model_digest(model), tuple(x.shape), x.dtype.str, form, batch, lanes, networks.grids, len(inside),
                     __version__)  # fmt: skip
     return pack(header, blocks, inside)
 
@@ -117,12 +117,12 @@ def _example_shape(model: Model, shape: tuple[int, ...]) -> tuple[int, ...]:
     return own
 
 
-def _check_sizes(block: int, batch: int, heads: int) -> None:
-    for name, value, most in (("block", block, 2**31), ("batch", batch, MAX_BATCH), ("heads", heads, MAX_HEADS)):
+def _check_sizes(block: int, batch: int, lanes: int) -> None:
+    for name, value, most in (("block", block, 2**31), ("batch", batch, MAX_BATCH), ("lanes", lanes, MAX_LANES)):
         if not 1 <= value <= most:
             raise InputError(f"{name} must be a whole number from 1 to {most}, got {value}.")
-    if heads & (heads - 1):
-        raise InputError(f"heads must be a power of two, got {heads}.")
+    if lanes & (lanes - 1):
+        raise InputError(f"lanes must be a power of two, got {lanes}.")
 
 
 def _entry(coded: Coded, part: np.ndarray) -> Entry:
@@ -231,7 +231,7 @@ def decoded(found: Container, model: Model | None = None, blocks: Sequence[int] 
             "the model it was compressed with."
         )
     networks = Networks(model, _example_shape(model, header.shape[1:]), header.batch, header.grids)
-    coder = BlockCoder(networks, header.batch, header.heads)
+    coder = BlockCoder(networks, header.batch, header.lanes)
     for number in range(len(found.entries)) if blocks is None else blocks:
         if not 0 <= number < len(found.entries):
             raise InputError(f"There is no block {number}: the file has {len(found.entries)}, counted from 0.")
@@ -283,7 +283,7 @@ def describe(data: Data) -> dict[str, Any]:
         "array_bytes": raw,
         "bits_per_dim": 8 * len(data) / dimensions if dimensions else None,
         "batch": header.batch,
-        "heads": header.heads,
+        "lanes": header.lanes,
         "precision": 16,
         "blocks": [{"examples": one.examples, "bytes": one.message + one.roundings} for one in found.entries],
     }

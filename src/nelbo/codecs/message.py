@@ -1,37 +1,48 @@
-"""The message: an asymmetric numeral system (rANS) whose heads work side by side over one stack of 16-bit words.
+"""The message: constriction's asymmetric numeral system (ANS) as a stack of symbols, driven by whole numbers only.
 
-Source: Duda (2009, 2013); the shared stack under many heads is that of Townsend et al., HiLLoC (2020). Every head is a
-whole number in [2^32, 2^48), words have 16 bits, and every table's frequencies sum to 2^16. All arithmetic is on
-integers, so a message is the same on every machine. (With heads in [2^16, 2^32) a symbol costs 0.1 % more, and what is
-popped from them is visibly not uniform: the part of a head above its low 16 bits is then often a small number.)
+Sources: Duda (2009, 2013); Bamler (2022), constriction, whose `AnsCoder` has a state of 64 bits over words of 32.
+
+A table gives every symbol an interval of [0, 2^16). To push a symbol, a number that is uniform over its interval is
+popped from the message, and then pushed back as a number that is uniform over [0, 2^16): together the symbol takes
+log2(2^16 / frequency) bits. To pop, the same is done backwards. Both models are constriction's `Uniform`, so that all
+it ever sees of such a table are whole numbers. Many symbols go through at once (`lanes`): first everything is popped
+for them, then everything is pushed. Tables of zeros and ones that are near certain would lose too much by the rounding
+of `Uniform`; their frequency over 2^16, which a float holds exactly, goes to `Bernoulli`.
 
 Bits back draws latents from the message, so what lies on it must look like coin flips. Two things see to that. A new
-message begins with one head and, below it, words of a fixed pseudo-random sequence; those that a sender draws on are
-part of the message and are counted. And a table that latents are drawn from is `spread` over the numbers that select
-its symbols: a head ends in the latent pushed last, so that the next one drawn would be much like it, and where the
-latents of all examples together are not distributed like the prior, the draws would drift away from q.
-
-Further heads are made of words that are already there (`widen`), which costs nothing: `narrow` gives them back.
+message begins on words of a fixed pseudo-random sequence; those that a sender draws on are part of the message and are
+counted. And before latents are drawn, what they are drawn from is stirred: on top lie the latents that were pushed
+last, so that the next ones would be much like them, and where the latents of all examples together are not distributed
+like the prior, the draws would drift away from q.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
+from constriction import stream  # pyright: ignore[reportAttributeAccessIssue]
 
 from nelbo.core import InputError
 
 PRECISION = 16
 TOTAL = 1 << PRECISION
-_LOW = np.uint64(TOTAL - 1)
-_BITS = np.uint64(PRECISION)
-_LEAST = np.uint64(1 << 32)  # of a head
-_HIGH = np.uint64(32)
-_SPREAD = np.uint64(0x9E37)  # 2^16 over the golden ratio: multiples of it lie far apart
-_GATHER = np.uint64(pow(0x9E37, -1, TOTAL))
-_FIRST_HEAD = 0x9E3779B97F4A
-_HEAD_BYTES = 6
-_EXPONENT_FREQUENCY = TOTAL // PRECISION
-MAX_HEADS = 1 << 14
+MAX_LANES = 1 << 14
+_FINE = 4  # numbers to a unit of frequency: constriction has no uniform model of one symbol
+_AnsCoder = stream.stack.AnsCoder
+_Uniform = stream.model.Uniform
+_SLOTS = _Uniform(_FINE * TOTAL)
+_UNIFORM = _Uniform()  # sizes come with the symbols
+_BERNOULLI = stream.model.Bernoulli(perfect=False)
+_SIGNIFICANT = 12  # bits of a frequency that the model of 24 bits is uniform over to 1 / 2000
+_SHIFTS = np.array([max(0, value.bit_length() - _SIGNIFICANT) for value in range(TOTAL + 1)], np.int32)
+_NO_SENDER = "The stream is damaged: it holds a number that no sender leaves."
+_STATE = 2  # words that the coder keeps in its state
+_MOST_BITS = 24  # that one symbol can take from the message
+_STIRRED_BITS = 23  # of a number that is stirred
+_STIRRED_MASK = (1 << _STIRRED_BITS) - 1
+_STIRRED = _Uniform(1 << _STIRRED_BITS)
+_STIR = 0x4F1BBD  # odd, near 2^23 over the golden ratio: multiples of it lie far apart
+_UNSTIR = pow(_STIR, -1, 1 << _STIRRED_BITS)
 
 Interval = tuple[np.ndarray, np.ndarray]  # starts and frequencies, uint32
 Found = tuple[np.ndarray, np.ndarray, np.ndarray]  # symbols, starts, frequencies
@@ -46,7 +57,7 @@ def ground_words(start: int, count: int) -> np.ndarray:
     state = (np.arange(start + 1, start + count + 1, dtype=np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
     state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return ((state ^ (state >> np.uint64(31))) >> np.uint64(48)).astype(np.uint16)
+    return ((state ^ (state >> np.uint64(31))) >> np.uint64(32)).astype(np.uint32)
 
 
 class Message:
@@ -54,181 +65,168 @@ class Message:
 
     Args:
         data: bytes of a message to read; None begins a new one, which may draw on the ground words.
+        lanes: how many symbols go through at once. More are faster, and take so many symbols' bits from the message
+            before they give any. A receiver needs the same numbers at the same places.
 
     Raises:
-        DamagedError: a length that no message has.
+        DamagedError: bytes that are no message.
     """
 
-    def __init__(self, data: bytes | None = None) -> None:
+    def __init__(self, data: bytes | None = None, *, lanes: int = 1) -> None:
+        self.lanes = lanes
         self._own = data is None  # a sender's message may draw on the ground, a receiver's holds all it needs
-        self._ground = 0  # how many ground words lie at the bottom of the words
-        if data is None:
-            self._heads = np.array([_FIRST_HEAD], np.uint64)
-            self._words = np.zeros(1024, np.uint16)
-            self._top = self._lowest = 0
-            return
-        if len(data) < _HEAD_BYTES or len(data) % 2:
+        self._ground = _STATE if data is None else 0  # how many ground words lie at the bottom
+        self._lowest = 0  # words below this one were never read
+        if data is not None and (len(data) < 4 * _STATE or len(data) % 4):
             raise DamagedError("The stream is damaged: its length is none that a message has.")
-        self._heads = np.array([int.from_bytes(data[:_HEAD_BYTES], "little")], np.uint64)
-        if self._heads[0] < _LEAST:
-            raise DamagedError("The stream is damaged: its head is out of range.")
-        self._words = np.frombuffer(data[_HEAD_BYTES:], "<u2").astype(np.uint16)
-        self._top = self._lowest = self._words.size
-
-    @property
-    def heads(self) -> int:
-        """How many heads work side by side."""
-        return self._heads.size
+        words = ground_words(0, _STATE)[::-1] if data is None else np.frombuffer(data, "<u4").astype(np.uint32)
+        if not words[-1]:
+            raise DamagedError("The stream is damaged: its last word is out of range.")
+        self._coder = _AnsCoder(np.ascontiguousarray(words))
 
     @property
     def bits(self) -> int:
         """Length of the message, with the ground words that it has drawn on [bits]."""
-        return 8 * _HEAD_BYTES * self._heads.size + 16 * (self._top - self._lowest)
+        return 32 * (self._coder.num_words() - self._lowest)
+
+    @property
+    def borrowed(self) -> int:
+        """How many of the bits are ground words that it has drawn on, beyond those that it began with [bits]."""
+        return 32 * (self._ground - _STATE - self._lowest) if self._own else 0
 
     def to_bytes(self) -> bytes:
-        """The message, to be read by `Message(data)`; it must have one head (`narrow`)."""
-        if self._heads.size != 1:
-            raise ValueError("A message with several heads has no bytes: narrow it first.")
-        words = self._words[self._lowest : self._top].astype("<u2")
-        return int(self._heads[0]).to_bytes(_HEAD_BYTES, "little") + words.tobytes()
+        """The message, to be read by `Message(data)`."""
+        return self._coder.get_compressed()[self._lowest :].astype("<u4").tobytes()
 
     def is_spent(self) -> bool:
         """Whether a receiver's message is back at the ground that its sender began with."""
-        return bool(
-            self._heads.size == 1
-            and self._heads[0] == _FIRST_HEAD
-            and np.array_equal(self._words[: self._top], ground_words(0, self._top)[::-1])
-        )
+        words = self._coder.get_compressed()
+        return words.size >= _STATE and np.array_equal(words, ground_words(0, words.size)[::-1])
 
-    def push(self, starts: np.ndarray, frequencies: np.ndarray, *, spread: bool = False) -> None:
+    def push(self, starts: np.ndarray, frequencies: np.ndarray, *, drawn: bool = False) -> None:
         """Put symbols on the message, the last one first, so that `pop` gives them in order.
 
         Args:
             starts: of the symbols' intervals, uint32.
             frequencies: lengths of the intervals, 1 to 2^16, uint32.
-            spread: the intervals are scattered over [0, 2^16), see `pop`.
+            drawn: the receiver gives back what a sender drew.
 
         Raises:
-            DamagedError: a frequency of zero.
+            DamagedError: a frequency of zero, or a number that no sender leaves.
         """
         if frequencies.size and not frequencies.all():
             raise DamagedError("The stream is damaged: it holds a symbol that its table rules out.")
-        self._room(frequencies.size)
-        size = self._heads.size
-        for low in range((max(frequencies.size, 1) - 1) // size * size, -1, -size):
-            self._push(starts[low : low + size], frequencies[low : low + size], spread=spread)
+        starts, frequencies = starts.astype(np.int32), frequencies.astype(np.int32)
+        for low in range((max(frequencies.size, 1) - 1) // self.lanes * self.lanes, -1, -self.lanes):
+            rows = slice(low, low + self.lanes)
+            rest = self._take_rest(frequencies[rows], drawn=drawn)
+            self._coder.encode_reverse(_FINE * starts[rows] + rest, _SLOTS)
 
-    def _push(self, start: np.ndarray, frequency: np.ndarray, *, spread: bool) -> None:
-        count = frequency.size
-        head = self._heads[:count]
-        over = (head >> _HIGH) >= frequency
-        words = head[over]
-        if words.size:
-            self._words[self._top : self._top + words.size] = words & _LOW
-            self._top += words.size
-            head = np.where(over, head >> _BITS, head)
-        quotient = head // frequency
-        if spread:
-            slots = (((head - quotient * frequency) + start) * _GATHER) & _LOW
-            self._heads[:count] = (quotient << _BITS) | slots
-        else:  # quotient * 2^16 + rest + start
-            self._heads[:count] = head + quotient * (np.uint64(TOTAL) - frequency) + start
-
-    def pop(self, count: int, find: Callable[[np.ndarray, slice], Found], *, spread: bool = False) -> np.ndarray:
+    def pop(self, count: int, find: Callable[[np.ndarray, slice], Found], *, drawn: bool = False) -> np.ndarray:
         """Take symbols from the message.
 
         Args:
             count: how many.
             find: from numbers in [0, 2^16) and the rows they are for to the symbols whose intervals hold them, with
                 the starts and lengths of these intervals.
-            spread: look up the head's number times an odd constant in place of the number itself.
+            drawn: the sender draws them from what lies there.
 
         Raises:
-            DamagedError: a receiver's message has no more words.
+            DamagedError: no sender wrote what lies there.
         """
-        size = self._heads.size
-        parts = [self._pop(find, low, min(size, count - low), spread=spread) for low in range(0, count, size)]
+        parts = []
+        for low in range(0, count, self.lanes):
+            rows = slice(low, min(low + self.lanes, count))
+            slots = self._decode(_SLOTS, rows.stop - low)
+            symbols, starts, frequencies = find((slots // _FINE).astype(np.uint32), rows)
+            self._give_rest(slots - _FINE * starts.astype(np.int32), frequencies.astype(np.int32), drawn=drawn)
+            parts.append(symbols)
         return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
-    def _pop(self, find: Callable[[np.ndarray, slice], Found], low: int, count: int, *, spread: bool) -> np.ndarray:
-        head = self._heads[:count]
-        slots = ((head * _SPREAD if spread else head) & _LOW).astype(np.uint32)
-        symbols, start, frequency = find(slots, slice(low, low + count))
-        head = frequency * (head >> _BITS) + (slots - start)
-        under = head < _LEAST
-        wanted = int(np.count_nonzero(under))
-        if wanted:
-            if wanted > self._top:
-                self._dig(wanted)
-            self._top -= wanted
-            self._lowest = min(self._lowest, self._top)
-            words = self._words[self._top : self._top + wanted]
-            head[under] = (head[under] << _BITS) | words
-        self._heads[:count] = head
-        return symbols
+    def push_bits(self, bits: np.ndarray, ones: np.ndarray) -> None:
+        """Put zeros and ones on the message.
 
-    def _dig(self, wanted: int) -> None:
-        """Lay more ground words under the words."""
-        if not self._own:
-            raise DamagedError("The stream is damaged: it ends too early.")
-        fresh = max(wanted, 256)
-        self._words = np.concatenate([ground_words(self._ground, fresh)[::-1], self._words])
-        self._ground, self._top, self._lowest = self._ground + fresh, self._top + fresh, self._lowest + fresh
+        Args:
+            bits: zeros and ones.
+            ones: frequencies of a one, 1 to 2^16 - 1.
+        """
+        self._coder.encode_reverse(bits.astype(np.int32), _BERNOULLI, ones * (1.0 / TOTAL))
 
-    def _room(self, count: int) -> None:
-        if self._top + count > self._words.size:
-            self._words = np.concatenate([self._words, np.zeros(self._words.size + count, np.uint16)])
+    def pop_bits(self, ones: np.ndarray) -> np.ndarray:
+        """Take zeros and ones from the message, int64.
 
-    def resize(self, heads: int) -> None:
-        """Widen or narrow to a number of heads, a power of two.
+        Args:
+            ones: frequencies of a one, 1 to 2^16 - 1.
 
         Raises:
             DamagedError: a receiver's message has no more words.
         """
-        while self._heads.size < heads:
-            self._widen()
-        while self._heads.size > heads:
-            self._narrow()
+        return self._decode(_BERNOULLI, ones * (1.0 / TOTAL)).astype(np.int64)
 
-    def _widen(self) -> None:
-        """Make as many new heads as there are, from the top of the message.
+    def stir(self, bits: float) -> None:
+        """Make the top of the message, about so many bits of it, unlike what was pushed last; `unstir` undoes it."""
+        self._scramble(bits, _STIR)
 
-        A head is spread like 1 / head: its exponent is uniform, and so are its digits. `_narrow` is the inverse.
-        """
-        count = self._heads.size
-        exponents = self.pop(count, _exponent)
-        digits = self.pop(count, lambda slots, rows: _digits(slots, exponents[rows]))
-        head = (np.uint64(1) << exponents.astype(np.uint64)) | digits.astype(np.uint64)
-        for _ in range(2):
-            head = (head << _BITS) | self.pop(count, _word).astype(np.uint64)
-        self._heads = np.concatenate([self._heads, head])
+    def unstir(self, bits: float) -> None:
+        """Undo `stir` with the same number."""
+        self._scramble(bits, _UNSTIR)
 
-    def _narrow(self) -> None:
-        count = self._heads.size // 2
-        extra, self._heads = self._heads[count:], self._heads[:count].copy()
-        for shift in (np.uint64(0), _BITS):
-            self.push(((extra >> shift) & _LOW).astype(np.uint32), np.ones(count, np.uint32))
-        high = (extra >> _HIGH).astype(np.uint32)
-        exponents = (np.frexp(high.astype(np.float64))[1] - 1).astype(np.uint32)
-        shifts = np.uint32(PRECISION) - exponents
-        self.push((high ^ (np.uint32(1) << exponents)) << shifts, np.uint32(1) << shifts)
-        width = np.uint32(_EXPONENT_FREQUENCY)
-        self.push(exponents * width, np.full(count, width))
+    def _scramble(self, bits: float, factor: int) -> None:
+        """Numbers of the top: each times an odd one, its upper half on its lower, times the odd one again."""
+        numbers = self._decode(_STIRRED, math.ceil(bits / _STIRRED_BITS)).astype(np.int64)
+        numbers = numbers * factor & _STIRRED_MASK
+        numbers = (numbers ^ (numbers >> (_STIRRED_BITS // 2 + 1))) * factor & _STIRRED_MASK
+        self._coder.encode_reverse(numbers.astype(np.int32), _STIRRED)
+
+    def _take_rest(self, frequencies: np.ndarray, *, drawn: bool) -> np.ndarray:
+        """A number that is uniform over each interval."""
+        shifts = _SHIFTS[frequencies]
+        if not shifts.any():
+            return self._decode(_UNIFORM, _FINE * frequencies)
+        high = self._decode(_UNIFORM, _high_parts(frequencies, shifts, drawn=drawn))
+        rest = (high << (shifts + 1)) | self._decode(_UNIFORM, np.int32(2) << shifts)
+        if drawn and (rest >= _FINE * frequencies).any():
+            raise DamagedError(_NO_SENDER)
+        return rest
+
+    def _give_rest(self, rest: np.ndarray, frequencies: np.ndarray, *, drawn: bool) -> None:
+        """Undo `_take_rest`."""
+        shifts = _SHIFTS[frequencies]
+        if not shifts.any():
+            self._coder.encode_reverse(rest, _UNIFORM, _FINE * frequencies)
+            return
+        high, parts, size = rest >> (shifts + 1), _high_parts(frequencies, shifts, drawn=drawn), np.int32(2) << shifts
+        if (high >= parts).any():
+            raise DamagedError(_NO_SENDER)
+        self._coder.encode_reverse(rest & (size - 1), _UNIFORM, size)
+        self._coder.encode_reverse(high, _UNIFORM, parts)
+
+    def _decode(self, model: object, given: np.ndarray | int) -> np.ndarray:
+        """Take numbers: so many of one model, or one for each of a family's parameters."""
+        count = given if isinstance(given, int) else given.size
+        needed = _STATE + 1 + -(-count * _MOST_BITS // 32)
+        if self._own and self._coder.num_words() < needed:
+            self._dig(needed)
+        found = self._coder.decode(model, given)
+        left = self._coder.num_words() - _STATE
+        if left < 0:
+            raise DamagedError("The stream is damaged: it ends too early.")
+        self._lowest = min(self._lowest, left)
+        return found
+
+    def _dig(self, needed: int) -> None:
+        """Lay more ground words under the words."""
+        fresh = max(needed, 256)
+        words = np.concatenate([ground_words(self._ground, fresh)[::-1], self._coder.get_compressed()])
+        self._coder = _AnsCoder(words)
+        self._ground, self._lowest = self._ground + fresh, self._lowest + fresh
 
 
-def _exponent(slots: np.ndarray, rows: slice) -> Found:
-    del rows
-    symbols = slots // np.uint32(_EXPONENT_FREQUENCY)
-    width = np.uint32(_EXPONENT_FREQUENCY)
-    return symbols, symbols * width, np.full(slots.size, width)
+def _high_parts(frequencies: np.ndarray, shifts: np.ndarray, *, drawn: bool) -> np.ndarray:
+    """Into how many parts an interval is divided, each of `2 << shift` numbers.
 
-
-def _digits(slots: np.ndarray, exponents: np.ndarray) -> Found:
-    shift = np.uint32(PRECISION) - exponents.astype(np.uint32)
-    symbols = slots >> shift
-    return symbols, symbols << shift, np.uint32(1) << shift
-
-
-def _word(slots: np.ndarray, rows: slice) -> Found:
-    del rows
-    return slots, slots, np.ones(slots.size, np.uint32)
+    What a sender pushes must lie inside, so that a last, smaller part is left out. What a sender draws can lie
+    anywhere, so that there it counts as a whole one. Either way less than one number in 2048 is wasted.
+    """
+    doubled = 2 * frequencies
+    return -(-doubled >> shifts) if drawn else doubled >> shifts

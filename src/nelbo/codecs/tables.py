@@ -1,10 +1,10 @@
 """Integer tables: from quantized parameters of a distribution to frequencies that sum to 2^16.
 
-Floats never reach the coder. A table is given by the starts of its intervals, `starts(F, i, bins)` for F a cumulative
-probability in fixed point; that function is the only one that makes them, so every table is monotone, sums exactly
-to 2^16, and gives every symbol that has to be codable a frequency of one or more. What leads to F is arithmetic on
-integers, single IEEE operations on float64 numbers (the same on every machine), and three tables of functions whose
-checksums are verified when they are made.
+No float that a network made reaches the coder. A table is given by the starts of its intervals, `starts(F, i, bins)`
+for F a cumulative probability in fixed point; that function is the only one that makes them, so every table is
+monotone, sums exactly to 2^16, and gives every symbol that has to be codable a frequency of one or more. What leads to
+F is arithmetic on integers, single IEEE operations on float64 numbers (the same on every machine), and three tables of
+functions whose checksums are verified when they are made.
 """
 
 import functools
@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy.special import ndtri
 
-from nelbo.codecs.message import TOTAL, Found, Interval
+from nelbo.codecs.message import PRECISION, TOTAL, Found, Interval
 
 FIXED = 30  # bits of a cumulative probability in fixed point
 STEPS = 16  # grid steps for a logit, for log2 of a scale, and for a location in units of its scale
@@ -151,6 +151,11 @@ class LocationScale:
         argument = self._bins.edges[index] * self._inverse[rows] - self._offset[rows]
         return starts(cumulative(self._shape, argument), index, self._floor)
 
+    @property
+    def bits(self) -> float:
+        """Of the number of symbols."""
+        return math.log2(self._bins.count)
+
     def interval(self, symbols: np.ndarray, rows: slice = slice(None)) -> Interval:
         """Starts and frequencies of symbols."""
         low = self._starts(symbols, rows)
@@ -213,6 +218,13 @@ class Bits:
         ends = starts(_zero_starts(), np.ones(2 * MAX_LOGIT + 1, np.int64), 2).astype(np.uint32)
         self._zero = ends[logit + MAX_LOGIT]
 
+    bits = 1.0
+
+    @property
+    def ones(self) -> np.ndarray:
+        """Frequency of a one in each row, uint32."""
+        return np.uint32(TOTAL) - self._zero
+
     def interval(self, symbols: np.ndarray, rows: slice = slice(None)) -> Interval:
         """Starts and frequencies of symbols."""
         zero = self._zero[rows]
@@ -229,7 +241,8 @@ class Uniform:
     """Tables of 2^bits symbols that are equally frequent."""
 
     def __init__(self, bits: int) -> None:
-        self._shift = np.uint32(16 - bits)
+        self.bits = float(bits)
+        self._shift = np.uint32(PRECISION - bits)
 
     def interval(self, symbols: np.ndarray, rows: slice = slice(None)) -> Interval:
         """Starts and frequencies of symbols."""
@@ -253,6 +266,11 @@ class Rows:
 
     def __init__(self, table: np.ndarray, row: np.ndarray) -> None:
         self._table, self._row = table, row
+
+    @property
+    def bits(self) -> float:
+        """Of the number of symbols."""
+        return math.log2(self._table.shape[1])
 
     def interval(self, symbols: np.ndarray, rows: slice = slice(None)) -> Interval:
         """Starts and frequencies of symbols."""
