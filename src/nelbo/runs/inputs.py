@@ -8,10 +8,9 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 
 from nelbo.core import InputError, checked_arguments, choice, defaults
-from nelbo.data import CORPORA, Dataset, Progress, Source, binarize, catalogue, load, source
+from nelbo.data import CORPORA, Dataset, Progress, Source, Split, binarize, catalogue, load, source
 from nelbo.models import COUNT_LIKELIHOODS, LIKELIHOODS, MODELS
 from nelbo.runs.settings import Experiment, checked_seed, objective_arguments, training_for
 
@@ -149,28 +148,31 @@ def model_arguments(experiment: Experiment, data: Dataset) -> dict[str, Any]:
     arguments = dict(settled(experiment, data).model["arguments"])
     arguments["shape"] = list(data.shape)
     asked = {name: arguments.pop(name, False) for name in _MOMENTS}
-    mean, spread = _moments(data, arguments.get("likelihood")) if any(asked.values()) else (None, None)
+    likelihood = arguments.get("likelihood")
+    scale = 255.0 if data.values == "uint8" and likelihood not in COUNT_LIKELIHOODS else 1.0
     if asked["centre"]:
-        arguments["centre"] = mean
-    if asked["spread"] and arguments.get("likelihood") != "bernoulli":
-        arguments["spread"] = spread
+        arguments["centre"] = jnp.asarray(np.asarray(_mean(data.train) / scale, np.float32))
+    if asked["spread"] and likelihood != "bernoulli":
+        std = np.asarray(_spread(data.train, None if len(data.shape) == 3 else 0) / scale, np.float32)
+        arguments["spread"] = jnp.asarray(np.where(np.isfinite(std) & (std > 0), std, np.float32(1.0)))
     return arguments
 
 
-def _moments(data: Dataset, likelihood: str | None) -> tuple[Array, Array]:
-    """Mean and standard deviation of the training data per entry, as the model sees them; one spread for images."""
-    x, observed = data.train.x, data.train.observed
-    scale = 255.0 if data.values == "uint8" and likelihood not in COUNT_LIKELIHOODS else 1.0
-    axis = None if len(data.shape) == 3 else 0
+def _mean(data: Split) -> np.ndarray:
+    """Mean of each entry where it is observed."""
+    if data.observed is None:
+        return data.x.mean(0, dtype=float)
+    return data.x.sum(0, dtype=float) / np.maximum(data.observed.sum(0), 1)
+
+
+def _spread(data: Split, axis: int | None) -> np.ndarray:
+    """Standard deviation of each entry where it is observed, or one for all (images)."""
+    x, observed = data.x, data.observed
     if observed is None:
-        mean, std = x.mean(0, dtype=float), x.std(axis, dtype=float)
-    else:
-        mean = x.sum(0, dtype=float) / np.maximum(observed.sum(0), 1)
-        middle = mean if axis == 0 else x.sum(dtype=float) / max(observed.sum(), 1)
-        squares = np.where(observed, (x - middle) ** 2, 0.0)
-        std = np.sqrt(squares.sum(axis) / np.maximum(observed.sum(axis), 1))
-    mean, std = np.asarray(mean / scale, np.float32), np.asarray(std / scale, np.float32)
-    return jnp.asarray(mean), jnp.asarray(np.where(np.isfinite(std) & (std > 0), std, np.float32(1.0)))
+        return x.std(axis, dtype=float)
+    middle = _mean(data) if axis == 0 else x.sum(dtype=float) / max(observed.sum(), 1)
+    squares = np.where(observed, (x - middle) ** 2, 0.0)
+    return np.sqrt(squares.sum(axis) / np.maximum(observed.sum(axis), 1))
 
 
 def sources_for(train: Dataset, score: Dataset, likelihood: str) -> dict[str, Source]:

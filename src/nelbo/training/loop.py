@@ -8,7 +8,6 @@ from typing import Any, Literal, NoReturn
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import optax
@@ -21,8 +20,8 @@ from nelbo.nets import trainable
 from nelbo.objectives import Objective
 from nelbo.training.interrupt import Interrupted, interruptible
 from nelbo.training.order import Order
-from nelbo.training.state import Carry, TrainState, copy_tree, finite
-from nelbo.training.steps import bounds_runner, chunk_runner, heldout_bound, resident, split_trainable
+from nelbo.training.state import TrainState, copy_tree, finite
+from nelbo.training.steps import bounds_runner, chunk_runner, heldout_bound, resident, split_trainable, starter
 
 Event = Literal["start", "progress", "evaluate", "interrupted", "failed", "done"]
 Callback = Callable[[Event, TrainState], None]
@@ -134,10 +133,8 @@ class _Loop:
         callbacks: tuple[Callback, ...],
         mesh: Mesh | None,
     ) -> None:
-        order_key, self._step_key, self._valid_key = jr.split(key, 3)
         params, self.static = split_trainable(model, objective, trainable)
-        params = copy_tree(params)
-        start = Carry(params, optimizer.init(params), copy_tree(objective.init(model)), jnp.zeros((), jnp.int32))
+        (order_key, self._step_key, self._valid_key), start = starter(self.static, optimizer)(key, params)
         fingerprint = {"examples": len(data), "batch_size": plan.batch, "evaluate_every": plan.interval}
         self.state = TrainState(start, None, [], {}, 0, None, 0, 0.0, fingerprint)
         self.data, self._valid, self._plan = data, valid, plan

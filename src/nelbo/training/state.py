@@ -57,9 +57,15 @@ class TrainState:
         return int(self.carry.step)
 
 
+@jax.jit
+def _copied(arrays: PyTree) -> PyTree:
+    return jax.tree.map(jnp.copy, arrays)
+
+
 def copy_tree(tree: PyTree) -> PyTree:
-    """Fresh device buffers, which a donated call cannot take away."""
-    return jax.tree.map(lambda leaf: jnp.copy(leaf) if eqx.is_array(leaf) else leaf, tree)
+    """Fresh device buffers, which a donated call cannot take away; one compiled call for all of them."""
+    arrays, rest = eqx.partition(tree, eqx.is_array)
+    return eqx.combine(_copied(arrays), rest)
 
 
 def save_state(path: Path | str, state: TrainState) -> None:

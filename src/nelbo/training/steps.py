@@ -1,5 +1,6 @@
-"""The two compiled functions of training: a chunk of steps, and the bounds of a held-out set."""
+"""The compiled functions of training: how it starts, a chunk of steps, and the bounds of a held-out set."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -40,6 +41,19 @@ def metrics_of(loss: Loss) -> dict[str, Float[Array, ""]]:
     return {**loss.metrics, "bound": loss.bound, "surrogate": loss.surrogate}
 
 
+def starter(
+    static: PyTree, optimizer: optax.GradientTransformation
+) -> Callable[[Key[Array, ""], PyTree], tuple[tuple[Key[Array, ""], ...], Carry]]:
+    """Build the compiled function that gives three keys and the first carry: one compilation for many small arrays."""
+
+    def run(key: Key[Array, ""], params: PyTree) -> tuple[tuple[Key[Array, ""], ...], Carry]:
+        model, objective = eqx.combine(params, static)
+        copied = jax.tree.map(jnp.copy, (params, objective.init(model)))  # the caller keeps its own
+        return tuple(jr.split(key, 3)), Carry(copied[0], optimizer.init(params), copied[1], jnp.zeros((), jnp.int32))
+
+    return jax.jit(run)
+
+
 def chunk_runner(
     static: PyTree, optimizer: optax.GradientTransformation, *, on_device: bool, mesh: Mesh | None
 ) -> Chunk:
@@ -57,6 +71,7 @@ def chunk_runner(
         loss, state = objective(key, model, batch, state)
         return loss.surrogate, (loss, state)
 
+    @functools.partial(jax.jit, inline=True)  # traced once, for its shapes and in the loop
     def step(carry: Carry, source: Source, raw: PyTree, key: Key[Array, ""]) -> tuple[Carry, dict[str, Array]]:
         data_key, loss_key = jr.split(jr.fold_in(key, carry.step))
         batch = examples(data_key, source, raw)
