@@ -63,6 +63,8 @@ class CorrelatedNormal(nd.Distribution):
 
     def sample(self, key: Key[Array, ""], sample_shape: tuple[int, ...] = ()) -> Float[Array, "..."]:  # pyright: ignore
         """Draw loc + R eps."""
+        if not sample_shape:  # the same numbers with less to differentiate
+            return self.loc + self.scaled(jr.normal(key, self.loc.shape, self.loc.dtype))
         noise = jr.normal(key, (math.prod(sample_shape), *self.loc.shape), self.loc.dtype)
         return jax.vmap(lambda one: self.loc + self.scaled(one))(noise).reshape(*sample_shape, *self.loc.shape)
 
@@ -92,23 +94,28 @@ class RankOneNormal(CorrelatedNormal):
 
     def __init__(self, loc: Float[Array, " k"], precision: Float[Array, " k"], direction: Float[Array, " k"]) -> None:
         self.precision, self.direction = precision, direction
+        self._known = self._made()
         super().__init__(loc)
 
     def _parts(self) -> tuple[Float[Array, " k"], Float[Array, " k"], Float[Array, ""]]:
-        """The diagonal of D^-1/2, v, and s."""
+        """The diagonal of D^-1/2, v, and s: made once, so that gradients run back through them once."""
+        # a distribution that JAX has taken apart and put together again has its parameters alone
+        return self._known if hasattr(self, "_known") else self._made()
+
+    def _made(self) -> tuple[Float[Array, " k"], Float[Array, " k"], Float[Array, ""]]:
         narrow = jax.lax.rsqrt(self.precision)
         v = narrow * self.direction
-        return narrow, v, v @ v
+        return narrow, v, (v * v).sum()
 
     def scaled(self, noise: Float[Array, " k"]) -> Float[Array, " k"]:
         """R times a vector."""
         narrow, v, s = self._parts()
         eta = 1.0 / (1.0 + s)
-        return narrow * (noise - eta / (1.0 + jnp.sqrt(eta)) * (v @ noise) * v)
+        return narrow * (noise - eta / (1.0 + jnp.sqrt(eta)) * (v * noise).sum() * v)
 
     def squared_norm(self, deviation: Float[Array, " k"]) -> Float[Array, ""]:
         """The quadratic form v' C^-1 v."""
-        return self.precision @ deviation**2 + (self.direction @ deviation) ** 2
+        return (self.precision * deviation**2).sum() + (self.direction * deviation).sum() ** 2
 
     @property
     def log_det(self) -> Float[Array, ""]:
@@ -119,7 +126,7 @@ class RankOneNormal(CorrelatedNormal):
     def variance(self) -> Float[Array, " k"]:
         """The diagonal of C."""
         narrow, v, s = self._parts()
-        return narrow**2 * (1.0 - v**2 / (1.0 + s))
+        return narrow**2 * (1.0 - v**2 * (1.0 / (1.0 + s)))
 
 
 class LowRankNormal(CorrelatedNormal):

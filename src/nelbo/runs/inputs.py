@@ -169,10 +169,10 @@ def _spread(data: Split, axis: int | None) -> np.ndarray:
     """Standard deviation of each entry where it is observed, or one for all (images)."""
     x, observed = data.x, data.observed
     if observed is None:
-        return x.std(axis, dtype=float)
+        return np.asarray(x.std(axis, dtype=float))
     middle = _mean(data) if axis == 0 else x.sum(dtype=float) / max(observed.sum(), 1)
     squares = np.where(observed, (x - middle) ** 2, 0.0)
-    return np.sqrt(squares.sum(axis) / np.maximum(observed.sum(axis), 1))
+    return np.asarray(np.sqrt(squares.sum(axis) / np.maximum(observed.sum(axis), 1)))
 
 
 def sources_for(train: Dataset, score: Dataset, likelihood: str) -> dict[str, Source]:
