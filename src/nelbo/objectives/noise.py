@@ -4,13 +4,14 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key, PyTree
 
 from nelbo.core import Corrupted, InputError, Masked, choice, values_of
 from nelbo.models import Example
-from nelbo.objectives.base import Loss, Objective, over_batch
+from nelbo.objectives.base import Loss, Objective, batch_size, over_batch
 
 Noise = Callable[[Key[Array, ""], Float[Array, "..."], float], Float[Array, "..."] | Masked]
 
@@ -30,13 +31,16 @@ def _gaussian(key: Key[Array, ""], x: Float[Array, "..."], rate: float) -> Float
 
 def _hide(key: Key[Array, ""], x: Float[Array, "..."], rate: float) -> Masked:
     share_key, entry_key = jr.split(key)
-    # half of the examples stay whole: parts alone make a worse generative model
-    share = rate * jnp.maximum(jr.uniform(share_key, minval=-1.0), 0.0)
-    shown = ~jr.bernoulli(entry_key, share, x.shape)
+    shown = ~jr.bernoulli(entry_key, rate * jr.uniform(share_key), x.shape)
     return Masked(jnp.where(shown, x, 0.0), shown)
 
 
 NOISES: dict[str, Noise] = {"bit-flip": _bit_flip, "drop-out": _drop_out, "gaussian": _gaussian, "hide": _hide}
+
+
+def _without_gradient(tree: PyTree) -> PyTree:
+    arrays, rest = eqx.partition(tree, eqx.is_inexact_array)
+    return eqx.combine(jax.lax.stop_gradient(arrays), rest)
 
 
 class InputNoise(Objective):
@@ -49,8 +53,9 @@ class InputNoise(Objective):
         inner: the objective.
         kind: "bit-flip" (x becomes 1 - x), "drop-out" (x becomes 0), "gaussian" (normal noise is added), or "hide"
             (missing, for the recognition model only: it learns q(z | part of x), which fills in what is missing).
-        rate: probability of each entry, or the noise's standard deviation; of "hide" the greatest probability: half
-            of the examples stay whole, each of the others has a probability of its own, uniform from 0.
+        rate: probability of each entry, or the noise's standard deviation; of "hide" the greatest probability: each
+            example has one of its own, uniform from 0. Only the second half of a batch is hidden, and only the
+            recognition model learns from it: latents drawn from parts of examples make a worse generative model.
     """
 
     references: ClassVar[tuple[str, ...]] = ("rezende2014",)
@@ -70,9 +75,25 @@ class InputNoise(Objective):
 
     def __call__(self, key: Key[Array, ""], model: Any, batch: Example, state: PyTree) -> tuple[Loss, PyTree]:
         """The inner loss of the corrupted batch."""
+        if self.kind == "hide":
+            return self._with_parts(key, model, batch, state)
         noise_key, inner_key = jr.split(key)
-        noisy = over_batch(lambda k, x: Corrupted(x, NOISES[self.kind](k, values_of(x), self.rate)), noise_key, batch)
-        return self.inner(inner_key, model, noisy, state)
+        return self.inner(inner_key, model, self._noisy(noise_key, batch), state)
+
+    def _noisy(self, key: Key[Array, ""], batch: Example) -> Corrupted:
+        return over_batch(lambda k, x: Corrupted(x, NOISES[self.kind](k, values_of(x), self.rate)), key, batch)
+
+    def _with_parts(self, key: Key[Array, ""], model: Any, batch: Example, state: PyTree) -> tuple[Loss, PyTree]:
+        size = batch_size(batch)
+        if size < 2:
+            raise InputError("Hiding parts of examples needs batches of two or more: half of each stays whole.")
+        noise_key, whole_key, part_key = jr.split(key, 3)
+        half = size // 2
+        whole, parts = jax.tree.map(lambda leaf: leaf[:half], batch), jax.tree.map(lambda leaf: leaf[half:], batch)
+        first, after = self.inner(whole_key, model, whole, state)
+        held = eqx.tree_at(lambda m: m.generative, model, replace_fn=_without_gradient)
+        second, _ = self.inner(part_key, held, self._noisy(noise_key, parts), state)
+        return jax.tree.map(lambda a, b: (half * a + (size - half) * b) / size, first, second), after
 
     def bounds(self, key: Key[Array, ""], model: Any, batch: Example) -> Float[Array, " batch"]:
         """The inner objective's bounds of the clean batch."""
