@@ -42,7 +42,7 @@ def tables(rng, count):
     scale, loc = rng.integers(-80, 80, count), rng.integers(-40, 40, count)
     return {
         "bits": Bits(rng.integers(-192, 193, count)),
-        "uniform": Uniform(12),
+        "uniform": Uniform(12, count),
         "categorical": categorical(rng, count),
         "logistic": LocationScale("logistic", level_bins(256, 1.0), scale, 16 * loc, floor=True),
         "normal on integers": LocationScale("normal", level_bins(256, 1 / 255), scale - 80, loc, floor=True),
@@ -107,10 +107,10 @@ def test_it_is_the_plain_coder(seed, lanes, sizes):
         elif action == 2:
             assert message.pop_bits(ones).tolist() == plain.pop_bits(ones.tolist())
         elif action == 3:
-            message.stir(float(size))
+            message.stir(int(size))
             plain.scramble(size, 0x4F1BBD)
         elif action == 4:
-            message.unstir(float(size))
+            message.unstir(int(size))
             plain.scramble(size, pow(0x4F1BBD, -1, 1 << 23))
         else:  # as a sender draws: any number of an interval may lie there
             drawn = message.pop(size, table.find, drawn=True)

@@ -128,7 +128,7 @@ class BlockCoder:
         """Codec of one node of a batch, given the nodes that its distribution reads."""
         stage, own = self._networks.stages[how][node], self._networks.nodes[node]
         if stage.fixed:
-            inner = tabled(Uniform(GRID_BITS), count * own.units)
+            inner = tabled(Uniform(GRID_BITS, count * own.units), count * own.units)
             return Codec(
                 lambda message, symbols: inner.push(message, symbols.ravel()),
                 lambda message: (message, inner.pop(message)[1].reshape(count, own.units)),

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 from nelbo.codecs.message import Found, Interval, Message
-from nelbo.codecs.tables import Bits
+from nelbo.codecs.tables import STEPS, Bits
 
 
 class Codec(NamedTuple):
@@ -26,8 +26,8 @@ class Table(Protocol):
     """What gives each of a row of symbols its interval in [0, 2^16)."""
 
     @property
-    def bits(self) -> float:
-        """Of the number of symbols."""
+    def entropy(self) -> int:
+        """Of all symbols together [1/16 bit], about: what drawing them takes from a message."""
         ...
 
     def interval(self, symbols: np.ndarray, rows: slice = ...) -> Interval:
@@ -54,12 +54,12 @@ def tabled(table: Table, count: int, *, drawn: bool = False) -> Codec:
     def push(message: Message, symbols: np.ndarray) -> Message:
         put(message, symbols)
         if drawn:
-            message.unstir(table.bits * count)
+            message.unstir(table.entropy // STEPS)
         return message
 
     def pop(message: Message) -> tuple[Message, np.ndarray]:
         if drawn:
-            message.stir(table.bits * count)
+            message.stir(table.entropy // STEPS)
         return message, take(message)
 
     return Codec(push, pop)

@@ -16,7 +16,6 @@ last, so that the next ones would be much like them, and where the latents of al
 like the prior, the draws would drift away from q.
 """
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -163,17 +162,17 @@ class Message:
         """
         return self._decode(_BERNOULLI, ones * (1.0 / TOTAL)).astype(np.int64)
 
-    def stir(self, bits: float) -> None:
+    def stir(self, bits: int) -> None:
         """Make the top of the message, about so many bits of it, unlike what was pushed last; `unstir` undoes it."""
         self._scramble(bits, _STIR)
 
-    def unstir(self, bits: float) -> None:
+    def unstir(self, bits: int) -> None:
         """Undo `stir` with the same number."""
         self._scramble(bits, _UNSTIR)
 
-    def _scramble(self, bits: float, factor: int) -> None:
+    def _scramble(self, bits: int, factor: int) -> None:
         """Numbers of the top: each times an odd one, its upper half on its lower, times the odd one again."""
-        numbers = self._decode(_STIRRED, math.ceil(bits / _STIRRED_BITS)).astype(np.int64)
+        numbers = self._decode(_STIRRED, -(-bits // _STIRRED_BITS)).astype(np.int64)
         numbers = numbers * factor & _STIRRED_MASK
         numbers = (numbers ^ (numbers >> (_STIRRED_BITS // 2 + 1))) * factor & _STIRRED_MASK
         self._coder.encode_reverse(numbers.astype(np.int32), _STIRRED)

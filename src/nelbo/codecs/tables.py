@@ -3,7 +3,7 @@
 No float that a network made reaches the coder. A table is given by the starts of its intervals, `starts(F, i, bins)`
 for F a cumulative probability in fixed point; that function is the only one that makes them, so every table is
 monotone, sums exactly to 2^16, and gives every symbol that has to be codable a frequency of one or more. What leads to
-F is arithmetic on integers, single IEEE operations on float64 numbers (the same on every machine), and three tables of
+F is arithmetic on integers, single IEEE operations on float64 numbers (the same on every machine), and five tables of
 functions whose checksums are verified when they are made.
 """
 
@@ -21,7 +21,14 @@ FIXED = 30  # bits of a cumulative probability in fixed point
 STEPS = 16  # grid steps for a logit, for log2 of a scale, and for a location in units of its scale
 _FINE, _COARSE = 20, 6  # an argument has 2^20 steps to the unit, a function's table 2^6
 _REACH = {"logistic": 16, "normal": 8}
-_CHECKSUMS = {"logistic": 0x62BC1265, "normal": 0x812785D5, "scales": 0x7CBFAB6B, "grid": 0x209FCEF5}
+_CHECKSUMS = {
+    "logistic": 0x62BC1265,
+    "normal": 0x812785D5,
+    "scales": 0x7CBFAB6B,
+    "grid": 0x209FCEF5,
+    "log2s": 0xF4F5AA18,
+    "entropies": 0xB561EBF6,
+}
 MAX_SCALE = 20 * STEPS  # log2 of scales and concentrations lies in -20 .. 20
 MAX_LOGIT = 12 * STEPS
 Shape = Literal["logistic", "normal"]
@@ -130,6 +137,23 @@ def uniform_bins(low: float, width: float) -> Bins:
     return Bins(edges, centres)
 
 
+_HALF_WIDTH = 2.07
+_SMALL = 8  # bits of a probability up to 1/2 that its entropy is looked up by
+
+
+@functools.cache
+def _log2s() -> np.ndarray:
+    """log2 of 1 .. 2^16 [1/16 bit], rounded up."""
+    return _verified("log2s", np.ceil(STEPS * np.log2(np.arange(TOTAL + 1).clip(1)) - 1e-6).astype(np.int64))
+
+
+@functools.cache
+def _entropies() -> np.ndarray:
+    """Entropy of a bit of probability i / 2^9 and a half more, i = 0 .. 2^8 [1/16 bit], rounded."""
+    p = (np.arange((1 << _SMALL) + 1) + 0.5) / (2 << _SMALL)
+    return _verified("entropies", np.round(-STEPS * (p * np.log2(p) + (1 - p) * np.log2(1 - p))).astype(np.int64))
+
+
 class LocationScale:
     """Tables of F((edge - loc) / scale) over one division of the line, a row of parameters for each symbol.
 
@@ -152,9 +176,12 @@ class LocationScale:
         return starts(cumulative(self._shape, argument), index, self._floor)
 
     @property
-    def bits(self) -> float:
-        """Of the number of symbols."""
-        return math.log2(self._bins.count)
+    def entropy(self) -> int:
+        """Of all rows together, from the bins within 2.07 scales, which is half of sqrt(2 pi e) [1/16 bit], about."""
+        middle, reach = self._offset / self._inverse, _HALF_WIDTH / self._inverse
+        inner = self._bins.edges[1:-1]
+        held = np.searchsorted(inner, middle + reach) - np.searchsorted(inner, middle - reach)
+        return int(_log2s()[np.maximum(held, 1)].sum())
 
     def interval(self, symbols: np.ndarray, rows: slice = slice(None)) -> Interval:
         """Starts and frequencies of symbols."""
@@ -218,7 +245,11 @@ class Bits:
         ends = starts(_zero_starts(), np.ones(2 * MAX_LOGIT + 1, np.int64), 2).astype(np.uint32)
         self._zero = ends[logit + MAX_LOGIT]
 
-    bits = 1.0
+    @property
+    def entropy(self) -> int:
+        """Of all rows together [1/16 bit], about."""
+        low = np.minimum(self._zero, np.uint32(TOTAL) - self._zero) >> np.uint32(PRECISION - 1 - _SMALL)
+        return int(_entropies()[low].sum())
 
     @property
     def ones(self) -> np.ndarray:
@@ -238,10 +269,10 @@ class Bits:
 
 
 class Uniform:
-    """Tables of 2^bits symbols that are equally frequent."""
+    """Tables of 2^bits symbols that are equally frequent, one for each of `count` symbols."""
 
-    def __init__(self, bits: int) -> None:
-        self.bits = float(bits)
+    def __init__(self, bits: int, count: int = 1) -> None:
+        self.entropy = STEPS * bits * count
         self._shift = np.uint32(PRECISION - bits)
 
     def interval(self, symbols: np.ndarray, rows: slice = slice(None)) -> Interval:
@@ -268,9 +299,9 @@ class Rows:
         self._table, self._row = table, row
 
     @property
-    def bits(self) -> float:
-        """Of the number of symbols."""
-        return math.log2(self._table.shape[1])
+    def entropy(self) -> int:
+        """Of all rows together [1/16 bit], at most."""
+        return int(_log2s()[self._table.shape[1]]) * self._row.size
 
     def interval(self, symbols: np.ndarray, rows: slice = slice(None)) -> Interval:
         """Starts and frequencies of symbols."""
