@@ -10,7 +10,7 @@ import pytest
 
 from nelbo.core import InputError, Masked
 from nelbo.data import Source
-from nelbo.models import factor_analysis, vae
+from nelbo.models import factor_analysis, sbn, vae
 from nelbo.tasks import METHODS, chain_film, hide, imputation_scores, impute, spoiled
 from nelbo.tasks.given import Given
 
@@ -80,6 +80,7 @@ CASES = {
     "metropolis with a wrong q": ("metropolis", {"bias": 0.3, "widen": 1.3}, True),
     "resample with a wrong q": ("resample", {"bias": 0.8, "widen": 1.5}, True),
     "importance with a wrong q": ("importance", {"bias": 0.8, "widen": 1.5}, True),
+    "hmc with a wrong q": ("hmc", {"bias": 0.8, "widen": 1.5}, True),
 }
 
 
@@ -93,13 +94,13 @@ def test_draws_follow_the_exact_conditional_unless_an_uncorrected_chain_has_a_wr
     exact, model = pair(**wrong)
     copies = 4000
     result = impute(jr.key(1), model, one_row(copies), method=method, steps=5 if method == "resample" else 60,
-                    draws=1, proposals=100)  # fmt: skip
+                    draws=1, proposals=2 if method == "hmc" else 100)  # fmt: skip
     mean, covariance = exact.conditional(X.astype(np.float64), OBSERVED)
     score = z_scores(result.draws[0][:, ~OBSERVED].astype(np.float64), mean, covariance)
     assert score < 5 if right else score > 15
     assert (result.draws[0][:, OBSERVED] == X[OBSERVED]).all()
-    if method == "metropolis":
-        assert 0.1 < result.accepted < 0.95
+    if method in {"metropolis", "hmc"}:
+        assert 0.1 < result.accepted < 0.98
 
 
 @pytest.mark.parametrize("method", ["resample", "importance"])
@@ -110,6 +111,20 @@ def test_weighted_means_are_the_conditional_ones(method):
     mean, covariance = exact.conditional(X.astype(np.float64), OBSERVED)
     assert np.diag(covariance).min() > 0.3
     np.testing.assert_allclose(result.mean[:, ~OBSERVED], np.broadcast_to(mean, (3, len(mean))), atol=0.1)
+
+
+def test_means_over_hamiltonian_chains_are_the_conditional_ones():
+    """H0: the mean over rows is the exact one; 2 t-scores of 100 rows, |t| < 5, false alarm 5e-6, fixed seed."""
+    exact, model = pair(bias=0.3, widen=1.3)
+    result = impute(jr.key(1), model, one_row(100), method="hmc", steps=60, draws=4, proposals=10)
+    mean, covariance = exact.conditional(X.astype(np.float64), OBSERVED)
+    found = result.mean[:, ~OBSERVED].astype(np.float64)
+    spread = found.std(0, ddof=1)
+    assert (np.abs(found.mean(0) - mean) < 5 * spread / np.sqrt(100)).all()
+    assert (spread < 0.5 * np.sqrt(np.diag(covariance) / 4)).all()  # a chain's mean knows more than its last draw
+    belief = sbn(jr.key(0), (SIZE,), layers=(2,))
+    with pytest.raises(InputError, match="real-valued latents"):
+        impute(jr.key(0), belief, one_row(1, np.ones(SIZE, np.float32)), method="hmc")
 
 
 def test_the_exact_posterior_is_always_accepted():
@@ -184,7 +199,7 @@ def test_hiding_adds_to_what_is_missing_and_takes_one_mask_for_all_rows():
     assert hide(grey, np.eye(3, dtype=bool)).arrays.observed.shape == (2, 3, 3, 1)
 
 
-@pytest.mark.parametrize("method", ["metropolis", "resample", "importance"])
+@pytest.mark.parametrize("method", ["metropolis", "resample", "importance", "hmc"])
 def test_noisy_readings_give_the_exact_conditional_of_the_clean_values(method):
     """H0: draws of x given y = x + N(0, 0.6^2) in the observed entries; 20 z-scores, |z| < 5, false alarm 1e-5."""
     exact, model = pair(bias=0.3, widen=1.3)

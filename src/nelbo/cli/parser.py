@@ -230,7 +230,10 @@ def _impute(commands: "argparse._SubParsersAction[Parser]") -> None:
     impute.add_argument("--mask", metavar="FILE", help=".npy, .npz or .csv: 1 where observed, of all rows or of one example")  # fmt: skip  # noqa: E501
     impute.add_argument("--hide", metavar="HOW", help="hide known entries and score: a share, square:SIDE or grid:STEP")
     impute.add_argument(
-        "--method", default="metropolis", metavar="NAME", help="metropolis (default), chain, resample or importance"
+        "--method",
+        default="metropolis",
+        metavar="NAME",
+        help="metropolis (default), chain, resample, importance or hmc",
     )
     impute.add_argument("--steps", type=int, default=50, metavar="N", help="moves of each chain (default 50)")
     impute.add_argument("--draws", type=int, default=19, metavar="N", help="completions of each row (default 19)")

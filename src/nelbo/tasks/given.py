@@ -93,6 +93,16 @@ def likelihood_shape(model: Model) -> Distribution:
     return eqx.filter_eval_shape(lambda k: model.generative.likelihood(model.generative.sample(k)[1]), jr.key(0))
 
 
+def latent_shapes(model: Model) -> tuple[Distribution, ...]:
+    """The priors of the latent layers, with shapes in place of arrays."""
+
+    def priors(key: Key[Array, ""]) -> tuple[Distribution, ...]:
+        _, z = model.generative.sample(key)
+        return tuple(layer(z[above:]) for above, layer in enumerate(model.generative.layers[1:], 1))
+
+    return eqx.filter_eval_shape(priors, jr.key(0))
+
+
 def check_noise(model: Model, noise: str | None, rate: float) -> None:
     """Refuse readings that the model's likelihood cannot take.
 

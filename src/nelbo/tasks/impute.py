@@ -14,7 +14,8 @@ from jaxtyping import Array, Float, Int, Key
 from nelbo.core import InputError, Masked, choice, log_mean_exp, values_of
 from nelbo.data import Source
 from nelbo.models import Example, Latents, Model
-from nelbo.tasks.given import Given, check_noise, check_values
+from nelbo.tasks.given import Given, check_noise, check_values, latent_shapes
+from nelbo.tasks.moves import State, hamiltonian, resampled
 from nelbo.training import examples, padded_batches
 
 METHODS = {
@@ -22,7 +23,9 @@ METHODS = {
     "metropolis": "the chain with z accepted or refused, right for any q (Mattei and Frellsen 2018, section 3.3)",
     "resample": "proposals of chains, resampled by importance weights; right for any q as their number grows",
     "importance": "the same without chains: z ~ q(z | what is observed) (Mattei and Frellsen 2019, section 4)",
+    "hmc": "these, each moved on by Hamiltonian dynamics under p(z | what is observed); right for any q (Neal 2011)",
 }
+_WEIGHTED = {"resample", "importance", "hmc"}
 COVERAGE = 0.9
 ROWS = 2000  # chains run at once
 
@@ -32,16 +35,16 @@ class Imputation:
     """Completed data. Where an entry was observed, everything is its value and the spread is zero.
 
     Args:
-        mean: E[x | observed], estimated by the mean of E[x | z] over the draws, or by its weighted mean over all
-            proposals where there are weights.
+        mean: E[x | observed], estimated by the mean of E[x | z] over the draws, by its weighted mean over all
+            proposals where there are weights, or by its mean over the second half of every chain ("hmc").
         std: standard deviation over the draws.
         low: lower end of the 90 % interval.
         high: its upper end; low and high are order statistics of the draws, so that 19 exact draws cover 90 % (fewer
             draws give all they can, from the smallest to the largest).
         draws: (draws, examples, ...), each one a whole completion.
         observed: which entries were given.
-        accepted: share of proposals accepted ("metropolis"), or effective share of them ("resample", "importance");
-            else None.
+        accepted: share of proposals accepted ("metropolis", "hmc"), or effective share of them ("resample",
+            "importance"); else None.
         empty: examples with no observed entry; their draws are draws from the model's prior.
         entry_nats: where the truth was given, for each example the sum over hidden entries of log p(entry | observed),
             estimated by the log of the mean of p(entry | z) over the draws [nats].
@@ -60,27 +63,20 @@ class Imputation:
     joint_nats: np.ndarray | None = None
 
 
-class _State(eqx.Module):
-    """A completion and latents."""
-
-    x: Array
-    z: Latents
-
-
 def _tree_where(condition: Any, yes: Any, no: Any) -> Any:
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
 
 
-def _start(key: Key[Array, ""], model: Model, given: Given) -> _State:
+def _start(key: Key[Array, ""], model: Model, given: Given) -> State:
     """Latents from the model's prior, and what is not known given them."""
     z_key, x_key = jr.split(key)
     _, z = model.generative.sample(z_key)
-    return _State(given.completed(x_key, model.generative.likelihood(z)), z)
+    return State(given.completed(x_key, model.generative.likelihood(z)), z)
 
 
 def _step(
-    key: Key[Array, ""], model: Model, given: Given, state: _State, *, corrected: bool
-) -> tuple[_State, Float[Array, ""]]:
+    key: Key[Array, ""], model: Model, given: Given, state: State, *, corrected: bool
+) -> tuple[State, Float[Array, ""]]:
     """One move of z, then of what is not known of x; also the share accepted."""
     z_key, accept_key, x_key = jr.split(key, 3)
     draw = model.draw(z_key, state.x)
@@ -90,15 +86,15 @@ def _step(
         old = model.generative.log_prob(state.x, state.z).sum() - old_q
         accept &= jnp.log(jr.uniform(accept_key)) < draw.log_w - old
     z = _tree_where(accept, draw.z, state.z)
-    return _State(given.completed(x_key, model.generative.likelihood(z)), z), accept.astype(jnp.float32)
+    return State(given.completed(x_key, model.generative.likelihood(z)), z), accept.astype(jnp.float32)
 
 
 def _chain(
     key: Key[Array, ""], model: Model, given: Given, *, steps: int, corrected: bool
-) -> tuple[_State, Float[Array, ""]]:
+) -> tuple[State, Float[Array, ""]]:
     start_key, step_key = jr.split(key)
 
-    def body(state: _State, i: Int[Array, ""]) -> tuple[_State, Float[Array, ""]]:
+    def body(state: State, i: Int[Array, ""]) -> tuple[State, Float[Array, ""]]:
         return _step(jr.fold_in(step_key, i), model, given, state, corrected=corrected)
 
     state, accepted = jax.lax.scan(body, _start(start_key, model, given), jnp.arange(steps))
@@ -107,62 +103,10 @@ def _chain(
 
 def _chains(
     key: Key[Array, ""], model: Model, given: Given, count: int, *, steps: int, corrected: bool
-) -> tuple[_State, Float[Array, ""]]:
+) -> tuple[State, Float[Array, ""]]:
     chain = lambda k: _chain(k, model, given, steps=steps, corrected=corrected)  # noqa: E731
     states, accepted = jax.vmap(chain)(jr.split(key, count))
     return states, accepted.mean()
-
-
-def _resampled(
-    key: Key[Array, ""], model: Model, given: Given, centres: Any, count: int, *, proposals: int
-) -> tuple[_State, Float[Array, ""], Array]:
-    """Latents z_k ~ q(z | centre), and as many from the prior, resampled by importance weights.
-
-    The weights are p(given, z) over the mixture of everything that was drawn from, so that they are bounded by
-    2 p(given | z) whatever q is (the balance heuristic of Veach and Guibas 1995). The q of one completion alone is too
-    narrow a proposal, as it takes a completion for data: its weights would have no variance.
-
-    Args:
-        key: for the draws.
-        model: with its recognition model.
-        given: the example.
-        centres: examples, each with its q: completions, or what is observed alone.
-        count: how many to choose.
-        proposals: draws of q, shared out among the centres.
-
-    Returns:
-        The chosen ones, the effective share of the proposals, and the weighted mean of E[x | z] over all of them.
-    """
-    z_key, prior_key, choose_key, x_key = jr.split(key, 4)
-    any_given = jnp.any(given.x.observed)
-    number = jax.tree.leaves(centres)[0].shape[0]
-    rounds = -(-proposals // number)
-
-    def proposed(k: Key[Array, ""], centre: Example) -> Latents:
-        posterior = model.recognition(centre)
-        return jax.vmap(lambda one: posterior.sample(one)[0])(jr.split(k, rounds))
-
-    def log_q(centre: Example) -> Float[Array, " proposals"]:
-        posterior = model.recognition(centre)
-        return jax.vmap(lambda each: posterior.log_prob(each).sum())(z)
-
-    prior = jax.vmap(lambda k: model.generative.sample(k)[1])(jr.split(prior_key, proposals))
-    drawn = jax.vmap(proposed)(jr.split(z_key, number), centres)
-    drawn = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:proposals], drawn)
-    z = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), drawn, prior)
-    log_p = jax.vmap(lambda each: given.log_prob(model.generative, each))(z)
-    log_mixture = jnp.logaddexp(log_mean_exp(jax.vmap(log_q)(centres)), log_p[:, 1:].sum(1))
-    log_w = log_p.sum(1) - log_mixture
-    # with nothing given, draws from the prior and no others
-    log_w = jnp.where(any_given, log_w, jnp.where(jnp.arange(2 * proposals) < proposals, -jnp.inf, 0.0))
-    chosen = jr.categorical(choose_key, log_w, shape=(count,))
-    weights = jax.nn.softmax(log_w)
-    means = jax.vmap(lambda each: given.clean(model.generative.likelihood(each)).mean)(z)
-    z = jax.tree.map(lambda leaf: leaf[chosen], z)
-    complete = lambda k, one: given.completed(k, model.generative.likelihood(one))  # noqa: E731
-    completed = jax.vmap(complete)(jr.split(x_key, count), z)
-    share = 1.0 / (2 * proposals * (weights**2).sum())
-    return _State(completed, z), share, jnp.tensordot(weights, means, axes=1)
 
 
 def _interval(draws: Float[Array, "draws *shape"]) -> tuple[Array, Array]:
@@ -209,12 +153,16 @@ def _batch(
 
     def one(k: Key[Array, ""], x: Masked, known: Masked | None) -> dict[str, Array]:
         given = Given(x, noise, rate)
-        if method in {"resample", "importance"}:
+        if method in _WEIGHTED:
             chain_key, k = jr.split(k)
             centres: Any = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], x)
             if method == "resample":
                 centres = _chains(chain_key, model, given, proposals, steps=steps, corrected=False)[0].x
-            states, accepted, mean = _resampled(k, model, given, centres, draws, proposals=proposals)
+            states, accepted, mean = resampled(k, model, given, centres, draws, proposals=proposals)
+            if method == "hmc":
+                move = lambda key, z: hamiltonian(key, model, given, z, steps=steps)  # noqa: E731
+                states, accepted, means = jax.vmap(move)(jr.split(chain_key, draws), states.z)
+                accepted, mean = accepted.mean(), means.mean(0)
         else:
             states, accepted = _chains(k, model, given, draws, steps=steps, corrected=method == "metropolis")
             mean = jax.vmap(lambda z: given.clean(model.generative.likelihood(z)).mean)(states.z).mean(0)
@@ -259,9 +207,9 @@ def impute(
         model: with its recognition model; the likelihood must be elementwise.
         data: rows of `Masked` arrays; rows without a mask have nothing missing and come back as they are.
         method: see `METHODS`.
-        steps: moves of each chain before its draw is taken.
+        steps: moves of each chain before its draw is taken; trajectories ("hmc").
         draws: independent completions of each example.
-        proposals: draws of q to resample from, beside as many from the prior ("resample" and "importance" only).
+        proposals: draws of q to resample from, beside as many from the prior ("resample", "importance" and "hmc").
         truth: the same rows before entries were hidden, for the log density of what was hidden.
         noise: None if the entries that are there are exact, or the kind of noise that all of them have, see
             `READINGS`; then nothing is known exactly, and everything is filled in.
@@ -277,6 +225,8 @@ def impute(
     for name, count in (("steps", steps), ("draws", draws), ("proposals", proposals)):
         if count < 1:
             raise InputError(f"Imputation needs at least 1 for {name}, got {count}.")
+    if method == "hmc" and any(layer.is_discrete for layer in latent_shapes(model)):
+        raise InputError("hmc moves real-valued latents, but the model's are discrete: use metropolis or importance.")
     check_noise(model, noise, rate)
     check_values(model, data)
     if truth is not None and (len(truth), *truth.shape) != (len(data), *data.shape):
@@ -288,7 +238,7 @@ def impute(
         return _unchanged(data, draws)
     if masked is None:
         data = hide(data, np.ones(data.shape, bool))
-    chains = max(draws, proposals) if method in {"resample", "importance"} else draws
+    chains = max(draws, proposals) if method in _WEIGHTED else draws
     indices, real = padded_batches(len(data), max(1, min(ROWS // chains, len(data))))
     parts: list[dict[str, np.ndarray]] = []
     for i, (rows, mask) in enumerate(zip(indices, real, strict=True)):
@@ -331,7 +281,7 @@ def _film(key: Key[Array, ""], model: Model, batch: Example, steps: int, *, corr
         given = Given(x)
         first = _start(start_key, model, given)
 
-        def body(state: _State, i: Int[Array, ""]) -> tuple[_State, Array]:
+        def body(state: State, i: Int[Array, ""]) -> tuple[State, Array]:
             state, _ = _step(jr.fold_in(step_key, i), model, given, state, corrected=corrected)
             return state, given.filled(model.generative.likelihood(state.z).mean)
 
