@@ -94,10 +94,14 @@ def hamiltonian(
     """
     from blackjax.mcmc import hmc  # imports slowly, and only this needs it
 
-    kernel, chain_key, x_key = hmc.build_kernel(), *jr.split(key)
+    kernel: Any = hmc.build_kernel()
+    chain_key, x_key = jr.split(key)
 
     def log_density(position: Latents) -> Float[Array, ""]:
         return given.log_prob(model.generative, position).sum()
+
+    def latents(state: Any) -> Latents:
+        return state.position
 
     unit = jnp.ones(sum(leaf.size for leaf in jax.tree.leaves(z)))
     learned = steps // 2
@@ -109,10 +113,10 @@ def hamiltonian(
         state, info = kernel(move_key, state, log_density, size, unit, LEAPFROGS)
         accepted = jnp.where(jnp.isfinite(info.acceptance_rate), info.acceptance_rate, 0.0)
         log_step = log_step + jnp.where(i < learned, _LEARNING * (accepted - _ACCEPTED), 0.0)
-        return (state, log_step), (accepted, given.clean(model.generative.likelihood(state.position)).mean)
+        return (state, log_step), (accepted, given.clean(model.generative.likelihood(latents(state))).mean)
 
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         start = hmc.init(z, log_density), jnp.log(jnp.asarray(_FIRST_STEP))
         (last, _), (accepted, means) = jax.lax.scan(body, start, jnp.arange(steps))
-    x = given.completed(x_key, model.generative.likelihood(last.position))
-    return State(x, last.position), accepted[learned:].mean(), means[learned:].mean(0)
+    x = given.completed(x_key, model.generative.likelihood(latents(last)))
+    return State(x, latents(last)), accepted[learned:].mean(), means[learned:].mean(0)
