@@ -27,8 +27,9 @@ NOTES = (
         "reports -ln p(v), estimated by importance sampling too: compare it with their negative."
     ),
     (
-        "Imputation draws from chains that are corrected by acceptance and refusal. rmse is that of the mean of "
-        "E[x | z] over the draws. nats per hidden entry are of each entry by itself, hidden nats of all hidden entries "
+        "Imputation draws by Hamiltonian moves of z given what is observed, from importance proposals (the paper's own "
+        "chain is the film). rmse is that of the mean of E[x | z] over the second half of all chains. "
+        "nats per hidden entry are of each entry by itself, hidden nats of all hidden entries "
         "of an image together: the log of the mean over these few draws, which lies far below the truth. Neighbours "
         "are counted with the number that has the least error on these very entries. 90 % intervals of zeros and ones "
         "must hold either one value or both, so they cover more than 90 %."
@@ -51,7 +52,7 @@ class Size:
         scored: test rows of these bounds; None for all.
         hide: what is hidden, see `nelbo.runs.hiding`.
         rows: test rows that are filled in.
-        steps: of each chain.
+        steps: trajectories of each chain.
         draws: completions of each row.
     """
 
@@ -81,7 +82,7 @@ class Size:
 
     def filling(self) -> tuple[Measure, ...]:
         """One imputation for each way to hide entries."""
-        shared = {"rows": self.rows, "steps": self.steps, "draws": self.draws}
+        shared = {"rows": self.rows, "method": "hmc", "steps": self.steps, "draws": self.draws}
         return tuple(Measure(place(h), FILLED, "imputation", {"hide_word": h, **shared}) for h in self.hide)
 
 
