@@ -110,7 +110,7 @@ def test_killed_after_training_and_before_the_record(unbroken, tmp_path):
     assert same_run(unbroken, folder)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_signal_saves_and_says_how_to_go_on(number, unbroken, tmp_path):
     folder = tmp_path / "run"
     process = start(*RUN, "--out", folder)

@@ -60,6 +60,7 @@ def test_fit_takes_nvil_by_itself_and_keeps_receptive_fields(run):
     assert (run / "figures" / "receptive_fields.png").exists()
 
 
+@pytest.mark.slow  # compiles ten estimators
 def test_variance_shows_every_estimator_by_layer(run, capsys):
     with lenient():
         assert main(["variance", str(run), "--draws", "5", "--batch-size", "4", "--json"]) == 0

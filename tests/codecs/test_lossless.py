@@ -171,7 +171,7 @@ TIGHT = {
 }
 
 
-@pytest.mark.parametrize("name", TIGHT)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n == "deep chain" else ()) for n in TIGHT])
 def test_a_model_codes_at_its_elbo(name):
     """2,000 examples drawn from the model: within 1.5 % of the mean of log w by Monte Carlo, and a start.
 

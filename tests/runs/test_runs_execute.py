@@ -13,9 +13,10 @@ from nelbo.evaluation import Score
 from nelbo.models import Conditional, Model, Recognition, Stack, StandardNormal, vae
 from nelbo.models.heads import BernoulliHead, NormalHead
 from nelbo.nets import MLP
+from nelbo.objectives import WeightPrior
 from nelbo.runs import Experiment, execute, figure_arrays, open_run, result_row
 from nelbo.runs.inputs import dataset_for, model_arguments, settled
-from nelbo.runs.settings import training_for
+from nelbo.runs.settings import objective_for, training_for
 
 
 def experiment(**changes) -> Experiment:
@@ -53,6 +54,18 @@ def test_settling_twice_is_settling_once():
         once = settled(experiment(data=data), train)
         assert settled(once, train) == once
         assert json.loads(json.dumps(once.record())) == once.record()
+
+
+@pytest.mark.parametrize("name", ["sgvb", "stochastic-backpropagation", "iwae"])
+def test_a_prior_and_noise_wrap_every_objective_for_real_latents(name):
+    options = {"weight_prior": 0.3, "input_noise": "bit-flip", "noise_rate": 0.01}
+    model = vae(jr.key(0), (4,), latents=2, hidden=(3,))
+    asked = experiment(objective={"name": name, "arguments": options})
+    found = objective_for(asked, 50, 10, model, jr.key(1))
+    assert isinstance(found, WeightPrior)
+    assert (found.scale, found.num_data, found.inner.kind, found.inner.rate) == (0.3, 50, "bit-flip", 0.01)
+    alone = objective_for(experiment(objective={"name": name}), 50, 10, model, jr.key(1))
+    assert type(found.inner.inner) is type(alone)
 
 
 def test_defaults_that_the_data_decide():

@@ -199,7 +199,9 @@ def test_hiding_adds_to_what_is_missing_and_takes_one_mask_for_all_rows():
     assert hide(grey, np.eye(3, dtype=bool)).arrays.observed.shape == (2, 3, 3, 1)
 
 
-@pytest.mark.parametrize("method", ["metropolis", "resample", "importance", "hmc"])
+@pytest.mark.parametrize(
+    "method", ["metropolis", pytest.param("resample", marks=pytest.mark.slow), "importance", "hmc"]
+)
 def test_noisy_readings_give_the_exact_conditional_of_the_clean_values(method):
     """H0: draws of x given y = x + N(0, 0.6^2) in the observed entries; 20 z-scores, |z| < 5, false alarm 1e-5."""
     exact, model = pair(bias=0.3, widen=1.3)

@@ -6,6 +6,7 @@ from jaxtyping import Array, Key
 
 from nelbo.models import Model, Passage
 from nelbo.objectives import Iwae, Objective, Sgvb, Vimco, WakeSleep, half, nvil, straight_through
+from nelbo.runs.regularizers import regularized
 
 
 def nvil_objective(
@@ -33,10 +34,19 @@ def vimco(num_data: int, epoch_steps: float, *, samples: int = 5) -> Objective:
     return Vimco(samples)
 
 
-def iwae(num_data: int, epoch_steps: float, *, samples: int = 5, form: str = "dreg") -> Objective:
+def iwae(
+    num_data: int,
+    epoch_steps: float,
+    *,
+    samples: int = 5,
+    form: str = "dreg",
+    weight_prior: float | int | None = None,
+    input_noise: str | None = None,
+    noise_rate: float | int = 0.1,
+) -> Objective:
     """The importance-weighted bound by reparameterization; form: plain, dreg or stl."""
-    del num_data, epoch_steps
-    return Iwae(samples, form=form)
+    del epoch_steps
+    return regularized(Iwae(samples, form=form), num_data, weight_prior, input_noise, noise_rate)
 
 
 def reweighted_wake_sleep(

@@ -11,8 +11,9 @@ from jaxtyping import Array, Key
 
 from nelbo.core import InputError, checked_arguments, choice, defaults
 from nelbo.models import Model
-from nelbo.objectives import InputNoise, Objective, Sgvb, StochasticBackpropagation, WeightPrior
+from nelbo.objectives import Objective, Sgvb, StochasticBackpropagation
 from nelbo.runs.discrete import DISCRETE_OBJECTIVES
+from nelbo.runs.regularizers import regularized
 from nelbo.training import DEFAULT_RATES, OPTIMIZERS, SCHEDULES, optimizer
 from nelbo.weights import FullVb
 
@@ -114,7 +115,7 @@ def sgvb(
         raise InputError(f"warmup (epochs) and beta must be zero or positive, got {warmup} and {beta}.")
     weight: Any = optax.linear_schedule(0.0, beta, max(1, round(warmup * epoch_steps))) if warmup else float(beta)
     inner = Sgvb(form, num_samples=samples, beta=weight)
-    return _regularized(inner, num_data, weight_prior, input_noise, noise_rate)
+    return regularized(inner, num_data, weight_prior, input_noise, noise_rate)
 
 
 def stochastic_backpropagation(
@@ -130,17 +131,7 @@ def stochastic_backpropagation(
     """The evidence lower bound with gradients by Bonnet's and Price's identities (`hessian`: second derivatives)."""
     del epoch_steps
     inner = StochasticBackpropagation(hessian=hessian, num_samples=samples)
-    return _regularized(inner, num_data, weight_prior, input_noise, noise_rate)
-
-
-def _regularized(
-    inner: Objective, num_data: int, weight_prior: float | int | None, input_noise: str | None, noise_rate: float | int
-) -> Objective:
-    """With noise on the recognition model's input and a prior on the decoder, where they are asked for."""
-    if weight_prior is not None and not weight_prior > 0:
-        raise InputError(f"weight_prior must be a positive standard deviation, got {weight_prior}.")
-    noisy = inner if input_noise is None else InputNoise(inner, kind=input_noise, rate=float(noise_rate))
-    return noisy if weight_prior is None else WeightPrior(noisy, num_data=num_data, scale=float(weight_prior))
+    return regularized(inner, num_data, weight_prior, input_noise, noise_rate)
 
 
 def full_vb(
