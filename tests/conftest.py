@@ -9,6 +9,9 @@ if WORKER and hasattr(os, "sched_setaffinity"):
     CORES = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {CORES[int(WORKER) % len(CORES)]})
 
+# most of the time of the tests is compilation, and most of what is compiled runs once
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+
 import jax  # noqa: E402
 
 jax.config.update("jax_debug_key_reuse", True)
