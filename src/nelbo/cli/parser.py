@@ -235,13 +235,15 @@ def _impute(commands: "argparse._SubParsersAction[Parser]") -> None:
         metavar="NAME",
         help="metropolis (default), chain, resample, importance or hmc",
     )
-    impute.add_argument("--steps", type=int, default=50, metavar="N", help="moves of each chain (default 50)")
+    impute.add_argument(
+        "--steps", type=int, default=50, metavar="N", help="moves of each chain, trajectories of hmc (default 50)"
+    )
     impute.add_argument("--draws", type=int, default=19, metavar="N", help="completions of each row (default 19)")
     impute.add_argument("--proposals", type=int, default=100, metavar="N", help="draws to resample from (default 100)")
     impute.add_argument("--noise", metavar="KIND:X", help="what is given is noisy: bit-flip:RATE or gaussian:SD")
     impute.add_argument("--add-noise", action="store_true", help="put that noise on the data first, and score")
     impute.add_argument("--compare", action="store_true", help="with --hide: mean filling and nearest neighbours too")
-    impute.add_argument("--film", metavar="FILE", help="a .png of chains at work (default RUN/imputation.png)")
+    impute.add_argument("--film", metavar="FILE", help="a .png of the paper's chain (default RUN/imputation.png)")
     impute.add_argument(
         "-o", "--output", metavar="FILE", help=".npz (all), .npy, .csv or .png (default RUN/imputed.npz)"
     )
