@@ -31,8 +31,8 @@ def _layer(model: Model, name: str) -> Any:
 
 def _from_task(init: dict[str, np.ndarray]) -> Model:
     model = skeleton("vae", {"shape": [PIXELS], "latents": LATENTS, "hidden": [HIDDEN]})  # the task brings the weights
-    leaves = lambda m: [leaf for name in PLACES for leaf in (_layer(m, name).weight, _layer(m, name).bias)]  # noqa: E731
-    values = [jnp.asarray(v) for name in PLACES for v in (init[f"{name}_w"].T, init[f"{name}_b"])]
+    leaves = lambda m: [leaf for name in PLACES for leaf in (_layer(m, name).kernel, _layer(m, name).bias)]  # noqa: E731
+    values = [jnp.asarray(v) for name in PLACES for v in (init[f"{name}_w"], init[f"{name}_b"])]
     return eqx.tree_at(leaves, model, values)
 
 
@@ -79,5 +79,5 @@ class Nelbo:
         found = {}
         for name in PLACES:
             layer = _layer(model, name)
-            found[f"{name}_w"], found[f"{name}_b"] = np.array(layer.weight).T, np.array(layer.bias)
+            found[f"{name}_w"], found[f"{name}_b"] = np.array(layer.kernel), np.array(layer.bias)
         return found

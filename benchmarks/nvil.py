@@ -33,11 +33,11 @@ class Nelbo:
 
     def __init__(self, batch: int) -> None:
         import jax
-        import optax
 
         from nelbo.data import Split, source
         from nelbo.models import sbn
         from nelbo.objectives import nvil
+        from nelbo.training import optimizer
         from nelbo.training.loop import _Loop, _plan
 
         x = pictures()
@@ -47,7 +47,8 @@ class Nelbo:
         plan = _plan(EXAMPLES, 10**9, None, batch, 10**9, None, CHUNK, None)
         key = jax.random.key(2)
         # the loop inside `nelbo.fit`, kept between blocks so that it compiles once
-        self._loop = _Loop(key, model, objective, data, optax.adam(RATE), plan, None, False, (), None)  # noqa: FBT003
+        adam = optimizer("adam", learning_rate=RATE)
+        self._loop = _Loop(key, model, objective, data, adam, plan, None, False, (), None)  # noqa: FBT003
 
     def block(self, steps: int) -> float:
         """Seconds for `steps` steps; the loop itself chooses how many it takes in one call."""

@@ -151,8 +151,8 @@ def with_exact_posterior(case):
     base, cov = oracle.posterior(np.zeros(oracle.sizes()[0]))
     columns = [oracle.posterior(e)[0] - base for e in np.eye(oracle.sizes()[0])]
     layer = case.model.recognition.layers[0]
-    new = (np.stack(columns, 1), base, 0.5 * np.log(np.diag(cov)))
-    places = lambda c: (c.net.layers[0].weight, c.net.layers[0].bias, c.head.raw_scale)  # noqa: E731
+    new = (np.stack(columns), base, 0.5 * np.log(np.diag(cov)))
+    places = lambda c: (c.net.layers[0].kernel, c.net.layers[0].bias, c.head.raw_scale)  # noqa: E731
     layer = eqx.tree_at(places, layer, tuple(jnp.asarray(value, jnp.float32) for value in new))
     return _gaussian(eqx.tree_at(lambda m: m.recognition, case.model, Recognition((layer,))), case.batch)
 

@@ -149,10 +149,10 @@ def test_nothing_to_score_is_refused():
 
 def test_active_units_are_those_that_follow_the_data():
     case = zoo.linear_gaussian()
-    weight = lambda m: m.recognition.layers[0].net.layers[0].weight  # noqa: E731
+    weight = lambda m: m.recognition.layers[0].net.layers[0].kernel  # noqa: E731
     data = source(Split(np.asarray(jr.normal(jr.key(0), (300, 4)))), "real")
     rows = jnp.zeros((2, 4)).at[0, 0].set(0.5).at[1, 1].set(0.05)
-    model = eqx.tree_at(weight, case.model, rows)
+    model = eqx.tree_at(weight, case.model, rows.T)
     assert active_units(jr.key(1), model, data) == (1,)
     (means,) = posterior_means(jr.key(1), model, data)
     bias = np.asarray(model.recognition.layers[0].net.layers[0].bias)

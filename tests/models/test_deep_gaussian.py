@@ -103,12 +103,12 @@ def test_with_a_full_covariance_the_bound_is_log_p_at_the_optimum():
     rest = np.concatenate([2.0 * np.log(np.diag(lower)), below])
     model = eqx.tree_at(
         lambda m: (
-            m.recognition.layers[0].net.layers[0].weight,
+            m.recognition.layers[0].net.layers[0].kernel,
             m.recognition.layers[0].net.layers[0].bias,
             m.recognition.layers[0].head.rest,
         ),
         model,
-        (jnp.asarray(gain, jnp.float32), jnp.asarray(-gain @ b, jnp.float32), jnp.asarray(rest, jnp.float32)),
+        (jnp.asarray(gain.T, jnp.float32), jnp.asarray(-gain @ b, jnp.float32), jnp.asarray(rest, jnp.float32)),
     )
     x = 2.0 * jr.normal(jr.key(3), (6,))
     exact = log_evidence(w, b, scale, x)

@@ -27,7 +27,7 @@ def test_centre_and_spread_standardize_the_input_and_are_not_trained():
     assert not grads.centre.value.any()
     assert not grads.spread.value.any()
     marks = trainable(net)
-    assert (marks.centre.value, marks.spread.value, marks.layers[0].weight) == (False, False, True)
+    assert (marks.centre.value, marks.spread.value, marks.layers[0].kernel) == (False, False, True)
 
 
 def test_trainable_leaves_integers_and_everything_under_frozen_alone():

@@ -83,8 +83,8 @@ def test_the_log_density_of_hidden_entries_is_that_of_the_mixture_of_draws():
     model = factor_analysis(jr.key(0), (5,), latents=2, scale=0.7)
     net = lambda m: m.generative.layers[0].net.layers[0]  # noqa: E731
     bias = np.linspace(-1, 1, 5).astype(np.float32)
-    places = lambda m: (net(m).weight, net(m).bias)  # noqa: E731
-    model = eqx.tree_at(places, model, (jnp.zeros((5, 2)), jnp.asarray(bias)))
+    places = lambda m: (net(m).kernel, net(m).bias)  # noqa: E731
+    model = eqx.tree_at(places, model, (jnp.zeros((2, 5)), jnp.asarray(bias)))
     truth = Source(jnp.asarray(ROWS), "real", dynamic=False)
     result = impute(jr.key(1), model, hide(truth, OBSERVED), steps=2, draws=3, truth=truth)
     logs = np.where(OBSERVED, 0.0, scipy.stats.norm.logpdf(ROWS, bias, 0.7))

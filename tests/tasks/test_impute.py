@@ -46,12 +46,12 @@ def pair(bias: float = 0.0, widen: float = 1.0):
     lower = widen * np.linalg.cholesky(covariance)
     rest = np.concatenate([2 * np.log(np.diag(lower)), lower[np.tril_indices(LATENTS, -1)] * np.sqrt(LATENTS)])
     model = factor_analysis(jr.key(0), (SIZE,), latents=LATENTS, scale=exact.scale)
-    new = (exact.w, exact.b, gain, bias - gain @ exact.b, rest)
+    new = (exact.w.T, exact.b, gain.T, bias - gain @ exact.b, rest)
     return exact, eqx.tree_at(
         lambda m: (
-            m.generative.layers[0].net.layers[0].weight,
+            m.generative.layers[0].net.layers[0].kernel,
             m.generative.layers[0].net.layers[0].bias,
-            m.recognition.layers[0].net.layers[0].weight,
+            m.recognition.layers[0].net.layers[0].kernel,
             m.recognition.layers[0].net.layers[0].bias,
             m.recognition.layers[0].head.rest,
         ),

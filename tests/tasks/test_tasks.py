@@ -19,7 +19,7 @@ def data_of(case):
 
 def test_manifold_runs_right_with_the_first_latent_and_up_with_the_second():
     case = zoo.linear_gaussian(size=2)
-    weight = lambda m: m.generative.layers[0].net.layers[0].weight  # noqa: E731
+    weight = lambda m: m.generative.layers[0].net.layers[0].kernel  # noqa: E731
     bias = lambda m: m.generative.layers[0].net.layers[0].bias  # noqa: E731
     model = eqx.tree_at(weight, case.model, jnp.eye(2))
     model = eqx.tree_at(bias, model, jnp.zeros(2))

@@ -4,6 +4,9 @@ import jax.random as jr
 import numpy as np
 import optax
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from nelbo.core import InputError
 from nelbo.training import DEFAULT_RATES, OPTIMIZERS, SCHEDULES, optimizer, padded_batches
@@ -72,6 +75,23 @@ def test_every_optimizer_has_a_usual_rate():
 
 def first_step(made, gradient):
     return made.update(jnp.asarray(gradient), made.init(jnp.zeros(len(gradient))))[0]
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    gradients=arrays(np.float32, (6, 3), elements=st.floats(-1e3, 1e3, width=32)),
+    schedule=st.sampled_from(sorted(SCHEDULES)),
+)
+def test_adam_takes_the_steps_of_optax(gradients, schedule):
+    rate = SCHEDULES[schedule](0.1, 6)
+    ours, theirs = optimizer("adam", learning_rate=0.1, schedule=schedule, steps=6), optax.adam(rate)
+    mine, its = ours.init(jnp.zeros(3)), theirs.init(jnp.zeros(3))
+    assert jax.tree.structure(mine) == jax.tree.structure(its)  # what was saved with one goes on with the other
+    for gradient in gradients:
+        with jax.numpy_dtype_promotion("standard"):
+            step, mine = ours.update(jnp.asarray(gradient), mine)
+            expected, its = theirs.update(jnp.asarray(gradient), its)
+        np.testing.assert_allclose(step, expected, rtol=1e-5, atol=1e-9)
 
 
 def test_adagrad_is_that_of_duchi_and_others():

