@@ -73,7 +73,7 @@ def test_the_table_is_whole():
     assert names() == tuple(catalogue())
     for entry in catalogue().values():
         assert all((entry.title, entry.licence, entry.citation, entry.found, entry.sizes, entry.shape))
-        assert entry.name == "digits" or entry.advice
+        assert entry.embedded or entry.advice
         assert all(len(digest) == 64 for digest in entry.digests.values())
         assert all(url.startswith("https://") for url in entry.urls)
 
@@ -91,6 +91,23 @@ def test_digits():
     assert load("digits").describe() == dataset.describe()
     assert load("digits", split_seed=3).describe()["sha256"] != dataset.describe()["sha256"]
     assert [len(s) for s in load("digits", test_fraction=0.0).splits.values()] == [1617, 180, 0]
+
+
+def test_patches_are_crops_of_three_parts_of_two_photographs():
+    from sklearn.datasets import load_sample_image
+
+    dataset = load("patches")
+    assert [len(s) for s in dataset.splits.values()] == list(catalogue()["patches"].sizes)
+    assert (dataset.values, dataset.shape, dataset.label_names) == ("uint8", (32, 32, 3), ("temple", "flower"))
+    flower = load_sample_image("flower.jpg")
+    corner = {"train": 0, "valid": 448, "test": 544}  # no column of a photograph is in two splits
+    for name, split in dataset.splits.items():
+        first = np.flatnonzero(split.y == 1)[0]
+        np.testing.assert_array_equal(split.x[first], flower[:32, corner[name] : corner[name] + 32])
+        last = {"train": (392, 416), "valid": (384, 512), "test": (384, 608)}[name]
+        np.testing.assert_array_equal(split.x[-1], flower[last[0] : last[0] + 32, last[1] : last[1] + 32])
+    with pytest.raises(InputError, match="has its own splits"):
+        load("patches", test_fraction=0.1)
 
 
 DIGITS = {

@@ -59,7 +59,7 @@ def test_budgets_compare_the_posteriors_at_equal_settings(monkeypatch):
     for budget, seeds, samples in (("quick", 1, 200), ("paper", 3, 5000)):
         made = plan(budget, 0, None)
         parts = {part.name: part for part in made.parts}
-        assert len(parts) == 2 * seeds + 2
+        assert len(parts) == 2 * seeds + 3  # the embedding, faces, colour
         for seed in range(seeds):
             pair = [parts[f"mnist/{posterior}-{seed}"] for posterior in ("diagonal", "rank-one")]
             records = [part.experiment.record() for part in pair]

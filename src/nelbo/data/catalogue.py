@@ -44,6 +44,7 @@ class Entry:
         digests: `array_digest` of each array; ("x", "y") where the split is drawn here, ("x_train", ...) where the
             data set has its own.
         label_names: of the labels.
+        embedded: comes with a package that nelbo needs anyway.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Entry:
     wheel: Wheel | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
     label_names: tuple[str, ...] | None = None
+    embedded: bool = False
 
     @property
     def own_split(self) -> bool:
@@ -86,6 +88,28 @@ _TABLE = (
             }
         ),
         label_names=_DIGIT_NAMES,
+        embedded=True,
+    ),
+    Entry(
+        name="patches",
+        title="32x32 colour crops of two photographs, a temple and a flower, inside scikit-learn",
+        shape=(32, 32, 3),
+        sizes=(5300, 250, 250),
+        licence="CC BY 2.0 (photographs by danielbuechele and vultilion on Flickr)",
+        citation="F. Pedregosa et al., Scikit-learn: Machine Learning in Python, JMLR 12, 2011 (its sample images)",
+        found=("installed with scikit-learn",),
+        digests=MappingProxyType(
+            {
+                "x_train": "90c230416ccee89da59f64dee7cb75976750a9d3f88c8fda76e47b84f91a8c34",
+                "y_train": "7afa19d2fec3c96dbe6ce7f715e60b8ebeb47f1adecdaf7fcec83186f6bc8f80",
+                "x_valid": "6e88c61b605f950194cfc758aac157d89ee5f42dc0908517e8c5f8a845f299da",
+                "y_valid": "6e6e41d233a8ed47a3f611f7768b17aa3791625050673b1437ee6a6261d62953",
+                "x_test": "d5aa2149a1100c5624a86037438385619f36a6df9e4bd9afbccc5ae4a5c5fbbf",
+                "y_test": "6e6e41d233a8ed47a3f611f7768b17aa3791625050673b1437ee6a6261d62953",
+            }
+        ),
+        label_names=("temple", "flower"),
+        embedded=True,
     ),
     Entry(
         name="mnist",

@@ -37,7 +37,7 @@ def load_named(
     progress: Progress | None,
 ) -> Dataset:
     """Find the data set of a table entry, check it and split it; see `nelbo.data.load` for the arguments."""
-    found, where = _digits() if entry.name == "digits" else _find(entry, data_dir, progress)
+    found, where = _embedded(entry.name) if entry.embedded else _find(entry, data_dir, progress)
     _verify(entry, found, where)
     if entry.own_split:
         raw = {name: Split(found[f"x_{name}"], found[f"y_{name}"]) for name in SPLITS}
@@ -64,15 +64,10 @@ def load_named(
     )
 
 
-def _digits() -> tuple[Arrays, str]:
-    """Values 0..16 become uint8 by (255 v + 8) // 16: v = 8 is 128, v = 16 is 255."""
-    import sklearn
-    from sklearn.datasets import load_digits
+def _embedded(name: str) -> tuple[Arrays, str]:
+    from nelbo.data.embedded import EMBEDDED, SOURCE  # scikit-learn takes a while to import
 
-    pixels, labels = load_digits(return_X_y=True)
-    counts = np.rint(np.asarray(pixels)).astype(np.int64).reshape(-1, 8, 8)
-    x = ((255 * counts + 8) // 16).astype(np.uint8)
-    return {"x": x, "y": np.asarray(labels).astype(np.uint8)}, f"scikit-learn {sklearn.__version__}"
+    return EMBEDDED[name](), SOURCE
 
 
 def _find(entry: Entry, data_dir: str | Path | None, progress: Progress | None) -> tuple[Arrays, str]:
