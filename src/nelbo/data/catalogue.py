@@ -100,12 +100,12 @@ _TABLE = (
         found=("installed with scikit-learn",),
         digests=MappingProxyType(
             {
-                "x_train": "90c230416ccee89da59f64dee7cb75976750a9d3f88c8fda76e47b84f91a8c34",
-                "y_train": "7afa19d2fec3c96dbe6ce7f715e60b8ebeb47f1adecdaf7fcec83186f6bc8f80",
-                "x_valid": "6e88c61b605f950194cfc758aac157d89ee5f42dc0908517e8c5f8a845f299da",
-                "y_valid": "6e6e41d233a8ed47a3f611f7768b17aa3791625050673b1437ee6a6261d62953",
-                "x_test": "d5aa2149a1100c5624a86037438385619f36a6df9e4bd9afbccc5ae4a5c5fbbf",
-                "y_test": "6e6e41d233a8ed47a3f611f7768b17aa3791625050673b1437ee6a6261d62953",
+                "x_train": "9db51a5ad8437a90f57bf45b61579eb60700fc87dc4b7d0ce9a4d61b0697c26d",
+                "y_train": "924a8d66065b59fbf2f9ba5c35d11eb04453a8907b378472ffb0f5615d58719c",
+                "x_valid": "d7424e019dde80d4552deb3bc720859c25648bac5ac98dd258f1d2d469d00f31",
+                "y_valid": "3d75e9018c90c73d54b5e8fb1723e8b0bba5c7b6a5e97404b2fec88f95156ada",
+                "x_test": "193efaef18b709757c7b117868ca6849574517e03177db7d4b62b8830508a3d6",
+                "y_test": "3d75e9018c90c73d54b5e8fb1723e8b0bba5c7b6a5e97404b2fec88f95156ada",
             }
         ),
         label_names=("temple", "flower"),
