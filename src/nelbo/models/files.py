@@ -21,7 +21,18 @@ Tree = TypeVar("Tree")
 def named_arrays(tree: Any) -> dict[str, np.ndarray]:
     """Arrays of a module by their paths, PRNG keys as their raw words."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(tree, eqx.is_array))
-    return {jax.tree_util.keystr(path): np.asarray(_raw(leaf)) for path, leaf in leaves}
+    return {_name(path): _turned(path, np.asarray(_raw(leaf))) for path, leaf in leaves}
+
+
+def _name(path: Any) -> str:
+    """Files hold the matrix of a dense layer as W, whatever its layout in memory."""
+    return jax.tree_util.keystr(path).replace(".kernel", ".weight")
+
+
+def _turned(path: Any, value: np.ndarray) -> np.ndarray:
+    """From the layout in memory to that in a file, and back."""
+    is_kernel = getattr(path[-1], "name", None) == "kernel" if path else False
+    return np.ascontiguousarray(np.swapaxes(value, -1, -2)) if is_kernel else value
 
 
 def _raw(leaf: Any) -> Any:
@@ -41,7 +52,7 @@ def fill(tree: Tree, arrays: dict[str, np.ndarray], path: Path | str) -> Tree:
     """
     is_array = lambda leaf: eqx.is_array(leaf) or isinstance(leaf, jax.ShapeDtypeStruct)  # noqa: E731
     leaves, structure = jax.tree_util.tree_flatten_with_path(tree)
-    wanted = {jax.tree_util.keystr(place) for place, leaf in leaves if is_array(leaf)}
+    wanted = {_name(place) for place, leaf in leaves if is_array(leaf)}
     if wanted != set(arrays):
         odd = sorted(wanted ^ set(arrays))[0]
         word = "lacks" if odd in wanted else "has an unknown"
@@ -52,8 +63,10 @@ def fill(tree: Tree, arrays: dict[str, np.ndarray], path: Path | str) -> Tree:
 
 
 def _checked(leaf: Any, arrays: dict[str, np.ndarray], place: Any, path: Path | str) -> Any:
-    name = jax.tree_util.keystr(place)
+    name = _name(place)
     value = arrays[name]
+    if value.ndim >= 2:
+        value = _turned(place, value)
     is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
     want = jax.eval_shape(jax.random.key_data, leaf) if is_key else leaf
     if value.shape != want.shape or value.dtype != want.dtype:
