@@ -100,12 +100,12 @@ _TABLE = (
         found=("installed with scikit-learn",),
         digests=MappingProxyType(
             {
-                "x_train": "9db51a5ad8437a90f57bf45b61579eb60700fc87dc4b7d0ce9a4d61b0697c26d",
-                "y_train": "924a8d66065b59fbf2f9ba5c35d11eb04453a8907b378472ffb0f5615d58719c",
-                "x_valid": "d7424e019dde80d4552deb3bc720859c25648bac5ac98dd258f1d2d469d00f31",
-                "y_valid": "3d75e9018c90c73d54b5e8fb1723e8b0bba5c7b6a5e97404b2fec88f95156ada",
-                "x_test": "193efaef18b709757c7b117868ca6849574517e03177db7d4b62b8830508a3d6",
-                "y_test": "3d75e9018c90c73d54b5e8fb1723e8b0bba5c7b6a5e97404b2fec88f95156ada",
+                "x_train": "3dd9797076e32ac695d5c68e0348f1373d99d8a97de3c3c151ef3a9f5cfda426",
+                "y_train": "1530c2a59bcdd29122a542bed917cedfb2b1b79c468dfcdb0bcda6e71a39b275",
+                "x_valid": "08f504b9d3c5c0471d9d7b79bd804790aa31b65b611a20bde74fe03c75cc27a4",
+                "y_valid": "376e391665de74f60b3268877d52b0d61f5f6bbdee61325e8a3a5d77f5a8833f",
+                "x_test": "cf113755df701a682f8faa396815304a39073daac42f45963fbf2fb01d2c5417",
+                "y_test": "376e391665de74f60b3268877d52b0d61f5f6bbdee61325e8a3a5d77f5a8833f",
             }
         ),
         label_names=("temple", "flower"),

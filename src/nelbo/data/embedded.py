@@ -1,5 +1,6 @@
 """Data sets that come with scikit-learn: no network, no folder."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -10,7 +11,6 @@ from sklearn.datasets import load_digits, load_sample_image
 Arrays = dict[str, np.ndarray]
 PHOTOGRAPHS = ("china", "flower")
 _SIDE, _STRIDES = 32, {"train": 8, "valid": 16, "test": 16}
-_LEAP = 997  # prime to the number of crops of every split
 _COLUMNS = {"train": (0, 448), "valid": (448, 544), "test": (544, 640)}
 
 
@@ -32,9 +32,14 @@ def patches() -> Arrays:
     for split, (first, last) in _COLUMNS.items():
         crops = [_crops(photograph[:, first:last], _STRIDES[split]) for photograph in photographs]
         labels = np.repeat(np.arange(len(crops), dtype=np.uint8), [len(part) for part in crops])
-        order = _LEAP * np.arange(len(labels)) % len(labels)
+        order = _leap(len(labels)) * np.arange(len(labels)) % len(labels)
         found |= {f"x_{split}": np.concatenate(crops)[order], f"y_{split}": labels[order]}
     return found
+
+
+def _leap(count: int) -> int:
+    """A step that visits all of a circle of `count` places, far from the last ones: near the golden section."""
+    return next(step for step in range(round(0.618 * count), count) if math.gcd(step, count) == 1)
 
 
 def _crops(picture: np.ndarray, stride: int) -> np.ndarray:
