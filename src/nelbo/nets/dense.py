@@ -7,7 +7,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-import numpy as np
 from jaxtyping import Array, Float, Key, PyTree
 
 from nelbo.core import InputError, choice
@@ -93,8 +92,8 @@ class Dense(eqx.Module):
         return x @ self.kernel + self.bias
 
     @property
-    def weight(self) -> Float[Array | np.ndarray, "*batch out in"]:
-        """W; of a stack of layers, all of theirs."""
+    def weight(self) -> Any:
+        """W, of shape (out, in), in an array of the kernel's kind; of a stack of layers, all of theirs."""
         return self.kernel.mT
 
 

@@ -166,7 +166,9 @@ def _pictures(
         model = {"layers": [latents], "hidden": [width], "posterior": "rank-one", "activation": "gelu"}
         data = {"name": name, "data_dir": data_dir, "binarize": "none"}
         model |= {"likelihood": "gaussian-unit"}
-        clip = {"clip": 100.0} if name == "patches" else {}  # thousands of readings at once: the first steps are long
+        clip: dict[str, Any] = (
+            {"clip": 100.0} if name == "patches" else {}
+        )  # thousands of readings at once: the first steps are long
         experiment = _experiment(model, data, passes, seed, **clip)
         rows = min(size.rows, 50)
         parts.append(Part(f"{name}/rank-one", f"{name}, rank-one", experiment, measures=size.filling(rows)[:2]))
