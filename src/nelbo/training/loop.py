@@ -150,9 +150,9 @@ class _Loop:
         """Train to the end, telling the callbacks."""
         state, plan = self.state, self._plan
         self._good = self._snapshot()
-        self._tell("start", state)
         began = time.perf_counter() - state.seconds
         with interruptible() as stop:
+            self._tell("start", state)  # what takes the run's folder: a signal in its midst waits for the first step
             while not self._finished():
                 self._advance()
                 state.seconds = time.perf_counter() - began
