@@ -17,6 +17,7 @@ import nelbo.data.fetch
 from nelbo.core import InputError
 from nelbo.data import array_digest, catalogue, load, names
 from nelbo.data.catalogue import IDX_FILES, Wheel
+from nelbo.data.embedded import EMBEDDED
 from nelbo.data.named import load_named, mnist_from_pickle
 from nelbo.data.prepare import Cuts
 
@@ -71,6 +72,7 @@ def assert_tiny(dataset):
 
 def test_the_table_is_whole():
     assert names() == tuple(catalogue())
+    assert {entry.name for entry in catalogue().values() if entry.embedded} == set(EMBEDDED)
     for entry in catalogue().values():
         assert all((entry.title, entry.licence, entry.citation, entry.found, entry.sizes, entry.shape))
         assert entry.embedded or entry.advice

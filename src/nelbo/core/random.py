@@ -13,10 +13,9 @@ def random_words(key: Key[Array, ""], count: int) -> UInt32[Array, " count"]:
     """The numbers of `jax.random.bits(key, (count,), jnp.uint32)`.
 
     JAX compiles Threefry for a processor as a loop that goes through memory in each of its turns. Its twenty rounds
-    written out are one pass over the words, several times faster: a step of a sigmoid belief net becomes a seventh
-    shorter. Where several consumers share the words, XLA repeats the rounds for each; so this is for draws that are
-    compared once, not for normal noise. Keys of another kind than Threefry, or as many words as a counter of 32 bits
-    cannot name, go JAX's way.
+    written out are one pass over the words, several times faster. Where several consumers share the words, XLA
+    repeats the rounds for each; so this is for draws that are compared once, not for normal noise. Keys of another
+    kind than Threefry, or as many words as a counter of 32 bits cannot name, go JAX's way.
 
     Source: Salmon, Moraes, Dror and Shaw (2011), section 4.
     """

@@ -24,15 +24,20 @@ def named_arrays(tree: Any) -> dict[str, np.ndarray]:
     return {_name(path): _turned(path, np.asarray(_raw(leaf))) for path, leaf in leaves}
 
 
+def _is_kernel(path: Any) -> bool:
+    return bool(path) and getattr(path[-1], "name", None) == "kernel"
+
+
 def _name(path: Any) -> str:
     """Files hold the matrix of a dense layer as W, whatever its layout in memory."""
-    return jax.tree_util.keystr(path).replace(".kernel", ".weight")
+    name = jax.tree_util.keystr(path)
+    return f"{name.removesuffix('kernel')}weight" if _is_kernel(path) else name
 
 
 def _turned(path: Any, value: np.ndarray) -> np.ndarray:
     """From the layout in memory to that in a file, and back."""
-    is_kernel = getattr(path[-1], "name", None) == "kernel" if path else False
-    return np.ascontiguousarray(np.swapaxes(value, -1, -2)) if is_kernel else value
+    turned = _is_kernel(path) and value.ndim >= 2  # a damaged file may hold anything
+    return np.ascontiguousarray(np.swapaxes(value, -1, -2)) if turned else value
 
 
 def _raw(leaf: Any) -> Any:
@@ -64,9 +69,7 @@ def fill(tree: Tree, arrays: dict[str, np.ndarray], path: Path | str) -> Tree:
 
 def _checked(leaf: Any, arrays: dict[str, np.ndarray], place: Any, path: Path | str) -> Any:
     name = _name(place)
-    value = arrays[name]
-    if value.ndim >= 2:
-        value = _turned(place, value)
+    value = _turned(place, arrays[name])
     is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
     want = jax.eval_shape(jax.random.key_data, leaf) if is_key else leaf
     if value.shape != want.shape or value.dtype != want.dtype:

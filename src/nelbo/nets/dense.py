@@ -74,7 +74,7 @@ class Dense(eqx.Module):
     """y = W x + b.
 
     Args:
-        kernel: W transposed: a batch of few examples multiplies it a third faster than W on a processor.
+        kernel: W transposed: a processor multiplies small batches by it faster than by W.
         bias: b.
     """
 

@@ -15,8 +15,8 @@ from nelbo.core import InputError, choice
 def _scale_by_adam(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> optax.GradientTransformation:
     """`optax.scale_by_adam`, with both corrections of bias in the factor of the step and not in the moments.
 
-    The same numbers up to rounding, with two divisions less for every parameter: where batches are small these cost a
-    tenth of a whole training step. Source: Kingma and Ba (2015), the end of section 2.
+    The same numbers up to rounding, with two divisions less for every parameter, which small batches feel.
+    Source: Kingma and Ba (2015), the end of section 2.
     """
     usual = optax.scale_by_adam(b1, b2, eps)
 
