@@ -36,6 +36,15 @@ def _from_task(init: dict[str, np.ndarray]) -> Model:
     return eqx.tree_at(leaves, model, values)
 
 
+def parameters_of(model: Model) -> dict[str, np.ndarray]:
+    """A model's parameters under the benchmark's names."""
+    found = {}
+    for name in PLACES:
+        layer = _layer(model, name)
+        found[f"{name}_w"], found[f"{name}_b"] = np.array(layer.kernel), np.array(layer.bias)
+    return found
+
+
 class Nelbo:
     """`nelbo.fit`, run in one piece; blocks are cut out of it by a callback that waits at their ends."""
 
@@ -76,8 +85,4 @@ class Nelbo:
         model = self._model
         if self._run is not None:
             model, _ = eqx.combine(self._run.state.carry.params, self._run.static)
-        found = {}
-        for name in PLACES:
-            layer = _layer(model, name)
-            found[f"{name}_w"], found[f"{name}_b"] = np.array(layer.kernel), np.array(layer.bias)
-        return found
+        return parameters_of(model)

@@ -3,9 +3,9 @@
 The public names below are imported when they are first used, so that `import nelbo` costs nothing.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from nelbo._lazy import lazy
 from nelbo._version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -80,17 +80,4 @@ _ROOM_OF = {
 __all__ = ["__version__", *_ROOM_OF]  # noqa: PLE0604 (all are strings)
 
 
-def __getattr__(name: str) -> Any:
-    """A public name, or a room (`nelbo.data`), on first use (PEP 562)."""
-    if name in _ROOM_OF:
-        value = getattr(importlib.import_module(f"nelbo.{_ROOM_OF[name]}"), name)
-    elif name in _ROOM_OF.values():
-        value = importlib.import_module(f"nelbo.{name}")
-    else:
-        raise AttributeError(f"module 'nelbo' has no attribute {name!r}")
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_ROOM_OF.values()})
+__getattr__, __dir__ = lazy(__name__, _ROOM_OF)

@@ -119,6 +119,30 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_note(nelbo, tmp_path):
     assert nelbo("fit", "--resume", "--out", folder).is_refusal("No checkpoint of this run can be used")
 
 
+def test_a_run_that_only_trains_can_be_scored_later(nelbo, tmp_path):
+    folder = tmp_path / "run"
+    outcome = nelbo("fit", *TINY, "--epochs", "2", "--out", folder, "--train-only", "--quiet")
+    assert (outcome.code, outcome.out) == (0, "")
+    rows = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+    assert [row["valid_bound"] for row in rows] == [None, None]
+    assert not (folder / "arrays.safetensors").exists()
+    assert not (folder / "figures").exists()
+    outcome = nelbo("fit", "--resume", "--out", folder, "--quiet", "--json")
+    assert outcome.code == 0
+    assert json.loads(outcome.out)["results"] == []
+    assert nelbo("evaluate", folder, "--samples", "10", "--quiet").code == 0
+    assert len(json.loads((folder / "record.json").read_text())["results"]) == 1
+    assert nelbo("report", folder, "--quiet").code == 0
+
+
+def test_a_run_that_only_trains_ends_as_one_that_is_scored(nelbo, tmp_path):
+    line = ("fit", *TINY, "--epochs", "1", "--quiet", "--no-figures")
+    assert nelbo(*line, "--out", tmp_path / "a", "--train-only").code == 0
+    assert nelbo(*line, "--out", tmp_path / "b", "--keep", "last").code == 0
+    first, second = (read_arrays(tmp_path / name / "model.safetensors", "model")[0] for name in "ab")
+    assert all(np.array_equal(first[name], second[name]) for name in second)
+
+
 def test_data_that_changed_are_not_resumed_with(nelbo, tmp_path):
     x = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
     np.save(tmp_path / "x.npy", x)

@@ -52,6 +52,7 @@ BAD_OPTIONS = {
     "keep": (("--keep", "worst"), "best, last"),
     "evaluate every": (("--evaluate-every", "0"), "evaluate_every"),
     "patience": (("--patience", "0"), "patience"),
+    "patience with nothing to wait for": (("--patience", "2", "--train-only"), "patience waits"),
     "checkpoints": (("--checkpoint-seconds", "-1"), "checkpoints"),
     "seed": (("--seed", "-1"), "seed"),
     "seed too large": (("--seed", "99999999999999999999"), "seed"),

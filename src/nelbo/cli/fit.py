@@ -9,7 +9,6 @@ from nelbo.cli.output import fetching, note, print_json, show_results
 from nelbo.core import InputError, choice
 from nelbo.data import names
 from nelbo.models import MODELS
-from nelbo.report import draw_figures
 from nelbo.runs import OBJECTIVES, Experiment, default_objective, execute, resumed
 from nelbo.training import Callback, Event, Interrupted, Progress, TrainState
 
@@ -17,7 +16,7 @@ MODEL_OPTIONS = ("latents", "layers", "recognition", "recognition_hidden", "hidd
                  "architecture", "channels", "activation", "init", "missing", "components", "order")  # fmt: skip
 OBJECTIVE_OPTIONS = ("form", "samples", "beta", "warmup", "weight_prior", "input_noise", "noise_rate")
 TRAINING_OPTIONS = ("epochs", "batch_size", "optimizer", "learning_rate", "schedule", "clip", "evaluate_every",
-                    "patience", "keep")  # fmt: skip
+                    "patience", "keep", "score")  # fmt: skip
 DATA_OPTIONS = ("data_dir", "binarize", "binarize_seed", "split_seed")
 
 
@@ -100,6 +99,12 @@ class _Watch:
             self._progress.close()
 
 
+def _draw(folder: Path) -> list[Path]:
+    from nelbo.report import draw_figures  # loads matplotlib, which a run without pictures does not wait for
+
+    return draw_figures(folder)
+
+
 def fit(options: argparse.Namespace) -> None:
     """Train, score, draw."""
     if options.resume and options.out is None:
@@ -121,7 +126,7 @@ def fit(options: argparse.Namespace) -> None:
             say=lambda text: note(options, text),
             fetching=fetching(options),
         )
-        pictures = [] if options.no_figures else draw_figures(folder)
+        pictures = [] if options.no_figures or experiment.training.get("score") is False else _draw(folder)
     except KeyboardInterrupt as stop:
         if not (watch.begun or options.resume):
             raise Interrupted("before training began; nothing was written") from stop
@@ -132,7 +137,8 @@ def fit(options: argparse.Namespace) -> None:
     if options.json:
         print_json(record | {"folder": str(folder)})
         return
-    show_results(record["results"])
+    if record["results"]:
+        show_results(record["results"])
     note(options, f"Trained {record['steps']} steps in {record['training_seconds']:.1f} s; the run is in {folder}")
     for picture in pictures:
         note(options, f"  {picture}")

@@ -132,6 +132,7 @@ def _fit(commands: "argparse._SubParsersAction[Parser]") -> None:
     fit.add_argument("--overwrite", action="store_true", help="replace the run in --out")
     fit.add_argument("--checkpoint-seconds", type=float, default=30.0, metavar="S", help="least time between checkpoints (default 30; 0: as often as can be)")  # fmt: skip  # noqa: E501
     fit.add_argument("--no-figures", action="store_true", help="draw no pictures at the end")
+    fit.add_argument("--train-only", action="store_false", dest="score", default=None, help="no validation, no test score, no pictures: only train, and keep the last parameters")  # fmt: skip  # noqa: E501
     # None means that the option was not given, which matters when a run is resumed
     fit.set_defaults(seed=None)
     _data(fit, default="digits")

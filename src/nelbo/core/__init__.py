@@ -1,6 +1,7 @@
 """The ground floor: errors, files and numerics that every other room may use."""
 
 from nelbo.core.arguments import checked_arguments, defaults
+from nelbo.core.compilation import ONCE
 from nelbo.core.errors import InputError, NotFiniteError, choice
 from nelbo.core.example import Corrupted, Masked, input_of, observed_of, values_of
 from nelbo.core.files import atomic_write, os_error, read_arrays, read_json, remove_leftovers, write_arrays, write_json
@@ -9,6 +10,7 @@ from nelbo.core.random import random_words
 
 __all__ = [
     "NATS_PER_BIT",
+    "ONCE",
     "Corrupted",
     "InputError",
     "Masked",

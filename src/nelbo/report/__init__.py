@@ -1,49 +1,81 @@
 """Tables, plots and one HTML page from the records of runs on disk; the only room that draws.
 
 Units: bounds and standard errors are in nats per example, `bits per dim` in bits per dimension of x; the binarization
-of the data stands beside every likelihood.
+of the data stands beside every likelihood. The names below are imported when they are first used: a table does not
+wait for matplotlib.
 """
 
-from nelbo.report.document import Block, Code, Heading, Table, Text, write_document
-from nelbo.report.figures import curves_figure, embedding_scatter, learning_curves, vector_pairs, vector_rows
-from nelbo.report.page import write_report
-from nelbo.report.pictures import Picture, draw_figures
-from nelbo.report.pixels import enlarge, image_grid, manifold_grid, pair_grid
-from nelbo.report.records import Run, read_history, read_run
-from nelbo.report.style import DARK, LIGHT, Theme, png_bytes, save_png
-from nelbo.report.tables import html_table, markdown_table, result_rows, text_table
-from nelbo.report.variance import variance_figure
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "DARK",
-    "LIGHT",
-    "Block",
-    "Code",
-    "Heading",
-    "Picture",
-    "Run",
-    "Table",
-    "Text",
-    "Theme",
-    "curves_figure",
-    "draw_figures",
-    "embedding_scatter",
-    "enlarge",
-    "html_table",
-    "image_grid",
-    "learning_curves",
-    "manifold_grid",
-    "markdown_table",
-    "pair_grid",
-    "png_bytes",
-    "read_history",
-    "read_run",
-    "result_rows",
-    "save_png",
-    "text_table",
-    "variance_figure",
-    "vector_pairs",
-    "vector_rows",
-    "write_document",
-    "write_report",
-]
+from nelbo._lazy import lazy
+
+if TYPE_CHECKING:
+    from nelbo.report.document import Block as Block
+    from nelbo.report.document import Code as Code
+    from nelbo.report.document import Heading as Heading
+    from nelbo.report.document import Table as Table
+    from nelbo.report.document import Text as Text
+    from nelbo.report.document import write_document as write_document
+    from nelbo.report.figures import curves_figure as curves_figure
+    from nelbo.report.figures import embedding_scatter as embedding_scatter
+    from nelbo.report.figures import learning_curves as learning_curves
+    from nelbo.report.figures import vector_pairs as vector_pairs
+    from nelbo.report.figures import vector_rows as vector_rows
+    from nelbo.report.page import write_report as write_report
+    from nelbo.report.pictures import Picture as Picture
+    from nelbo.report.pictures import draw_figures as draw_figures
+    from nelbo.report.pixels import enlarge as enlarge
+    from nelbo.report.pixels import image_grid as image_grid
+    from nelbo.report.pixels import manifold_grid as manifold_grid
+    from nelbo.report.pixels import pair_grid as pair_grid
+    from nelbo.report.records import Run as Run
+    from nelbo.report.records import read_history as read_history
+    from nelbo.report.records import read_run as read_run
+    from nelbo.report.style import DARK as DARK
+    from nelbo.report.style import LIGHT as LIGHT
+    from nelbo.report.style import Theme as Theme
+    from nelbo.report.style import png_bytes as png_bytes
+    from nelbo.report.style import save_png as save_png
+    from nelbo.report.tables import html_table as html_table
+    from nelbo.report.tables import markdown_table as markdown_table
+    from nelbo.report.tables import result_rows as result_rows
+    from nelbo.report.tables import text_table as text_table
+    from nelbo.report.variance import variance_figure as variance_figure
+
+_HOMES = {
+    "Block": "document",
+    "Code": "document",
+    "DARK": "style",
+    "Heading": "document",
+    "LIGHT": "style",
+    "Picture": "pictures",
+    "Run": "records",
+    "Table": "document",
+    "Text": "document",
+    "Theme": "style",
+    "curves_figure": "figures",
+    "draw_figures": "pictures",
+    "embedding_scatter": "figures",
+    "enlarge": "pixels",
+    "html_table": "tables",
+    "image_grid": "pixels",
+    "learning_curves": "figures",
+    "manifold_grid": "pixels",
+    "markdown_table": "tables",
+    "pair_grid": "pixels",
+    "png_bytes": "style",
+    "read_history": "records",
+    "read_run": "records",
+    "result_rows": "tables",
+    "save_png": "style",
+    "text_table": "tables",
+    "variance_figure": "variance",
+    "vector_pairs": "figures",
+    "vector_rows": "figures",
+    "write_document": "document",
+    "write_report": "page",
+}
+
+__all__ = [*_HOMES]  # noqa: PLE0604 (all are strings)
+
+__getattr__, __dir__ = lazy(__name__, _HOMES)

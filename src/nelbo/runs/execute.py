@@ -12,7 +12,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Key
 
-from nelbo.core import InputError, Masked, choice, observed_of, read_json, values_of, write_arrays, write_json
+from nelbo.core import ONCE, InputError, Masked, choice, observed_of, read_json, values_of, write_arrays, write_json
 from nelbo.data import Dataset, Progress, Source
 from nelbo.distributions import Normal
 from nelbo.evaluation import active_units, posterior_means
@@ -85,7 +85,7 @@ def execute(
         resume: go on from the newest checkpoint, to the same bits as an unbroken run; a finished run stays as it is.
         overwrite: replace a run that is there.
         callbacks: from (steps, batch size) to more callbacks, for a progress bar.
-        figures: also keep samples, reconstructions and embeddings.
+        figures: also keep samples, reconstructions and embeddings (not of a run that is only trained).
         command: the shell command that does the same, for the record.
         checkpoint_seconds: least time between two checkpoints [s].
         say: told what a person should know (a damaged checkpoint that was passed over).
@@ -121,13 +121,13 @@ def execute(
     watching = [begin, saving, HistoryFile(folder / HISTORY)]
     watching += [] if callbacks is None else callbacks(ready.steps, ready.training["batch_size"])
     fitted = _train(ready, watching, resume_from(folder / CHECKPOINTS, say) if resume else None)
-    model = _save(folder, fitted)
+    model, score = _save(folder, fitted), ready.training["score"]
+    active = active_units(ready.keys["figures"], model, ready.sources["test"]) if score else ()
     record = {"name": ready.experiment.model["name"], "seed": ready.experiment.seed,
-              "results": _results(ready, fitted.model, model),
-              "active_units": list(active_units(ready.keys["figures"], model, ready.sources["test"])),
+              "results": _results(ready, fitted.model, model) if score else [], "active_units": list(active),
               "training_seconds": fitted.state.seconds, "steps": fitted.state.step, "data": about,
               "command": command, **environment()}  # fmt: skip
-    if figures:
+    if figures and score:
         arrays = figure_arrays(ready.keys["figures"], model, ready.score, ready.sources["test"])
         write_arrays(folder / ARRAYS, arrays, {"kind": "figure data"})
     record["wall_time_seconds"] = time.perf_counter() - began
@@ -165,12 +165,14 @@ def _finished(folder: Path) -> dict[str, Any] | None:
 def _ready(experiment: Experiment, fetching: Progress | None) -> _Ready:
     training_for(experiment.training)  # what needs no data is refused before they are read
     objective_arguments(experiment)
-    keys = jr.split(jr.key(checked_seed(experiment.seed)), 5)
+    keys = _keys(jr.key(checked_seed(experiment.seed)))
     train, score = dataset_for(experiment.data, likelihood_option(experiment), fetching)
     experiment = settled(experiment, train)
     arguments = model_arguments(experiment, train)
     size, training = len(train.train), experiment.training
-    model = eqx.filter_jit(build)(keys[0], experiment.model["name"], arguments)  # compiled once, not draw by draw
+    # compiled as a whole, not draw by draw
+    make = eqx.filter_jit(build, compiler_options=ONCE)  # pyright: ignore[reportCallIssue]
+    model = make(keys[0], experiment.model["name"], arguments)
     objective = objective_for(experiment, size, training["batch_size"], model, keys[4])
     sources = sources_for(train, score, arguments.get("likelihood", "gaussian"))
     for one in sources.values():
@@ -186,6 +188,11 @@ def _ready(experiment: Experiment, fetching: Progress | None) -> _Ready:
         steps_for(training, size),
         {"fit": keys[1], "score": keys[2], "figures": keys[3]},
     )
+
+
+@jax.jit
+def _keys(key: Key[Array, ""]) -> tuple[Key[Array, ""], ...]:
+    return tuple(jr.split(key, 5))
 
 
 def _takes(model: Model, data: Source) -> None:
@@ -216,7 +223,7 @@ def _train(ready: _Ready, callbacks: list[Callback], resume: Callable[[TrainStat
         ready.sources["train"],
         optimizer_for(ready.training, len(ready.sources["train"])),
         steps=ready.steps,
-        valid=ready.sources["valid"],
+        valid=ready.sources["valid"] if ready.training["score"] else None,
         watch=watched(ready.training["watch"], ready.sources),
         resume=resume,
         callbacks=callbacks,

@@ -24,6 +24,8 @@ MAX_SEED = 2**32 - 1
 class Training:
     """How to train, and the defaults; see `nelbo.training.fit` and `nelbo.training.optimizer`.
 
+    Without `score` there is neither a validation bound nor a score of the test set, and the last parameters are kept.
+
     Raises:
         InputError: a value that makes no sense.
     """
@@ -38,6 +40,7 @@ class Training:
     patience: int | None = None
     keep: Literal["best", "last"] = "best"
     watch: Sequence[str] = ()
+    score: bool = True
 
     def __post_init__(self) -> None:
         choice("optimizer", self.optimizer, OPTIMIZERS)
@@ -50,6 +53,8 @@ class Training:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} must be at least 1, got {value}.")
+        if self.patience is not None and not self.score:
+            raise InputError("patience waits for validation bounds, but nothing is scored: leave one of the two out.")
 
 
 TRAINING_DEFAULTS: Mapping[str, Any] = {field.name: field.default for field in dataclasses.fields(Training)}

@@ -13,6 +13,7 @@ import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
+from nelbo.core import ONCE
 from nelbo.data import Source
 from nelbo.objectives import Loss, Objective
 from nelbo.training.state import Carry
@@ -51,7 +52,7 @@ def starter(
         copied = jax.tree.map(jnp.copy, (params, objective.init(model)))  # the caller keeps its own
         return tuple(jr.split(key, 3)), Carry(copied[0], optimizer.init(params), copied[1], jnp.zeros((), jnp.int32))
 
-    return jax.jit(run)
+    return jax.jit(run, compiler_options=ONCE)
 
 
 def chunk_runner(
