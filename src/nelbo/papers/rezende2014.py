@@ -160,7 +160,7 @@ def _pictures(
         "In place of the Street View House Numbers stand crops of two photographs (the set patches): 5300 of their "
         "left parts train, 250 of their right parts are test rows. They are far from what was trained on."
     )
-    # at 1e-3 the first steps on thousands of readings at once are too long: half of the seeds diverge
+    # at 1e-3 the first steps on thousands of readings at once are too long: some seeds diverge
     slow: dict[str, Any] = {"learning_rate": 3e-4}
     sets = ((faces, 20, 200, epochs, {}), ("patches", 50, 400, {"quick": 40.0, "paper": 300.0}[budget], slow))
     parts, figures = [], []
