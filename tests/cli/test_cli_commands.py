@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from shell import SOURCES, TINY
+from shell import SOURCES, TINY, finish, start
 
 from nelbo.cli.parser import parser
 from nelbo.core import read_arrays
@@ -159,6 +159,14 @@ def test_progress_goes_to_standard_error_and_is_rare(nelbo, tmp_path):
     assert outcome.code == 0
     assert outcome.err.count("\n") == 1
     assert outcome.err.startswith("Trained 13 steps")
+
+
+def test_a_process_leaves_with_its_whole_output_and_its_exit_code(nelbo):
+    code, out, err = finish(start("models", "show", "vae", "--json"))
+    assert (code, out, err) == (0, nelbo("models", "show", "vae", "--json").out, "")
+    code, out, err = finish(start("models", "show", "vea"))
+    assert (code, out) == (2, "")
+    assert "did you mean 'vae'?" in err
 
 
 def test_fetching_is_told_on_standard_error(capsys):
