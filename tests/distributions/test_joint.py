@@ -5,10 +5,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from nelbo.core import random_words
 from nelbo.distributions import AutoregressiveBernoulli, BagOfWords, Bernoulli, uniforms
 
 DRAWS = 40_000
@@ -71,19 +68,6 @@ def test_paired_bits_are_jointly_independent():
     states = all_bits(4)
     probs = np.exp(np.asarray(jax.vmap(lambda h: Bernoulli(logits).log_prob(h).sum())(states), float))
     assert np.abs(z_scores(np.asarray(draws), np.asarray(states), probs)).max() < 5
-
-
-@settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), count=st.integers(0, 70), impl=st.sampled_from(["threefry2x32", "rbg"]))
-def test_random_words_are_those_of_jax(seed, count, impl):
-    key = jr.key(seed, impl=impl)
-    np.testing.assert_array_equal(random_words(jr.clone(key), count), jr.bits(key, (count,), jnp.uint32))
-
-
-def test_random_words_of_many_keys_are_those_of_jax():
-    keys = jr.split(jr.key(3), 5)
-    ours = jax.jit(jax.vmap(lambda k: random_words(k, 9)))(keys)
-    np.testing.assert_array_equal(ours, jax.vmap(lambda k: jr.bits(k, (9,), jnp.uint32))(keys))
 
 
 def test_uniforms_have_the_moments_of_uniforms():

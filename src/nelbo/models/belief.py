@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import jax.numpy as jnp
-import jax.random as jr
 from jaxtyping import Array, Key
 
-from nelbo.core import InputError, choice
+from nelbo.core import InputError, choice, split
 from nelbo.models.building import configuration, constant_array, positive
 from nelbo.models.heads import AutoregressiveBernoulliHead, BernoulliHead, Head, likelihood_head
 from nelbo.models.stack import Conditional, Model, Recognition, Stack, Unconditional
@@ -66,7 +65,7 @@ def belief_network(
     )
     if not sizes:
         raise InputError("A belief network needs at least one latent layer: give its size with layers.")
-    keys = iter(jr.split(key, 4 * len(sizes)))
+    keys = iter(split(key, 4 * len(sizes)))
 
     def units(dependence: str, size: int) -> Head:
         head_key = next(keys)
@@ -96,7 +95,7 @@ def _named(
     centre: Array | bool,  # noqa: FBT001
     **options: Any,
 ) -> Model:
-    head_key, key = jr.split(key)
+    head_key, key = split(key)
     shape = positive("shape", shape)
     visible = likelihood_head(likelihood, shape)
     if isinstance(options["layers"], str):

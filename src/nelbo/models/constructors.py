@@ -8,7 +8,7 @@ import equinox as eqx
 import jax.random as jr
 from jaxtyping import Array, Key
 
-from nelbo.core import checked_arguments, choice
+from nelbo.core import checked_arguments, choice, split
 from nelbo.models.belief import darn, fdarn, sbn
 from nelbo.models.building import configuration, constant_array, one_layer, positive, seen, visible_head
 from nelbo.models.gaussian import (
@@ -73,7 +73,7 @@ def vae(
     shape, hidden = positive("shape", shape), positive("hidden", hidden)
     channels = positive("channels", channels)
     (latents,) = positive("latents", (latents,))
-    encoder_key, decoder_key = jr.split(key)
+    encoder_key, decoder_key = split(key)
     code = posterior_head(posterior, latents, rank=rank)
     shared = {"activation": activation, "init": init}
     source = {"centre": constant_array(centre, shape), "spread": constant_array(spread, shape)}

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from nelbo.core import InputError, choice
+from nelbo.core import InputError, choice, normal, split
 from nelbo.distributions import Distribution
 from nelbo.models.building import configuration, constant_array, one_layer, positive, seen, visible_head
 from nelbo.models.heads import Head, NormalHead, SharedNormalHead
@@ -44,7 +44,7 @@ class Mixing(eqx.Module):
             return
         rank = min(rank, size) if covariance == "low-rank" else 0
         self.diagonal, self.left = jnp.ones(size), jnp.zeros((size, rank))
-        self.right = jr.normal(key, (size, rank)) / math.sqrt(size)
+        self.right = jnp.asarray(normal(key, (size, rank)) / math.sqrt(size))
 
     def __call__(self, noise: Float[Array, " k"]) -> Float[Array, " k"]:
         """G times a vector."""
@@ -124,22 +124,22 @@ def dlgm(
     source = {"centre": constant_array(centre, shape), "spread": constant_array(spread, shape)}
     visible, view = visible_head(likelihood, shape, **source), seen(missing, shape, **source)
     shared = {"activation": activation, "init": init}
-    link_key, mixing_key, encoder_key = jr.split(key, 3)
+    link_key, mixing_key, encoder_key = split(key, 3)
     outputs = (visible.size, *layers[:-1])
     links = [
         MLP(k, (above, *hidden, below), **shared)
-        for k, above, below in zip(jr.split(link_key, len(layers)), layers, outputs, strict=True)
+        for k, above, below in zip(split(link_key, len(layers)), layers, outputs, strict=True)
     ]
     mixings = [
         Mixing(k, size, covariance=covariance, rank=rank)
-        for k, size in zip(jr.split(mixing_key, len(layers)), layers, strict=True)
+        for k, size in zip(split(mixing_key, len(layers)), layers, strict=True)
     ]
     heads = [posterior_head(posterior, size, rank=rank) for size in layers]
     encoders = [
         Conditional(
             MLP(k, (math.prod(view.shape), *encoder_hidden, head.size), **view.source, **shared), head, "furthest"
         )
-        for k, head in zip(jr.split(encoder_key, len(layers)), heads, strict=True)
+        for k, head in zip(split(encoder_key, len(layers)), heads, strict=True)
     ]
     generative = Stack((DeepGaussian(tuple(links), tuple(mixings), visible, between), *map(StandardNormal, layers)))
     arguments = {"layers": layers, "hidden": hidden, "recognition_hidden": encoder_hidden, "likelihood": likelihood}
@@ -194,18 +194,18 @@ def hvae(
     source = {"centre": constant_array(centre, shape), "spread": constant_array(spread, shape)}
     visible, view = visible_head(likelihood, shape, **source), seen(missing, shape, **source)
     shared = {"activation": activation, "init": init}
-    down_key, up_key = jr.split(key)
+    down_key, up_key = split(key)
     below = [visible, *(NormalHead((size,), min_scale=0.01) for size in layers[:-1])]
     down = [
         Conditional(MLP(k, (size, *hidden, head.size), **shared), head)
-        for k, size, head in zip(jr.split(down_key, len(layers)), layers, below, strict=True)
+        for k, size, head in zip(split(down_key, len(layers)), layers, below, strict=True)
     ]
     inputs = (math.prod(view.shape), *layers[:-1])
     heads = [posterior_head(posterior, size, rank=rank) for size in layers]
     sees = [view.source, *({} for _ in layers[1:])]  # the mean is taken off the data, not off latents
     up = [
         Conditional(MLP(k, (size, *encoder_hidden, head.size), **own, **shared), head)
-        for k, size, head, own in zip(jr.split(up_key, len(layers)), inputs, heads, sees, strict=True)
+        for k, size, head, own in zip(split(up_key, len(layers)), inputs, heads, sees, strict=True)
     ]
     arguments = {"layers": layers, "hidden": hidden, "recognition_hidden": encoder_hidden, "likelihood": likelihood}
     arguments |= {"posterior": posterior, "rank": rank, "missing": missing, **shared}
@@ -276,7 +276,7 @@ def linear(
     (latents,) = positive("latents", (latents,))
     if not scale > 0:
         raise InputError(f"scale must be positive, got {scale}.")
-    encoder_key, decoder_key = jr.split(key)
+    encoder_key, decoder_key = split(key)
     visible = SharedNormalHead(shape, scale=float(scale), learn=learn_scale, per_unit=per_unit)
     code: Head = SharedNormalHead((latents,), learn=True, per_unit=True)
     if posterior != "diagonal":

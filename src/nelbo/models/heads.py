@@ -9,11 +9,10 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
-import jax.random as jr
 from jax.nn import sigmoid
 from jaxtyping import Array, Float, Int, Key
 
-from nelbo.core import choice, softplus
+from nelbo.core import choice, softplus, split
 from nelbo.distributions import (
     AutoregressiveBernoulli,
     BagOfWords,
@@ -111,9 +110,10 @@ class NadeHead(Head):
     ) -> None:
         self.shape, self.order = shape, order
         size = math.prod(shape)
-        weight_key, readout_key = jr.split(key)
-        self.weight = initial_weight(weight_key, (size, hidden), fan_in=size, fan_out=hidden, init=init)
-        self.readout = initial_weight(readout_key, (size, hidden), fan_in=hidden, fan_out=size, init=init)
+        weight_key, readout_key = split(key)
+        weight = initial_weight(weight_key, (size, hidden), fan_in=size, fan_out=hidden, init=init)
+        readout = initial_weight(readout_key, (size, hidden), fan_in=hidden, fan_out=size, init=init)
+        self.weight, self.readout = jnp.asarray(weight), jnp.asarray(readout)
         self.bias = jnp.zeros(hidden)
 
     def __call__(self, raw: Float[Array, " raw"]) -> Nade:

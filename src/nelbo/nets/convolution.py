@@ -8,10 +8,9 @@ from collections.abc import Sequence
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from nelbo.core import InputError, choice
+from nelbo.core import InputError, choice, split
 from nelbo.nets.dense import ACTIVATIONS, Dense, Frozen, initial_weight, normalized
 
 
@@ -47,7 +46,8 @@ class Conv(eqx.Module):
     ) -> None:
         shape = (size, size, in_channels, out_channels)
         area = size * size
-        self.weight = initial_weight(key, shape, fan_in=area * in_channels, fan_out=area * out_channels, init=init)
+        weight = initial_weight(key, shape, fan_in=area * in_channels, fan_out=area * out_channels, init=init)
+        self.weight = jnp.asarray(weight)
         self.bias = jnp.zeros(out_channels)
 
     def __call__(self, x: Float[Array, "h w in"]) -> Float[Array, "h w out"]:
@@ -99,14 +99,14 @@ class ConvEncoder(eqx.Module):
     ) -> None:
         choice("activation", activation, ACTIVATIONS)
         self.shape = _check_image(shape, channels)
-        conv_key, dense_key = jr.split(key)
+        conv_key, dense_key = split(key)
         sizes = (self.shape[2], *channels)
-        keys = jr.split(conv_key, len(channels))
+        keys = split(conv_key, len(channels))
         self.convs = tuple(Conv(k, 4 * a, b, init=init) for k, a, b in zip(keys, sizes[:-1], sizes[1:], strict=True))
         h, w = _padded(self.shape, len(channels))
         flat = (h >> len(channels)) * (w >> len(channels)) * channels[-1]
         widths = (flat, *hidden, out_size)
-        dense_keys = jr.split(dense_key, len(widths) - 1)
+        dense_keys = split(dense_key, len(widths) - 1)
         self.dense = tuple(
             Dense(k, a, b, init=init) for k, a, b in zip(dense_keys, widths[:-1], widths[1:], strict=True)
         )
@@ -155,16 +155,16 @@ class ConvDecoder(eqx.Module):
         choice("activation", activation, ACTIVATIONS)
         self.shape = _check_image(shape, channels)
         self.planes = planes
-        dense_key, conv_key = jr.split(key)
+        dense_key, conv_key = split(key)
         h, w = _padded(self.shape, len(channels))
         flat = (h >> len(channels)) * (w >> len(channels)) * channels[-1]
         widths = (in_size, *hidden, flat)
-        dense_keys = jr.split(dense_key, len(widths) - 1)
+        dense_keys = split(dense_key, len(widths) - 1)
         self.dense = tuple(
             Dense(k, a, b, init=init) for k, a, b in zip(dense_keys, widths[:-1], widths[1:], strict=True)
         )
         sizes = (*reversed(channels), planes * self.shape[2])
-        keys = jr.split(conv_key, len(channels))
+        keys = split(conv_key, len(channels))
         self.convs = tuple(Conv(k, a, 4 * b, init=init) for k, a, b in zip(keys, sizes[:-1], sizes[1:], strict=True))
         self.activation = activation
 

@@ -6,10 +6,10 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
+import numpy as np
 from jaxtyping import Array, Float, Key, PyTree
 
-from nelbo.core import InputError, choice
+from nelbo.core import InputError, choice, normal, split, uniform
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "tanh": jnp.tanh,
@@ -55,8 +55,10 @@ def trainable(tree: PyTree) -> PyTree:
 
 def initial_weight(
     key: Key[Array, ""], shape: tuple[int, ...], *, fan_in: int, fan_out: int, init: str | float | int
-) -> Float[Array, "..."]:
+) -> Float[Array | np.ndarray, "..."]:
     """Draw a weight array: "glorot" (uniform, Glorot and Bengio 2010) or N(0, init^2) for a number.
+
+    It is one of NumPy where the key is known: what is done to it before it becomes JAX's is not compiled either.
 
     Raises:
         InputError: neither "glorot" nor a standard deviation.
@@ -64,10 +66,10 @@ def initial_weight(
     if isinstance(init, str):
         choice("initialization", init, ["glorot"])
         bound = (6.0 / (fan_in + fan_out)) ** 0.5
-        return jr.uniform(key, shape, minval=-bound, maxval=bound)
+        return uniform(key, shape, -bound, bound)
     if not 0 <= init < float("inf"):
         raise InputError(f"init must be 'glorot' or a standard deviation, zero or positive, got {init}.")
-    return init * jr.normal(key, shape)
+    return init * normal(key, shape)
 
 
 class Dense(eqx.Module):
@@ -82,10 +84,12 @@ class Dense(eqx.Module):
     bias: Float[Array, " out"]
 
     def __init__(self, key: Key[Array, ""], in_size: int, out_size: int, *, init: str | float | int = "glorot") -> None:
-        weight_key, bias_key = jr.split(key)
-        self.kernel = initial_weight(weight_key, (out_size, in_size), fan_in=in_size, fan_out=out_size, init=init).T
+        weight_key, bias_key = split(key)
+        weight = initial_weight(weight_key, (out_size, in_size), fan_in=in_size, fan_out=out_size, init=init)
+        self.kernel = jnp.asarray(weight.T)
         # Kingma and Welling (2014) draw biases like weights; Glorot's scheme starts them at zero
-        self.bias = jnp.zeros(out_size) if isinstance(init, str) else init * jr.normal(bias_key, (out_size,))
+        bias = np.zeros(out_size, np.float32) if isinstance(init, str) else init * normal(bias_key, (out_size,))
+        self.bias = jnp.asarray(bias)
 
     def __call__(self, x: Float[Array, " in"]) -> Float[Array, " out"]:
         """Apply to one vector."""
@@ -131,7 +135,7 @@ class MLP(eqx.Module):
         spread: Array | None = None,
     ) -> None:
         choice("activation", activation, ACTIVATIONS)
-        keys = jr.split(key, len(sizes) - 1)
+        keys = split(key, len(sizes) - 1)
         pairs = zip(keys, sizes[:-1], sizes[1:], strict=True)
         self.layers = tuple(Dense(k, a, b, init=init) for k, a, b in pairs)
         self.centre = None if centre is None else Frozen(jnp.ravel(centre))

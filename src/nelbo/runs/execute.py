@@ -12,7 +12,18 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Key
 
-from nelbo.core import ONCE, InputError, Masked, choice, observed_of, read_json, values_of, write_arrays, write_json
+from nelbo.core import (
+    InputError,
+    Masked,
+    choice,
+    observed_of,
+    read_json,
+    seeded,
+    split,
+    values_of,
+    write_arrays,
+    write_json,
+)
 from nelbo.data import Dataset, Progress, Source
 from nelbo.distributions import Normal
 from nelbo.evaluation import active_units, posterior_means
@@ -165,14 +176,12 @@ def _finished(folder: Path) -> dict[str, Any] | None:
 def _ready(experiment: Experiment, fetching: Progress | None) -> _Ready:
     training_for(experiment.training)  # what needs no data is refused before they are read
     objective_arguments(experiment)
-    keys = _keys(jr.key(checked_seed(experiment.seed)))
+    keys = split(seeded(checked_seed(experiment.seed)), 5)
     train, score = dataset_for(experiment.data, likelihood_option(experiment), fetching)
     experiment = settled(experiment, train)
     arguments = model_arguments(experiment, train)
     size, training = len(train.train), experiment.training
-    # compiled as a whole, not draw by draw
-    make = eqx.filter_jit(build, compiler_options=ONCE)  # pyright: ignore[reportCallIssue]
-    model = make(keys[0], experiment.model["name"], arguments)
+    model = build(keys[0], experiment.model["name"], arguments)
     objective = objective_for(experiment, size, training["batch_size"], model, keys[4])
     sources = sources_for(train, score, arguments.get("likelihood", "gaussian"))
     for one in sources.values():
@@ -188,11 +197,6 @@ def _ready(experiment: Experiment, fetching: Progress | None) -> _Ready:
         steps_for(training, size),
         {"fit": keys[1], "score": keys[2], "figures": keys[3]},
     )
-
-
-@jax.jit
-def _keys(key: Key[Array, ""]) -> tuple[Key[Array, ""], ...]:
-    return tuple(jr.split(key, 5))
 
 
 def _takes(model: Model, data: Source) -> None:

@@ -14,7 +14,7 @@ import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Key
 
-from nelbo.core import InputError, NotFiniteError
+from nelbo.core import InputError, NotFiniteError, split
 from nelbo.data import Source
 from nelbo.nets import trainable
 from nelbo.objectives import Objective
@@ -134,7 +134,8 @@ class _Loop:
         mesh: Mesh | None,
     ) -> None:
         params, self.static = split_trainable(model, objective, trainable)
-        (order_key, self._step_key, self._valid_key), start = starter(self.static, optimizer)(key, params)
+        order_key, self._step_key, self._valid_key = split(key, 3)
+        start = starter(self.static, optimizer)(params)
         fingerprint = {"examples": len(data), "batch_size": plan.batch, "evaluate_every": plan.interval}
         self.state = TrainState(start, None, [], {}, 0, None, 0, 0.0, fingerprint)
         self.data, self._valid, self._plan = data, valid, plan

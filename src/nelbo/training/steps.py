@@ -42,15 +42,13 @@ def metrics_of(loss: Loss) -> dict[str, Float[Array, ""]]:
     return {**loss.metrics, "bound": loss.bound, "surrogate": loss.surrogate}
 
 
-def starter(
-    static: PyTree, optimizer: optax.GradientTransformation
-) -> Callable[[Key[Array, ""], PyTree], tuple[tuple[Key[Array, ""], ...], Carry]]:
-    """Build the compiled function that gives three keys and the first carry: one compilation for many small arrays."""
+def starter(static: PyTree, optimizer: optax.GradientTransformation) -> Callable[[PyTree], Carry]:
+    """Build the compiled function that gives the first carry: one compilation for many small arrays."""
 
-    def run(key: Key[Array, ""], params: PyTree) -> tuple[tuple[Key[Array, ""], ...], Carry]:
+    def run(params: PyTree) -> Carry:
         model, objective = eqx.combine(params, static)
         copied = jax.tree.map(jnp.copy, (params, objective.init(model)))  # the caller keeps its own
-        return tuple(jr.split(key, 3)), Carry(copied[0], optimizer.init(params), copied[1], jnp.zeros((), jnp.int32))
+        return Carry(copied[0], optimizer.init(params), copied[1], jnp.zeros((), jnp.int32))
 
     return jax.jit(run, compiler_options=ONCE)
 
