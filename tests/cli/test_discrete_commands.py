@@ -46,6 +46,7 @@ def run(tmp_path_factory):
     rng = np.random.default_rng(0)
     np.save(folder / "x.npy", (rng.random((60, 4, 4, 1)) < 0.3).astype(np.uint8))
     arguments = ["fit", "sbn", "--layers", "3-2", "--recognition", "autoregressive", "--data", str(folder / "x.npy")]
+    arguments += ["--weight-prior", "1", "--input-noise", "bit-flip", "--noise-rate", "0.01"]
     arguments += ["--objective-set", "baseline_hidden=[4]", "--epochs", "2", "--batch-size", "10"]
     with lenient():
         assert main([*arguments, "--out", str(folder / "run"), "--quiet"]) == 0

@@ -19,7 +19,19 @@ from nelbo.core import InputError
 from nelbo.distributions import Bernoulli
 from nelbo.evaluation import gradient_noise, settled
 from nelbo.models import BernoulliHead, belief_network, linear, vae
-from nelbo.objectives import Iwae, ScoreFunction, Sgvb, Statistics, Vimco, WakeSleep, half, nvil, straight_through
+from nelbo.objectives import (
+    InputNoise,
+    Iwae,
+    ScoreFunction,
+    Sgvb,
+    Statistics,
+    Vimco,
+    WakeSleep,
+    WeightPrior,
+    half,
+    nvil,
+    straight_through,
+)
 
 DRAWS = 20_000
 X = jnp.array([1.0, 0.0, 1.0, 1.0])
@@ -78,6 +90,23 @@ def test_every_combination_of_variance_reductions_is_unbiased(name):
             scale = 1 / np.maximum(1, np.sqrt(np.broadcast_to(np.asarray(state.variance, float), len(sizes))))
         assert_mean(np.asarray(by_theta, float), theta)
         assert_mean(np.asarray(by_phi, float), phi * np.repeat(scale, sizes))
+
+
+def test_a_score_function_takes_a_prior_and_noise():
+    """Where every bit is flipped for q and none for p: the exact ELBO of a model whose q reads 1 - x, and the prior."""
+    model = network(*MODELS["one"])
+    place = lambda m: (m.recognition.layers[0].net.layers[0].kernel, m.recognition.layers[0].net.layers[0].bias)  # noqa: E731
+    kernel, bias = place(model)
+    turned = Network(eqx.tree_at(place, model, (-kernel, bias + (1.0 - 2.0 * CENTRE) @ kernel)))
+    _, theta, phi = turned.elbo(np.asarray(X, float))
+    values = np.concatenate([np.append(np.ravel([] if d.W is None else d.W), d.b) for d in turned.down])
+    by_weight, by_bias = phi[:12].reshape(3, 4), phi[12:]
+    by_kernel = np.outer(by_bias, 1.0 - 2.0 * np.asarray(CENTRE)) - by_weight
+    plain = nvil(jr.key(5), model, hidden=(3,), normalization=False)
+    objective = WeightPrior(InputNoise(plain, rate=1.0), num_data=4, scale=2.0)
+    by_theta, by_phi = replicates(objective, model, frozen(1))
+    assert_mean(by_theta, theta - values / (4 * 2.0**2))
+    assert_mean(by_phi, np.append(by_kernel.ravel(), by_bias))
 
 
 @pytest.mark.parametrize(("name", "k"), [("one", 3), ("autoregressive", 2)])

@@ -9,7 +9,7 @@ import jax.random as jr
 from jax.lax import stop_gradient
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from nelbo.core import InputError, log_mean_exp, values_of
+from nelbo.core import InputError, log_mean_exp, split, values_of
 from nelbo.models import Example, Model, constant
 from nelbo.nets import MLP
 from nelbo.objectives.base import Loss, Objective, bound_metrics, mean_loss, over_batch
@@ -151,7 +151,7 @@ def nvil(
         below = (x, *z)[: len(z) if local else 1]
         centre = getattr(getattr(model.recognition.layers[0], "net", None), "centre", None)
         means = [None if centre is None else centre(), *(None for _ in z)]
-        keys = jr.split(key, len(below))
+        keys = split(key, len(below))
         nets = tuple(
             MLP(k, (node.size, *hidden, 1), centre=mean) for k, node, mean in zip(keys, below, means, strict=False)
         )

@@ -6,9 +6,10 @@ from jaxtyping import Array, Key
 
 from nelbo.models import Model, Passage
 from nelbo.objectives import Iwae, Objective, Sgvb, Vimco, WakeSleep, half, nvil, straight_through
-from nelbo.runs.regularizers import regularized
+from nelbo.runs.regularizers import regularizable
 
 
+@regularizable
 def nvil_objective(
     num_data: int,
     epoch_steps: float,
@@ -28,27 +29,27 @@ def nvil_objective(
     return nvil(key, model, decay=float(decay), hidden=tuple(baseline_hidden), **switches)
 
 
+@regularizable
 def vimco(num_data: int, epoch_steps: float, *, samples: int = 5) -> Objective:
     """The importance-weighted bound by score-function gradients with leave-one-out baselines."""
     del num_data, epoch_steps
     return Vimco(samples)
 
 
+@regularizable
 def iwae(
     num_data: int,
     epoch_steps: float,
     *,
     samples: int = 5,
     form: str = "dreg",
-    weight_prior: float | int | None = None,
-    input_noise: str | None = None,
-    noise_rate: float | int = 0.1,
 ) -> Objective:
     """The importance-weighted bound by reparameterization; form: plain, dreg or stl."""
-    del epoch_steps
-    return regularized(Iwae(samples, form=form), num_data, weight_prior, input_noise, noise_rate)
+    del num_data, epoch_steps
+    return Iwae(samples, form=form)
 
 
+@regularizable
 def reweighted_wake_sleep(
     num_data: int, epoch_steps: float, *, samples: int = 5, wake_phi: float | int = 1.0, sleep_phi: float | int = 0.0
 ) -> Objective:
@@ -57,6 +58,7 @@ def reweighted_wake_sleep(
     return WakeSleep(samples, wake_phi=float(wake_phi), sleep_phi=float(sleep_phi))
 
 
+@regularizable
 def wake_sleep(num_data: int, epoch_steps: float) -> Objective:
     """Classical wake-sleep."""
     del num_data, epoch_steps
@@ -66,6 +68,7 @@ def wake_sleep(num_data: int, epoch_steps: float) -> Objective:
 def biased(passage: Passage) -> Callable[..., Objective]:
     """Gradients passed through binary draws by a rule of thumb."""
 
+    @regularizable
     def objective(num_data: int, epoch_steps: float, *, samples: int = 1) -> Objective:
         del num_data, epoch_steps
         return Sgvb("path", num_samples=samples, passage=passage)

@@ -13,7 +13,7 @@ from nelbo.core import InputError, checked_arguments, choice, defaults
 from nelbo.models import Model
 from nelbo.objectives import Objective, Sgvb, StochasticBackpropagation
 from nelbo.runs.discrete import DISCRETE_OBJECTIVES
-from nelbo.runs.regularizers import regularized
+from nelbo.runs.regularizers import regularizable
 from nelbo.training import DEFAULT_RATES, OPTIMIZERS, SCHEDULES, optimizer
 from nelbo.weights import FullVb
 
@@ -100,6 +100,7 @@ class Experiment:
         return cls(**{name: record[name] for name in fields})
 
 
+@regularizable
 def sgvb(
     num_data: int,
     epoch_steps: float,
@@ -108,35 +109,26 @@ def sgvb(
     samples: int = 1,
     beta: float | int = 1.0,
     warmup: float | int = 0.0,
-    weight_prior: float | int | None = None,
-    input_noise: str | None = None,
-    noise_rate: float | int = 0.1,
 ) -> Objective:
-    """SGVB with its options: KL warm-up over `warmup` epochs, a N(0, weight_prior^2) prior on the decoder (MAP).
-
-    `input_noise` corrupts what the recognition model sees, see `InputNoise`.
-    """
+    """SGVB with its options: KL warm-up over `warmup` epochs."""
+    del num_data
     if not (warmup >= 0 and beta >= 0):
         raise InputError(f"warmup (epochs) and beta must be zero or positive, got {warmup} and {beta}.")
     weight: Any = optax.linear_schedule(0.0, beta, max(1, round(warmup * epoch_steps))) if warmup else float(beta)
-    inner = Sgvb(form, num_samples=samples, beta=weight)
-    return regularized(inner, num_data, weight_prior, input_noise, noise_rate)
+    return Sgvb(form, num_samples=samples, beta=weight)
 
 
+@regularizable
 def stochastic_backpropagation(
     num_data: int,
     epoch_steps: float,
     *,
     hessian: bool = True,
     samples: int = 1,
-    weight_prior: float | int | None = None,
-    input_noise: str | None = None,
-    noise_rate: float | int = 0.1,
 ) -> Objective:
     """The evidence lower bound with gradients by Bonnet's and Price's identities (`hessian`: second derivatives)."""
-    del epoch_steps
-    inner = StochasticBackpropagation(hessian=hessian, num_samples=samples)
-    return regularized(inner, num_data, weight_prior, input_noise, noise_rate)
+    del num_data, epoch_steps
+    return StochasticBackpropagation(hessian=hessian, num_samples=samples)
 
 
 def full_vb(
