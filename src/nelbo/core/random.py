@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jax import lax
+from jax.core import Tracer
 from jaxtyping import Array, Float, Key, UInt32
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -48,7 +49,7 @@ def _threefry(first: Any, second: Any, counter: Any) -> tuple[Any, Any]:
 
 def seeded(seed: int) -> Key[Array, ""]:
     """The key of `jax.random.key(seed)`, for a seed of at most 31 bits; nothing is compiled."""
-    if str(jax.config.jax_default_prng_impl) != _THREEFRY:
+    if str(jax.config.jax_default_prng_impl) != _THREEFRY:  # pyright: ignore[reportAttributeAccessIssue]
         return jr.key(seed)
     return jr.wrap_key_data(jnp.asarray(np.array([0, seed], np.uint32)))
 
@@ -81,7 +82,7 @@ def normal(key: Key[Array, ""], shape: tuple[int, ...]) -> Float[Array | np.ndar
 
 def _known(key: Key[Array, ""]) -> tuple[np.ndarray, np.ndarray] | None:
     """The two words of a Threefry key; None of one that is traced, or of another kind."""
-    if isinstance(key, jax.core.Tracer) or str(jr.key_impl(key)) != _THREEFRY:
+    if isinstance(key, Tracer) or str(jr.key_impl(key)) != _THREEFRY:
         return None
     words = np.asarray(jr.key_data(key))
     return words[:1], words[1:]
@@ -91,5 +92,5 @@ def _uniform(words: tuple[np.ndarray, np.ndarray], shape: tuple[int, ...], low: 
     """Numbers from the highest 23 bits of each word."""
     first, second = _threefry(*words, np.arange(math.prod(shape), dtype=np.uint32))
     unit = (((first ^ second) >> np.uint32(9)) | np.uint32(0x3F800000)).view(np.float32) - np.float32(1.0)
-    low, high = np.float32(low), np.float32(high)
-    return np.maximum(low, unit * (high - low) + low).reshape(shape)
+    least, width = np.float32(low), np.float32(high) - np.float32(low)
+    return np.maximum(least, unit * width + least).reshape(shape)
