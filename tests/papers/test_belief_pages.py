@@ -8,7 +8,7 @@ import pytest
 from nelbo.cli.paper import show_page
 from nelbo.core import read_json
 from nelbo.papers import PAPERS
-from nelbo.papers.mnih2014 import NETWORKS, REDUCTIONS
+from nelbo.papers.mnih2014 import NETWORKS, REDUCTIONS, REGULARIZED
 from nelbo.papers.mnih2014 import plan as plan_2014
 from nelbo.papers.mnih2016 import plan as plan_2016
 
@@ -66,6 +66,7 @@ def test_the_plans_are_the_tables_of_the_papers():
             assert part.experiment.objective["name"] == method
             assert part.published == f"-{number}"
         assert (f"table-2/{net.name}" in parts) == (net.dependent is not None)
+        assert parts[f"regularized/{net.name}"].experiment.objective["arguments"] == REGULARIZED
     assert parts["table-2/sbn-200"].experiment.model["arguments"]["recognition"] == "autoregressive"
     figure = [name for name in parts if name.startswith("figure-1/sbn-200-200/")]
     assert [name.rsplit("/", 1)[1] for name in figure] == list(REDUCTIONS)
