@@ -60,7 +60,10 @@ def test_known_keys_compile_nothing(caplog):
     with jax.log_compiles(), caplog.at_level("WARNING", logger="jax"):
         first, second = split(seeded(7))
         drawn = normal(first, (11, 3)), uniform(second, (11, 3), 0.0, 1.0)
-    assert not caplog.records
+    assert not [record for record in caplog.records if "compil" in record.getMessage().lower()]
+    with jax.log_compiles(), caplog.at_level("WARNING", logger="jax"):
+        jax.jit(lambda x: x + 1.5)(1.0)
+    assert [record for record in caplog.records if "compil" in record.getMessage().lower()]  # the check can fail
     assert all(isinstance(values, np.ndarray) and values.dtype == np.float32 for values in drawn)
 
 
