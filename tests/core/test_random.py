@@ -27,7 +27,7 @@ def test_random_words_of_many_keys_are_those_of_jax():
 
 
 @settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 2**31 - 1), count=st.integers(1, 70))
+@given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 70))
 def test_keys_are_those_of_jax(seed, count):
     theirs = jr.key(seed)
     np.testing.assert_array_equal(jr.key_data(seeded(seed)), jr.key_data(theirs))
@@ -36,7 +36,7 @@ def test_keys_are_those_of_jax(seed, count):
 
 
 @settings(max_examples=10, deadline=None)
-@given(seed=st.integers(0, 2**31 - 1), impl=IMPLEMENTATIONS)
+@given(seed=st.integers(0, 2**32 - 1), impl=IMPLEMENTATIONS)
 def test_draws_are_those_of_jax(seed, impl):
     """XLA's inverse error function is a polynomial, good to 3e-6 of the value out in the tails."""
     key = lambda: jr.key(seed, impl=impl)  # noqa: E731

@@ -48,7 +48,7 @@ def _threefry(first: Any, second: Any, counter: Any) -> tuple[Any, Any]:
 
 
 def seeded(seed: int) -> Key[Array, ""]:
-    """The key of `jax.random.key(seed)`, for a seed of at most 31 bits; nothing is compiled."""
+    """The key of `jax.random.key(seed)`, for a seed of at most 32 bits; nothing is compiled."""
     if str(jax.config.jax_default_prng_impl) != _THREEFRY:  # pyright: ignore[reportAttributeAccessIssue]
         return jr.key(seed)
     return jr.wrap_key_data(jnp.asarray(np.array([0, seed], np.uint32)))
