@@ -36,7 +36,7 @@ COMMANDS = {  # by the shell: the work of the others, and beside it ten validati
     "nelbo_fit": ("--train-only",),
     "nelbo_fit_all": (),
 }
-WHOLE = ("nelbo", *COMMANDS, "jax", "numpyro", "torch", "pythae", "pyro")
+WHOLE = ("nelbo", *COMMANDS, "jax", "numpyro", "torch", "torch_compile", "pythae", "pyro")
 NELBO_COMMAND = (
     f"{sys.executable} -m nelbo fit vae --data mnist --epochs {{epochs}} --latents 20 --hidden 500 --optimizer adagrad "
     "--learning-rate 0.01 --init 0.1 --binarize threshold --set centre=false --out {out}"

@@ -25,6 +25,7 @@ class Network:
         nvil: published bound on -log p of the test set [nats].
         wake_sleep: the same of wake-sleep.
         dependent: the same of NVIL with an autoregressive recognition model (table 2), where it was published.
+        prior: standard deviation of the N(0, prior^2) on the generative weights in the parts called regularized.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Network:
     nvil: float
     wake_sleep: float
     dependent: float | None = None
+    prior: float = 0.5
 
 
 NETWORKS = (
@@ -43,7 +45,7 @@ NETWORKS = (
     Network("sbn-200-200-200", "SBN 200-200-200", "sbn", (200, 200, 200), 96.7, 102.2, 94.5),
     Network("sbn-200-200-500", "SBN 200-200-500", "sbn", (200, 200, 500), 97.0, 102.3, 96.0),
     Network("fdarn-200", "fDARN 200", "fdarn", (200,), 92.5, 95.9),
-    Network("fdarn-500", "fDARN 500", "fdarn", (500,), 90.7, 97.2),
+    Network("fdarn-500", "fDARN 500", "fdarn", (500,), 90.7, 97.2, prior=0.25),
 )
 # figure 1: what is switched on, from nothing to everything
 REDUCTIONS: dict[str, tuple[str, dict[str, bool]]] = {
@@ -53,8 +55,6 @@ REDUCTIONS: dict[str, tuple[str, dict[str, bool]]] = {
     "baseline": ("centring, normalization, baseline", {"local": False}),
     "local": ("centring, normalization, baselines, local signals", {}),
 }
-# the paper has neither: against overfitting, which Adam's long runs do
-REGULARIZED = {"weight_prior": 1.0, "input_noise": "bit-flip", "noise_rate": 0.01}
 NOTES = (
     BINARIZED,
     (
@@ -67,8 +67,8 @@ NOTES = (
     ),
     SCORED,
     (
-        "The parts called regularized have a N(0, 1) prior on the generative weights, and one in a hundred of the bits"
-        " that the recognition model sees is flipped; the paper has neither."
+        "The parts called regularized have a N(0, 0.5^2) prior on the generative weights, fDARN 500 a N(0, 0.25^2) one,"
+        " against the overfitting of Adam's long runs; the paper names none."
     ),
     "Baselines are networks with one layer of 100 tanh units; with local signals there is one for each latent layer.",
 )
@@ -104,15 +104,15 @@ def plan(budget: str, seed: int, data_dir: str | None) -> Plan:
     for net in chosen:
         run = lambda net=net, **settings: _run(net, data, seed, **length, **settings)  # noqa: E731
         for objective, what, number in (("nvil", "NVIL", net.nvil), ("wake-sleep", "wake-sleep", net.wake_sleep)):
-            place, label = f"table-1/{net.name}/{objective}", f"{net.label}, {what}"
-            parts.append(Part(place, label, run(objective=objective), published=f"-{number}"))
+            place, label = f"{net.name}/{objective}", f"{net.label}, {what}"
+            parts.append(Part(f"table-1/{place}", label, run(objective=objective), published=f"-{number}"))
+            if full:
+                held = run(objective=objective, options={"weight_prior": net.prior})
+                parts.append(Part(f"regularized/{place}", f"{label}, prior", held, published=f"-{number}"))
         if net.dependent is not None:
             label = f"{net.label}, NVIL, autoregressive recognition"
             parts.append(Part(f"table-2/{net.name}", label, run(recognition="autoregressive"),
                               published=f"-{net.dependent}"))  # fmt: skip
-        if full:
-            label = f"{net.label}, NVIL, prior and noise"
-            parts.append(Part(f"regularized/{net.name}", label, run(options=REGULARIZED), published=f"-{net.nvil}"))
     figures = [
         Figure(f"table-1-{net.name}", f"Table 1, {net.label}", "curves",
                (f"table-1/{net.name}/nvil", f"table-1/{net.name}/wake-sleep"), curves=("valid",))
@@ -151,12 +151,18 @@ def _documents(seed: int, data_dir: str | None, *, full: bool) -> tuple[list[Par
     return parts, about + (f" Not found here, and left out: {missing}." if missing else "")
 
 
+def _best(parts: Mapping[str, Record], place: str) -> Record | None:
+    """The run with a prior or the one without, whichever the validation bound prefers."""
+    found = [parts[name] for name in (f"table-1/{place}", f"regularized/{place}") if name in parts]
+    return max(found, key=lambda part: max(part["curve"]["valid_bound"]), default=None)
+
+
 def _pairs(parts: Mapping[str, Record]) -> tuple[bool | None, str]:
-    names = [net for net in NETWORKS if {f"table-1/{net.name}/{m}" for m in ("nvil", "wake-sleep")} <= set(parts)]
     gaps = {}
-    for net in names:
-        ours, theirs = (test_bound(parts[f"table-1/{net.name}/{method}"]) for method in ("nvil", "wake-sleep"))
-        gaps[net.label] = ours - theirs
+    for net in NETWORKS:
+        ours, theirs = (_best(parts, f"{net.name}/{method}") for method in ("nvil", "wake-sleep"))
+        if ours is not None and theirs is not None:
+            gaps[net.label] = test_bound(ours) - test_bound(theirs)
     if not gaps:
         return None, "not run"
     words = ", ".join(f"{label}: {gap:.2f}" for label, gap in gaps.items())
@@ -209,7 +215,7 @@ PAGE = Page(
     budgets={
         "smoke": "16 units on the digits set, 60 epochs",
         "quick": "three of the seven networks of table 1, 8 epochs each; figure 1, 8 epochs; documents, 30 epochs",
-        "paper": "all networks, 600 epochs each, NVIL also regularized; figure 1 and documents, 100 epochs",
+        "paper": "all networks, 600 epochs each, also regularized; figure 1 and documents, 100 epochs",
     },
     plan=plan,
     published=_published(),
@@ -217,7 +223,8 @@ PAGE = Page(
         Claim(
             "NVIL trains better models than wake-sleep.",
             "seen",
-            f"the test bound of NVIL is at least {WORST:g} nats better for every network of table 1",
+            f"the test bound of NVIL is at least {WORST:g} nats better for every network of table 1, each method with"
+            " the prior or without, as its validation bound prefers",
             _pairs,
         ),
         Claim(
