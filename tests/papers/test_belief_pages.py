@@ -8,7 +8,7 @@ import pytest
 from nelbo.cli.paper import show_page
 from nelbo.core import read_json
 from nelbo.papers import PAPERS
-from nelbo.papers.mnih2014 import NETWORKS, REDUCTIONS, REGULARIZED
+from nelbo.papers.mnih2014 import NETWORKS, REDUCTIONS
 from nelbo.papers.mnih2014 import plan as plan_2014
 from nelbo.papers.mnih2016 import plan as plan_2016
 
@@ -65,8 +65,14 @@ def test_the_plans_are_the_tables_of_the_papers():
             assert part.experiment.model["arguments"]["layers"] == list(net.layers)
             assert part.experiment.objective["name"] == method
             assert part.published == f"-{number}"
+            held = parts[f"regularized/{net.name}/{method}"].experiment
+            assert held.objective["arguments"] == {"weight_prior": net.prior}
+            assert (held.model, held.training, held.seed) == (
+                part.experiment.model,
+                part.experiment.training,
+                part.experiment.seed,
+            )
         assert (f"table-2/{net.name}" in parts) == (net.dependent is not None)
-        assert parts[f"regularized/{net.name}"].experiment.objective["arguments"] == REGULARIZED
     assert parts["table-2/sbn-200"].experiment.model["arguments"]["recognition"] == "autoregressive"
     figure = [name for name in parts if name.startswith("figure-1/sbn-200-200/")]
     assert [name.rsplit("/", 1)[1] for name in figure] == list(REDUCTIONS)
@@ -94,9 +100,17 @@ def test_mnih2014_claims_can_fail(gap, holds):
     assert [claim.check({})[0] for claim in (pairs, dependent, reductions)] == [None, None, None]
     parts = {}
     for name in ("sbn-200", "fdarn-200"):
-        parts[f"table-1/{name}/nvil"] = made_up(-100.0)
-        parts[f"table-1/{name}/wake-sleep"] = made_up(-100.0 - (gap if name == "fdarn-200" else 9.0))
+        parts[f"table-1/{name}/nvil"] = made_up(-100.0, curve=(-100.0,))
+        below = -100.0 - (gap if name == "fdarn-200" else 9.0)
+        parts[f"table-1/{name}/wake-sleep"] = made_up(below, curve=(below,))
     assert pairs.check(parts)[0] is holds
+    # a run with a prior counts where its validation bound is the better one, whatever its test bound
+    parts["regularized/fdarn-200/wake-sleep"] = made_up(0.0, curve=(-200.0, -199.0))
+    assert pairs.check(parts)[0] is holds
+    parts["regularized/fdarn-200/wake-sleep"] = made_up(-99.0, curve=(-98.0, -99.0))
+    assert pairs.check(parts)[0] is False
+    parts["regularized/fdarn-200/nvil"] = made_up(-95.5, curve=(-99.0, -95.0))
+    assert pairs.check(parts)[0] is True
     parts["table-2/sbn-200"] = made_up(-97.0 + gap)
     assert dependent.check(parts)[0] is (gap + 3.0 >= 5.0)
     for i, name in enumerate(REDUCTIONS):
