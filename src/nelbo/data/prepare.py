@@ -120,7 +120,9 @@ def _kind(where: str, splits: list[Split]) -> Values:
 
 
 def _only_bits(x: np.ndarray) -> bool:
-    return x.dtype == np.bool_ or bool(((x == 0) | (x == 1)).all())
+    if x.dtype.kind in "bui":
+        return bool(x.min() >= 0 and x.max() <= 1)
+    return bool(((x == 0) | (x == 1)).all())
 
 
 def is_grey_image(x: np.ndarray) -> bool:
@@ -131,7 +133,7 @@ def is_grey_image(x: np.ndarray) -> bool:
 def _cast(split: Split, values: Values, *, masked: bool) -> Split:
     x, observed = split.x, split.observed
     image = is_grey_image(x)
-    x = x.astype(np.uint8 if values in ("uint8", "binary") else np.float32)
+    x = x.astype(np.uint8 if values in ("uint8", "binary") else np.float32, copy=False)
     if masked and observed is None:
         observed = np.ones(x.shape, bool)
     if image:
