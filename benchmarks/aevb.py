@@ -4,8 +4,8 @@
     python benchmarks/aevb.py --whole               # seconds for ten epochs, imports and compilation included
 
 Set NELBO_DATA to a folder with `mnist.npz`. The machine may change its speed while this runs, so contestants take
-turns and are compared by their best block; the lower quartile shows how far to trust it. Every contestant starts from
-the same parameters, and its bound at the end of the warm-up is checked against the others.
+turns and are compared by their best block; the lower quartile and the median show how far to trust it. Every
+contestant starts from the same parameters, and its bound at the end of the warm-up is checked against the others.
 """
 
 import argparse
@@ -148,10 +148,10 @@ def run_whole(name: str, epochs: int, task: aevb_task.Task) -> tuple[float, floa
 
 
 def whole(options: argparse.Namespace, names: list[str], task: aevb_task.Task) -> dict[str, Any]:
-    """Seconds for `--epochs` epochs, every run in a fresh process, contestants in turn."""
+    """Seconds for `--epochs` epochs, each run in a fresh process, in turn, the order reversed every round."""
     times, bounds, skipped = {name: [] for name in names}, {}, {}
     for turn in range(options.rounds):
-        for name in names:
+        for name in names[:: 1 if turn % 2 == 0 else -1]:
             if name in skipped:
                 continue
             try:
@@ -170,7 +170,7 @@ def whole(options: argparse.Namespace, names: list[str], task: aevb_task.Task) -
 
 
 def summary(times: dict[str, list[float]], bounds: dict[str, float | None]) -> dict[str, Any]:
-    """Best and lower quartile of each contestant, whether the bounds agree, and nelbo's time over each other's."""
+    """Best, lower quartile and median of each, whether the bounds agree, and nelbo's time over each other's."""
     known = [value for value in bounds.values() if value is not None]
     middle = statistics.median(known) if known else None
     found = {}
@@ -179,6 +179,7 @@ def summary(times: dict[str, list[float]], bounds: dict[str, float | None]) -> d
         found[name] = {
             "best": round(min(values), 4),
             "low_quartile": round(float(np.quantile(values, 0.25)), 4),
+            "median": round(statistics.median(values), 4),
             "bound": None if value is None else round(value, 3),
             "agrees": None if value is None else abs(value - middle) <= TOLERANCE,
         }
@@ -190,14 +191,14 @@ def summary(times: dict[str, list[float]], bounds: dict[str, float | None]) -> d
 def print_table(row: dict[str, Any]) -> None:
     """One line a contestant; then whatever did not run or does not agree."""
     unit = row["unit"]
-    print(
-        f"\n{'contestant':<14} {'best ' + unit:>13} {'low quartile':>13} {'nelbo / it':>11} {'bound, nats':>12}  check"
-    )
+    heads = ("best " + unit, "low quartile", "median", "nelbo / it", "bound, nats")
+    print(f"\n{'contestant':<20}{''.join(f'{head:>13}' for head in heads)}  check")
     for name, found in sorted(row["contestants"].items(), key=lambda item: item[1]["best"]):
-        ratio = f"{row['nelbo_over'][name]:.3f}" if row["nelbo_over"] else "-"
-        value = "-" if found["bound"] is None else f"{found['bound']:.2f}"
+        numbers = [f"{found[key]:.3f}" for key in ("best", "low_quartile", "median")]
+        numbers.append(f"{row['nelbo_over'][name]:.3f}" if row["nelbo_over"] else "-")
+        numbers.append("-" if found["bound"] is None else f"{found['bound']:.2f}")
         check = {True: "agrees", False: "DIFFERS", None: "-"}[found["agrees"]]
-        print(f"{name:<14} {found['best']:>13.3f} {found['low_quartile']:>13.3f} {ratio:>11} {value:>12}  {check}")
+        print(f"{name:<20}{''.join(f'{number:>13}' for number in numbers)}  {check}")
     for name, reason in row["skipped"].items():
         print(f"{name:<14} skipped: {reason}")
 
