@@ -113,11 +113,11 @@ def plan(budget: str, seed: int, data_dir: str | None) -> Plan:
             label = f"{net.label}, NVIL, autoregressive recognition"
             parts.append(Part(f"table-2/{net.name}", label, run(recognition="autoregressive"),
                               published=f"-{net.dependent}"))  # fmt: skip
-    figures = [
-        Figure(f"table-1-{net.name}", f"Table 1, {net.label}", "curves",
-               (f"table-1/{net.name}/nvil", f"table-1/{net.name}/wake-sleep"), curves=("valid",))
-        for net in chosen
-    ]  # fmt: skip
+    kinds = ("table-1", "regularized") if full else ("table-1",)
+    figures = []
+    for net in chosen:
+        runs = tuple(f"{kind}/{net.name}/{method}" for kind in kinds for method in ("nvil", "wake-sleep"))
+        figures.append(Figure(f"table-1-{net.name}", f"Table 1, {net.label}", "curves", runs, curves=("valid",)))
     for net in (NETWORKS[0], NETWORKS[2]):
         # with one latent layer the local signal is the global one
         rows = {name: row for name, row in REDUCTIONS.items() if name != "local" or len(net.layers) > 1}
