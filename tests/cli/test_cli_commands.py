@@ -1,6 +1,7 @@
 """What commands print and write, and how little `nelbo --help` needs."""
 
 import argparse
+import gc
 import json
 import subprocess
 import sys
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 from shell import SOURCES, TINY, finish, start
 
+from nelbo.cli import commands as commands_of_the_house
+from nelbo.cli import main
 from nelbo.cli.parser import parser
 from nelbo.core import read_arrays
 
@@ -23,6 +26,21 @@ def test_help_imports_no_jax():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": SOURCES})  # fmt: skip  # noqa: E501
     assert run.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_garbage_is_not_searched_for_while_a_command_is_imported(on, monkeypatch, capsys):
+    during = []
+    monkeypatch.setattr(commands_of_the_house, "command", lambda _: during.append(gc.isenabled()) or print)
+    was = gc.isenabled()
+    (gc.enable if on else gc.disable)()
+    try:
+        assert main(["models", "list"]) == 0
+        assert gc.isenabled() is on
+    finally:
+        (gc.enable if was else gc.disable)()
+    assert during == [False]
+    assert "models" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))

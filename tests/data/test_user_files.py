@@ -59,6 +59,8 @@ def test_fractions(save):
         (np.eye(10, dtype=bool), "binary", (10,), np.uint8),
         (np.eye(10, dtype=np.int64), "binary", (10,), np.uint8),
         (np.ones((10, 4, 5), bool), "binary", (4, 5, 1), np.uint8),
+        (np.eye(10, dtype=np.uint8) * 2, "uint8", (10,), np.uint8),
+        (-np.eye(10, dtype=np.int64), "real", (10,), np.float32),
         (np.full((10, 4), 0.5), "unit", (4,), np.float32),
         (np.full((10, 4, 5), 0.5, np.float16), "unit", (4, 5), np.float32),
         (np.full((10, 4), 1.5), "real", (4,), np.float32),

@@ -68,7 +68,7 @@ NOTES = (
     SCORED,
     (
         "The parts called regularized have a N(0, 0.5^2) prior on the generative weights, fDARN 500 a N(0, 0.25^2) one,"
-        " against the overfitting of Adam's long runs; the paper names none."
+        " against the overfitting of Adam's long runs."
     ),
     "Baselines are networks with one layer of 100 tanh units; with local signals there is one for each latent layer.",
 )
