@@ -200,7 +200,7 @@ def print_table(row: dict[str, Any]) -> None:
         check = {True: "agrees", False: "DIFFERS", None: "-"}[found["agrees"]]
         print(f"{name:<20}{''.join(f'{number:>13}' for number in numbers)}  {check}")
     for name, reason in row["skipped"].items():
-        print(f"{name:<14} skipped: {reason}")
+        print(f"{name:<20}skipped: {reason}")
 
 
 def parse() -> argparse.Namespace:

@@ -104,7 +104,10 @@ def test_mnih2014_claims_can_fail(gap, holds):
         below = -100.0 - (gap if name == "fdarn-200" else 9.0)
         parts[f"table-1/{name}/wake-sleep"] = made_up(below, curve=(below,))
     assert pairs.check(parts)[0] is holds
-    # a run with a prior counts where its validation bound is the better one, whatever its test bound
+    # a prior counts where both methods have had it, and then where its validation bound is the better one
+    parts["regularized/fdarn-200/nvil"] = made_up(-50.0, curve=(-50.0,))
+    assert pairs.check(parts)[0] is holds
+    parts["regularized/fdarn-200/nvil"] = made_up(-50.0, curve=(-200.0,))
     parts["regularized/fdarn-200/wake-sleep"] = made_up(0.0, curve=(-200.0, -199.0))
     assert pairs.check(parts)[0] is holds
     parts["regularized/fdarn-200/wake-sleep"] = made_up(-99.0, curve=(-98.0, -99.0))

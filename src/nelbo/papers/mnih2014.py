@@ -151,18 +151,18 @@ def _documents(seed: int, data_dir: str | None, *, full: bool) -> tuple[list[Par
     return parts, about + (f" Not found here, and left out: {missing}." if missing else "")
 
 
-def _best(parts: Mapping[str, Record], place: str) -> Record | None:
-    """The run with a prior or the one without, whichever the validation bound prefers."""
-    found = [parts[name] for name in (f"table-1/{place}", f"regularized/{place}") if name in parts]
-    return max(found, key=lambda part: max(part["curve"]["valid_bound"]), default=None)
-
-
 def _pairs(parts: Mapping[str, Record]) -> tuple[bool | None, str]:
-    gaps = {}
+    methods, gaps = ("nvil", "wake-sleep"), {}
     for net in NETWORKS:
-        ours, theirs = (_best(parts, f"{net.name}/{method}") for method in ("nvil", "wake-sleep"))
-        if ours is not None and theirs is not None:
-            gaps[net.label] = test_bound(ours) - test_bound(theirs)
+        # a prior counts only where both methods have had it
+        found = [
+            [parts[f"{kind}/{net.name}/{method}"] for method in methods]
+            for kind in ("table-1", "regularized")
+            if {f"{kind}/{net.name}/{method}" for method in methods} <= set(parts)
+        ]
+        if found:
+            best = [max(runs, key=lambda run: max(run["curve"]["valid_bound"])) for runs in zip(*found, strict=True)]
+            gaps[net.label] = test_bound(best[0]) - test_bound(best[1])
     if not gaps:
         return None, "not run"
     words = ", ".join(f"{label}: {gap:.2f}" for label, gap in gaps.items())
@@ -223,8 +223,8 @@ PAGE = Page(
         Claim(
             "NVIL trains better models than wake-sleep.",
             "seen",
-            f"the test bound of NVIL is at least {WORST:g} nats better for every network of table 1, each method with"
-            " the prior or without, as its validation bound prefers",
+            f"the test bound of NVIL is at least {WORST:g} nats better for every network of table 1, each method as"
+            " its validation bound prefers where both were run with the prior too, else both without",
             _pairs,
         ),
         Claim(
