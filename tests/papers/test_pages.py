@@ -14,6 +14,7 @@ from nelbo.cli.paper import show_page
 from nelbo.core import InputError, read_json
 from nelbo.papers import PAPERS, Claim, Figure, Page, Part, Plan, Published, Trial
 from nelbo.papers.kingma2014 import plan as kingma_plan
+from nelbo.papers.page import _chosen_parts
 from nelbo.runs import Experiment
 from nelbo.training import Interrupted
 
@@ -172,6 +173,15 @@ def test_parts_can_be_run_alone(finished, tmp_path):
     assert result["claims"][0]["holds"] is False
     with pytest.raises(InputError, match="third"):
         TINY.reproduce(tmp_path, budget="smoke", only=["third"])
+
+
+def test_a_whole_name_is_not_a_beginning(tmp_path):
+    ask = lambda *only: [part.name for part in _chosen_parts(longer, tmp_path, only)]  # noqa: E731
+    longer = Plan(tuple(Part(name, name, experiment(0)) for name in ("vimco-2", "vimco-5", "vimco-50")), (), ())
+    assert ask("vimco-5") == ["vimco-5"]
+    assert ask("vimco") == ["vimco-2", "vimco-5", "vimco-50"]
+    assert ask("vimco-5", "vimco-2") == ["vimco-2", "vimco-5"]
+    assert ask("vimco-5", "vimco-") == ["vimco-2", "vimco-5", "vimco-50"]
 
 
 def test_an_unknown_budget_is_refused(tmp_path):

@@ -276,7 +276,7 @@ def _lists(commands: "argparse._SubParsersAction[Parser]") -> None:
     reproduce.add_argument("--budget", choices=["smoke", "quick", "paper"], default="quick", help="default quick")
     reproduce.add_argument("--out", metavar="DIR", help="default runs/PAPER-BUDGET")
     reproduce.add_argument("--data-dir", metavar="DIR", help="a folder that holds named sets (or set NELBO_DATA)")
-    reproduce.add_argument("--only", metavar="PART", nargs="+", default=[], help="parts, or beginnings of their names")
+    reproduce.add_argument("--only", metavar="PART", nargs="+", default=[], help="parts by name, or by a beginning")
     for name, what, example in (
         ("data", "data sets", "nelbo data show mnist"),
         ("models", "models", "nelbo models list"),

@@ -190,7 +190,7 @@ class Page:
             budget: one of `budgets`.
             seed: of everything random.
             data_dir: a folder that holds named data sets.
-            only: names of parts, or beginnings of names; the other parts are not run, and shown where they are
+            only: names of parts, or beginnings of several; the other parts are not run, and shown where they are
                 finished.
             say: told about each part.
             callbacks: see `nelbo.runs.execute`.
@@ -278,8 +278,10 @@ def _chosen_parts(plan: Plan, folder: Path, only: Sequence[str]) -> tuple[Part, 
             raise InputError(f"No part of this budget is called {name}: choose from {names}.")
     if not only:
         return plan.parts
-    wanted = lambda part: part.name.startswith(tuple(only)) or (folder / part.name / RECORD).exists()  # noqa: E731
-    return tuple(part for part in plan.parts if wanted(part))
+    whole = {part.name for part in plan.parts} & set(only)
+    beginnings = tuple(set(only) - whole)  # vimco-5 is a part, and not a beginning of vimco-50
+    named = lambda name: name in whole or name.startswith(beginnings)  # noqa: E731
+    return tuple(part for part in plan.parts if named(part.name) or (folder / part.name / RECORD).exists())
 
 
 def _drawable(figures: Sequence[dict[str, Any]], parts: Mapping[str, Any]) -> list[dict[str, Any]]:
