@@ -82,6 +82,18 @@ def test_focus_cuts_off_a_low_start_but_never_a_later_fall():
     assert low < -250
 
 
+@pytest.mark.parametrize("falls", [False, True])
+def test_the_legend_hides_no_curve_where_there_is_room(falls):
+    x = np.linspace(0.0, 1.0, 50)
+    figure = curves_figure([("a", x, -(x**8) if falls else x**8), ("b", x, 0.1 * x)])
+    axes = figure.axes[0]
+    png_bytes(figure)
+    box = axes.get_legend().get_window_extent()
+    for line in axes.get_lines():
+        inside = [box.contains(*point) for point in axes.transData.transform(line.get_xydata())]
+        assert not any(inside)
+
+
 def test_many_curves_stay_apart():
     figure = curves_figure([(f"run {i}", [1, 2], [i, i + 1.0]) for i in range(20)])
     looks = {(line.get_color(), str(line._dash_pattern)) for line in figure.axes[0].get_lines()}

@@ -273,11 +273,11 @@ def _draw_reference(axes: Axes, label: str, y: float, theme: Theme) -> None:
 
 
 def _legend(figure: Figure, axes: Axes, count: int) -> None:
-    """Names of the curves: inside, below where bounds rise to; many of them beside the axes."""
+    """Names of the curves: inside, where they hide least; many of them beside the axes."""
     if count > _MANY:
         figure.legend(loc="outside right upper")
     else:
-        axes.legend(loc="best" if axes.texts else "lower right")
+        axes.legend(loc="best", frameon=True, facecolor=axes.get_facecolor(), edgecolor="none", framealpha=0.8)
 
 
 def _plain(label: str) -> str:
