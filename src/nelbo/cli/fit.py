@@ -8,8 +8,8 @@ from typing import Any
 from nelbo.cli.output import fetching, note, print_json, show_results
 from nelbo.core import InputError, choice
 from nelbo.data import names
-from nelbo.models import MODELS
-from nelbo.runs import OBJECTIVES, Experiment, default_objective, execute, resumed
+from nelbo.models import families
+from nelbo.runs import Experiment, default_objective, execute, objectives, resumed
 from nelbo.training import Callback, Event, Interrupted, Progress, TrainState
 
 MODEL_OPTIONS = ("latents", "layers", "recognition", "recognition_hidden", "hidden", "likelihood", "posterior",
@@ -49,9 +49,9 @@ def given(options: argparse.Namespace) -> dict[str, Any]:
     if options.model in names():
         raise InputError(f"{options.model} is a data set, not a model: `nelbo fit vae --data {options.model}`.")
     if options.model is not None:
-        choice("model", options.model, MODELS)
+        choice("model", options.model, families())
     if options.objective is not None:
-        choice("objective", options.objective, OBJECTIVES)
+        choice("objective", options.objective, objectives())
     arguments = _given(options, MODEL_OPTIONS) | _free(options.set)
     record = {
         "model": _named(options.model, arguments, "arguments"),

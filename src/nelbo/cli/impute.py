@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from nelbo.cli.output import Line, note, print_json
-from nelbo.core import InputError, Masked, atomic_write, os_error
+from nelbo.core import InputError, atomic_write, os_error
 from nelbo.data import Source
 from nelbo.report import enlarge, image_grid, save_png, text_table
 from nelbo.runs import FILM_STEPS, Run, comparison, film, hiding, known_rows, open_run, scored
@@ -56,7 +56,7 @@ def impute(options: argparse.Namespace) -> None:
     record = _record(result, path, options)
     if known is not None:
         record |= scored(known_rows(known), result)
-    pictures = len(data.shape) == 3 and isinstance(data.arrays, Masked) and noise is None
+    pictures = len(data.shape) == 3 and data.arrays.observed is not None and noise is None
     if options.film or (options.output is None and pictures):
         picture = Path(options.film or run.folder / "imputation.png")
         steps, corrected = min(options.steps, FILM_STEPS), options.method == "metropolis"

@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from nelbo.cli.output import fetching, note, print_json
 from nelbo.cli.paper import show_page
 from nelbo.core import InputError, choice
 from nelbo.data import CORPORA, VOCABULARY, catalogue, load
-from nelbo.models import MODELS
+from nelbo.models import families, family, family_options
 from nelbo.papers import BIBLIOGRAPHY, PAPERS
 from nelbo.report import text_table
 from nelbo.training import Callback, Interrupted, Progress
@@ -61,18 +62,18 @@ def _flat(record: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
+def summary(function: Callable[..., Any]) -> str:
+    """The first line of a function's docstring."""
+    return (inspect.getdoc(function) or "").splitlines()[0]
+
+
 def models(options: argparse.Namespace) -> None:
     """The model families, or one with its options."""
     if _listed(options):
-        rows = [{"name": name, "what": (make.__doc__ or "").splitlines()[0]} for name, make in MODELS.items()]
+        rows = [{"name": name, "what": summary(one.make)} for name, one in families().items()]
         print_json(rows) if options.json else print(text_table(rows))
         return
-    make = MODELS[choice("model", _name(options), MODELS)]
-    settings = {
-        name: parameter.default
-        for name, parameter in inspect.signature(make).parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    }
+    make, settings = family(_name(options)).make, family_options(options.name)
     if options.json:
         print_json({"name": options.name, "options": settings, "text": inspect.getdoc(make)})
         return

@@ -1,8 +1,6 @@
 """Arrays to bytes and back, with any fitted model."""
 
 import hashlib
-import inspect
-import json
 import math
 import tempfile
 import zlib
@@ -18,33 +16,24 @@ from nelbo.codecs.container import MAX_BATCH, MAX_BLOCK_SYMBOLS, Container, Data
 from nelbo.codecs.message import MAX_LANES, DamagedError
 from nelbo.codecs.networks import Networks, Node, is_grey
 from nelbo.core import InputError
-from nelbo.models import MODELS, Model, load_model, named_arrays, save_model
+from nelbo.models import Model, format1, load_model, named_arrays, save_model
 
 BLOCK, BATCH, LANES = 16384, 128, 2048
 Progress = Callable[[int], None]
 
 
 def model_digest(model: Model) -> str:
-    """SHA-256 of a model's configuration and of every array's name, type, shape and bytes, hex."""
-    found = hashlib.sha256(_said(model.config).encode())
+    """SHA-256 of a model's options and of every array's name, type, shape and bytes, as format 1 has them, hex."""
     arrays = named_arrays(model)
+    found = hashlib.sha256(b"" if model.spec is None else format1.digest_text(model.spec).encode())
+    if model.spec is not None:
+        arrays = format1.written(arrays, model.spec)
     for name in sorted(arrays):
         value = arrays[name]
         little = np.ascontiguousarray(value).astype(value.dtype.newbyteorder("<"))
         found.update(f"{name}|{little.dtype.str}|{value.shape}|".encode())
         found.update(little.tobytes())
     return found.hexdigest()
-
-
-def _said(config: str | None) -> str:
-    """A configuration without options at their defaults, so that an option that is new changes no model's digest."""
-    if config is None:
-        return ""
-    record = json.loads(config)
-    known = inspect.signature(MODELS[record["name"]]).parameters
-    defaults = {name: json.dumps(one.default, default=str) for name, one in known.items()}
-    given = {name: value for name, value in record["arguments"].items() if json.dumps(value) != defaults.get(name)}
-    return json.dumps({"name": record["name"], "arguments": given}, sort_keys=True)
 
 
 def compress(
@@ -106,9 +95,9 @@ def _example_shape(model: Model, shape: tuple[int, ...]) -> tuple[int, ...]:
     Raises:
         InputError: examples of another size.
     """
-    if model.config is None:
+    if model.spec is None:
         return shape
-    own = tuple(json.loads(model.config)["arguments"]["shape"])
+    own = model.spec.shape
     if math.prod(own) != math.prod(shape):
         raise InputError(
             f"The array has examples of shape {list(shape)}, but the model was fitted to {list(own)}: give data of "

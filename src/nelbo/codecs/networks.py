@@ -25,7 +25,7 @@ from nelbo.distributions import (
     Normal,
     SequentialBernoulli,
 )
-from nelbo.models import Conditional, Model, StandardNormal, Unconditional
+from nelbo.models import Layer, Model, Reads
 
 BINARY = (Bernoulli, AutoregressiveBernoulli)
 GREY = 256
@@ -70,13 +70,13 @@ class Stage:
     """
 
     def __init__(self, layer: Callable[..., Any], shapes: Sequence[tuple[int, ...]], batch: int) -> None:
-        self.fixed = isinstance(layer, StandardNormal)  # known beforehand: N(0, I)
+        self.fixed = _is_standard_normal(layer)  # known beforehand
         with float64():
             self._layer = jax.tree.map(lambda a: a.astype(float) if eqx.is_inexact_array(a) else a, layer)
             self.distribution: Any = eqx.filter_eval_shape(self._layer, _zeros(shapes))
             self.kind: Kind = kind_of(self.distribution)
         self.batch = batch
-        self._without = not needs(layer, len(shapes))
+        self._without = layer.reads is Reads.NONE
 
     def __call__(self, nodes: Sequence[np.ndarray], count: int) -> Parameters:
         """Parameters of `count` examples, float64."""
@@ -95,17 +95,16 @@ class Stage:
         )
 
 
+def _is_standard_normal(layer: Layer) -> bool:
+    """Whether a layer is N(0, I), with nothing trained and nothing read."""
+    if layer.reads is not Reads.NONE or layer.conditioned or jax.tree.leaves(eqx.filter(layer, eqx.is_array)):
+        return False
+    found = layer(())
+    return isinstance(found, Normal) and bool(np.all(found.mean == 0.0) and np.all(found.variance == 1.0))
+
+
 def _zeros(shapes: Sequence[tuple[int, ...]]) -> tuple[jax.Array, ...]:
     return tuple(jnp.zeros(shape, float) for shape in shapes)
-
-
-def needs(layer: Any, parents: int) -> set[int]:
-    """Which of its possible parents a layer reads, by their place; all of them where that cannot be known."""
-    if isinstance(layer, StandardNormal | Unconditional):
-        return set()
-    if isinstance(layer, Conditional) and layer.parent != "all":
-        return {0 if layer.parent == "nearest" else parents - 1}
-    return set(range(parents))
 
 
 def schedule(below: Sequence[set[int]], above: Sequence[set[int]]) -> list[tuple[str, int]]:
@@ -154,8 +153,8 @@ class Networks:
     ) -> None:
         layers, upward = model.generative.layers, model.recognition.layers
         shapes = [shape, *_latent_shapes(model, shape)]
-        above = [{i + 1 + j for j in needs(layer, len(layers) - 1 - i)} for i, layer in enumerate(layers)]
-        below = [{i - j for j in needs(layer, i + 1)} for i, layer in enumerate(upward)]
+        above = [{i + 1 + j for j in layer.reads.places(len(layers) - 1 - i)} for i, layer in enumerate(layers)]
+        below = [{i - j for j in layer.reads.places(i + 1)} for i, layer in enumerate(upward)]
         self.reads = {"push": above, "pop": [set(), *below]}
         self.steps = schedule(below, above)
         try:

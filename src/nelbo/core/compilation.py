@@ -1,6 +1,76 @@
-"""How much XLA works on a function before it runs."""
+"""Functions that are compiled once a process for each structure and shape of what they are called with."""
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
-# of functions that run once: their compilation takes half the time, which the optimizer would not save
-ONCE: dict[str, Any] = {"xla_backend_optimization_level": 0}
+import equinox as eqx
+import jax
+from jax.core import Tracer
+
+
+class _Static:
+    """The parts of a tree that are no arrays, compared and hashed by value."""
+
+    def __init__(self, tree: Any) -> None:
+        leaves, self._structure = jax.tree.flatten(tree)
+        self._leaves = tuple(leaves)
+
+    @property
+    def tree(self) -> Any:
+        """The tree."""
+        return jax.tree.unflatten(self._structure, self._leaves)
+
+    def __hash__(self) -> int:
+        return hash((self._structure, self._leaves))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Static) or self._structure != other._structure:
+            return False
+        return all(type(a) is type(b) and a == b for a, b in zip(self._leaves, other._leaves, strict=True))
+
+
+def compiled(function: Callable[..., Any], *, donate: bool = False, once: bool = False) -> Callable[..., Any]:
+    """The function, compiled; to be made once, at the top of a module.
+
+    Arguments and results are trees. Arrays are traced; everything else must be hashable and is part of the program. A
+    second call with equal structure, settings and shapes compiles nothing.
+
+    Args:
+        function: any.
+        donate: the arrays of the first argument are used up.
+        once: it runs once, as a rule: compile in half the time and leave out what the optimizer would save.
+    """
+    results: dict[Any, Any] = {}  # what is no array in the result of each program
+
+    @functools.partial(
+        jax.jit,
+        static_argnums=2,
+        donate_argnums=(0,) if donate else (),
+        compiler_options={"xla_backend_optimization_level": 0} if once else None,
+    )
+    def run(first: Any, rest: Any, static: _Static) -> Any:
+        own, others = static.tree
+        args, kwargs = eqx.combine(rest, others)
+        arrays, results[_program(first, rest, static)] = eqx.partition(
+            function(*eqx.combine(first, own), *args, **kwargs), eqx.is_array
+        )
+        return arrays
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((args, kwargs))):
+            return function(*args, **kwargs)  # a part of another program
+        first, own = eqx.partition(args[:1], eqx.is_array)
+        rest, others = eqx.partition((args[1:], kwargs), eqx.is_array)
+        static = _Static((own, others))
+        arrays = run(first, rest, static)
+        return eqx.combine(arrays, results[_program(first, rest, static)])
+
+    return call
+
+
+def _program(first: Any, rest: Any, static: _Static) -> Any:
+    """What one compiled program is told from another by."""
+    leaves = jax.tree.leaves((first, rest))
+    return static, tuple((leaf.shape, leaf.dtype) for leaf in leaves)

@@ -11,9 +11,11 @@ from nelbo.distributions.correlated import (
 from nelbo.distributions.elementary import (
     Bernoulli,
     BetaBinomial,
+    BinaryUnits,
     Categorical,
     DiscretizedLogistic,
     closed_form_kl,
+    example_shape,
     total_log_prob,
     uniforms,
 )
@@ -29,6 +31,7 @@ __all__ = [
     "Bernoulli",
     "BernoulliMixture",
     "BetaBinomial",
+    "BinaryUnits",
     "Categorical",
     "CholeskyNormal",
     "CorrelatedNormal",
@@ -40,6 +43,7 @@ __all__ = [
     "RankOneNormal",
     "SequentialBernoulli",
     "closed_form_kl",
+    "example_shape",
     "moments",
     "total_log_prob",
     "uniforms",

@@ -11,9 +11,9 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from nelbo.core import NATS_PER_BIT, InputError, values_of
+from nelbo.core import NATS_PER_BIT, Example, InputError
 from nelbo.data import Source
-from nelbo.models import Example, Model
+from nelbo.models import Model
 from nelbo.training import examples, padded_batches
 
 ROWS = 2000  # latent draws decoded at once: large enough for full matrix products, small enough for the cache
@@ -40,7 +40,7 @@ def importance_terms(key: Key[Array, ""], model: Model, batch: Example, *, num_s
     def one(keys: Key[Array, " block"], x: Example, sums: tuple[Array, ...], start: Array) -> tuple[Array, ...]:
         draws = jax.vmap(lambda k: model.draw(k, x))(keys)
         used = start + jnp.arange(block) < num_samples
-        log_w = draws.log_p.sum(-1) - draws.log_q.sum(-1)
+        log_w = draws.log_w
         hidden = jnp.where(used, log_w, -jnp.inf)
         lse, lse_squared, shift, total, squares, visible = sums
         # deviations from the first draw keep the variance exact in float32
@@ -105,8 +105,7 @@ def _batch(
 
 
 def _dimensions(x: Example) -> Float[Array, ""]:
-    observed = getattr(x, "observed", None)
-    count = jnp.asarray(values_of(x).size) if observed is None else observed.sum()
+    count = jnp.asarray(x.values.size) if x.observed is None else x.observed.sum()
     return count.astype(jnp.float32)
 
 

@@ -7,8 +7,9 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from nelbo.core import Example
 from nelbo.data import Source
-from nelbo.models import Example, Model
+from nelbo.models import Model
 from nelbo.training import examples, padded_batches
 
 ACTIVE = 0.01

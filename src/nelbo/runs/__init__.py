@@ -1,12 +1,12 @@
 """Experiments as records, carried out in run folders."""
 
-from nelbo.runs.discrete import default_objective
 from nelbo.runs.execute import carry_out, execute, figure_arrays, shown
 from nelbo.runs.folder import RECORD, Run, environment, open_run, resumed
 from nelbo.runs.imputation import FILM_STEPS, comparison, film, hiding, imputation_study, known_rows, scored
 from nelbo.runs.inputs import sources_for
+from nelbo.runs.objectives import OBJECTIVES, default_objective, objective_options, objectives
 from nelbo.runs.results import BOUNDS, add_result, result_row
-from nelbo.runs.settings import OBJECTIVES, TRAINING_DEFAULTS, Experiment, checked_seed
+from nelbo.runs.settings import TRAINING_DEFAULTS, Experiment, checked_seed
 
 __all__ = [
     "BOUNDS",
@@ -28,6 +28,8 @@ __all__ = [
     "hiding",
     "imputation_study",
     "known_rows",
+    "objective_options",
+    "objectives",
     "open_run",
     "result_row",
     "resumed",

@@ -12,23 +12,12 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Key
 
-from nelbo.core import (
-    InputError,
-    Masked,
-    choice,
-    observed_of,
-    read_json,
-    seeded,
-    split,
-    values_of,
-    write_arrays,
-    write_json,
-)
+from nelbo.core import Example, InputError, choice, read_json, write_arrays, write_json
 from nelbo.data import Dataset, Progress, Source
 from nelbo.distributions import Normal
 from nelbo.evaluation import active_units, posterior_means
 from nelbo.models import Model, build, named_arrays, save_model
-from nelbo.objectives import Objective
+from nelbo.objectives import Objective, Setting
 from nelbo.runs.folder import (
     ARRAYS,
     CHECKPOINTS,
@@ -43,19 +32,11 @@ from nelbo.runs.folder import (
     resumed,
 )
 from nelbo.runs.inputs import dataset_for, likelihood_option, model_arguments, settled, sources_for
+from nelbo.runs.objectives import objective_arguments, objective_for
 from nelbo.runs.results import plug_in_row, weight_rows
-from nelbo.runs.settings import (
-    Experiment,
-    checked_seed,
-    objective_arguments,
-    objective_for,
-    optimizer_for,
-    steps_for,
-    training_for,
-)
+from nelbo.runs.settings import Experiment, checked_seed, optimizer_for, steps_for, training_for
 from nelbo.tasks import manifold, reconstruct, sample
 from nelbo.training import Callback, Checkpoints, Event, Fit, HistoryFile, TrainState, fit, resume_from
-from nelbo.weights import FullVb, MeanField
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,13 +157,13 @@ def _finished(folder: Path) -> dict[str, Any] | None:
 def _ready(experiment: Experiment, fetching: Progress | None) -> _Ready:
     training_for(experiment.training)  # what needs no data is refused before they are read
     objective_arguments(experiment)
-    keys = split(seeded(checked_seed(experiment.seed)), 5)
+    keys = jr.split(jr.key(checked_seed(experiment.seed)), 5)
     train, score = dataset_for(experiment.data, likelihood_option(experiment), fetching)
     experiment = settled(experiment, train)
     arguments = model_arguments(experiment, train)
     size, training = len(train.train), experiment.training
     model = build(keys[0], experiment.model["name"], arguments)
-    objective = objective_for(experiment, size, training["batch_size"], model, keys[4])
+    objective, model = objective_for(experiment, Setting(size, size / training["batch_size"]), model)
     sources = sources_for(train, score, arguments.get("likelihood", "gaussian"))
     for one in sources.values():
         _takes(model, one)
@@ -205,7 +186,7 @@ def _takes(model: Model, data: Source) -> None:
     Raises:
         InputError: see `nelbo.distributions.total_log_prob`.
     """
-    if isinstance(data.arrays, Masked) and len(data):
+    if data.arrays.observed is not None and len(data):
         rows = data.take(np.zeros(1, int))
         one = lambda key, x: model.draw(key, data.example(key, x)).log_w  # noqa: E731
         eqx.filter_eval_shape(lambda keys: jax.vmap(one)(keys, rows), jr.split(jr.key(0), 1))
@@ -222,7 +203,7 @@ def _train(ready: _Ready, callbacks: list[Callback], resume: Callable[[TrainStat
     options = {name: ready.training[name] for name in ("batch_size", "evaluate_every", "patience", "keep")}
     return fit(
         ready.keys["fit"],
-        MeanField(ready.model) if isinstance(ready.objective, FullVb) else ready.model,
+        ready.model,
         ready.objective,
         ready.sources["train"],
         optimizer_for(ready.training, len(ready.sources["train"])),
@@ -238,9 +219,11 @@ def _train(ready: _Ready, callbacks: list[Callback], resume: Callable[[TrainStat
 def _save(folder: Path, fitted: Fit) -> Model:
     """Write the trained model, and the posterior over its weights where there is one; give the model."""
     model = fitted.model
-    if isinstance(model, MeanField):
-        write_arrays(folder / POSTERIOR, named_arrays(model), {"kind": "weight posterior", "format": 1})
-        model = model.mean
+    shared = model.globals
+    if shared is not None:
+        if shared.in_bound:
+            write_arrays(folder / POSTERIOR, named_arrays(model), {"kind": "weight posterior", "format": 2})
+        model = Model(model.generative, model.recognition, model.spec)
     save_model(folder / MODEL, model)
     return model
 
@@ -248,17 +231,17 @@ def _save(folder: Path, fitted: Fit) -> Model:
 def _results(ready: _Ready, trained: Any, model: Model) -> list[dict[str, Any]]:
     key = ready.keys["score"]
     rows = [plug_in_row(key, model, ready.sources["test"], "elbo", "test", ready.score)]
-    if isinstance(trained, MeanField) and isinstance(ready.objective, FullVb):
+    if trained.globals is not None and trained.globals.in_bound:
         data = {"train": ready.train, "test": ready.score}
         parts = {name: (ready.sources[name], data[name]) for name in data}
-        rows += weight_rows(jr.fold_in(key, 1), trained, ready.objective, parts)
+        rows += weight_rows(jr.fold_in(key, 1), trained, len(ready.sources["train"]), parts)
     return rows
 
 
-def shown(x: Any) -> np.ndarray:
+def shown(x: Example) -> np.ndarray:
     """Examples for pictures: a missing entry is NaN, not the zero that stands in its place."""
-    values, observed = np.asarray(values_of(x)), observed_of(x)
-    return values if observed is None else np.where(np.asarray(observed), values, np.float32(np.nan))
+    values = np.asarray(x.values)
+    return values if x.observed is None else np.where(np.asarray(x.observed), values, np.float32(np.nan))
 
 
 def figure_arrays(key: Any, model: Model, data: Dataset, test: Source) -> dict[str, np.ndarray]:
@@ -290,7 +273,7 @@ def figure_arrays(key: Any, model: Model, data: Dataset, test: Source) -> dict[s
 
 def receptive_fields(model: Model, shape: tuple[int, ...]) -> np.ndarray | None:
     """The generative weights of each unit of the first latent layer, where it acts on pixels with no layer between."""
-    layers = getattr(getattr(model.generative.layers[0], "net", None), "layers", ())
-    if len(shape) != 3 or len(layers) != 1 or len(layers[0].weight) != np.prod(shape):
+    weight = model.generative.layers[0].direct_weight
+    if len(shape) != 3 or weight is None or len(weight) != np.prod(shape):
         return None
-    return np.asarray(layers[0].weight.T).reshape(-1, *shape)
+    return np.asarray(weight.T).reshape(-1, *shape)

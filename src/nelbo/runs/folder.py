@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import platform
 import shutil
 import subprocess
@@ -14,8 +13,8 @@ from typing import Any
 from nelbo._version import __version__
 from nelbo.core import InputError, os_error, read_json, remove_leftovers, write_json
 from nelbo.data import Dataset, Progress, Source, catalogue, source
-from nelbo.models import COUNT_LIKELIHOODS, Model, load_model
-from nelbo.runs.inputs import VISIBLE, dataset_for, likelihood_for, located, sources_for
+from nelbo.models import Model, likelihood, load_model
+from nelbo.runs.inputs import dataset_for, likelihood_for, likelihood_of, located, sources_for
 from nelbo.runs.settings import Experiment
 
 CONFIG, MODEL, HISTORY, RECORD = "config.json", "model.safetensors", "history.jsonl", "record.json"
@@ -42,13 +41,14 @@ class Run:
     @property
     def likelihood(self) -> str | None:
         """The name of the visible distribution, as configured."""
-        config = json.loads(self.model.config or "{}")
-        return config.get("arguments", {}).get("likelihood", VISIBLE.get(config.get("name")))
+        return likelihood_of(self.model.spec)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Of one example."""
-        return tuple(json.loads(self.model.config or "{}")["arguments"]["shape"])
+        if self.model.spec is None:
+            raise InputError("This model does not say how it was built: it has no specification.")
+        return self.model.spec.shape
 
     @property
     def is_picture(self) -> bool:
@@ -58,7 +58,7 @@ class Run:
     @property
     def white(self) -> float:
         """What a full pixel is to the model."""
-        return 255.0 if self.likelihood in COUNT_LIKELIHOODS else 1.0
+        return 1.0 if self.likelihood is None else likelihood(self.likelihood).scale
 
     def data(
         self, name: str | None = None, data_dir: str | None = None, progress: Progress | None = None
@@ -96,7 +96,7 @@ class Run:
                 pass  # the file has splits of its own; any other fault comes again below
             else:
                 self._check_shape(name, data)
-                pixels = "counts" if self.likelihood in COUNT_LIKELIHOODS else "unit"
+                pixels = "unit" if self.white == 1.0 else "counts"
                 return data, source(data.train, data, pixels=pixels)
         data, sources = self.data(name, data_dir)
         return data, sources[split or "test"]

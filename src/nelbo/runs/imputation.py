@@ -8,7 +8,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
-from nelbo.core import InputError, Masked
+from nelbo.core import Example, InputError
 from nelbo.data import Source, missing_at_random, missing_grid, missing_square
 from nelbo.models import Model
 from nelbo.runs.folder import Run
@@ -46,16 +46,15 @@ def hiding(text: str, key: Key[Array, ""], data: Source) -> Bool[np.ndarray, "..
         raise InputError(f"--hide takes a share such as 0.6, square:SIDE or grid:STEP, got {text!r}.") from error
 
 
-def known_rows(data: Source) -> Masked:
+def known_rows(data: Source) -> Example:
     """All rows as a model sees them, on the host, with the mask of what is there."""
     rows = jax.vmap(data.example)(jr.split(jr.key(0), len(data)), data.take(np.arange(len(data))))
-    if isinstance(rows, Masked):
-        return Masked(np.asarray(rows.values), np.asarray(rows.observed))
-    values = np.asarray(rows)
-    return Masked(values, np.ones(values.shape, bool))
+    values = np.asarray(rows.values)
+    observed = np.ones(values.shape, bool) if rows.observed is None else np.asarray(rows.observed)
+    return Example(values, observed, context=rows.context)
 
 
-def scored(truth: Masked, result: Imputation) -> dict[str, float]:
+def scored(truth: Example, result: Imputation) -> dict[str, float]:
     """The scores of a filling; entries that were missing before they could be hidden have no truth and do not count."""
     counted = Imputation(**{**vars(result), "observed": result.observed | ~np.asarray(truth.observed)})
     return imputation_scores(np.asarray(truth.values), counted)
@@ -110,12 +109,11 @@ def film(
     Raises:
         InputError: no images, or nothing missing.
     """
-    if len(data.shape) != 3 or not isinstance(data.arrays, Masked):
+    if len(data.shape) != 3 or data.arrays.observed is None:
         raise InputError("A film needs images with missing pixels: give --mask or --hide, or leave --film out.")
     rows = data.head(FILM_ROWS)
     batch = known_rows(rows)
-    frames = chain_film(key, model, Masked(jnp.asarray(batch.values), jnp.asarray(batch.observed)), steps=steps,
-                        corrected=corrected)  # fmt: skip
+    frames = chain_film(key, model, jax.tree.map(jnp.asarray, batch), steps=steps, corrected=corrected)
     given = np.where(np.asarray(batch.observed), np.asarray(batch.values), np.nan)[:, None]
     columns = [given, frames]
     if truth is not None:

@@ -1,7 +1,6 @@
 """From an experiment's settings to its data and to the model's arguments that the data decide."""
 
 import dataclasses
-import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,31 +8,31 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from nelbo.core import InputError, checked_arguments, choice, defaults
+from nelbo.core import InputError, checked_arguments, choice
 from nelbo.data import CORPORA, Dataset, Progress, Source, Split, binarize, catalogue, load, source
-from nelbo.models import COUNT_LIKELIHOODS, LIKELIHOODS, MODELS
-from nelbo.runs.settings import Experiment, checked_seed, objective_arguments, training_for
+from nelbo.models import MOMENTS, ModelSpec, family, family_options
+from nelbo.models import likelihood as likelihood_called
+from nelbo.runs.objectives import objective_arguments
+from nelbo.runs.settings import Experiment, checked_seed, training_for
 
-VISIBLE = {
-    "linear": "gaussian-shared",
-    "factor-analysis": "gaussian-shared",
-    "nonlinear-factor-analysis": "gaussian-pixel",
-    "nade": "bernoulli",
-    "mixture": "bernoulli",
-}  # of models without a choice of likelihood
 _DATA_OPTIONS = ("name", "data_dir", "binarize", "binarize_seed", "split_seed", "valid_fraction", "test_fraction")
 _FILLED = ("key", "shape")  # never the user's
-_MOMENTS = ("centre", "spread")  # the user's choice is whether to use them
 
 
 def likelihood_option(experiment: Experiment) -> str | None:
-    """The likelihood that was asked for, or that the model always has; None where the data decide."""
-    name = choice("model", experiment.model["name"], MODELS)
+    """The likelihood that was asked for, or that the family always has; None where the data decide."""
+    name = experiment.model["name"]
     asked = experiment.model.get("arguments", {}).get("likelihood")
-    known = inspect.signature(MODELS[name]).parameters
-    if "likelihood" in known and asked is not None:
-        return choice("likelihood", asked, LIKELIHOODS) if isinstance(asked, str) else None
-    return VISIBLE.get(name)
+    if "likelihood" in family_options(name) and asked is not None:
+        return likelihood_called(asked).name if isinstance(asked, str) else None
+    return family(name).likelihood
+
+
+def likelihood_of(spec: ModelSpec | None) -> str | None:
+    """The name of a model's likelihood; None of a model without a specification, or whose family does not say."""
+    if spec is None:
+        return None
+    return spec.arguments.get("likelihood", family(spec.name).likelihood)
 
 
 def dataset_for(
@@ -58,16 +57,17 @@ def dataset_for(
     name, how = arguments.pop("name"), arguments.pop("binarize", None)
     seed = arguments.pop("binarize_seed", 0)
     # checked before the data are read, which can take long
-    if how in {"static", "dynamic", "threshold"} and likelihood not in {None, "bernoulli"}:
+    wanted = None if likelihood is None else likelihood_called(likelihood)
+    if how in {"static", "dynamic", "threshold"} and wanted is not None and not wanted.binarizes:
         raise InputError(
             f"{likelihood} is a distribution of pixels, not of binarized ones ({how}): leave binarization out, or use "
             "the Bernoulli likelihood."
         )
     data = load(name, **arguments, progress=progress)
     if how is None:
-        grey = name in catalogue() and likelihood in {None, "bernoulli"} and data.values == "uint8"
+        grey = name in catalogue() and (wanted is None or wanted.binarizes) and data.values == "uint8"
         how = "static" if grey else "none"
-    if how == "none" and likelihood == "bernoulli" and data.values in {"uint8", "unit"}:
+    if how == "none" and wanted is not None and wanted.binarizes and data.values in {"uint8", "unit"}:
         # a cross-entropy and no likelihood: every number must say so
         data = dataclasses.replace(data, binarization="none (grey)")
         return data, data
@@ -95,17 +95,17 @@ def settled(experiment: Experiment, data: Dataset) -> Experiment:
     Raises:
         InputError: an unknown option, or a value that makes no sense.
     """
-    name = choice("model", experiment.model["name"], MODELS)
-    make = MODELS[name]
+    name = experiment.model["name"]
+    make = family(name).make
     given = {key: value for key, value in experiment.model.get("arguments", {}).items() if value is not None}
-    for key in _MOMENTS:
+    for key in MOMENTS:
         if not isinstance(given.get(key, True), bool):
             raise InputError(f"{key} is taken from the training data: give true or false, not {given[key]!r}.")
-    arguments = defaults(make) | checked_arguments(f"option of model {name}", make, given, hidden=_FILLED)
-    arguments |= {key: given.get(key, True) for key in _MOMENTS if key in arguments}
+    arguments = family_options(name) | checked_arguments(f"option of model {name}", make, given, hidden=_FILLED)
+    arguments |= {key: given.get(key, True) for key in MOMENTS if key in arguments}
     if "likelihood" in arguments and given.get("likelihood") is None:
         arguments["likelihood"] = likelihood_for(data)
-    _suits(arguments.get("likelihood", VISIBLE.get(name)), data)
+    _suits(arguments.get("likelihood", family(name).likelihood), data)
     binarization = data.binarization.split("(")[0].strip()
     origin = {"binarize_seed": 0, "split_seed": 0} | located(experiment.data)
     return dataclasses.replace(
@@ -125,18 +125,27 @@ def located(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: str(Path(v).expanduser().absolute()) if name in paths else v for name, v in given.items()}
 
 
-def _suits(likelihood: str | None, data: Dataset) -> None:
+def _suits(name: str | None, data: Dataset) -> None:
     """Refuse a likelihood that gives these values no probability or density."""
-    if (likelihood == "multinomial") != (data.values == "counts"):
-        raise InputError(f"Word counts and a multinomial likelihood go together, but {data.name} is {data.values}.")
-    if likelihood == "bernoulli" and data.values == "real":
-        raise InputError("A Bernoulli likelihood needs values in 0..1, but these are real numbers: use gaussian.")
-    if likelihood == "gaussian-unit" and data.values == "real":
-        raise InputError("gaussian-unit has means in 0..1, but these are real numbers: use gaussian.")
-    if likelihood in COUNT_LIKELIHOODS and (data.values != "uint8" or data.binarization != "none"):
+    if name is None:
+        return
+    found = likelihood_called(name)
+    binarized = found.scale != 1.0 and data.binarization != "none"
+    if data.values not in found.values or binarized:
+        held = f"{data.values} ({data.binarization})" if data.binarization != "none" else data.values
         raise InputError(
-            f"{likelihood} needs whole numbers 0..255 that are not binarized, but these are {data.values}."
+            f"{name} scores {_KINDS[found.values[0]]}, but {data.name} holds {held} values: use "
+            f"{likelihood_for(data)}, or give other data."
         )
+
+
+_KINDS = {
+    "binary": "zeros and ones",
+    "unit": "numbers from 0 to 1",
+    "uint8": "whole numbers 0..255 that are not binarized",
+    "counts": "word counts",
+    "real": "real numbers",
+}
 
 
 def model_arguments(experiment: Experiment, data: Dataset) -> dict[str, Any]:
@@ -147,13 +156,15 @@ def model_arguments(experiment: Experiment, data: Dataset) -> dict[str, Any]:
     """
     arguments = dict(settled(experiment, data).model["arguments"])
     arguments["shape"] = list(data.shape)
-    asked = {name: arguments.pop(name, False) for name in _MOMENTS}
-    likelihood = arguments.get("likelihood")
-    scale = 255.0 if data.values == "uint8" and likelihood not in COUNT_LIKELIHOODS else 1.0
+    asked = {name: arguments.pop(name, False) for name in MOMENTS}
+    name = arguments.get("likelihood", family(experiment.model["name"]).likelihood)
+    found = None if name is None else likelihood_called(name)
+    scale = 255.0 if data.values == "uint8" and (found is None or found.scale == 1.0) else 1.0
     if asked["centre"]:
         arguments["centre"] = jnp.asarray(np.asarray(_mean(data.train) / scale, np.float32))
-    if asked["spread"] and likelihood != "bernoulli":
-        std = np.asarray(_spread(data.train, None if len(data.shape) == 3 else 0) / scale, np.float32)
+    if asked["spread"] and not (found is not None and found.binarizes):
+        whole = len(data.shape) == 3 or family(experiment.model["name"]).spread == "whole"
+        std = np.asarray(_spread(data.train, None if whole else 0) / scale, np.float32)
         arguments["spread"] = jnp.asarray(np.where(np.isfinite(std) & (std > 0), std, np.float32(1.0)))
     return arguments
 
@@ -177,6 +188,6 @@ def _spread(data: Split, axis: int | None) -> np.ndarray:
 
 def sources_for(train: Dataset, score: Dataset, likelihood: str) -> dict[str, Source]:
     """A source for each split: training data from `train`, the others from `score`."""
-    pixels = "counts" if likelihood in COUNT_LIKELIHOODS else "unit"
+    pixels = "counts" if likelihood_called(likelihood).scale != 1.0 else "unit"
     parts = {name: source(score.splits[name], score, pixels=pixels) for name in ("valid", "test")}
     return {"train": source(train.train, train, pixels=pixels), **parts}

@@ -13,7 +13,6 @@ from nelbo.data import Dataset, Source
 from nelbo.evaluation import Score, elbo, importance_bound, perplexity
 from nelbo.models import Model
 from nelbo.runs.folder import RECORD
-from nelbo.weights import FullVb, MeanField
 
 BOUNDS = {"elbo": elbo, "iwae": importance_bound}
 UNITS = "nats per example"
@@ -66,7 +65,7 @@ def plug_in_row(
 
 
 def weight_rows(
-    key: Key[Array, ""], posterior: MeanField, objective: FullVb, parts: Mapping[str, tuple[Source, Dataset]]
+    key: Key[Array, ""], model: Model, num_data: int, parts: Mapping[str, tuple[Source, Dataset]]
 ) -> list[dict[str, Any]]:
     """The bounds of a model whose weights have a posterior q (Kingma and Welling 2014, appendix F).
 
@@ -76,17 +75,20 @@ def weight_rows(
 
     Args:
         key: for the draws.
-        posterior: over the weights.
-        objective: that it was trained with.
+        model: with a posterior over its weights (`Model.globals`).
+        num_data: N, the number of training examples.
         parts: source and data set of "train" and "test".
     """
-    cost = float(posterior.kl(objective.prior_scale)) / objective.num_data
+    shared = model.globals
+    if shared is None:
+        raise InputError("The weights of this model have no posterior.")
+    cost = float(shared.cost(model)) / num_data
     rows = []
     for i, (split, (source, data)) in enumerate(parts.items()):
         scores = []
         for draw_key in jr.split(jr.fold_in(key, i), WEIGHT_DRAWS):
             weight_key, score_key = jr.split(draw_key)
-            scores.append(elbo(score_key, posterior.sample(weight_key), source, num_samples=1))
+            scores.append(elbo(score_key, shared.sample(weight_key, model), source, num_samples=1))
         name = "full-vb" if split == "train" else "elbo, weights drawn"
         row = result_row(scores[0], name, split, data)
         for field, values in _columns(scores).items():

@@ -1,21 +1,14 @@
 """An experiment as a JSON record: model, data, objective, training, seed."""
 
 import dataclasses
-import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import optax
-from jaxtyping import Array, Key
 
-from nelbo.core import InputError, checked_arguments, choice, defaults
-from nelbo.models import Model
-from nelbo.objectives import Objective, Sgvb, StochasticBackpropagation
-from nelbo.runs.discrete import DISCRETE_OBJECTIVES
-from nelbo.runs.regularizers import regularizable
+from nelbo.core import InputError, checked_arguments, choice
 from nelbo.training import DEFAULT_RATES, OPTIMIZERS, SCHEDULES, optimizer
-from nelbo.weights import FullVb
 
 MAX_SEED = 2**32 - 1
 
@@ -98,101 +91,6 @@ class Experiment:
         if not (objects and named and inner):
             raise InputError(f"{where} is damaged: model, data and objective must be objects with a name.")
         return cls(**{name: record[name] for name in fields})
-
-
-@regularizable
-def sgvb(
-    num_data: int,
-    epoch_steps: float,
-    *,
-    form: str = "B",
-    samples: int = 1,
-    beta: float | int = 1.0,
-    warmup: float | int = 0.0,
-) -> Objective:
-    """SGVB with its options: KL warm-up over `warmup` epochs."""
-    del num_data
-    if not (warmup >= 0 and beta >= 0):
-        raise InputError(f"warmup (epochs) and beta must be zero or positive, got {warmup} and {beta}.")
-    weight: Any = optax.linear_schedule(0.0, beta, max(1, round(warmup * epoch_steps))) if warmup else float(beta)
-    return Sgvb(form, num_samples=samples, beta=weight)
-
-
-@regularizable
-def stochastic_backpropagation(
-    num_data: int,
-    epoch_steps: float,
-    *,
-    hessian: bool = True,
-    samples: int = 1,
-) -> Objective:
-    """The evidence lower bound with gradients by Bonnet's and Price's identities (`hessian`: second derivatives)."""
-    del num_data, epoch_steps
-    return StochasticBackpropagation(hessian=hessian, num_samples=samples)
-
-
-def full_vb(
-    num_data: int,
-    epoch_steps: float,
-    *,
-    prior_scale: float | int = 1.0,
-    shared: bool = True,
-    form: str = "B",
-    samples: int = 1,
-    beta: float | int = 1.0,
-    warmup: float | int = 0.0,
-) -> Objective:
-    """Full variational Bayes: a posterior over the parameters too."""
-    inner = sgvb(num_data, epoch_steps, form=form, samples=samples, beta=beta, warmup=warmup)
-    return FullVb(inner, num_data=num_data, prior_scale=float(prior_scale), shared=shared)
-
-
-OBJECTIVES: dict[str, Callable[..., Objective]] = {
-    "sgvb": sgvb,
-    "full-vb": full_vb,
-    "stochastic-backpropagation": stochastic_backpropagation,
-    **DISCRETE_OBJECTIVES,
-}
-_NOT_OPTIONS = ("num_data", "epoch_steps", "model", "key")
-
-
-def objective_arguments(experiment: Experiment) -> dict[str, Any]:
-    """The objective's options with the defaults filled in.
-
-    Raises:
-        InputError: an unknown name or option, or a value of another type.
-    """
-    name = choice("objective", experiment.objective["name"], OBJECTIVES)
-    given = experiment.objective.get("arguments", {})
-    make = OBJECTIVES[name]
-    return defaults(make) | checked_arguments(f"option of objective {name}", make, given, hidden=_NOT_OPTIONS)
-
-
-def objective_for(
-    experiment: Experiment, num_data: int, batch_size: int, model: Model, key: Key[Array, ""]
-) -> Objective:
-    """The experiment's objective.
-
-    Args:
-        experiment: names it and its options.
-        num_data: N, the number of training examples.
-        batch_size: examples a step.
-        model: what will be trained; gives baselines their sizes.
-        key: for baselines.
-
-    Raises:
-        InputError: an unknown name or option, an impossible value, or an objective about latents for a model without.
-    """
-    arguments = objective_arguments(experiment)
-    if not model.depth and experiment.objective["name"] not in {"sgvb", "full-vb"}:
-        raise InputError(
-            f"{experiment.objective['name']} draws latents, but {experiment.model['name']} has none and its log p(x) "
-            "is exact: train it with sgvb (the default) or full-vb."
-        )
-    make = OBJECTIVES[experiment.objective["name"]]
-    parameters = inspect.signature(make).parameters
-    arguments |= {name: value for name, value in (("model", model), ("key", key)) if name in parameters}
-    return make(num_data, num_data / batch_size, **arguments)
 
 
 def training_for(settings: Mapping[str, Any], num_data: int | None = None) -> dict[str, Any]:

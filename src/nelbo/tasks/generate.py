@@ -8,24 +8,26 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 from scipy.special import ndtri
 
-from nelbo.core import InputError
+from nelbo.core import Example, InputError
 from nelbo.data import Source
-from nelbo.models import Example, Model
+from nelbo.models import Context, Model
 from nelbo.training import examples
 
 _AT_ONCE = 1000  # samples in one compiled call
 
 
 @eqx.filter_jit
-def _samples(keys: Key[Array, " n"], model: Model, *, mean: bool) -> Float[Array, "n ..."]:
+def _samples(keys: Key[Array, " n"], model: Model, context: Context, *, mean: bool) -> Float[Array, "n ..."]:
     def one(key: Key[Array, ""]) -> Array:
-        x, z = model.generative.sample(key)
-        return model.generative.likelihood(z).mean if mean else x
+        x, z = model.generative.sample(key, context)
+        return model.generative.likelihood(z, context).mean if mean else x
 
     return jax.vmap(one)(keys)
 
 
-def sample(key: Key[Array, ""], model: Model, count: int, *, mean: bool = False) -> Float[np.ndarray, "n ..."]:
+def sample(
+    key: Key[Array, ""], model: Model, count: int, *, mean: bool = False, context: Context = None
+) -> Float[np.ndarray, "n ..."]:
     """Draw examples from p(x, z).
 
     Args:
@@ -33,17 +35,21 @@ def sample(key: Key[Array, ""], model: Model, count: int, *, mean: bool = False)
         model: the model.
         count: how many.
         mean: give E[x | z] instead of a draw of x.
+        context: what the model is conditioned on, the same for all; None where it is not.
 
     Raises:
-        InputError: fewer than one; a mean given the latents of a model without any.
+        InputError: fewer than one; a conditional model without its context; a mean given the latents of a model
+            without any.
     """
     if count < 1:
         raise InputError(f"The number of samples must be at least 1, got {count}.")
     if mean:
         model.require_latents("E[x | z]")
+    if model.generative.context_size and context is None:
+        raise InputError("This model is conditioned on a context: say on which its samples shall be.")
     sizes = {start: min(_AT_ONCE, count - start) for start in range(0, count, _AT_ONCE)}
     chunks = [jr.split(jr.fold_in(key, start), size) for start, size in sizes.items()]
-    return np.concatenate([np.asarray(_samples(keys, model, mean=mean)) for keys in chunks])
+    return np.concatenate([np.asarray(_samples(keys, model, context, mean=mean)) for keys in chunks])
 
 
 @eqx.filter_jit
@@ -53,7 +59,7 @@ def _reconstructions(key: Key[Array, ""], model: Model, data: Source, raw: Examp
 
     def one(k: Key[Array, ""], x: Example) -> Array:
         z, _ = model.recognition(x).sample(k)
-        return model.generative.likelihood(z).mean
+        return model.generative.likelihood(z, x.context).mean
 
     keys = jr.split(draw_key, jax.tree.leaves(batch)[0].shape[0])
     return batch, jax.vmap(one)(keys, batch)
@@ -86,5 +92,10 @@ def manifold(model: Model, side: int = 20) -> Float[np.ndarray, "side side ..."]
         raise InputError("A manifold needs a model with one layer of two latents: fit with --latents 2.")
     quantiles = ndtri((np.arange(side) + 0.5) / side)
     grid = jnp.asarray(np.stack(np.meshgrid(quantiles, quantiles[::-1]), -1).reshape(-1, 2), jnp.float32)
-    means = eqx.filter_jit(jax.vmap(lambda z: model.generative.likelihood((z,)).mean))(grid)
+    means = _decoded(model, grid)
     return np.asarray(means).reshape(side, side, *means.shape[1:])
+
+
+@eqx.filter_jit
+def _decoded(model: Model, grid: Float[Array, "n two"]) -> Float[Array, "n ..."]:
+    return jax.vmap(lambda z: model.generative.likelihood((z,)).mean)(grid)

@@ -11,7 +11,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from nelbo.core import InputError, Masked, choice, observed_of, values_of
+from nelbo.core import Example, InputError, choice
 from nelbo.data import Source
 from nelbo.distributions import (
     Bernoulli,
@@ -39,9 +39,13 @@ class Given(eqx.Module):
         rate: of the noise.
     """
 
-    x: Masked
+    x: Example
     noise: str | None = eqx.field(static=True, default=None)
     rate: float = eqx.field(static=True, default=0.0)
+
+    def likelihood(self, generative: Stack, z: Latents) -> Distribution:
+        """p(x | z) in the example's context."""
+        return generative.likelihood(z, self.x.context)
 
     @property
     def known(self) -> Array:
@@ -71,7 +75,7 @@ class Given(eqx.Module):
         """Log p of what was given, then of each latent layer, as `Stack.log_prob` [nats]."""
         if self.noise is None:
             return generative.log_prob(self.x, z)
-        dist = _parameters(generative.likelihood(z))
+        dist = _parameters(generative.likelihood(z, self.x.context))
         if self.noise == "bit-flip":
             # log of (1 - r) p + r (1 - p) and of its complement, on logits
             up, down = jax.nn.log_sigmoid(dist.logits), jax.nn.log_sigmoid(-dist.logits)
@@ -90,17 +94,12 @@ def _parameters(likelihood: Distribution) -> Any:
 
 def likelihood_shape(model: Model) -> Distribution:
     """The model's likelihood with shapes in place of arrays."""
-    return eqx.filter_eval_shape(lambda k: model.generative.likelihood(model.generative.sample(k)[1]), jr.key(0))
+    return model.generative.shapes()[0]
 
 
 def latent_shapes(model: Model) -> tuple[Distribution, ...]:
     """The priors of the latent layers, with shapes in place of arrays."""
-
-    def priors(key: Key[Array, ""]) -> tuple[Distribution, ...]:
-        _, z = model.generative.sample(key)
-        return tuple(layer(z[above:]) for above, layer in enumerate(model.generative.layers[1:], 1))
-
-    return eqx.filter_eval_shape(priors, jr.key(0))
+    return model.generative.shapes()[1:]
 
 
 def check_noise(model: Model, noise: str | None, rate: float) -> None:
@@ -131,7 +130,7 @@ def spoiled(key: Key[Array, ""], data: Source, noise: str, rate: float) -> Sourc
         InputError: bits are to be flipped of what is no zero or one.
     """
     rows = jax.vmap(data.example)(jr.split(jr.key(0), len(data)), data.take(np.arange(len(data))))
-    values, observed = np.asarray(values_of(rows)), observed_of(rows)
+    values, observed = np.asarray(rows.values), rows.observed
     spoil: dict[str, Callable[[], Any]] = {
         "bit-flip": lambda: jnp.where(jr.bernoulli(key, rate, values.shape), 1.0 - values, values),
         "gaussian": lambda: values + rate * jr.normal(key, values.shape),
@@ -141,7 +140,7 @@ def spoiled(key: Key[Array, ""], data: Source, noise: str, rate: float) -> Sourc
     spoilt = spoil[noise]()
     seen = np.ones(values.shape, bool) if observed is None else np.asarray(observed)
     kind = "binary" if noise == "bit-flip" else "real"
-    return Source(Masked(jnp.where(seen, spoilt, 0.0), jnp.asarray(seen)), kind, dynamic=False)
+    return Source(Example(jnp.where(seen, spoilt, 0.0), jnp.asarray(seen), context=rows.context), kind, dynamic=False)
 
 
 def check_values(model: Model, data: Source) -> None:
@@ -162,7 +161,7 @@ def check_values(model: Model, data: Source) -> None:
         top = 255.0
     if top is None:
         return
-    values = np.asarray(values_of(data.arrays))
+    values = np.asarray(data.arrays.values)
     if data.values == "uint8" and data.pixels == "unit":
         values = values / 255.0
     whole = top > 1.0 and not np.array_equal(values, np.rint(values))

@@ -11,9 +11,9 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from nelbo.core import InputError, Masked, choice, log_mean_exp, values_of
+from nelbo.core import Example, InputError, choice, log_mean_exp
 from nelbo.data import Source
-from nelbo.models import Example, Latents, Model
+from nelbo.models import Latents, Model
 from nelbo.tasks.given import Given, check_noise, check_values, latent_shapes
 from nelbo.tasks.moves import State, hamiltonian, resampled
 from nelbo.training import examples, padded_batches
@@ -70,8 +70,8 @@ def _tree_where(condition: Any, yes: Any, no: Any) -> Any:
 def _start(key: Key[Array, ""], model: Model, given: Given) -> State:
     """Latents from the model's prior, and what is not known given them."""
     z_key, x_key = jr.split(key)
-    _, z = model.generative.sample(z_key)
-    return State(given.completed(x_key, model.generative.likelihood(z)), z)
+    _, z = model.generative.sample(z_key, given.x.context)
+    return State(given.completed(x_key, given.likelihood(model.generative, z)), z)
 
 
 def _step(
@@ -79,14 +79,15 @@ def _step(
 ) -> tuple[State, Float[Array, ""]]:
     """One move of z, then of what is not known of x; also the share accepted."""
     z_key, accept_key, x_key = jr.split(key, 3)
-    draw = model.draw(z_key, state.x)
+    whole = Example(state.x, context=given.x.context)
+    draw = model.draw(z_key, whole)
     accept = jnp.any(given.x.observed)  # with nothing observed the start is an exact draw already: keep its z
     if corrected:
-        old_q = model.recognition(state.x).log_prob(state.z).sum()
-        old = model.generative.log_prob(state.x, state.z).sum() - old_q
+        old_q = model.recognition(whole).log_prob(state.z).sum()
+        old = model.generative.log_prob(whole, state.z).sum() - old_q
         accept &= jnp.log(jr.uniform(accept_key)) < draw.log_w - old
     z = _tree_where(accept, draw.z, state.z)
-    return State(given.completed(x_key, model.generative.likelihood(z)), z), accept.astype(jnp.float32)
+    return State(given.completed(x_key, given.likelihood(model.generative, z)), z), accept.astype(jnp.float32)
 
 
 def _chain(
@@ -122,12 +123,12 @@ def _interval(draws: Float[Array, "draws *shape"]) -> tuple[Array, Array]:
     return at((1.0 - COVERAGE) / 2.0), at((1.0 + COVERAGE) / 2.0)
 
 
-def _hidden_nats(model: Model, given: Given, z: Latents, truth: Masked) -> dict[str, Array]:
+def _hidden_nats(model: Model, given: Given, z: Latents, truth: Example) -> dict[str, Array]:
     """Log density of the hidden entries, each by itself and all together, from several draws of z."""
     hidden = truth.observed & ~given.known
 
     def log_density(one: Latents) -> Array:
-        return jnp.where(hidden, given.clean(model.generative.likelihood(one)).log_prob(truth.values), 0.0)
+        return jnp.where(hidden, given.clean(given.likelihood(model.generative, one)).log_prob(truth.values), 0.0)
 
     logs = jax.vmap(log_density)(z)
     together = logs.reshape(logs.shape[0], -1).sum(1)
@@ -140,7 +141,7 @@ def _batch(
     model: Model,
     data: Source,
     raw: Any,
-    truth: Masked | None,
+    truth: Example | None,
     method: str,
     steps: int,
     draws: int,
@@ -151,13 +152,14 @@ def _batch(
     data_key, chain_key = jr.split(key)
     batch = examples(data_key, data, raw)
 
-    def one(k: Key[Array, ""], x: Masked, known: Masked | None) -> dict[str, Array]:
+    def one(k: Key[Array, ""], x: Example, known: Example | None) -> dict[str, Array]:
         given = Given(x, noise, rate)
         if method in _WEIGHTED:
             chain_key, k = jr.split(k)
             centres: Any = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], x)
             if method == "resample":
-                centres = _chains(chain_key, model, given, proposals, steps=steps, corrected=False)[0].x
+                chained = _chains(chain_key, model, given, proposals, steps=steps, corrected=False)[0].x
+                centres = jax.vmap(lambda one: Example(one, context=x.context))(chained)
             states, accepted, mean = resampled(k, model, given, centres, draws, proposals=proposals)
             if method == "hmc":
                 move = lambda key, z: hamiltonian(key, model, given, z, steps=steps)  # noqa: E731
@@ -165,7 +167,7 @@ def _batch(
                 accepted, mean = accepted.mean(), means.mean(0)
         else:
             states, accepted = _chains(k, model, given, draws, steps=steps, corrected=method == "metropolis")
-            mean = jax.vmap(lambda z: given.clean(model.generative.likelihood(z)).mean)(states.z).mean(0)
+            mean = jax.vmap(lambda z: given.clean(given.likelihood(model.generative, z)).mean)(states.z).mean(0)
         low, high = _interval(states.x)
         spread = states.x.std(0, ddof=1) if draws > 1 else jnp.zeros_like(x.values)
         # a mean of equal numbers can miss them by a rounding error
@@ -205,7 +207,7 @@ def impute(
     Args:
         key: for the draws.
         model: with its recognition model; the likelihood must be elementwise.
-        data: rows of `Masked` arrays; rows without a mask have nothing missing and come back as they are.
+        data: rows with a mask; rows without one have nothing missing and come back as they are.
         method: see `METHODS`.
         steps: moves of each chain before its draw is taken; trajectories ("hmc").
         draws: independent completions of each example.
@@ -233,10 +235,10 @@ def impute(
         raise InputError(
             f"The truth must have the shape of the data, {[len(data), *data.shape]}, got {[len(truth), *truth.shape]}."
         )
-    masked = data.arrays if isinstance(data.arrays, Masked) else None
-    if noise is None and (masked is None or bool(np.asarray(masked.observed).all())):
+    mask = data.arrays.observed
+    if noise is None and (mask is None or bool(np.asarray(mask).all())):
         return _unchanged(data, draws)
-    if masked is None:
+    if mask is None:
         data = hide(data, np.ones(data.shape, bool))
     chains = max(draws, proposals) if method in _WEIGHTED else draws
     indices, real = padded_batches(len(data), max(1, min(ROWS // chains, len(data))))
@@ -260,30 +262,31 @@ def impute(
                       empty=int(empty.sum()))  # fmt: skip
 
 
-def _known(truth: Source, rows: np.ndarray) -> Masked:
+def _known(truth: Source, rows: np.ndarray) -> Example:
     """Rows as the model sees them, with the mask of what they had."""
     batch = jax.vmap(truth.example)(jr.split(jr.key(0), len(rows)), truth.take(rows))
-    return batch if isinstance(batch, Masked) else Masked(batch, jnp.ones(batch.shape, bool))
+    observed = jnp.ones(batch.values.shape, bool) if batch.observed is None else batch.observed
+    return Example(batch.values, observed, context=batch.context)
 
 
 def _unchanged(data: Source, draws: int) -> Imputation:
     """What is complete stays as it is."""
     batch = jax.vmap(data.example)(jr.split(jr.key(0), len(data)), data.take(np.arange(len(data))))
-    values = np.asarray(values_of(batch))
+    values = np.asarray(batch.values)
     repeated = np.broadcast_to(values, (draws, *values.shape))
     return Imputation(values, np.zeros_like(values), values, values, repeated, np.ones(values.shape, bool), None, 0)
 
 
 @eqx.filter_jit
 def _film(key: Key[Array, ""], model: Model, batch: Example, steps: int, *, corrected: bool) -> Array:
-    def one(k: Key[Array, ""], x: Masked) -> Array:
+    def one(k: Key[Array, ""], x: Example) -> Array:
         start_key, step_key = jr.split(k)
         given = Given(x)
         first = _start(start_key, model, given)
 
         def body(state: State, i: Int[Array, ""]) -> tuple[State, Array]:
             state, _ = _step(jr.fold_in(step_key, i), model, given, state, corrected=corrected)
-            return state, given.filled(model.generative.likelihood(state.z).mean)
+            return state, given.filled(given.likelihood(model.generative, state.z).mean)
 
         _, frames = jax.lax.scan(body, first, jnp.arange(steps))
         return jnp.concatenate([first.x[None], frames])
@@ -292,7 +295,7 @@ def _film(key: Key[Array, ""], model: Model, batch: Example, steps: int, *, corr
 
 
 def chain_film(
-    key: Key[Array, ""], model: Model, batch: Masked, *, steps: int = 15, corrected: bool = False
+    key: Key[Array, ""], model: Model, batch: Example, *, steps: int = 15, corrected: bool = False
 ) -> Float[np.ndarray, "examples frames ..."]:
     """The start of one chain for each example of a batch, then E[x | z] in the missing entries after every step."""
     return np.asarray(_film(key, model, batch, steps, corrected=corrected))
@@ -323,8 +326,10 @@ def hide(data: Source, observed: np.ndarray) -> Source:
             "expected."
         )
     observed = np.broadcast_to(observed, whole)
-    if isinstance(data.arrays, Masked):
-        observed = observed & np.asarray(data.arrays.observed)
-    values = np.where(observed, np.asarray(values_of(data.arrays)), 0).astype(values_of(data.arrays).dtype)
+    held = data.arrays
+    if held.observed is not None:
+        observed = observed & np.asarray(held.observed)
+    values = np.where(observed, np.asarray(held.values), 0).astype(held.values.dtype)
     convert = np.asarray if data.on_host else jnp.asarray
-    return Source(Masked(convert(values), convert(observed)), data.values, data.dynamic, data.pixels)
+    rows = Example(convert(values), convert(observed), context=held.context)
+    return Source(rows, data.values, data.dynamic, data.pixels)

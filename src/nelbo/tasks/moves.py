@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int, Key
 
-from nelbo.core import log_mean_exp
-from nelbo.models import Example, Latents, Model
+from nelbo.core import Example, log_mean_exp
+from nelbo.models import Latents, Model
 from nelbo.tasks.given import Given
 
 LEAPFROGS = 8  # steps of one trajectory
@@ -56,7 +56,7 @@ def resampled(
         posterior = model.recognition(centre)
         return jax.vmap(lambda each: posterior.log_prob(each).sum())(z)
 
-    prior = jax.vmap(lambda k: model.generative.sample(k)[1])(jr.split(prior_key, proposals))
+    prior = jax.vmap(lambda k: model.generative.sample(k, given.x.context)[1])(jr.split(prior_key, proposals))
     drawn = jax.vmap(proposed)(jr.split(z_key, number), centres)
     drawn = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:proposals], drawn)
     z = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), drawn, prior)
@@ -67,9 +67,9 @@ def resampled(
     log_w = jnp.where(any_given, log_w, jnp.where(jnp.arange(2 * proposals) < proposals, -jnp.inf, 0.0))
     chosen = jr.categorical(choose_key, log_w, shape=(count,))
     weights = jax.nn.softmax(log_w)
-    means = jax.vmap(lambda each: given.clean(model.generative.likelihood(each)).mean)(z)
+    means = jax.vmap(lambda each: given.clean(given.likelihood(model.generative, each)).mean)(z)
     z = jax.tree.map(lambda leaf: leaf[chosen], z)
-    complete = lambda k, one: given.completed(k, model.generative.likelihood(one))  # noqa: E731
+    complete = lambda k, one: given.completed(k, given.likelihood(model.generative, one))  # noqa: E731
     completed = jax.vmap(complete)(jr.split(x_key, count), z)
     share = 1.0 / (2 * proposals * (weights**2).sum())
     return State(completed, z), share, jnp.tensordot(weights, means, axes=1)
@@ -113,10 +113,10 @@ def hamiltonian(
         state, info = kernel(move_key, state, log_density, size, unit, LEAPFROGS)
         accepted = jnp.where(jnp.isfinite(info.acceptance_rate), info.acceptance_rate, 0.0)
         log_step = log_step + jnp.where(i < learned, _LEARNING * (accepted - _ACCEPTED), 0.0)
-        return (state, log_step), (accepted, given.clean(model.generative.likelihood(latents(state))).mean)
+        return (state, log_step), (accepted, given.clean(given.likelihood(model.generative, latents(state))).mean)
 
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         start = hmc.init(z, log_density), jnp.log(jnp.asarray(_FIRST_STEP))
         (last, _), (accepted, means) = jax.lax.scan(body, start, jnp.arange(steps))
-    x = given.completed(x_key, model.generative.likelihood(latents(last)))
+    x = given.completed(x_key, given.likelihood(model.generative, latents(last)))
     return State(x, latents(last)), accepted[learned:].mean(), means[learned:].mean(0)

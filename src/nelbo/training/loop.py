@@ -8,20 +8,20 @@ from typing import Any, Literal, NoReturn
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Key
 
-from nelbo.core import InputError, NotFiniteError, split
+from nelbo.core import InputError, NotFiniteError
 from nelbo.data import Source
-from nelbo.nets import trainable
 from nelbo.objectives import Objective
 from nelbo.training.interrupt import Interrupted, interruptible
 from nelbo.training.order import Order
 from nelbo.training.state import TrainState, copy_tree, finite
-from nelbo.training.steps import bounds_runner, chunk_runner, heldout_bound, resident, split_trainable, starter
+from nelbo.training.steps import heldout_bound, resident, run_chunk, start
 
 Event = Literal["start", "progress", "evaluate", "interrupted", "failed", "done"]
 Callback = Callable[[Event, TrainState], None]
@@ -36,13 +36,15 @@ class Fit:
 
     Args:
         model: with the kept parameters (the best by validation bound, or the last).
-        objective: with its own trained parameters.
+        objective: that it was trained with.
+        trained: the objective's own trained arrays (`ObjectiveState.trained`), or None.
         history: a row per evaluation; bounds in nats per example.
         state: to go on from.
     """
 
     model: Any
     objective: Objective
+    trained: Any
     history: list[dict[str, Any]]
     state: TrainState
 
@@ -113,8 +115,8 @@ def fit(
             loop.data = jax.device_put(data, NamedSharding(mesh, PartitionSpec()))
     loop.run()
     kept = loop.state.carry.params if loop.state.best is None else loop.state.best
-    model, objective = eqx.combine(copy_tree(kept), loop.static)
-    return Fit(model, objective, loop.state.history, loop.state)
+    whole = eqx.combine(copy_tree(kept), loop.static)
+    return Fit(whole.model, objective, whole.objective, loop.state.history, loop.state)
 
 
 class _Loop:
@@ -133,15 +135,13 @@ class _Loop:
         callbacks: tuple[Callback, ...],
         mesh: Mesh | None,
     ) -> None:
-        params, self.static = split_trainable(model, objective, trainable)
-        order_key, self._step_key, self._valid_key = split(key, 3)
-        start = starter(self.static, optimizer)(params)
+        order_key, self._step_key, self._valid_key = jr.split(key, 3)
+        carry, self.static = start(model, objective, optimizer, jr.fold_in(self._valid_key, 1))
         fingerprint = {"examples": len(data), "batch_size": plan.batch, "evaluate_every": plan.interval}
-        self.state = TrainState(start, None, [], {}, 0, None, 0, 0.0, fingerprint)
+        self.state = TrainState(carry, None, [], {}, 0, None, 0, 0.0, fingerprint)
         self.data, self._valid, self._plan = data, valid, plan
         self._keep_best, self._callbacks = keep_best, callbacks
-        self._chunk = chunk_runner(self.static, optimizer, on_device=resident(data), mesh=mesh)
-        self._score = bounds_runner(self.static)
+        self._objective, self._optimizer, self._mesh = objective, optimizer, mesh
         self._order = Order(order_key, len(data), plan.batch)
         self._good = self.state
         self._pace: float | None = None  # seconds a step; None until the first call has compiled
@@ -199,7 +199,10 @@ class _Loop:
         feed = self._order.indices(done, count, plan.chunk)
         feed = feed if resident(self.data) else self.data.take(feed)
         began = time.perf_counter()
-        state.carry, buffers, sound = self._chunk(state.carry, self.data, feed, self._step_key, count)
+        state.carry, buffers, sound = run_chunk(
+            state.carry, self.static, self._objective, self._optimizer, self.data, jax.tree.map(jnp.asarray, feed),
+            self._step_key, jnp.asarray(count, jnp.int32), self._mesh,
+        )  # fmt: skip
         values = {name: np.asarray(buffer, np.float64)[:count] for name, buffer in buffers.items()}
         self._pace = CALL_SECONDS if self._pace is None else max((time.perf_counter() - began) / count, 1e-9)
         bad = {name: int(np.argmin(np.isfinite(row))) for name, row in values.items() if not np.isfinite(row).all()}
@@ -216,7 +219,7 @@ class _Loop:
     def _heldout(self, source: Source) -> float:
         # the same draws at every evaluation, on purpose: differences between bounds are then the model's
         key, params = jr.clone(self._valid_key), self.state.carry.params
-        return heldout_bound(self._score, params, source, key, 10 * self._plan.batch)
+        return heldout_bound(params, self.static, self._objective, source, key, 10 * self._plan.batch)
 
     def _evaluate(self) -> None:
         """Close an interval: a row of history, the best parameters, fresh sums, a state to fall back on."""

@@ -1,7 +1,6 @@
 """The compiled functions of training: how it starts, a chunk of steps, and the bounds of a held-out set."""
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -13,12 +12,11 @@ import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
-from nelbo.core import ONCE
+from nelbo.core import compiled
 from nelbo.data import Source
-from nelbo.objectives import Loss, Objective
-from nelbo.training.state import Carry
-
-Chunk = Callable[[Carry, Source, Any, Key[Array, ""], int], tuple[Carry, dict[str, Array], Array]]
+from nelbo.nets import trainable
+from nelbo.objectives import Loss, Objective, ObjectiveState
+from nelbo.training.state import Carry, Trained
 
 
 def examples(key: Key[Array, ""], source: Source, raw: PyTree) -> PyTree:
@@ -29,7 +27,7 @@ def examples(key: Key[Array, ""], source: Source, raw: PyTree) -> PyTree:
 
 def resident(source: Source) -> bool:
     """Whether the data are on the device, so that batches are gathered inside the compiled step."""
-    return all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(source.arrays))
+    return not source.on_host
 
 
 def all_finite(tree: PyTree) -> Bool[Array, ""]:
@@ -42,84 +40,93 @@ def metrics_of(loss: Loss) -> dict[str, Float[Array, ""]]:
     return {**loss.metrics, "bound": loss.bound, "surrogate": loss.surrogate}
 
 
-def starter(static: PyTree, optimizer: optax.GradientTransformation) -> Callable[[PyTree], Carry]:
-    """Build the compiled function that gives the first carry: one compilation for many small arrays."""
-
-    def run(params: PyTree) -> Carry:
-        model, objective = eqx.combine(params, static)
-        copied = jax.tree.map(jnp.copy, (params, objective.init(model)))  # the caller keeps its own
-        return Carry(copied[0], optimizer.init(params), copied[1], jnp.zeros((), jnp.int32))
-
-    return jax.jit(run, compiler_options=ONCE)
+def _start(model: PyTree, objective: Objective, optimizer: optax.GradientTransformation, key: Any) -> tuple[Carry, Any]:
+    state = objective.init(key, model)
+    params, static = split_trainable(Trained(model, state.trained))
+    copied, carried = jax.tree.map(jnp.copy, (params, state.carried))  # the caller keeps its own
+    return Carry(copied, optimizer.init(params), carried, jnp.zeros((), jnp.int32)), static
 
 
-def chunk_runner(
-    static: PyTree, optimizer: optax.GradientTransformation, *, on_device: bool, mesh: Mesh | None
-) -> Chunk:
-    """Build the compiled function that runs up to a fixed number of steps.
+start = compiled(_start, once=True)
 
-    It takes (carry, source, feed, key, count): the feed holds the indices of each step's batch, or the batches
-    themselves for data that are not on the device; only the first `count` steps are run, so one compilation serves
-    every length. Keys are made from the step number, so where a chunk ends does not change the numbers. Beside the
-    carry and each step's metrics it gives whether all parameters are finite at the end: a bad gradient in the last
-    step shows in no metric yet.
+
+def _run_chunk(
+    carry: Carry,
+    static: Trained,
+    objective: Objective,
+    optimizer: optax.GradientTransformation,
+    source: Source,
+    feed: PyTree,
+    key: Key[Array, ""],
+    count: Int[Array, ""],
+    mesh: Mesh | None,
+) -> tuple[Carry, dict[str, Array], Bool[Array, ""]]:
+    """Run up to a fixed number of steps.
+
+    The feed holds the indices of each step's batch, or the batches themselves for data that are not on the device; only
+    the first `count` steps are run, so one compilation serves every length. Keys are made from the step number, so
+    where a chunk ends does not change the numbers. Beside the carry and each step's metrics it gives whether all
+    parameters are finite at the end: a bad gradient in the last step shows in no metric yet. Nine parameters: they are
+    all that a step needs, and what is static among them decides the program.
     """
+    on_device = resident(source)
+    length = jax.tree.leaves(feed)[0].shape[0]
 
-    def loss_of(params: PyTree, key: Key[Array, ""], batch: PyTree, state: PyTree) -> tuple[Array, tuple[Loss, PyTree]]:
-        model, objective = eqx.combine(params, static)
-        loss, state = objective(key, model, batch, state)
-        return loss.surrogate, (loss, state)
+    def loss_of(params: Trained, key: Key[Array, ""], batch: PyTree, carried: PyTree) -> tuple[Array, tuple[Loss, Any]]:
+        whole = eqx.combine(params, static)
+        loss, state = objective(key, whole.model, batch, ObjectiveState(whole.objective, carried))
+        return loss.surrogate, (loss, state.carried)
 
     @functools.partial(jax.jit, inline=True)  # traced once, for its shapes and in the loop
-    def step(carry: Carry, source: Source, raw: PyTree, key: Key[Array, ""]) -> tuple[Carry, dict[str, Array]]:
+    def step(carry: Carry, raw: PyTree) -> tuple[Carry, dict[str, Array]]:
         data_key, loss_key = jr.split(jr.fold_in(key, carry.step))
         batch = examples(data_key, source, raw)
         if mesh is not None:
             batch = jax.lax.with_sharding_constraint(batch, NamedSharding(mesh, PartitionSpec("data")))
-        grads, (loss, state) = jax.grad(loss_of, has_aux=True)(carry.params, loss_key, batch, carry.objective)
+        grads, (loss, carried) = jax.grad(loss_of, has_aux=True)(carry.params, loss_key, batch, carry.carried)
         with jax.numpy_dtype_promotion("standard"):  # optax multiplies floats by its integer counts
             updates, optimizer_state = optimizer.update(grads, carry.optimizer, carry.params)
             params = optax.apply_updates(carry.params, updates)
-        return Carry(params, optimizer_state, state, carry.step + 1), metrics_of(loss)
+        return Carry(params, optimizer_state, carried, carry.step + 1), metrics_of(loss)
 
-    def run(
-        carry: Carry, source: Source, feed: PyTree, key: Key[Array, ""], count: Int[Array, ""]
-    ) -> tuple[Carry, dict[str, Array], Bool[Array, ""]]:
-        length = jax.tree.leaves(feed)[0].shape[0]
+    def raw_batch(i: Int[Array, ""]) -> PyTree:
+        item = jax.tree.map(lambda leaf: leaf[i], feed)
+        return source.take(item) if on_device else item
 
-        def raw_batch(i: Int[Array, ""]) -> PyTree:
-            item = jax.tree.map(lambda leaf: leaf[i], feed)
-            return source.take(item) if on_device else item
+    def body(i: Int[Array, ""], loop: tuple[Carry, dict[str, Array]]) -> tuple[Carry, dict[str, Array]]:
+        carry, buffers = loop
+        carry, metrics = step(carry, raw_batch(i))
+        return carry, {name: buffers[name].at[i].set(value) for name, value in metrics.items()}
 
-        def body(i: Int[Array, ""], loop: tuple[Carry, dict[str, Array]]) -> tuple[Carry, dict[str, Array]]:
-            carry, buffers = loop
-            carry, metrics = step(carry, source, raw_batch(i), key)
-            return carry, {name: buffers[name].at[i].set(value) for name, value in metrics.items()}
-
-        first = jax.eval_shape(lambda c: step(c, source, raw_batch(jnp.zeros((), jnp.int32)), key)[1], carry)
-        buffers = {name: jnp.zeros(length, value.dtype) for name, value in first.items()}
-        carry, buffers = jax.lax.fori_loop(0, count, body, (carry, buffers))
-        return carry, buffers, all_finite(carry.params)
-
-    return jax.jit(run, donate_argnums=0)
+    first = jax.eval_shape(lambda c: step(c, raw_batch(jnp.zeros((), jnp.int32)))[1], carry)
+    buffers = {name: jnp.zeros(length, value.dtype) for name, value in first.items()}
+    carry, buffers = jax.lax.fori_loop(0, count, body, (carry, buffers))
+    return carry, buffers, all_finite(carry.params)
 
 
-def bounds_runner(static: PyTree) -> Callable[[PyTree, Source, Any, Key[Array, ""]], Array]:
-    """Build the compiled function that gives the bound of each example, in batches: (params, source, indices, key)."""
+run_chunk = compiled(_run_chunk, donate=True)
 
-    def run(
-        params: PyTree, source: Source, indices: Int[Array, "batches batch"], key: Key[Array, ""]
-    ) -> Float[Array, "batches batch"]:
-        model, objective = eqx.combine(params, static)
 
-        def one(inputs: tuple[Array, Array]) -> Array:
-            data_key, bound_key = jr.split(inputs[1])
-            batch = examples(data_key, source, source.take(inputs[0]))
-            return objective.bounds(bound_key, model, batch)
+def _run_bounds(
+    params: Trained,
+    static: Trained,
+    objective: Objective,
+    source: Source,
+    indices: Int[Array, "batches batch"],
+    key: Key[Array, ""],
+) -> Float[Array, "batches batch"]:
+    """The bound of each example, in batches."""
+    model = eqx.combine(params.model, static.model)
 
-        return jax.lax.map(one, (indices, jr.split(key, indices.shape[0])))
+    def one(inputs: tuple[Array, Array]) -> Array:
+        data_key, bound_key = jr.split(inputs[1])
+        batch = examples(data_key, source, source.take(inputs[0]))
+        return objective.bounds(bound_key, model, batch)
 
-    return jax.jit(run)
+    return jax.lax.map(one, (indices, jr.split(key, indices.shape[0])))
+
+
+run_bounds = compiled(_run_bounds)
 
 
 def padded_batches(size: int, batch: int) -> tuple[np.ndarray, np.ndarray]:
@@ -130,13 +137,15 @@ def padded_batches(size: int, batch: int) -> tuple[np.ndarray, np.ndarray]:
     return np.where(real, flat, 0).astype(np.int32).reshape(rows, batch), real.reshape(rows, batch)
 
 
-def heldout_bound(run: Callable[..., Array], params: PyTree, source: Source, key: Key[Array, ""], batch: int) -> float:
+def heldout_bound(
+    params: Trained, static: Trained, objective: Objective, source: Source, key: Key[Array, ""], batch: int
+) -> float:
     """Mean bound of a held-out set [nats per example], accumulated in float64."""
     indices, real = padded_batches(len(source), min(batch, len(source)))
-    values = np.asarray(run(params, source, indices, key), np.float64)
+    values = np.asarray(run_bounds(params, static, objective, source, jnp.asarray(indices), key), np.float64)
     return float(values[real].mean())
 
 
-def split_trainable(model: Any, objective: Objective, mark: Callable[[PyTree], PyTree]) -> tuple[PyTree, PyTree]:
+def split_trainable(tree: Any) -> tuple[PyTree, PyTree]:
     """Parameters that the optimizer changes, and the rest."""
-    return eqx.partition((model, objective), mark((model, objective)))
+    return eqx.partition(tree, trainable(tree))

@@ -1,21 +1,18 @@
-"""What gradients may see of a binary draw in place of nothing: biased, but of low variance. For `Sgvb(passage=...)`."""
-
-from collections.abc import Callable
+"""What gradients may see of a binary draw in place of nothing: biased, but of low variance. For `Sgvb(through=...)`."""
 
 import jax.numpy as jnp
 from jax.lax import stop_gradient
 from jaxtyping import Array, Float
 
 from nelbo.core import InputError
-from nelbo.distributions import Distribution
+from nelbo.distributions import BinaryUnits, Distribution
 
 
 def _probabilities(part: Distribution, value: Array) -> Float[Array, "*d"]:
     """P(h_j = 1), given the earlier units of the layer where they matter."""
-    if not hasattr(part, "conditional"):
+    if not isinstance(part, BinaryUnits):
         raise InputError(f"This gradient is for binary latents, but these are {type(part).__name__}: use sgvb.")
-    conditional: Callable[[Array], Distribution] = part.conditional  # pyright: ignore[reportAttributeAccessIssue]
-    return conditional(stop_gradient(value)).mean
+    return part.conditional(stop_gradient(value)).mean
 
 
 def half(part: Distribution, value: Array) -> Array:

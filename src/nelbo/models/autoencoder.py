@@ -1,30 +1,20 @@
-"""Named model families: functions from a key and JSON-able arguments to a `Model`."""
+"""The variational auto-encoder."""
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-import equinox as eqx
 import jax.random as jr
 from jaxtyping import Array, Key
 
-from nelbo.core import checked_arguments, choice, split
-from nelbo.models.belief import darn, fdarn, sbn
-from nelbo.models.building import configuration, constant_array, one_layer, positive, seen, visible_head
-from nelbo.models.gaussian import (
-    dlgm,
-    factor_analysis,
-    hvae,
-    linear,
-    nonlinear_belief_network,
-    nonlinear_factor_analysis,
-)
+from nelbo.core import InputError, choice
+from nelbo.models.parts import constant_array, drawn_at_once, input_rule, one_layer, positive, visible_head
 from nelbo.models.posteriors import posterior_head
+from nelbo.models.spec import ModelSpec
 from nelbo.models.stack import Model
-from nelbo.models.visible import mixture, nade
-from nelbo.nets import MLP, ConvDecoder, ConvEncoder
+from nelbo.nets import MLP, ConvDecoder, ConvEncoder, Network
 
 
+@drawn_at_once
 def vae(
     key: Key[Array, ""],
     shape: Sequence[int],
@@ -39,6 +29,7 @@ def vae(
     activation: str = "tanh",
     init: str | float | int = "glorot",
     missing: str = "zero",
+    context: int = 0,
     centre: Array | bool = False,
     spread: Array | bool = False,
 ) -> Model:
@@ -61,6 +52,8 @@ def vae(
         init: "glorot", or a standard deviation (Kingma and Welling: 0.1, reading their N(0, 0.01) as a variance).
         missing: what the recognition model sees of missing entries: "zero", "mean" (that of the training data), or
             "mask" (the mean, and the mask as so many inputs more).
+        context: how many numbers beside each example both networks are given (labels, covariates), as in a conditional
+            auto-encoder (Sohn, Lee and Yan 2015).
         centre: the training data's mean, subtracted from the recognition model's input; `True` leaves its place
             to be filled from a file.
         spread: the training data's standard deviation, by which that input is divided; a Gaussian likelihood is then
@@ -73,52 +66,24 @@ def vae(
     shape, hidden = positive("shape", shape), positive("hidden", hidden)
     channels = positive("channels", channels)
     (latents,) = positive("latents", (latents,))
-    encoder_key, decoder_key = split(key)
+    if context < 0:
+        raise InputError(f"context is a number of values beside each example, zero or more, got {context}.")
+    encoder_key, decoder_key = jr.split(key)
     code = posterior_head(posterior, latents, rank=rank)
     shared = {"activation": activation, "init": init}
-    source = {"centre": constant_array(centre, shape), "spread": constant_array(spread, shape)}
-    visible, view = visible_head(likelihood, shape, **source), seen(missing, shape, **source)
+    moments = {"centre": constant_array(centre, shape), "spread": constant_array(spread, shape)}
+    visible, inputs = visible_head(likelihood, shape, **moments), input_rule(missing, **moments)
+    seen = inputs.shape(shape)
     if architecture == "mlp":
-        sizes = (math.prod(view.shape), *hidden, code.size)
-        encoder: Callable[..., Array] = MLP(encoder_key, sizes, **view.source, **shared)
-        decoder: Callable[..., Array] = MLP(decoder_key, (latents, *reversed(hidden), visible.size), **shared)
+        sizes = (math.prod(seen) + context, *hidden, code.size)
+        encoder: Network = MLP(encoder_key, sizes, **shared)
+        decoder: Network = MLP(decoder_key, (latents + context, *reversed(hidden), visible.size), **shared)
     else:
-        encoder = ConvEncoder(encoder_key, view.shape, channels, code.size, hidden=hidden, **view.source, **shared)
+        encoder = ConvEncoder(encoder_key, seen, channels, code.size, hidden=hidden, context_size=context, **shared)
         outer = {"planes": visible.planes, "hidden": tuple(reversed(hidden))}
-        decoder = ConvDecoder(decoder_key, latents, channels, shape, **outer, **shared)
+        decoder = ConvDecoder(decoder_key, latents + context, channels, shape, **outer, **shared)
     arguments = {"latents": latents, "hidden": hidden, "likelihood": likelihood, "architecture": architecture}
-    arguments |= {"posterior": posterior, "rank": rank, "missing": missing}
-    arguments |= {"channels": channels, **shared, **{name: value is not None for name, value in source.items()}}
-    config = configuration("vae", shape=shape, **arguments)
-    return one_layer(encoder, code, decoder, visible, config, **view.recognition)
-
-
-MODELS: dict[str, Callable[..., Model]] = {
-    "vae": vae,
-    "linear": linear,
-    "factor-analysis": factor_analysis,
-    "nonlinear-factor-analysis": nonlinear_factor_analysis,
-    "nonlinear-belief-network": nonlinear_belief_network,
-    "dlgm": dlgm,
-    "hvae": hvae,
-    "sbn": sbn,
-    "darn": darn,
-    "fdarn": fdarn,
-    "nade": nade,
-    "mixture": mixture,
-}
-
-
-def build(key: Key[Array, ""], name: str, arguments: dict[str, Any]) -> Model:
-    """Build the named model.
-
-    Raises:
-        InputError: an unknown model, or an argument it does not have.
-    """
-    constructor = MODELS[choice("model", name, MODELS)]
-    return constructor(key, **checked_arguments(f"option of model {name}", constructor, arguments, hidden=("key",)))
-
-
-def skeleton(name: str, arguments: dict[str, Any]) -> Model:
-    """The model with shapes in place of arrays, at no cost."""
-    return eqx.filter_eval_shape(lambda key: build(key, name, arguments), jr.key(0))
+    arguments |= {"posterior": posterior, "rank": rank, "missing": missing, "context": context}
+    arguments |= {"channels": channels, **shared, **{name: value is not None for name, value in moments.items()}}
+    spec = ModelSpec.of("vae", shape=shape, **arguments)
+    return one_layer(encoder, code, decoder, visible, inputs, spec, context)

@@ -22,10 +22,10 @@ from jax.scipy.special import entr, logsumexp
 from jaxtyping import Array, Float
 
 from nelbo.core import InputError, choice, softplus
-from nelbo.models import BernoulliHead, Model, Unconditional
-from nelbo.nets import MLP
+from nelbo.distributions import Bernoulli
+from nelbo.models.stack import Model
 
-BOUNDS = {
+MEAN_FIELD_BOUNDS = {
     "exact": "the sum over all 2^J states of z",
     "saul": "E softplus(a) <= xi E a + log(E e^{-xi a} + E e^{(1-xi) a}) (Saul, Jaakkola and Jordan 1996, eq. 10)",
     "quadratic": "log sigma(a) >= log sigma(xi) + (a - xi) / 2 - lambda(xi) (a^2 - xi^2) (Jaakkola and Jordan 2000)",
@@ -54,16 +54,17 @@ class BeliefNet(eqx.Module):
         Raises:
             InputError: the model is no such net.
         """
-        visible, *_, top = model.generative.layers
-        net = getattr(visible, "net", None)
-        heads = [getattr(layer, "head", None) for layer in (visible, top)]
-        plain = len(model.generative.layers) == 2 and isinstance(top, Unconditional)
-        if not (plain and isinstance(net, MLP) and all(isinstance(head, BernoulliHead) for head in heads)):
+        weight, layers = model.generative.layers[0].direct_weight, model.generative.layers
+        top = model.generative.root(1) if model.depth == 1 else None
+        if weight is None or not isinstance(top, Bernoulli):
             raise InputError("Classical mean field needs a sigmoid belief net with one latent layer: use sbn.")
-        return cls(net.layers[0].weight, net.layers[0].bias, top.raw)
+        below = layers[0]((jnp.zeros(top.logits.shape, jnp.float32),))
+        if not isinstance(below, Bernoulli):
+            raise InputError("Classical mean field needs binary data: use sbn with a bernoulli likelihood.")
+        return cls(weight, jnp.ravel(below.logits), top.logits)
 
 
-class MeanField(eqx.Module):
+class FittedMeanField(eqx.Module):
     """q of one example and how its bound rose.
 
     Args:
@@ -138,8 +139,8 @@ def energy(
 def mean_field_bound(
     net: BeliefNet, x: Float[Array, " d"], mu: Float[Array, " j"], xi: Float[Array, " d"], *, bound: str = "exact"
 ) -> Float[Array, ""]:
-    """A lower bound on log p(x) at given mu and xi, see `BOUNDS` [nats]."""
-    choice("mean-field bound", bound, BOUNDS)
+    """A lower bound on log p(x) at given mu and xi, see `MEAN_FIELD_BOUNDS` [nats]."""
+    choice("mean-field bound", bound, MEAN_FIELD_BOUNDS)
     return energy(net, x, mu, xi, bound) + (entr(mu) + entr(1.0 - mu)).sum()
 
 
@@ -167,20 +168,20 @@ def mean_field(
     bound: str = "exact",
     sweeps: int = 50,
     start: Float[Array, " j"] | None = None,
-) -> MeanField:
+) -> FittedMeanField:
     """Fit q of one example by sequential coordinate ascent (no step lowers the bound).
 
     Args:
         net: the generative parameters.
         x: zeros and ones.
-        bound: see `BOUNDS`.
+        bound: see `MEAN_FIELD_BOUNDS`.
         sweeps: over all latents; xi is fitted after each.
         start: first mu; None starts at the prior.
 
     Raises:
         InputError: an unknown bound, or too many latents to enumerate.
     """
-    choice("mean-field bound", bound, BOUNDS)
+    choice("mean-field bound", bound, MEAN_FIELD_BOUNDS)
     slope = jax.grad(lambda mu, xi: energy(net, x, mu, xi, bound))
 
     def fit_xi(mu: Float[Array, " j"]) -> Float[Array, " d"]:
@@ -194,7 +195,7 @@ def mean_field(
 
     mu = sigmoid(net.prior) if start is None else start
     (mu, xi), bounds = jax.lax.scan(sweep, (mu, fit_xi(mu)), length=sweeps)
-    return MeanField(mu, xi, bounds)
+    return FittedMeanField(mu, xi, bounds)
 
 
 class VariationalEm(eqx.Module):
@@ -218,12 +219,12 @@ def variational_em(
     each visible unit) and take gradient steps, each the best of several lengths, under the others.
     Source: Saul, Jaakkola and Jordan (1996), section 4.
     """
-    choice("mean-field bound", bound, BOUNDS)
+    choice("mean-field bound", bound, MEAN_FIELD_BOUNDS)
 
-    def total(net: BeliefNet, q: MeanField) -> Float[Array, ""]:
+    def total(net: BeliefNet, q: FittedMeanField) -> Float[Array, ""]:
         return jax.vmap(lambda x, mu, xi: mean_field_bound(net, x, mu, xi, bound=bound))(xs, q.mu, q.xi).mean()
 
-    def climb(net: BeliefNet, q: MeanField) -> BeliefNet:
+    def climb(net: BeliefNet, q: FittedMeanField) -> BeliefNet:
         slopes = jax.grad(total)(net, q)
         lengths = jnp.concatenate([jnp.zeros(1), 4.0 * 2.0 ** -jnp.arange(12.0)])
         moved = jax.vmap(lambda t: jax.tree.map(lambda a, b: a + t * b, net, slopes))(lengths)
@@ -246,7 +247,7 @@ def variational_em(
     return VariationalEm(net, bounds)
 
 
-def _least_squares(net: BeliefNet, xs: Float[Array, "n d"], q: MeanField) -> BeliefNet:
+def _least_squares(net: BeliefNet, xs: Float[Array, "n d"], q: FittedMeanField) -> BeliefNet:
     """For each unit m: [sum_n 2 lambda_nm E(z~ z~')] (w_m, c_m) = sum_n (x_nm - 1/2) E z~, z~ = (z, 1)."""
     ones = jnp.ones((xs.shape[0], 1))
     means = jnp.concatenate([q.mu, ones], axis=1)
@@ -268,10 +269,9 @@ def amortization_gap(model: Model, x: Float[Array, "..."], *, sweeps: int = 50) 
         InputError: the model is no belief net with one latent layer of at most 16 units and a factorial q.
     """
     net = BeliefNet.of(model)
-    (layer,) = model.recognition.layers
-    if not isinstance(getattr(layer, "head", None), BernoulliHead):
+    q = model.recognition(x).part(0, ())
+    if not isinstance(q, Bernoulli):
         raise InputError("The amortization gap is for a factorial recognition model: fit with recognition=factorial.")
-    flat = jnp.ravel(x)
-    mu = layer((x,)).mean
+    flat, mu = jnp.ravel(x), q.mean
     amortized = mean_field_bound(net, flat, mu, jnp.zeros_like(flat))
     return mean_field(net, flat, sweeps=sweeps, start=mu).bounds[-1] - amortized
