@@ -1,6 +1,5 @@
 """What p and q are conditioned on reaches every layer that reads it, and nothing else."""
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -13,7 +12,7 @@ from nelbo.models import Amortized, Conditional, Layer, Model, NormalHead, Reads
 from nelbo.nets import MLP
 from nelbo.objectives import Iwae, ScoreFunction, Sgvb, Vimco, WakeSleep
 from nelbo.tasks import sample
-from nelbo.testing import check_model, check_objective
+from nelbo.testing import check_objective
 
 LABELS = jnp.eye(3)
 
@@ -41,8 +40,7 @@ def test_both_networks_read_the_context(architecture):
 def test_a_conditional_model_obeys_the_laws():
     model = conditional_vae()
     x = Example(jnp.array([1.0, 0.0, 1.0, 1.0, 0.0]), context=LABELS[1])
-    fixed = lambda key, context=None: model.generative.sample(key, LABELS[1])  # noqa: ARG005, E731
-    drawn, z = fixed(jr.key(1))
+    drawn, z = model.generative.sample(jr.key(1), LABELS[1])
     assert model.generative.log_prob(Example(drawn, context=LABELS[1]), z).shape == (2,)
     batch = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), x)
     for objective in (Sgvb("B"), Iwae(2), ScoreFunction(), Vimco(2), WakeSleep(2, wake_phi=1.0)):
@@ -71,7 +69,7 @@ def test_time_stamps_shift_an_exact_likelihood():
         exact = -0.5 * ((3.2 - 2.0 * time) ** 2 / 1.25 + np.log(2 * np.pi * 1.25))
         assert float(found) == pytest.approx(exact, rel=1e-5)
     x = Example(jnp.array([3.2]), context=jnp.array([1.5]))
-    check_model(eqx.tree_at(lambda m: m.spec, model, None, is_leaf=lambda n: n is None), jr.key(1), x, draws=0)
+    assert np.isfinite(float(model.draw(jr.key(1), x).log_w))
 
 
 def test_samples_need_the_context():

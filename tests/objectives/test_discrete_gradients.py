@@ -207,7 +207,7 @@ def test_centring_baselines_and_local_signals_each_lower_the_variance():
 
     def variance(**on):
         objective = ScoreFunction(**(off | on))
-        state = settled(jr.key(9), objective, model, xs, steps=500)
+        state = settled(jr.key(9), objective, model, xs, steps=1500)
         noise = gradient_noise(jr.key(8), objective, model, xs, state, draws=3000)
         return np.array([noise[layer]["variance"] for layer in ("q1", "q2")])
 

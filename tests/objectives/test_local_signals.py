@@ -73,6 +73,6 @@ def test_baselines_take_what_the_recognition_model_takes_in():
     state = objective.init(jr.key(1), model)
     assert state.trained[0].layers[0].kernel.shape == (12, 4)
     observed = jnp.arange(6) < 4
-    batch = Example(jnp.ones((3, 6)) * observed, jnp.broadcast_to(observed, (3, 6)))
+    batch = Example(jnp.ones((3, 6)) * observed.astype(jnp.float32)[None], jnp.broadcast_to(observed, (3, 6)))
     loss, _ = objective(jr.key(2), model, batch, state)
     assert np.isfinite(float(loss.surrogate))

@@ -11,7 +11,7 @@ import zoo
 from nelbo.bayes import WithGlobals, shared_parameters
 from nelbo.core import InputError
 from nelbo.nets import trainable
-from nelbo.objectives import Objective, ObjectiveState, Sgvb
+from nelbo.objectives import Loss, Objective, ObjectiveState, Sgvb
 
 
 def gradients(objective, model, batch, draws=500, state=None):
