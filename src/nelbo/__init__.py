@@ -11,7 +11,7 @@ from nelbo._version import __version__ as __version__
 if TYPE_CHECKING:
     from nelbo.core import InputError as InputError
     from nelbo.core import NotFiniteError as NotFiniteError
-    from nelbo.data import Dataset as Dataset
+    from nelbo.data import Data as Data
     from nelbo.data import Source as Source
     from nelbo.data import load as load
     from nelbo.data import source as source
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 _ROOM_OF = {
     "Checkpoints": "training",
-    "Dataset": "data",
+    "Data": "data",
     "Experiment": "runs",
     "FullVb": "weights",
     "InputError": "core",
