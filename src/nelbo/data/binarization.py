@@ -77,4 +77,4 @@ def binarize(data: Data, how: str, seed: int = 0) -> Data:
 
 
 def _only_bits(x: np.ndarray) -> bool:
-    return x.size > 0 and x.max() == 1
+    return x.size > 0 and int(x.max()) == 1

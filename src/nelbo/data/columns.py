@@ -149,7 +149,8 @@ def content_of(codes: np.ndarray, distinct: list[str], decimal: str) -> Content:
         missing, odd = missing | odd, np.zeros_like(odd)
     else:
         marker = ""
-    values = [float(t.replace(decimal, ".")) if is_one else np.nan for t, is_one in zip(texts, numeric, strict=True)]
+    pointed = texts if decimal == "." else [text.replace(decimal, ".") for text in texts]
+    values = [float(text) if is_one else np.nan for text, is_one in zip(pointed, numeric, strict=True)]
     numbers = np.array(values, np.float64)
     if not numeric.any():
         return _content("text" if odd.any() else "empty", numbers, codes, texts, missing)
@@ -189,7 +190,7 @@ def _content(
 
 def _truth_words(texts: set[str]) -> tuple[str, str] | None:
     """The words for false and true, in the letters of the table; None where the cells are no truth values."""
-    if not texts or not {text.lower() for text in texts} <= {"true", "false"}:
+    if not 0 < len(texts) <= 8 or not {t.lower() for t in texts} <= {"true", "false"}:
         return None
     for true, false in _TRUTH.items():
         if texts <= {true, false}:

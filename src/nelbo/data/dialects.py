@@ -13,6 +13,7 @@ from nelbo.data.columns import MISSING, is_number
 from nelbo.data.formats import damaged
 
 SAMPLE = 500  # lines
+_ENOUGH = 20  # lines in whose range a row of data would lie
 _DELIMITERS = {"\t": "tabs", ";": "semicolons", "|": "bars"}
 _MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 _COMMA_NUMBER = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
@@ -186,9 +187,11 @@ def _are_numeric_names(values: Sequence[int], body: Sequence[Sequence[str]], dec
     if not fractions:
         return False
     many = len(values) > 1 or values[0] == 0
+    counted = run and len(values) > 2 and values[0] in {0, 1} and len(body) >= _ENOUGH
     years = len(values) > 1 and all(1800 <= value <= 2200 for value in values)
     return bool(
         (all(a or b for a, b in zip(fractions, outside, strict=True)) and any(fractions) and many)
+        or (counted and max(distance) > 0)
         or (run and len(values) > 2 and 2 * sum(outside) >= len(outside))
         or (years and all(outside))
         or (len(values) > 2 and all(outside) and min(distance) > 3)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nelbo.core import InputError
-from nelbo.data.columns import MISSING, Content, Dialect, content_of
+from nelbo.data.columns import MISSING, Content, Dialect, content_of, is_number
 from nelbo.data.dialects import SAMPLE, check_widths, decimal_of, decoded, delimiter_note, delimiter_of, names_columns
 from nelbo.data.formats import damaged, unreadable
 from nelbo.data.tables import ParquetTable, Table, TextTable
@@ -67,14 +67,14 @@ def read_csv(path: Path, *, header: bool | None = None, known: Sequence[str] = (
     narrow, width = check_widths(text, delimiter, path)
     try:
         frame = pandas.read_csv(
-            io.StringIO(text), sep=delimiter, header=None, names=list(range(width)), dtype=str, index_col=False,
+            io.StringIO(text), sep=delimiter, header=None, names=list(range(width)), dtype=object, index_col=False,
             keep_default_na=False, na_filter=False, skipinitialspace=True,
         )  # fmt: skip
     except (ValueError, pandas.errors.ParserError) as error:
         raise damaged(path, "CSV table", error) from error
     first = [cell.strip() for cell in frame.iloc[0].tolist()]
     body = [[cell.strip() for cell in row] for row in frame.iloc[1 : SAMPLE + 1].to_numpy().tolist()]
-    decimal = decimal_of(list(zip(*body, strict=True)), delimiter)
+    decimal = decimal_of([sorted(set(cells)) for cells in zip(*body, strict=True)], delimiter)
     row_names = narrow < width and not all(row[-1] == "" for row in body)
     if row_names:
         first = ["", *first[:-1]]
@@ -105,7 +105,7 @@ def _header(
     if must or (known and set(known) <= set(first)):
         return True, ()
     named = names_columns(first, body, decimal)
-    numeric = [cell for cell in first if cell.replace(".", "", 1).isdigit()]
+    numeric = [cell for cell in first if is_number(cell, decimal)]
     if named and len(numeric) >= len(first) - 1 and numeric:
         shown = ", ".join(numeric[:3]) + (", ..." if len(numeric) > 3 else "")
         note = f"{path}: its first line ({shown}) was read as names of the columns; header=False reads it as a row."
@@ -127,7 +127,7 @@ def _line_end(text: str) -> str:
 
 def _factorized(pandas: Any, column: Any) -> tuple[np.ndarray, list[str]]:
     codes, distinct = pandas.factorize(column)
-    return np.asarray(codes, np.int64), [str(text) for text in distinct]
+    return np.asarray(codes, np.int64), [str(text) for text in np.asarray(distinct, object).tolist()]
 
 
 def read_parquet(path: Path) -> Reading:

@@ -47,6 +47,8 @@ def assign_roles(reading: Reading, options: TableOptions) -> Roles:
         InputError: an unknown name, a column of numbers with text in it, or no column to model.
     """
     table, contents = reading.table, reading.contents
+    if len(table) == 0:
+        raise InputError(f"{table.where} has no rows; a table with at least one row was expected.")
     names = shown_names(table.names)
     for name in (*options.columns, *options.ignore):
         choice("column", name, names)

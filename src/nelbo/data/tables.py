@@ -102,6 +102,9 @@ class TextTable(Table):
     def _cells(self, span: tuple[int, int]) -> list[str]:
         """The raw cells of a record, with their quotes and blanks."""
         cells, (at, stop) = [], span
+        record = self.text[at:stop]
+        if '"' not in record:
+            return record.split(self.form.delimiter)
         while True:
             match = self._cell.match(self.text, at, stop)
             assert match is not None  # the pattern matches the empty string
