@@ -97,12 +97,12 @@ def test_marks_of_missing_numbers_are_said(tmp_path):
 @pytest.mark.parametrize("kind", ["floats", "small whole numbers"])
 @pytest.mark.parametrize("index", [False, True])
 def test_numeric_headers_are_names(tmp_path, names, kind, index):
-    x = X if kind == "floats" else RNG.integers(0, 2 if list(names)[0] in {0, 1} else 9, X.shape)
+    x = X if kind == "floats" else RNG.integers(0, 2 if next(iter(names)) in {0, 1} else 9, X.shape)
     pd.DataFrame(x, columns=list(names)).to_csv(tmp_path / "t.csv", index=index)
     data, split = rows_of(tmp_path / "t.csv")
     assert data.schema.feature_names == tuple(map(str, names))
     np.testing.assert_allclose(split.x, x, rtol=1e-6)
-    text = isinstance(list(names)[0], str)
+    text = isinstance(next(iter(names)), str)
     assert any("was read as names of the columns" in note for note in data.notes) != text
 
 

@@ -150,7 +150,7 @@ def test_grey_images_without_a_channel_axis_are_the_same_images(tmp_path):
     np.testing.assert_array_equal(as_images(x, (4, 3, 1), "x"), x[..., None])
     np.testing.assert_array_equal(as_images(x[..., None], (4, 3), "x"), x)
     for shape in ((4, 3, 3), (3, 4), (12,)):
-        with pytest.raises(InputError, match="examples of shape .4, 3., but"):
+        with pytest.raises(InputError, match=r"examples of shape .4, 3., but"):
             as_images(x, shape, "x")
     for values in (x, x[..., None], x.astype(np.float64)):
         np.save(tmp_path / "x.npy", values)

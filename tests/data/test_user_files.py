@@ -43,7 +43,7 @@ def test_fractions(save):
     path = save(np.zeros((50, 3)))
     dataset = load(path, valid_fraction=0.5, test_fraction=0.0)
     assert {name: len(split) for name, split in dataset.splits.items()} == {"train": 25, "valid": 25}
-    with pytest.raises(InputError, match="has no test split .it has train, valid."):
+    with pytest.raises(InputError, match=r"has no test split .it has train, valid."):
         _ = dataset.test
     for bad in ({"valid_fraction": 0.6, "test_fraction": 0.4}, {"test_fraction": -0.1}, {"test_fraction": 1.0}):
         with pytest.raises(InputError, match="sum is below 1"):

@@ -45,16 +45,16 @@ def split_by_digests(data: Data, known: Mapping[str, np.ndarray]) -> Data:
     digests = {name: row_digests(split) for name, split in data.splits.items()}
     for own, split in data.splits.items():
         found = digests[own]
-        home = np.full(len(split), own if own in SPLITS else "test")
+        home = np.full(len(split), SPLITS.index(own if own in SPLITS else "test"))
         taken = np.zeros(len(split), bool)
-        for name in SPLITS:
+        for number, name in enumerate(SPLITS):
             here = ~taken & np.isin(found, known.get(name, np.empty(0, "<u8")))
-            home[here] = name
+            home[here] = number
             taken |= here
             counts[name] += int(here.sum())
         counts["new"] += int((~taken).sum())
-        for name in SPLITS:
-            places = np.flatnonzero(home == name)
+        for number, name in enumerate(SPLITS):
+            places = np.flatnonzero(home == number)
             if len(places):
                 parts[name].append(split.rows(places))
     splits = {name: _joined(found) for name, found in parts.items() if found}
