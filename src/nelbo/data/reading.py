@@ -106,7 +106,7 @@ def _header(
         return True, ()
     named = names_columns(first, body, decimal)
     numeric = [cell for cell in first if is_number(cell, decimal)]
-    if named and len(numeric) >= len(first) - 1 and numeric:
+    if named and numeric and len(numeric) == sum(cell != "" for cell in first):
         shown = ", ".join(numeric[:3]) + (", ..." if len(numeric) > 3 else "")
         note = f"{path}: its first line ({shown}) was read as names of the columns; header=False reads it as a row."
         return True, (note,)

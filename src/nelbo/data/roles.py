@@ -66,7 +66,13 @@ def assign_roles(reading: Reading, options: TableOptions) -> Roles:
         why = reason if role == "set aside" else ""
         columns.append(Column(table.names[i], role, content.kind, why, content.places, content.words))
     if not any(column.role == "feature" for column in columns):
-        raise InputError(f"{table.where} has no columns of numbers besides its labels; at least one was expected.")
+        text = next(
+            (f" ({n!r} holds {c.texts[0]!r})" for n, c in zip(names, contents, strict=True) if c.kind == "text"), ""
+        )
+        raise InputError(
+            f"{table.where} has no columns of numbers besides its labels{text}; at least one was expected, with cells "
+            "parted by commas, semicolons, tabs or bars."
+        )
     return Roles(tuple(columns), (*reading.notes, *_notes(table.where, names, columns, contents)))
 
 
