@@ -68,7 +68,7 @@ def cells_of(text, delimiter):
     return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(table=tables(), dialect=dialects())
 def test_known_cells_come_back_character_for_character(tmp_path_factory, table, dialect):
     kinds, names, columns = table
