@@ -5,7 +5,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from nelbo.core import InputError, Masked, observed_of, values_of
+from nelbo.core import Example, InputError, as_example
 from nelbo.data import Split, load, source
 
 SIGMAS = 5.0
@@ -19,6 +19,10 @@ def draw(made, key, indices):
         return jax.vmap(made.example)(jr.split(key, len(indices)), raw)
 
     return batch(made, key, indices)
+
+
+def values(made, key, indices):
+    return draw(made, key, indices).values
 
 
 @pytest.mark.parametrize(
@@ -46,7 +50,7 @@ def test_dynamic_draws_have_the_grey_value_as_mean(kind):
     x = GREYS if kind == "uint8" else (GREYS / np.float32(255)).astype(np.float32)
     made = source(Split(x), kind, dynamic=True)
     n = 20_000
-    drawn = np.asarray(draw(made, jr.key(1), jnp.zeros(n, int)))
+    drawn = np.asarray(values(made, jr.key(1), jnp.zeros(n, int)))
     assert set(np.unique(drawn)) == {0.0, 1.0}
     p = np.arange(256) * (257 / 65536 if kind == "uint8" else 1 / 255)
     error = drawn.reshape(n, 256).mean(0) - p
@@ -60,7 +64,7 @@ def test_dynamic_draws_have_the_grey_value_as_mean(kind):
 
 def test_dynamic_draws_change_with_the_key_and_only_with_it():
     made = source(load("digits").train, "uint8", dynamic=True)
-    first, again, other = (draw(made, jr.key(k), jnp.arange(8)) for k in (0, 0, 1))
+    first, again, other = (values(made, jr.key(k), jnp.arange(8)) for k in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert (np.asarray(first) != np.asarray(other)).mean() > 0.05
 
@@ -68,7 +72,7 @@ def test_dynamic_draws_change_with_the_key_and_only_with_it():
 @pytest.mark.parametrize("shape", [(1,), (3, 5), (7, 1, 1)])
 def test_dynamic_draws_of_odd_sizes(shape):
     made = source(Split(np.full((2, *shape), 255, np.uint8)), "uint8", dynamic=True)
-    assert draw(made, jr.key(0), jnp.array([1, 0])).shape == (2, *shape)
+    assert values(made, jr.key(0), jnp.array([1, 0])).shape == (2, *shape)
 
 
 def test_the_data_set_says_how():
@@ -108,9 +112,8 @@ def test_masked_examples():
     observed = np.array([[True, False, True], [True, True, True]])
     made = source(Split(x, observed=observed), "real")
     batch = draw(made, jr.key(0), jnp.array([1, 0]))
-    assert isinstance(batch, Masked)
-    np.testing.assert_array_equal(values_of(batch), x[[1, 0]])
-    np.testing.assert_array_equal(observed_of(batch), observed[[1, 0]])
+    np.testing.assert_array_equal(batch.values, x[[1, 0]])
+    np.testing.assert_array_equal(batch.observed, observed[[1, 0]])
     assert (len(made), made.shape) == (2, (3,))
     host = source(Split(x, observed=observed), "real", on_host=True).take([1])
     assert isinstance(host.values, np.ndarray)
@@ -119,18 +122,20 @@ def test_masked_examples():
 def test_missing_entries_stay_zero_in_dynamic_draws():
     observed = np.zeros((1, 50), bool)
     made = source(Split(np.full((1, 50), 255, np.uint8), observed=observed), "uint8", dynamic=True)
-    assert values_of(draw(made, jr.key(0), jnp.zeros(3, int))).sum() == 0
+    assert values(made, jr.key(0), jnp.zeros(3, int)).sum() == 0
 
 
 def test_a_mask_has_the_shape_of_its_values():
-    with pytest.raises(Exception, match="observed"):
-        Masked(jnp.ones(3), jnp.ones(2, bool))
+    with pytest.raises(InputError, match="observed"):
+        Example(jnp.ones(3), jnp.ones(2, bool))
 
 
 def test_helpers_of_plain_arrays():
     x = jnp.ones(3)
-    assert values_of(x) is x
-    assert observed_of(x) is None
+    found = as_example(x)
+    assert found.values is x
+    assert found.observed is None
+    assert as_example(found) is found
 
 
 def test_streamed_rows_are_read_as_needed(tmp_path):

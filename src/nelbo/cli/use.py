@@ -10,7 +10,7 @@ import numpy as np
 
 from nelbo.cli.output import counter, fetching, note, print_json, show_results
 from nelbo.core import InputError, atomic_write, write_json
-from nelbo.data import Dataset, Source
+from nelbo.data import Data, Source
 from nelbo.evaluation import topic_words, variance_report
 from nelbo.report import image_grid, pair_grid, save_png, text_table, variance_figure, write_report
 from nelbo.runs import BOUNDS, Run, add_result, checked_seed, open_run, result_row, shown
@@ -22,7 +22,7 @@ from nelbo.training import examples as read_examples
 DEFAULT_SAMPLES = {"elbo": 100, "iwae": 5000}
 
 
-def _opened(options: argparse.Namespace) -> tuple[Run, Dataset, dict[str, Source]]:
+def _opened(options: argparse.Namespace) -> tuple[Run, Data, dict[str, Source]]:
     run = open_run(options.run)
     return run, *run.data(options.data, options.data_dir, fetching(options))
 
