@@ -7,6 +7,12 @@ from made_up_runs import history_rows, images, write_history
 from nelbo.core import write_arrays, write_json
 
 
+@pytest.fixture(autouse=True)
+def _few_pixels(monkeypatch):
+    """Figures of a quarter of the width: no test looks at their pixels, and most of the time goes into these."""
+    monkeypatch.setattr("nelbo.report.style._DPI", 50)
+
+
 @pytest.fixture
 def make_run(tmp_path):
     """A function that writes a run folder with everything in it and returns its path."""

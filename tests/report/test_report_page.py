@@ -1,15 +1,18 @@
 import base64
+import dataclasses
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up_runs import images, write_history
+from made_up_runs import history_rows, images, write_history
 
 from nelbo.core import InputError, write_arrays, write_json
-from nelbo.report import draw_figures, write_report
+from nelbo.report import comparison_page, draw_figures, write_report
 from nelbo.report.single_run import duration
+from nelbo.runs import DataRecord, RunRecord
 
 VOID = {"meta", "img", "source", "br"}
 EVIL = "<script>alert('x')</script> & \"q\""
@@ -23,7 +26,7 @@ class Page(HTMLParser):
         self.open, self.links, self.images, self.tags = [], [], [], []
         self.headings, self.rows, self.text = [], [], ""
         self.terms, self.facts = [], []
-        self.feed(text)
+        self.feed(text.removeprefix("<!DOCTYPE html>\n"))
         self.close()
         assert self.open == []
 
@@ -59,7 +62,7 @@ class Page(HTMLParser):
 
 def read(path):
     text = path.read_text(encoding="utf-8")
-    page = Page(text.removeprefix("<!DOCTYPE html>\n"))
+    page = Page(text)
     assert all(link.startswith("data:image/png;base64,") for link in page.links)
     assert not re.search(r"https?://|//cdn|@import|url\(", text)
     assert "script" not in page.tags
@@ -207,14 +210,13 @@ def test_runs_of_one_name_are_told_apart(make_run):
     assert [row[0] for row in page.rows[1:4]] == ["a run (a)", "a run (b)", "a run (a) 2"]
 
 
-def change(run, config=None, **results):
-    """Change the settings of a run and the entries of its last result."""
-    record = json.loads((run / "record.json").read_text())
-    record["results"] = [{**record["results"][2], "data": "mnist", "examples": 10_000, **results}]
-    write_json(run / "record.json", record)
-    settings = json.loads((run / "config.json").read_text())
-    write_json(run / "config.json", settings | (config or {}))
-    return run
+def record_of(name, *, digest="", values="binary", **result):
+    """A run as plain values, with one result and no pictures."""
+    row = {"split": "test", "bound": "iwae", "samples": 5000, "data": "mnist", "binarization": "static"}
+    data = DataRecord("mnist", digests={"test": digest})
+    return RunRecord(
+        Path(name), name, results=(row | {"examples": 100, "nats": -90.0} | result,), data=data, values=values
+    )
 
 
 @pytest.mark.parametrize(
@@ -226,40 +228,39 @@ def change(run, config=None, **results):
         {"data": "fashion"},
         {"binarization": "static(seed=1)"},
         {"split": "valid"},
-        {"examples": 100},
-        {"config": {"sha256": {"test": "another file of that name"}}},
-        {"config": {"model": {"name": "vae", "arguments": {"likelihood": "discretized-logistic"}}}},
+        {"examples": 20},
+        {"digest": "another file of that name"},
+        {"values": "integers"},
     ],
 )
-def test_only_like_is_compared_with_like(make_run, other):
-    same = [change(make_run(name, name=name)) for name in ("a", "b")]
-    page = read(write_report([*same, change(make_run("c", name="c", final=-50.0), **other)]))
-    names = [row[0] for row in page.rows]
-    assert names[:5] == ["run", "a", "b", "run", "c"]
+def test_only_like_is_compared_with_like(other):
+    page = Page(comparison_page([record_of("a"), record_of("b"), record_of("c", nats=-50.0, **other)]))
+    assert [row[0] for row in page.rows[:5]] == ["run", "a", "b", "run", "c"]
     assert page.headings[2:4] == [
-        "Test IWAE of 5000 samples (lower bound): mnist, binarization static(seed=0), 10000 examples",
+        "Test IWAE of 5000 samples (lower bound): mnist, binarization static, 100 examples",
         "Numbers that stand alone",
     ]
     assert "not to be compared with each other or with the numbers above" in " ".join(page.text.split())
 
 
-def test_the_best_of_a_table_is_on_top_whatever_the_order_of_the_runs(make_run):
-    runs = [change(make_run(name, name=name), nats=nats) for name, nats in (("a", -9.0), ("b", None), ("c", -8.0))]
-    assert [row[0] for row in read(write_report(runs)).rows[1:4]] == ["c", "a", "b"]
+def test_the_best_of_a_table_is_on_top_whatever_the_order_of_the_runs():
+    runs = [record_of(name, nats=nats) for name, nats in (("a", -9.0), ("b", None), ("c", -8.0))]
+    assert [row[0] for row in Page(comparison_page(runs)).rows[1:4]] == ["c", "a", "b"]
 
 
-def test_curves_of_different_bounds_or_data_have_axes_of_their_own(make_run):
-    vimco = {"objective": {"name": "vimco", "arguments": {"samples": 5}}}
-    other = {"data": {"name": "fashion"}}
+def test_curves_of_different_bounds_or_data_have_axes_of_their_own():
+    history = tuple(history_rows(count=3))
     runs = [
-        change(make_run("a", name="a")),
-        change(make_run("b", name="b")),
-        change(make_run("c", name="c"), vimco),
-        change(make_run("d", name="d"), other),
+        dataclasses.replace(record_of(name), history=history, **change)
+        for name, change in {
+            "a": {},
+            "b": {},
+            "c": {"history_bound": "IWAE, 5 samples"},
+            "d": {"data": DataRecord("fashion")},
+        }.items()
     ]
-    page = read(write_report(runs))
-    words = [image["alt"] for image in page.images if image["alt"].startswith("Learning curves")]
-    assert [text.split(": ")[1] for text in words] == ["a, b.", "c.", "d."]
+    page = Page(comparison_page(runs))
+    assert [image["alt"].split(": ")[1] for image in page.images] == ["a, b.", "c.", "d."]
     assert "IWAE, 5 samples: a lower bound on log p(x)" in page.text
 
 

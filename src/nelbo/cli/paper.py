@@ -143,7 +143,8 @@ def _pictures(figure: Mapping[str, Any], parts: Mapping[str, Any], folder: Path)
         return [_curves(figure, parts, kind) for kind in kinds]
     if figure["kind"] == "film":
         return [_film(figure, parts, folder)]
-    arrays = [read_run_record(folder / part).arrays for part in figure["parts"]]
+    records = [read_run_record(folder / part) for part in figure["parts"]]
+    arrays = [record.arrays for record in records]
     if figure["kind"] == "embedding":
         caption = f"Posterior means of the test set, coloured by class; {labels}."
         points, classes = arrays[0]["embedding"], arrays[0].get("labels")
@@ -157,7 +158,9 @@ def _pictures(figure: Mapping[str, Any], parts: Mapping[str, Any], folder: Path)
     shown = [image_grid(run["samples"][:SHOWN], width=WIDE // len(arrays)) for run in arrays]
     gap = np.zeros((shown[0].shape[0], 24, 4), np.uint8)
     joined = np.concatenate([piece for picture in shown for piece in (picture, gap)][:-1], axis=1)
-    caption = f"Means of x given z, z from the prior; from left to right {labels}."
+    means = all(record.samples_are == "means" for record in records)
+    what = "E[x | z] with z drawn from the prior" if means else "Draws of x from the model"
+    caption = f"{what}; from left to right {labels}."
     return [Picture(name, title, caption, f"{title}: grids of samples.", lambda _: joined, themed=False)]
 
 
