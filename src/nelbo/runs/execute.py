@@ -121,7 +121,8 @@ def execute(
               "command": command, **environment()}  # fmt: skip
     if figures and score:
         arrays = figure_arrays(ready.keys["figures"], model, ready.score, ready.sources["test"])
-        write_arrays(folder / ARRAYS, arrays, {"kind": "figure data"})
+        notes = {"kind": "figure data", "samples": "means" if model.depth else "draws"}
+        write_arrays(folder / ARRAYS, arrays, notes)
     record["wall_time_seconds"] = time.perf_counter() - began
     write_json(folder / RECORD, record)
     return record

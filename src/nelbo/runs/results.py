@@ -43,6 +43,7 @@ def result_row(score: Score, bound: str, split: str, data: Data) -> dict[str, An
         "samples": score.num_samples,
         "nats": score.nats,
         "standard_error": score.standard_error,
+        "spread": score.spread,
         "bits_per_dim": score.bits_per_dim,
         "reconstruction": score.reconstruction,
         "kl": score.kl,
