@@ -8,11 +8,9 @@ from nelbo.distributions.correlated import (
     LowRankNormal,
     RankOneNormal,
 )
+from nelbo.distributions.counts import BetaBinomial, Categorical, DiscretizedLogistic
 from nelbo.distributions.elementary import (
     Bernoulli,
-    BetaBinomial,
-    Categorical,
-    DiscretizedLogistic,
     closed_form_kl,
     total_log_prob,
     uniforms,
