@@ -21,7 +21,16 @@ from nelbo.objectives import Objective
 from nelbo.training.interrupt import Interrupted, interruptible
 from nelbo.training.order import Order
 from nelbo.training.state import TrainState, copy_tree, finite
-from nelbo.training.steps import bounds_runner, chunk_runner, heldout_bound, resident, split_trainable, starter
+from nelbo.training.steps import (
+    bounds_runner,
+    chunk_runner,
+    convolves,
+    heldout_bound,
+    resident,
+    split_trainable,
+    starter,
+    stepwise_runner,
+)
 
 Event = Literal["start", "progress", "evaluate", "interrupted", "failed", "done"]
 Callback = Callable[[Event, TrainState], None]
@@ -140,9 +149,13 @@ class _Loop:
         self.state = TrainState(start, None, [], {}, 0, None, 0, 0.0, fingerprint)
         self.data, self._valid, self._plan = data, valid, plan
         self._keep_best, self._callbacks = keep_best, callbacks
-        self._chunk = chunk_runner(self.static, optimizer, on_device=resident(data), mesh=mesh)
-        self._score = bounds_runner(self.static)
         self._order = Order(order_key, len(data), plan.batch)
+        self._chunk = chunk_runner(self.static, optimizer, on_device=resident(data), mesh=mesh)
+        feed = self._order.indices(0, 1, plan.chunk)
+        feed = feed if resident(data) else data.take(feed)
+        if convolves(self._chunk, start, data, feed, self._step_key, 1):
+            self._chunk = stepwise_runner(self.static, optimizer, on_device=resident(data), mesh=mesh)
+        self._score = bounds_runner(self.static)
         self._good = self.state
         self._pace: float | None = None  # seconds a step; None until the first call has compiled
         self.watch: dict[str, Source] = {}

@@ -53,16 +53,13 @@ def starter(static: PyTree, optimizer: optax.GradientTransformation) -> Callable
     return jax.jit(run, compiler_options=ONCE)
 
 
-def chunk_runner(
-    static: PyTree, optimizer: optax.GradientTransformation, *, on_device: bool, mesh: Mesh | None
-) -> Chunk:
-    """Build the compiled function that runs up to a fixed number of steps.
+Step = Callable[[Carry, Source, PyTree, Key[Array, ""]], tuple[Carry, dict[str, Array]]]
 
-    It takes (carry, source, feed, key, count): the feed holds the indices of each step's batch, or the batches
-    themselves for data that are not on the device; only the first `count` steps are run, so one compilation serves
-    every length. Keys are made from the step number, so where a chunk ends does not change the numbers. Beside the
-    carry and each step's metrics it gives whether all parameters are finite at the end: a bad gradient in the last
-    step shows in no metric yet.
+
+def step_function(static: PyTree, optimizer: optax.GradientTransformation, *, mesh: Mesh | None) -> Step:
+    """One step, from a carry and a batch as it is stored to the next carry and the step's metrics.
+
+    Keys are made from the step number, so where a chunk ends does not change the numbers.
     """
 
     def loss_of(params: PyTree, key: Key[Array, ""], batch: PyTree, state: PyTree) -> tuple[Array, tuple[Loss, PyTree]]:
@@ -70,7 +67,6 @@ def chunk_runner(
         loss, state = objective(key, model, batch, state)
         return loss.surrogate, (loss, state)
 
-    @functools.partial(jax.jit, inline=True)  # traced once, for its shapes and in the loop
     def step(carry: Carry, source: Source, raw: PyTree, key: Key[Array, ""]) -> tuple[Carry, dict[str, Array]]:
         data_key, loss_key = jr.split(jr.fold_in(key, carry.step))
         batch = examples(data_key, source, raw)
@@ -81,6 +77,22 @@ def chunk_runner(
             updates, optimizer_state = optimizer.update(grads, carry.optimizer, carry.params)
             params = optax.apply_updates(carry.params, updates)
         return Carry(params, optimizer_state, state, carry.step + 1), metrics_of(loss)
+
+    return step
+
+
+def chunk_runner(
+    static: PyTree, optimizer: optax.GradientTransformation, *, on_device: bool, mesh: Mesh | None
+) -> Chunk:
+    """Build the compiled function that runs up to a fixed number of steps.
+
+    It takes (carry, source, feed, key, count): the feed holds the indices of each step's batch, or the batches
+    themselves for data that are not on the device; only the first `count` steps are run, so one compilation serves
+    every length. Beside the carry and each step's metrics it gives whether all parameters are finite at the end: a bad
+    gradient in the last step shows in no metric yet.
+    """
+    # traced once, for its shapes and in the loop
+    step = functools.partial(jax.jit, inline=True)(step_function(static, optimizer, mesh=mesh))
 
     def run(
         carry: Carry, source: Source, feed: PyTree, key: Key[Array, ""], count: Int[Array, ""]
@@ -102,6 +114,39 @@ def chunk_runner(
         return carry, buffers, all_finite(carry.params)
 
     return jax.jit(run, donate_argnums=0)
+
+
+def stepwise_runner(
+    static: PyTree, optimizer: optax.GradientTransformation, *, on_device: bool, mesh: Mesh | None
+) -> Chunk:
+    """What `chunk_runner` builds, as a loop in Python over one compiled step: for steps that `convolves`."""
+    step = step_function(static, optimizer, mesh=mesh)
+
+    def one(carry: Carry, source: Source, item: PyTree, key: Key[Array, ""]) -> tuple[Carry, dict[str, Array]]:
+        return step(carry, source, source.take(item) if on_device else item, key)
+
+    compiled, sound = jax.jit(one, donate_argnums=0), jax.jit(all_finite)
+
+    def run(
+        carry: Carry, source: Source, feed: PyTree, key: Key[Array, ""], count: int
+    ) -> tuple[Carry, dict[str, Array], Array]:
+        rows = []
+        for i in range(count):
+            carry, metrics = compiled(carry, source, jax.tree.map(lambda leaf, i=i: leaf[i], feed), key)
+            rows.append(metrics)
+        return carry, {name: jnp.stack([row[name] for row in rows]) for name in rows[0]}, sound(carry.params)
+
+    return run
+
+
+def convolves(chunk: Chunk, *arguments: Any) -> bool:
+    """Whether a chunk of steps has convolutions that XLA would slow down inside of its loop.
+
+    XLA's CPU backend brings a convolution into the form of its fast kernel only outside of loops
+    (`ConvCanonicalization` walks the entry computation alone; github.com/jax-ml/jax/issues/12868). The gradients of a
+    convolution are never in that form, and without it take ten times as long.
+    """
+    return jax.default_backend() == "cpu" and "conv_general_dilated" in str(jax.make_jaxpr(chunk)(*arguments))
 
 
 def bounds_runner(static: PyTree) -> Callable[[PyTree, Source, Any, Key[Array, ""]], Array]:
