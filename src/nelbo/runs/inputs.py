@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nelbo.core import InputError, checked_arguments, choice
-from nelbo.data import CORPORA, Data, Progress, Source, Split, binarize, catalogue, load, source
+from nelbo.data import Data, Progress, Source, Split, binarize, load, names, source
 from nelbo.models import MOMENTS, ModelSpec, family, family_options
 from nelbo.models import likelihood as likelihood_called
 from nelbo.runs.objectives import objective_arguments
@@ -65,7 +65,7 @@ def dataset_for(
         )
     data = load(name, **arguments, progress=progress)
     if how is None:
-        grey = name in catalogue() and (wanted is None or wanted.binarizes) and data.values == "uint8"
+        grey = name in names() and (wanted is None or wanted.binarizes) and data.values == "uint8"
         how = "static" if grey else "none"
     if how == "none" and wanted is not None and wanted.binarizes and data.values in {"uint8", "unit"}:
         # a cross-entropy and no likelihood: every number must say so
@@ -121,7 +121,7 @@ def settled(experiment: Experiment, data: Data) -> Experiment:
 def located(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Data settings with whole paths, so that a run can be used from another folder."""
     given = {name: value for name, value in settings.items() if value is not None}
-    paths = {"data_dir"} if str(given.get("name")) in {*catalogue(), *CORPORA} else {"data_dir", "name"}
+    paths = {"data_dir"} if str(given.get("name")) in names() else {"data_dir", "name"}
     return {name: str(Path(v).expanduser().absolute()) if name in paths else v for name, v in given.items()}
 
 
