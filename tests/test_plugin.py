@@ -21,8 +21,8 @@ def run(*words):
     print("$", *words)
     assert main([*words, "--quiet"]) == 0, words
 
-run("fit", "skip", "--data", "waves", "--likelihood", "geometric", "--objective", "free-bits", "--objective-set", "floor=0.5", "--epochs", "3",
-    "--set", "hidden=[6]", "--out", "run", "--no-figures")
+run("fit", "skip", "--data", "waves", "--likelihood", "geometric", "--objective", "free-bits", "--objective-set",
+    "floor=0.5", "--epochs", "3", "--set", "hidden=[6]", "--out", "run", "--no-figures")
 run("evaluate", "run", "--bound", "iwae", "--samples", "20")
 run("sample", "run", "-n", "3", "-o", "samples.npy")
 run("reconstruct", "run", "-n", "3", "-o", "means.npy")
