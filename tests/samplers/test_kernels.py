@@ -49,7 +49,7 @@ def ends(name, steps, key):
 
     def one(key):
         kernel = KERNELS[name]
-        state, accepted, _ = run_chain(key, kernel, split(jnp.full(3, 4.0)), steps, lambda old, i, new: old, None)
+        state, accepted, _ = run_chain(key, kernel, split(jnp.full(3, 4.0)), steps)
         position = kernel.position(state)
         return jnp.concatenate([position["a"], position["b"]]), accepted[steps // 2 :].mean()
 
@@ -89,8 +89,7 @@ def test_the_step_size_is_learned_from_whatever_units(unit):
     kernel = Hamiltonian(functools.partial(log_density, unit=unit), warmup=40)
 
     def one(key):
-        state, accepted, _ = run_chain(key, kernel, split(unit * jnp.asarray(MEAN, jnp.float32)), 80,
-                                       lambda old, i, new: old, None)  # fmt: skip
+        state, accepted, _ = run_chain(key, kernel, split(unit * jnp.asarray(MEAN, jnp.float32)), 80)
         return accepted[40:].mean(), -2.0 * log_density(kernel.position(state), unit)
 
     accepted, distance = jax.jit(jax.vmap(one))(jr.split(jr.key(2), 2000))
@@ -113,9 +112,7 @@ def test_what_is_gathered_on_the_way_is_what_the_chain_visits():
 
 
 def test_a_weight_that_is_no_number_is_never_taken():
-    kernel = Independence(
-        lambda key: WeightedState(jr.normal(key, (2,)), jnp.asarray(jnp.nan)), lambda x: jnp.zeros(())
-    )
+    kernel = Independence(lambda key: WeightedState(jr.normal(key, (2,)), jnp.asarray(jnp.nan)), jnp.sum)
     state, info = kernel.step(jr.key(0), kernel.init(jnp.ones(2)))
     assert (state.position == 1).all()
     assert info.accepted == 0

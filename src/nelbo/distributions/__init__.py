@@ -21,11 +21,13 @@ from nelbo.distributions.elementary import (
 )
 from nelbo.distributions.joint import AutoregressiveBernoulli, BagOfWords
 from nelbo.distributions.moments import FUNCTIONS, MOMENTS, moments
+from nelbo.distributions.readings import READINGS, Reading, reading
 from nelbo.distributions.sequential import BernoulliMixture, Nade, SequentialBernoulli
 
 __all__ = [
     "FUNCTIONS",
     "MOMENTS",
+    "READINGS",
     "AutoregressiveBernoulli",
     "BagOfWords",
     "Bernoulli",
@@ -41,10 +43,12 @@ __all__ = [
     "Nade",
     "Normal",
     "RankOneNormal",
+    "Reading",
     "SequentialBernoulli",
     "closed_form_kl",
     "example_shape",
     "moments",
+    "reading",
     "total_log_prob",
     "uniforms",
 ]

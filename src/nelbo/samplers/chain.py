@@ -14,7 +14,12 @@ Record = Callable[[Any, Int[Array, ""], Position], Any]
 
 
 def run_chain(
-    key: Key[Array, ""], kernel: Kernel[State], position: Position, steps: int, record: Record, start: Any
+    key: Key[Array, ""],
+    kernel: Kernel[State],
+    position: Position,
+    steps: int,
+    record: Record | None = None,
+    start: Any = None,
 ) -> tuple[State, Float[Array, " steps"], Any]:
     """Run one chain, and gather what is asked about it on the way.
 
@@ -24,7 +29,7 @@ def run_chain(
         position: where it starts.
         steps: how many.
         record: from what was gathered so far, the number of the step (from 0) and the position after it, to what is
-            gathered then.
+            gathered then. None: nothing is.
         start: what is gathered before the first step.
 
     Returns:
@@ -33,7 +38,8 @@ def run_chain(
 
     def body(carry: tuple[State, Any], i: Int[Array, ""]) -> tuple[tuple[State, Any], Array]:
         state, info = kernel.step(jr.fold_in(key, i), carry[0])
-        return (state, record(carry[1], i, kernel.position(state))), info.accepted
+        gathered = carry[1] if record is None else record(carry[1], i, kernel.position(state))
+        return (state, gathered), info.accepted
 
     (state, gathered), accepted = jax.lax.scan(body, (kernel.init(position), start), jnp.arange(steps))
     return state, accepted, gathered

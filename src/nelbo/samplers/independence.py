@@ -24,11 +24,11 @@ class WeightedState(eqx.Module):
 
 
 class Independence(Kernel[WeightedState]):
-    """Proposals from a fixed q, taken with probability min(1, w(new) / w(old)), w = p / q (Tierney 1994, section 2.3.3).
+    """Proposals from a fixed q, taken with probability min(1, w(new) / w(old)), w = p / q.
 
-    It is right for any q that is positive where p is, but where q is narrower than p the weights are not bounded and
-    the chain does not converge geometrically (Mengersen and Tweedie 1996): a low acceptance says so, a chain's own
-    spread does not.
+    Source: Tierney (1994), section 2.3.3. It is right for any q that is positive where p is, but where q is narrower
+    than p the weights are not bounded and the chain does not converge geometrically (Mengersen and Tweedie 1996): a low
+    acceptance says so, a chain's own spread does not.
 
     Args:
         propose: from a key to a draw of q and its log weight.
@@ -47,9 +47,8 @@ class Independence(Kernel[WeightedState]):
         propose_key, accept_key = jr.split(key)
         proposal = self.propose(propose_key)
         accept = jnp.log(jr.uniform(accept_key)) < proposal.log_weight - state.log_weight
-        return jax.tree.map(lambda new, old: jnp.where(accept, new, old), proposal, state), Info(
-            accept.astype(jnp.float32)
-        )
+        taken = jax.tree.map(lambda new, old: jnp.where(accept, new, old), proposal, state)
+        return taken, Info(accept.astype(jnp.float32))
 
     def position(self, state: WeightedState) -> Position:
         """Where a chain is."""
