@@ -22,7 +22,7 @@ from nelbo.codecs import (
     unpack,
 )
 from nelbo.core import NATS_PER_BIT, InputError
-from nelbo.models import Model, Recognition, Stack, Unconditional, darn, dlgm, fdarn, hvae, mixture, nade, sbn, vae
+from nelbo.models import Model, Stack, Unconditional, darn, dlgm, fdarn, hvae, mixture, nade, sbn, vae
 from nelbo.models.heads import AutoregressiveBernoulliHead
 
 SHAPE = (6,)
@@ -204,7 +204,7 @@ def test_a_model_codes_at_its_elbo(name):
 def test_a_model_without_latents_is_coded_at_its_likelihood():
     """A fully visible belief network: no bits are borrowed, and the message is the data's own log probability."""
     head = AutoregressiveBernoulliHead(jr.key(0), (6,), init=1.5)
-    model = Model(Stack((Unconditional(jr.normal(jr.key(1), (6,)), head),)), Recognition(()))
+    model = Model(Stack((Unconditional(jr.normal(jr.key(1), (6,)), head),)), Amortized(()))
     drawn, _ = jax.vmap(model.generative.sample)(jr.split(jr.key(2), 3000))
     x = np.asarray(drawn).astype(np.uint8)
     bits = -float(jax.vmap(model.generative.likelihood(()).log_prob)(drawn).sum()) / NATS_PER_BIT

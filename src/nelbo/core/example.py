@@ -1,10 +1,9 @@
 """One example: what p scores, what of it is observed, what a recognition model sees, what is known beside."""
 
-from typing import Any
-
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import PyTree
+import numpy as np
+from jaxtyping import Array, PyTree
 
 
 class Example(eqx.Module):
@@ -33,6 +32,10 @@ class Example(eqx.Module):
         return Example(self.seen.values, observed, context=self.context)
 
 
-def as_example(x: Any) -> Example:
+# what may be given for an example: a bare array is one of which every entry is observed
+AnyExample = Example | Array | np.ndarray
+
+
+def as_example(x: AnyExample) -> Example:
     """The example itself, or a bare array as an example of which every entry is observed."""
     return x if isinstance(x, Example) else Example(x)

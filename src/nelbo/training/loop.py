@@ -56,6 +56,8 @@ class _Plan:
     chunk: int
     batch: int
     patience: int | None
+    keep_best: bool
+    mesh: Mesh | None
 
 
 def fit(
@@ -105,8 +107,9 @@ def fit(
         Interrupted: Ctrl-C or SIGTERM; the callbacks have received the state.
     """
     plan = _plan(len(data), steps, epochs, batch_size, evaluate_every, patience, chunk, mesh)
-    loop = _Loop(key, model, objective, data, optimizer, plan, valid, keep == "best", tuple(callbacks), mesh)
-    loop.watch = dict(watch or {})
+    plan = dataclasses.replace(plan, keep_best=keep == "best")
+    loop = _Loop(key, model, objective, data, optimizer, plan)
+    loop.valid, loop.watch, loop.callbacks = valid, dict(watch or {}), tuple(callbacks)
     if resume is not None:
         loop.state = resume(loop.state)
     if mesh is not None:
@@ -130,22 +133,19 @@ class _Loop:
         data: Source,
         optimizer: optax.GradientTransformation,
         plan: _Plan,
-        valid: Source | None,
-        keep_best: bool,  # noqa: FBT001
-        callbacks: tuple[Callback, ...],
-        mesh: Mesh | None,
     ) -> None:
         order_key, self._step_key, self._valid_key = jr.split(key, 3)
         carry, self.static = start(model, objective, optimizer, jr.fold_in(self._valid_key, 1))
         fingerprint = {"examples": len(data), "batch_size": plan.batch, "evaluate_every": plan.interval}
         self.state = TrainState(carry, None, [], {}, 0, None, 0, 0.0, fingerprint)
-        self.data, self._valid, self._plan = data, valid, plan
-        self._keep_best, self._callbacks = keep_best, callbacks
-        self._objective, self._optimizer, self._mesh = objective, optimizer, mesh
+        self.data, self._plan = data, plan
+        self._objective, self._optimizer = objective, optimizer
         self._order = Order(order_key, len(data), plan.batch)
         self._good = self.state
         self._pace: float | None = None  # seconds a step; None until the first call has compiled
+        self.valid: Source | None = None
         self.watch: dict[str, Source] = {}
+        self.callbacks: tuple[Callback, ...] = ()
 
     def run(self) -> None:
         """Train to the end, telling the callbacks."""
@@ -175,7 +175,7 @@ class _Loop:
         return self.state.step >= self._plan.steps or (patience is not None and self.state.stale >= patience)
 
     def _tell(self, event: Event, about: TrainState) -> None:
-        for callback in self._callbacks:
+        for callback in self.callbacks:
             callback(event, about)
 
     def _snapshot(self) -> TrainState:
@@ -197,11 +197,13 @@ class _Loop:
         most = 1 if self._pace is None else max(1, int(CALL_SECONDS / self._pace))
         count = min(most, plan.chunk, plan.interval - done % plan.interval, plan.steps - done)
         feed = self._order.indices(done, count, plan.chunk)
-        feed = feed if resident(self.data) else self.data.take(feed)
+        on_device = resident(self.data)
+        feed = feed if on_device else self.data.take(feed)
+        source = self.data if on_device else self.data.head(0)  # the rows stay where they are
         began = time.perf_counter()
         state.carry, buffers, sound = run_chunk(
-            state.carry, self.static, self._objective, self._optimizer, self.data, jax.tree.map(jnp.asarray, feed),
-            self._step_key, jnp.asarray(count, jnp.int32), self._mesh,
+            state.carry, self.static, self._objective, self._optimizer, source, jax.tree.map(jnp.asarray, feed),
+            self._step_key, jnp.asarray(count, jnp.int32), on_device, self._plan.mesh,
         )  # fmt: skip
         values = {name: np.asarray(buffer, np.float64)[:count] for name, buffer in buffers.items()}
         self._pace = CALL_SECONDS if self._pace is None else max((time.perf_counter() - began) / count, 1e-9)
@@ -225,8 +227,8 @@ class _Loop:
         """Close an interval: a row of history, the best parameters, fresh sums, a state to fall back on."""
         state, plan, bound = self.state, self._plan, None
         step = state.step
-        if self._valid is not None:
-            bound = self._heldout(self._valid)
+        if self.valid is not None:
+            bound = self._heldout(self.valid)
             if not np.isfinite(bound):
                 self._fail(step, "the validation bound")
         means = {name: finite(total / state.count) for name, total in state.sums.items()}
@@ -239,7 +241,7 @@ class _Loop:
         state.sums, state.count = {}, 0
         if bound is not None and (state.best_bound is None or bound > state.best_bound):
             state.best_bound, state.stale = bound, 0
-            state.best = copy_tree(state.carry.params) if self._keep_best else None
+            state.best = copy_tree(state.carry.params) if plan.keep_best else None
         elif bound is not None:
             state.stale += 1
         self._good = self._snapshot()
@@ -271,4 +273,4 @@ def _plan(
     interval = max(1, round(size / batch)) if every is None else every
     if interval < 1 or chunk < 1 or (patience is not None and patience < 1):
         raise InputError("evaluate_every, chunk and patience must be at least 1.")
-    return _Plan(total, interval, min(chunk, interval, total), batch, patience)
+    return _Plan(total, interval, min(chunk, interval, total), batch, patience, keep_best=True, mesh=mesh)

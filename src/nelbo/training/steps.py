@@ -59,6 +59,7 @@ def _run_chunk(
     feed: PyTree,
     key: Key[Array, ""],
     count: Int[Array, ""],
+    on_device: bool,  # noqa: FBT001
     mesh: Mesh | None,
 ) -> tuple[Carry, dict[str, Array], Bool[Array, ""]]:
     """Run up to a fixed number of steps.
@@ -66,10 +67,9 @@ def _run_chunk(
     The feed holds the indices of each step's batch, or the batches themselves for data that are not on the device; only
     the first `count` steps are run, so one compilation serves every length. Keys are made from the step number, so
     where a chunk ends does not change the numbers. Beside the carry and each step's metrics it gives whether all
-    parameters are finite at the end: a bad gradient in the last step shows in no metric yet. Nine parameters: they are
+    parameters are finite at the end: a bad gradient in the last step shows in no metric yet. Ten parameters: they are
     all that a step needs, and what is static among them decides the program.
     """
-    on_device = resident(source)
     length = jax.tree.leaves(feed)[0].shape[0]
 
     def loss_of(params: Trained, key: Key[Array, ""], batch: PyTree, carried: PyTree) -> tuple[Array, tuple[Loss, Any]]:
