@@ -63,7 +63,8 @@ def known_columns(run: Run, data: Source, data_dir: str | None = None) -> Column
     except InputError:  # the training data are gone: what is filled in does not depend on them
         return Columns()
     observed = train.arrays.observed
-    return Columns(trained=np.ones(data.shape, bool) if observed is None else np.asarray(observed).any(0))
+    rows = np.ones((1, *data.shape), bool) if observed is None else np.asarray(observed)
+    return Columns(trained=np.asarray(rows.any(0)))
 
 
 def scored(truth: Example, result: Imputation) -> dict[str, float]:

@@ -38,7 +38,6 @@ class Columns:
 def cautions(
     result: Imputation,
     given: np.ndarray,
-    moving: np.ndarray,
     settings: ImputationSettings,
     columns: Columns,
     *,
@@ -49,12 +48,12 @@ def cautions(
     Args:
         result: the filling.
         given: which entries there was a value or a reading of.
-        moving: rows of which something was given and something was not.
         settings: with nothing left open.
         columns: what is known of the entries of a table.
         real: whether the likelihood is one of real numbers.
     """
-    found: list[str | None] = [_acceptance(result, moving, settings)]
+    some, unknown = given.reshape(len(given), -1), ~result.observed.reshape(len(given), -1)
+    found: list[str | None] = [_acceptance(result, np.asarray(some.any(1) & unknown.any(1)), settings)]
     if result.empty:
         rows = "row has" if result.empty == 1 else "rows have"
         found.append(f"{result.empty} {rows} no observed entry: what they got are draws from the prior.")
@@ -88,7 +87,7 @@ def _acceptance(result: Imputation, moving: np.ndarray, settings: ImputationSett
 
 def _never_given(given: np.ndarray, columns: Columns) -> str | None:
     if columns.trained is not None:
-        unknown = ~np.asarray(columns.trained, bool) & ~given.all(0)
+        unknown = np.asarray(~np.asarray(columns.trained, bool) & ~given.all(0))
         if not unknown.any():
             return None
         return (
@@ -118,7 +117,7 @@ def _far_out(result: Imputation, given: np.ndarray, columns: Columns) -> str | N
     worst = int(np.flatnonzero(far)[0])
     hidden = ~given[:, worst]
     return (
-        f"Intervals of {columns.listing(far)} reach far beyond all values given (of the first, from "
+        f"Intervals of {columns.listing(np.asarray(far))} reach far beyond all values given (of the first, from "
         f"{result.low[hidden, worst].min():.4g} to {result.high[hidden, worst].max():.4g}, where values go from "
         f"{least[worst]:.4g} to {most[worst]:.4g}): the model's spread of it has run away; do not use its intervals or "
         "draws, and fit a likelihood that suits it."

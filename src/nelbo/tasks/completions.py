@@ -63,7 +63,7 @@ def gibbs_step(
     else:
         z, accepted = propose(z_key).position, jnp.ones((), jnp.float32)
     # with nothing observed the start is an exact draw already: keep its z
-    some = jnp.any(evidence.x.observed)
+    some = jnp.any(evidence.read)
     z = jax.tree.map(lambda new, old: jnp.where(some, new, old), z, state.z)
     return Completion(evidence.completed(x_key, model.generative, z), z), jnp.where(some, accepted, 0.0)
 
@@ -140,7 +140,7 @@ def resampled(
     log_w = log_p.sum(1) - log_mixture
     # with nothing given, draws from the prior and no others
     of_prior = jnp.where(jnp.arange(2 * proposals) < proposals, -jnp.inf, 0.0)
-    log_w = jnp.where(jnp.any(evidence.x.observed), log_w, of_prior)
+    log_w = jnp.where(jnp.any(evidence.read), log_w, of_prior)
     chosen = jr.categorical(choose_key, log_w, shape=(count,))
     weights = jax.nn.softmax(log_w)
     means = jax.vmap(lambda each: evidence.hidden(model.generative, each).mean)(z)

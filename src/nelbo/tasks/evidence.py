@@ -27,15 +27,20 @@ class Evidence(eqx.Module):
         return generative.likelihood(z, self.x.context)
 
     @property
+    def read(self) -> Array:
+        """Of which entries there is a value or a reading."""
+        return jnp.asarray(self.x.observed)
+
+    @property
     def known(self) -> Array:
         """Which entries are given exactly."""
-        return jnp.asarray(self.x.observed) if self.reading is None else jnp.zeros(self.x.values.shape, bool)
+        return self.read if self.reading is None else jnp.zeros(self.x.values.shape, bool)
 
     def clean(self, likelihood: Distribution) -> Distribution:
         """Distribution of the entries that are not known, given z and their readings."""
         if self.reading is None:
             return likelihood
-        return self.reading.clean(likelihood, self.x.values, jnp.asarray(self.x.observed))
+        return self.reading.clean(likelihood, self.x.values, self.read)
 
     def hidden(self, generative: Stack, z: Latents) -> Distribution:
         """The same, given z alone."""
@@ -54,5 +59,5 @@ class Evidence(eqx.Module):
         if self.reading is None:
             return generative.log_prob(self.x, z)
         noisy = self.reading.noisy(self.likelihood(generative, z))
-        first = total_log_prob(noisy, jnp.asarray(self.x.values), jnp.asarray(self.x.observed))
+        first = total_log_prob(noisy, jnp.asarray(self.x.values), self.read)
         return jnp.concatenate([first[None], generative.log_prob(self.x, z)[1:]])

@@ -41,7 +41,7 @@ def _interval(draws: Float[Array, "draws *shape"]) -> tuple[Array, Array]:
 
 def _hidden_nats(model: Model, evidence: Evidence, z: Latents, truth: Example) -> dict[str, Array]:
     """Log density of the hidden entries, each by itself and all together, from several draws of z."""
-    hidden = truth.observed & ~evidence.known
+    hidden = jnp.asarray(truth.observed) & ~evidence.known
 
     def log_density(one: Latents) -> Array:
         return jnp.where(hidden, evidence.hidden(model.generative, one).log_prob(truth.values), 0.0)
@@ -133,24 +133,27 @@ def impute(
     if mask is None:
         data = hide(data, np.ones(data.shape, bool))
     whole = _all_batches(key, model, data, truth, settings, progress)
-    observed = np.asarray(data.arrays.observed)
-    empty = ~observed.reshape(len(observed), -1).any(1)
-    given = observed
-    observed = observed if settings.noise is None else np.zeros_like(observed)
-    moving = ~empty & ~observed.reshape(len(observed), -1).all(1)
-    chain = METHODS[settings.method or ""].accepted is None
-    accepted = None if chain or not moving.any() else float(whole["row_accepted"][moving].mean())
-    result = Imputation(
-        **{name: value for name, value in whole.items() if name != "draws"},
+    given = np.asarray(data.arrays.observed)
+    result = _gathered(whole, given, settings)
+    sentences = cautions(result, given, settings, columns or Columns(), real=not likelihood.is_discrete)
+    return _in_shape(dataclasses.replace(result, warnings=sentences), shape)
+
+
+def _gathered(whole: dict[str, np.ndarray], given: np.ndarray, settings: ImputationSettings) -> Imputation:
+    """The numbers of all rows as one record, with what they have in common."""
+    some = given.reshape(len(given), -1).any(1)
+    observed = given if settings.noise is None else np.zeros_like(given)
+    moving = some & ~observed.reshape(len(given), -1).all(1)
+    tells = METHODS[settings.method or ""].accepted is not None
+    shared: dict[str, Any] = {name: value for name, value in whole.items() if name != "draws"}
+    return Imputation(
+        **shared,
         draws=np.moveaxis(whole["draws"], 1, 0),
         observed=observed,
         method=settings.method or "",
-        accepted=accepted,
-        empty=int(empty.sum()),
+        accepted=float(whole["row_accepted"][moving].mean()) if tells and moving.any() else None,
+        empty=int((~some).sum()),
     )
-    real = likelihood.support is not None and not likelihood.is_discrete
-    sentences = cautions(result, given, moving, settings, columns or Columns(), real=real)
-    return _in_shape(dataclasses.replace(result, warnings=sentences), shape)
 
 
 def _all_batches(
