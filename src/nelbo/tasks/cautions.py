@@ -94,7 +94,7 @@ def _never_given(given: np.ndarray, columns: Columns) -> str | None:
             f"No training row had {columns.listing(unknown)}: the model knows nothing of it, and the numbers filled in "
             "are invented; leave it out, or fit to data that have it."
         )
-    unknown = ~given.any(0)
+    unknown = np.asarray(~given.any(0))
     if len(given) < 2 or not unknown.any():
         return None
     return (
