@@ -9,7 +9,7 @@ import pytest
 
 from nelbo.bayes import WithGlobals
 from nelbo.core import InputError, NotFiniteError, read_arrays
-from nelbo.data import Dataset, Split, load, source
+from nelbo.data import SPLITS, Data, Schema, Split, load, source
 from nelbo.evaluation import Score
 from nelbo.models import Amortized, Conditional, Model, Stack, StandardNormal, sbn, vae
 from nelbo.models.heads import BernoulliHead, NormalHead
@@ -48,6 +48,7 @@ def test_the_configuration_repeats_the_run(tmp_path):
     assert record["data"]["binarization"] == "dynamic"
     (row,) = record["results"]
     assert (row["binarization"], row["units"], row["split"]) == ("static(seed=0)", "nats per example", "test")
+    assert row["spread"] > row["standard_error"] > 0.0
 
 
 def test_settling_twice_is_settling_once():
@@ -157,7 +158,7 @@ def test_figures_of_any_latents(widths):
 
 def test_figures_of_examples_that_are_no_pictures():
     x = np.random.default_rng(0).normal(size=(20, 3, 4, 2)).astype(np.float32)
-    data = Dataset("x", Split(x), Split(x), Split(x), values="real")
+    data = Data("x", dict.fromkeys(SPLITS, Split(x)), Schema(x.shape[1:], "real"))
     model = vae(jr.key(0), (3, 4, 2), latents=2, hidden=(3,), likelihood="gaussian")
     arrays = figure_arrays(jr.key(0), model, data, source(data.test, data))
     assert arrays["originals"].shape == (10, 24)
