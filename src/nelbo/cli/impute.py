@@ -1,6 +1,7 @@
 """`nelbo impute`."""
 
 import argparse
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ from nelbo.cli.output import Line, note, print_json
 from nelbo.core import InputError, atomic_write, os_error
 from nelbo.data import Source
 from nelbo.report import GRID_WIDTH, image_grid, save_png, text_table
-from nelbo.runs import FILM_STEPS, Run, comparison, film, hiding, known_rows, open_run, scored
-from nelbo.tasks import Imputation, hide, spoiled
+from nelbo.runs import CHAIN_STEPS, Run, chain_pictures, comparison, hiding, known_columns, open_run, scored
+from nelbo.tasks import Imputation, ImputationSettings, hide, rows_as_seen, spoiled
 from nelbo.tasks import impute as impute_data
 
 
@@ -44,23 +45,26 @@ def read_mask(path: Path) -> np.ndarray:
 def impute(options: argparse.Namespace) -> None:
     """Fill in what is missing and write it down."""
     run = open_run(options.run)
-    hide_key, impute_key, film_key = jr.split(jr.key(options.seed), 3)
+    hide_key, impute_key, chain_key = jr.split(jr.key(options.seed), 3)
     noise, rate = _noise(options.noise)
     data, known = _rows(options, run, hide_key, noise, rate)
-    counts = {"steps": options.steps, "draws": options.draws, "proposals": options.proposals}
+    settings = ImputationSettings(options.method, options.steps, options.draws, options.proposals, noise, rate)
     path = Path(options.output or run.folder / "imputed.npz")
     _check_name(path, data)
-    result = impute_data(impute_key, run.model, data, method=options.method, truth=known, noise=noise, rate=rate,
-                         progress=_progress(options, len(data)), **counts)  # fmt: skip
+    columns = known_columns(run, data, options.data_dir)
+    result = impute_data(impute_key, run.model, data, settings, truth=known, columns=columns,
+                         progress=_progress(options, len(data)))  # fmt: skip
     _write(path, result, data)
     record = _record(result, path, options)
     if known is not None:
-        record |= scored(known_rows(known), result)
+        record |= scored(rows_as_seen(known), result)
     pictures = len(data.shape) == 3 and data.arrays.observed is not None and noise is None
     if options.film or (options.output is None and pictures):
         picture = Path(options.film or run.folder / "imputation.png")
-        steps, corrected = min(options.steps, FILM_STEPS), options.method == "metropolis"
-        strip = film(film_key, run.model, data, white=run.white, steps=steps, corrected=corrected, truth=known)
+        steps, corrected = min(options.steps, CHAIN_STEPS), result.method == "metropolis"
+        strip = chain_pictures(
+            chain_key, run.model, data, white=run.white, steps=steps, corrected=corrected, truth=known
+        )
         images = strip.reshape(-1, *data.shape)
         save_png(image_grid(images, columns=strip.shape[1], width=GRID_WIDTH, name="film"), picture)
         record["film"] = str(picture)
@@ -114,16 +118,18 @@ def _rows(
 
 
 def _show(options: argparse.Namespace, record: dict[str, Any], result: Imputation) -> None:
+    for sentence in result.warnings:
+        print(f"nelbo: warning: {sentence}", file=sys.stderr)
     if options.json:
         print_json(record)
         return
     table = record.pop("comparison", None)
     for name, value in record.items():
+        if name == "warnings":
+            continue
         note(options, f"{name.replace('_', ' ')}: {value}")
     if table is not None:
         print(text_table(table), end="")
-    if result.empty:
-        note(options, f"{result.empty} rows have no observed entry: what they got are draws from the prior.")
     if result.observed.all():
         note(options, "Nothing is missing: the rows were written as they are.")
 
@@ -158,8 +164,8 @@ def _write(path: Path, result: Imputation, data: Source) -> None:
 def _record(result: Imputation, path: Path, options: argparse.Namespace) -> dict[str, Any]:
     missing = int((~result.observed).sum())
     record: dict[str, Any] = {"file": str(path), "rows": len(result.mean), "missing_entries": missing,
-                              "method": options.method, "steps": options.steps, "draws": options.draws,
-                              "empty_rows": result.empty}  # fmt: skip
+                              "method": result.method, "steps": options.steps, "draws": options.draws,
+                              "empty_rows": result.empty, "warnings": list(result.warnings)}  # fmt: skip
     if result.accepted is not None:
         record["accepted"] = result.accepted
     return record

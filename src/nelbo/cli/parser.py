@@ -232,15 +232,14 @@ def _impute(commands: "argparse._SubParsersAction[Parser]") -> None:
     impute.add_argument("--hide", metavar="HOW", help="hide known entries and score: a share, square:SIDE or grid:STEP")
     impute.add_argument(
         "--method",
-        default="metropolis",
         metavar="NAME",
-        help="metropolis (default), chain, resample, importance or hmc",
+        help="chain, metropolis, resample, importance or hmc (default hmc, importance if latents are discrete)",
     )
     impute.add_argument(
         "--steps", type=int, default=50, metavar="N", help="moves of each chain, trajectories of hmc (default 50)"
     )
     impute.add_argument("--draws", type=int, default=19, metavar="N", help="completions of each row (default 19)")
-    impute.add_argument("--proposals", type=int, default=100, metavar="N", help="draws to resample from (default 100)")
+    impute.add_argument("--proposals", type=int, metavar="N", help="draws to resample from (default 1000)")
     impute.add_argument("--noise", metavar="KIND:X", help="what is given is noisy: bit-flip:RATE or gaussian:SD")
     impute.add_argument("--add-noise", action="store_true", help="put that noise on the data first, and score")
     impute.add_argument("--compare", action="store_true", help="with --hide: mean filling and nearest neighbours too")

@@ -2,7 +2,15 @@
 
 from nelbo.runs.execute import carry_out, execute, figure_arrays, shown
 from nelbo.runs.folder import RECORD, Run, environment, open_run, resumed
-from nelbo.runs.imputation import FILM_STEPS, comparison, film, hiding, imputation_study, known_rows, scored
+from nelbo.runs.imputation import (
+    CHAIN_STEPS,
+    chain_pictures,
+    comparison,
+    hiding,
+    imputation_study,
+    known_columns,
+    scored,
+)
 from nelbo.runs.inputs import sources_for
 from nelbo.runs.objectives import OBJECTIVES, default_objective, objective_options, objectives
 from nelbo.runs.record import DataRecord, RunRecord, read_history, read_run_record
@@ -11,7 +19,7 @@ from nelbo.runs.settings import TRAINING_DEFAULTS, Experiment, checked_seed
 
 __all__ = [
     "BOUNDS",
-    "FILM_STEPS",
+    "CHAIN_STEPS",
     "OBJECTIVES",
     "RECORD",
     "TRAINING_DEFAULTS",
@@ -21,16 +29,16 @@ __all__ = [
     "RunRecord",
     "add_result",
     "carry_out",
+    "chain_pictures",
     "checked_seed",
     "comparison",
     "default_objective",
     "environment",
     "execute",
     "figure_arrays",
-    "film",
     "hiding",
     "imputation_study",
-    "known_rows",
+    "known_columns",
     "objective_options",
     "objectives",
     "open_run",
