@@ -3,23 +3,34 @@
 from nelbo.runs.execute import carry_out, execute, figure_arrays, shown
 from nelbo.runs.folder import RECORD, Run, environment, open_run, resumed
 from nelbo.runs.imputation import FILM_STEPS, comparison, film, hiding, imputation_study, known_rows, scored
-from nelbo.runs.inputs import sources_for
-from nelbo.runs.objectives import OBJECTIVES, default_objective, objective_options, objectives
+from nelbo.runs.inputs import data_options, model_options, sources_for, training_defaults
+from nelbo.runs.objectives import (
+    OBJECTIVES,
+    default_objective,
+    named_objective_options,
+    objective_named,
+    objective_options,
+    objectives,
+)
 from nelbo.runs.results import BOUNDS, add_result, result_row
-from nelbo.runs.settings import TRAINING_DEFAULTS, Experiment, checked_seed
+from nelbo.runs.settings import TRAINING_DEFAULTS, Experiment, Training, checked_seed
+from nelbo.runs.size import MOST_BYTES
 
 __all__ = [
     "BOUNDS",
     "FILM_STEPS",
+    "MOST_BYTES",
     "OBJECTIVES",
     "RECORD",
     "TRAINING_DEFAULTS",
     "Experiment",
     "Run",
+    "Training",
     "add_result",
     "carry_out",
     "checked_seed",
     "comparison",
+    "data_options",
     "default_objective",
     "environment",
     "execute",
@@ -28,6 +39,9 @@ __all__ = [
     "hiding",
     "imputation_study",
     "known_rows",
+    "model_options",
+    "named_objective_options",
+    "objective_named",
     "objective_options",
     "objectives",
     "open_run",
@@ -36,4 +50,5 @@ __all__ = [
     "scored",
     "shown",
     "sources_for",
+    "training_defaults",
 ]
