@@ -259,10 +259,13 @@ def _codec(commands: "argparse._SubParsersAction[Parser]") -> None:
     compress.add_argument("--block", type=int, default=16384, metavar="N", help="examples in a block (default 16384)")
     compress.add_argument("--self-contained", action="store_true", help="put the model into the file")
     compress.add_argument("--no-verify", action="store_true", help="do not decode every block before it is written")
+    context = "of a conditional model: a .npy file with a row of numbers, or the number of a label, for each example"
+    compress.add_argument("--context", metavar="FILE", help=context)
     compress.add_argument("-o", "--output", metavar="FILE", help="a .nlb file (default RUN/data.nlb)")
     decompress = _command(commands, "decompress", "give back what was compressed, as it was", "nelbo decompress mnist.nlb --model runs/mnist -o back.npy")  # fmt: skip  # noqa: E501
     decompress.add_argument("file", metavar="FILE", help="a .nlb file")
     decompress.add_argument("--model", dest="run", metavar="RUN", help="the run folder, or model.safetensors, it was compressed with (the model inside)")  # fmt: skip  # noqa: E501
+    decompress.add_argument("--context", metavar="FILE", help=context)
     decompress.add_argument("-o", "--output", metavar="FILE", required=True, help="a .npy file")
     info = _command(commands, "info", "say what a compressed file holds", "nelbo info mnist.nlb")
     info.add_argument("file", metavar="FILE", help="a .nlb file")
