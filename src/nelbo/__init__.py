@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nelbo.core import NotFiniteError as NotFiniteError
     from nelbo.core import Registry as Registry
     from nelbo.core import using as using
-    from nelbo.data import Dataset as Dataset
+    from nelbo.data import Data as Data
     from nelbo.data import Source as Source
     from nelbo.data import load as load
     from nelbo.data import source as source
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 _ROOM_OF = {
     "Checkpoints": "training",
-    "Dataset": "data",
+    "Data": "data",
     "Example": "core",
     "Experiment": "runs",
     "InputError": "core",

@@ -8,8 +8,12 @@ from pathlib import Path
 import nelbo
 
 SOURCES = str(Path(nelbo.__file__).parents[1])
-# every warning is shown, but for one of Equinox 0.13.0, which goes with JAX 0.7
-WARNINGS = "default,ignore:jax.interpreters.batching.NotMapped is deprecated.:DeprecationWarning"
+# every warning is shown, but for those that pyproject.toml ignores in the tests
+IGNORED = (
+    "jax.interpreters.batching.NotMapped is deprecated.:DeprecationWarning",
+    "Error reading persistent compilation cache entry:UserWarning",
+)
+WARNINGS = ",".join(["default", *(f"ignore:{warning}" for warning in IGNORED)])
 # small enough to train in seconds, with enough evaluations for many checkpoints
 TINY = ("vae", "--data", "digits", "--hidden", "8", "--latents", "2")
 

@@ -1,7 +1,7 @@
 """Priors and posteriors over what all examples share."""
 
 import abc
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -13,7 +13,6 @@ from nelbo.core import InputError, choice
 from nelbo.models import Globals
 from nelbo.nets import trainable
 
-Where = Literal["everything", "generative"]
 WHERE: tuple[str, ...] = ("everything", "generative")
 
 
@@ -114,7 +113,7 @@ class SharedParameters(Globals):
 
     prior: NormalPrior
     posterior: SharedPosterior
-    where: Where = eqx.field(static=True, default="everything")
+    where: str = eqx.field(static=True, default="everything")
 
     def __check_init__(self) -> None:
         """Refuse an unknown choice of arrays."""
@@ -138,7 +137,7 @@ class SharedParameters(Globals):
         return parted(eqx.tree_at(lambda m: m.globals, model, None, is_leaf=lambda leaf: leaf is None), self.where)
 
 
-def parted(model: Any, where: Where) -> tuple[PyTree, PyTree]:
+def parted(model: Any, where: str) -> tuple[PyTree, PyTree]:
     """The shared arrays of a model, and the rest of it."""
     mark = trainable(model)
     if where == "generative":
@@ -148,7 +147,7 @@ def parted(model: Any, where: Where) -> tuple[PyTree, PyTree]:
 
 
 def shared_parameters(
-    model: Any, *, prior_scale: float = 1.0, log_scale: float | None = None, where: Where = "everything"
+    model: Any, *, prior_scale: float = 1.0, log_scale: float | None = None, where: str = "everything"
 ) -> Any:
     """The model with a posterior over what all examples share.
 

@@ -7,7 +7,7 @@ import jax
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from nelbo.core import Example, InputError
+from nelbo.core import AnyExample, InputError
 from nelbo.objectives import BoundKind, Loss, Objective, ObjectiveState, batch_size, mean_loss
 
 
@@ -50,7 +50,7 @@ class WithGlobals(Objective):
         return self.inner.init(key, _plain(model))
 
     def __call__(
-        self, key: Key[Array, ""], model: Any, batch: Example, state: ObjectiveState
+        self, key: Key[Array, ""], model: Any, batch: AnyExample, state: ObjectiveState
     ) -> tuple[Loss, ObjectiveState]:
         """Mean over the batch."""
         shared, cost = model.globals, model.globals.cost(model) / self.num_data
@@ -65,18 +65,23 @@ class WithGlobals(Objective):
         return Loss(loss.surrogate + cost, loss.bound - cost, loss.metrics | {"weight_kl": cost}), state
 
     def _one_draw_each(
-        self, weight_key: Key[Array, ""], inner_key: Key[Array, ""], model: Any, batch: Example, state: ObjectiveState
+        self,
+        weight_key: Key[Array, ""],
+        inner_key: Key[Array, ""],
+        model: Any,
+        batch: AnyExample,
+        state: ObjectiveState,
     ) -> tuple[Loss, ObjectiveState]:
         size = batch_size(batch)
 
-        def one(draw_key: Key[Array, ""], loss_key: Key[Array, ""], x: Example) -> tuple[Loss, ObjectiveState]:
+        def one(draw_key: Key[Array, ""], loss_key: Key[Array, ""], x: AnyExample) -> tuple[Loss, ObjectiveState]:
             alone = jax.tree.map(lambda leaf: leaf[None], x)
             return self.inner(loss_key, model.globals.sample(draw_key, model), alone, state)
 
         losses, states = jax.vmap(one)(jr.split(weight_key, size), jr.split(inner_key, size), batch)
         return mean_loss(losses), jax.tree.map(lambda leaf: leaf[0], states)
 
-    def bounds(self, key: Key[Array, ""], model: Any, batch: Example) -> Float[Array, " batch"]:
+    def bounds(self, key: Key[Array, ""], model: Any, batch: AnyExample) -> Float[Array, " batch"]:
         """The bound of each example under one draw of the shared arrays, a divergence's share included."""
         shared = model.globals
         if not shared.in_bound:

@@ -12,7 +12,7 @@ from jaxtyping import Array, Key
 from nelbo.cli.output import Line, note, print_json
 from nelbo.core import InputError, atomic_write, os_error
 from nelbo.data import Source
-from nelbo.report import enlarge, image_grid, save_png, text_table
+from nelbo.report import GRID_WIDTH, image_grid, save_png, text_table
 from nelbo.runs import FILM_STEPS, Run, comparison, film, hiding, known_rows, open_run, scored
 from nelbo.tasks import Imputation, hide, spoiled
 from nelbo.tasks import impute as impute_data
@@ -61,8 +61,8 @@ def impute(options: argparse.Namespace) -> None:
         picture = Path(options.film or run.folder / "imputation.png")
         steps, corrected = min(options.steps, FILM_STEPS), options.method == "metropolis"
         strip = film(film_key, run.model, data, white=run.white, steps=steps, corrected=corrected, truth=known)
-        grid = image_grid(strip.reshape(-1, *data.shape), columns=strip.shape[1], name="film")
-        save_png(enlarge(grid), picture)
+        images = strip.reshape(-1, *data.shape)
+        save_png(image_grid(images, columns=strip.shape[1], width=GRID_WIDTH, name="film"), picture)
         record["film"] = str(picture)
     if options.compare and known is not None:
         _, train = run.rows(None, "train", options.data_dir)
@@ -152,7 +152,7 @@ def _write(path: Path, result: Imputation, data: Source) -> None:
         with atomic_write(path, "w") as stream:
             np.savetxt(stream, result.mean, delimiter=",", fmt="%.8g")
     else:
-        save_png(image_grid(_unit(result.mean[:100], data)), path)
+        save_png(image_grid(_unit(result.mean[:100], data), width=GRID_WIDTH), path)
 
 
 def _record(result: Imputation, path: Path, options: argparse.Namespace) -> dict[str, Any]:

@@ -10,9 +10,9 @@ import numpy as np
 
 from nelbo.cli.output import counter, fetching, note, print_json, show_results
 from nelbo.core import InputError, atomic_write, write_json
-from nelbo.data import Dataset, Source
+from nelbo.data import Data, Source
 from nelbo.evaluation import topic_words, variance_report
-from nelbo.report import image_grid, pair_grid, save_png, text_table, variance_figure, write_report
+from nelbo.report import GRID_WIDTH, image_grid, pair_grid, save_png, text_table, variance_figure, write_report
 from nelbo.runs import BOUNDS, Run, add_result, checked_seed, open_run, result_row, shown
 from nelbo.tasks import embed as embed_data
 from nelbo.tasks import reconstruct as reconstruct_data
@@ -22,7 +22,7 @@ from nelbo.training import examples as read_examples
 DEFAULT_SAMPLES = {"elbo": 100, "iwae": 5000}
 
 
-def _opened(options: argparse.Namespace) -> tuple[Run, Dataset, dict[str, Source]]:
+def _opened(options: argparse.Namespace) -> tuple[Run, Data, dict[str, Source]]:
     run = open_run(options.run)
     return run, *run.data(options.data, options.data_dir, fetching(options))
 
@@ -95,7 +95,7 @@ def sample(options: argparse.Namespace) -> None:
     run = open_run(options.run)
     path = _target(options, run, "samples", _suffixes(run))
     values = draw_samples(jr.key(checked_seed(options.seed)), run.model, options.count, mean=options.mean)
-    _write(path, values, lambda: image_grid(values / run.white))
+    _write(path, values, lambda: image_grid(values / run.white, width=GRID_WIDTH))
     _done(options, path, values)
 
 
@@ -108,7 +108,7 @@ def reconstruct(options: argparse.Namespace) -> None:
         raise InputError(f"-n must be between 1 and the {len(examples)} test examples, got {options.count}.")
     key = jr.key(checked_seed(options.seed))
     originals, means = reconstruct_data(key, run.model, examples, np.arange(options.count))
-    _write(path, means, lambda: pair_grid(shown(originals) / run.white, means / run.white))
+    _write(path, means, lambda: pair_grid(shown(originals) / run.white, means / run.white, width=GRID_WIDTH))
     _done(options, path, means)
 
 

@@ -3,7 +3,7 @@
 from nelbo.core.arguments import checked_arguments, defaults
 from nelbo.core.compilation import compiled
 from nelbo.core.errors import InputError, NotFiniteError, choice
-from nelbo.core.example import Example, as_example
+from nelbo.core.example import AnyExample, Example, as_example
 from nelbo.core.files import atomic_write, os_error, read_arrays, read_json, remove_leftovers, write_arrays, write_json
 from nelbo.core.numerics import NATS_PER_BIT, log_mean_exp, softplus
 from nelbo.core.random import random_words
@@ -12,6 +12,7 @@ from nelbo.core.registry import GROUP, Registry, added, joined, using
 __all__ = [
     "GROUP",
     "NATS_PER_BIT",
+    "AnyExample",
     "Example",
     "InputError",
     "NotFiniteError",

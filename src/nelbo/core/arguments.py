@@ -70,4 +70,4 @@ def _words(wanted: Any) -> str:
         return " or ".join(repr(option) for option in inner)
     if origin in {Sequence, tuple, list}:
         return f"a list of {_PLURALS.get(inner[0], 'values')}"
-    return _WORDS.get(wanted, f"a value of type {getattr(wanted, '__name__', wanted)}")
+    return _WORDS.get(wanted, f"a value of type {wanted.__name__ if inspect.isclass(wanted) else wanted}")

@@ -1,10 +1,12 @@
 """One example: what p scores, what of it is observed, what a recognition model sees, what is known beside."""
 
-from typing import Any
-
 import equinox as eqx
+import jax
 import jax.numpy as jnp
-from jaxtyping import PyTree
+import numpy as np
+from jaxtyping import Array, PyTree
+
+from nelbo.core.errors import InputError
 
 
 class Example(eqx.Module):
@@ -15,12 +17,23 @@ class Example(eqx.Module):
         observed: booleans of the same structure; the likelihood sums observed entries alone. None: all are observed.
         seen: what q sees in place of the values (noisy ones, or a part of them); None: the values themselves.
         context: what p and q are conditioned on and nobody models (labels, time stamps, covariates); None: nothing.
+
+    Raises:
+        InputError: a mask of another shape than the values.
     """
 
     values: PyTree
     observed: PyTree | None = None
     seen: "Example | None" = None
     context: PyTree | None = None
+
+    def __check_init__(self) -> None:
+        """Refuse a mask of another shape."""
+        if self.observed is None:
+            return
+        values, mask = ([leaf.shape for leaf in jax.tree.leaves(tree)] for tree in (self.values, self.observed))
+        if values != mask:
+            raise InputError(f"The mask of observed entries has shape {mask}, the values {values}: give one of theirs.")
 
     @property
     def view(self) -> "Example":
@@ -33,6 +46,10 @@ class Example(eqx.Module):
         return Example(self.seen.values, observed, context=self.context)
 
 
-def as_example(x: Any) -> Example:
+# what may be given for an example: a bare array is one of which every entry is observed
+AnyExample = Example | Array | np.ndarray
+
+
+def as_example(x: AnyExample) -> Example:
     """The example itself, or a bare array as an example of which every entry is observed."""
     return x if isinstance(x, Example) else Example(x)

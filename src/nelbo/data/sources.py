@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree, Shaped
 
 from nelbo.core import Example, InputError, choice
-from nelbo.data.dataset import Dataset, Split
+from nelbo.data.schema import VALUES
+from nelbo.data.splits import Data, Split
 
-VALUES = ("uint8", "binary", "unit", "real", "counts")
 PIXELS = ("counts", "unit")
 
 
@@ -22,7 +22,7 @@ class Source(eqx.Module):
     Args:
         arrays: the values, and where there are gaps or a context these too, as an `Example` of arrays with leading
             dimension n: on the device, or NumPy arrays (memory-mapped ones too) that stay on the host.
-        values: what the raw rows hold, as in `Dataset.values`.
+        values: what the raw rows hold, as in `Data.values`.
         dynamic: draw zeros and ones from grey values anew in every `example`.
         pixels: uint8 grey values become "counts" (float32 0 to 255) or "unit" (float32 0 to 1).
     """
@@ -115,7 +115,7 @@ def dynamic_draw(key: PRNGKeyArray, grey: Shaped[Array, "*shape"]) -> Bool[Array
 
 def source(
     split: Split,
-    values: Dataset | str,
+    values: Data | str,
     *,
     dynamic: bool | None = None,
     pixels: str = "counts",
@@ -125,7 +125,7 @@ def source(
 
     Args:
         split: the rows.
-        values: the data set the split is of, or what `split.x` holds, as in `Dataset.values`.
+        values: the data set the split is of, or what `split.x` holds, as in `Data.values`.
         dynamic: draw zeros and ones anew for every example; None takes the data set's own binarization.
         pixels: "counts" or "unit", for uint8 values: what the likelihood wants.
         on_host: keep the rows on the host; None does so for memory-mapped arrays only.
@@ -133,7 +133,7 @@ def source(
     Raises:
         InputError: an unknown name, no rows, or dynamic binarization of values that are no grey values.
     """
-    if isinstance(values, Dataset):
+    if isinstance(values, Data):
         dynamic = values.binarization == "dynamic" if dynamic is None else dynamic
         values = values.values
     choice("kind of values", values, VALUES)

@@ -8,12 +8,10 @@ from nelbo.distributions.correlated import (
     LowRankNormal,
     RankOneNormal,
 )
+from nelbo.distributions.counts import BetaBinomial, Categorical, DiscretizedLogistic
 from nelbo.distributions.elementary import (
     Bernoulli,
-    BetaBinomial,
     BinaryUnits,
-    Categorical,
-    DiscretizedLogistic,
     closed_form_kl,
     example_shape,
     total_log_prob,

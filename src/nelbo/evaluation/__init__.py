@@ -1,6 +1,6 @@
 """Numbers about a fitted model."""
 
-from nelbo.evaluation.bounds import Score, Terms, elbo, importance_bound, importance_terms
+from nelbo.evaluation.bounds import Score, Terms, elbo, importance_bound, importance_terms, jackknife_variance
 from nelbo.evaluation.documents import perplexity, topic_words
 from nelbo.evaluation.latents import active_units, posterior_mean, posterior_means
 from nelbo.evaluation.variance import estimators, gradient_noise, settled, variance_report
@@ -14,6 +14,7 @@ __all__ = [
     "gradient_noise",
     "importance_bound",
     "importance_terms",
+    "jackknife_variance",
     "perplexity",
     "posterior_mean",
     "posterior_means",

@@ -9,7 +9,7 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Float, Key, PyTree
 
-from nelbo.core import Example, InputError, compiled
+from nelbo.core import AnyExample, InputError, compiled
 from nelbo.models import Model
 from nelbo.nets import trainable
 from nelbo.objectives import (
@@ -49,7 +49,7 @@ def estimators(model: Model) -> dict[str, Objective]:
 
 
 def settled(
-    key: Key[Array, ""], objective: Objective, model: Model, batch: Example, *, steps: int = 300, rate: float = 0.01
+    key: Key[Array, ""], objective: Objective, model: Model, batch: AnyExample, *, steps: int = 300, rate: float = 0.01
 ) -> ObjectiveState:
     """The objective's state with baselines trained and moving averages gathered, while the model stays as it is."""
     init_key, key = jr.split(key)
@@ -58,7 +58,12 @@ def settled(
 
 @compiled
 def _settled(
-    keys: Key[Array, " steps"], objective: Objective, model: Model, batch: Example, state: ObjectiveState, rate: float
+    keys: Key[Array, " steps"],
+    objective: Objective,
+    model: Model,
+    batch: AnyExample,
+    state: ObjectiveState,
+    rate: float,
 ) -> ObjectiveState:
     params, static = eqx.partition(state.trained, trainable(state.trained))
     optimizer = optax.adam(rate)
@@ -90,7 +95,7 @@ def _per_layer(gradient: Model) -> dict[str, Float[Array, " size"]]:
 
 
 def gradient_noise(
-    key: Key[Array, ""], objective: Objective, model: Model, batch: Example, state: ObjectiveState, *, draws: int
+    key: Key[Array, ""], objective: Objective, model: Model, batch: AnyExample, state: ObjectiveState, *, draws: int
 ) -> dict[str, dict[str, float]]:
     """Variance and squared mean of the batch gradient of each layer over repeated draws, summed over parameters.
 
@@ -121,7 +126,7 @@ def gradient_noise(
 
 @compiled
 def _moments(
-    keys: Key[Array, " draws"], objective: Objective, model: Model, batch: Example, state: ObjectiveState
+    keys: Key[Array, " draws"], objective: Objective, model: Model, batch: AnyExample, state: ObjectiveState
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Of each layer's gradient the variance, and the squared norm of the mean."""
     params, static = eqx.partition(model, trainable(model))
@@ -146,7 +151,7 @@ def _moments(
 
 
 def variance_report(
-    key: Key[Array, ""], model: Model, batch: Example, *, draws: int = 100, settle: int = 300
+    key: Key[Array, ""], model: Model, batch: AnyExample, *, draws: int = 100, settle: int = 300
 ) -> dict[str, dict[str, dict[str, float]]]:
     """Gradient noise of every estimator that suits the model: `report[estimator][layer]`, see `gradient_noise`.
 

@@ -165,7 +165,7 @@ def fdarn(
 ) -> Model:
     """A belief network whose latent units also depend on those before them in their layer (Gregor et al. 2014).
 
-    Arguments and errors are those of `sbn`.
+    Its parameters and errors are those of `sbn`.
     """
     options = {"layers": layers, "recognition": recognition, "recognition_hidden": tuple(recognition_hidden)}
     return _named("fdarn", key, shape, likelihood, centre, activation=activation, init=init, **options)
@@ -186,7 +186,7 @@ def darn(
 ) -> Model:
     """Deep autoregressive network: `fdarn` whose visible units depend on those before them too (Gregor et al. 2014).
 
-    Arguments and errors are those of `sbn`; the likelihood is "bernoulli".
+    Its parameters and errors are those of `sbn`; the likelihood is "bernoulli".
     """
     options = {"layers": layers, "recognition": recognition, "recognition_hidden": tuple(recognition_hidden)}
     return _named("darn", key, shape, likelihood, centre, activation=activation, init=init, **options)

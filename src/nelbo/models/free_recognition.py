@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.scipy.special import log_ndtr
 from jaxtyping import Array
 
-from nelbo.core import Example, as_example
+from nelbo.core import AnyExample, as_example
 from nelbo.distributions import FUNCTIONS, Bernoulli, Distribution, Normal
 from nelbo.models.gaussian_belief import GaussianBeliefNet, fit_beliefs
 from nelbo.models.layers import Context, Latents, Layer, Reads
@@ -78,11 +78,11 @@ class FreeRecognition(Recognition):
         """The example alone, in every layer."""
         return (Reads.FURTHEST,) * len(self.net.functions)
 
-    def see(self, x: Example) -> Array:
+    def see(self, x: AnyExample) -> Array:
         """The values, with zero in the place of a missing one."""
         return InputRule()(as_example(x))
 
-    def __call__(self, x: Example) -> Posterior:
+    def __call__(self, x: AnyExample) -> Posterior:
         """The posterior of one example."""
         view, seen = as_example(x).view, self.see(x)
         mask = None if view.observed is None else jnp.ravel(view.observed)

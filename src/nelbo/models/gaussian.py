@@ -262,7 +262,10 @@ def nonlinear_belief_network(
     centre: Array | bool = False,
     spread: Array | bool = False,
 ) -> Model:
-    """Non-linear Gaussian belief network (Frey and Hinton 1999): `dlgm` with T_l(h) = A f(h) + b, f = `between`."""
+    """Non-linear Gaussian belief network (Frey and Hinton 1999): `dlgm` with T_l(h) = A f(h) + b, f = `between`.
+
+    Its parameters are those of `dlgm`.
+    """
     return dlgm(key, shape, layers=layers, hidden=(), recognition_hidden=recognition_hidden, likelihood=likelihood,
                 posterior=posterior, between=between, centre=centre, spread=spread)  # fmt: skip
 

@@ -202,6 +202,7 @@ def _sweep(net: GaussianBeliefNet, x: Array, q: Beliefs, observed: Array | None)
             above: Array = above,
             prior_precision: Array = prior_precision,
         ) -> tuple[Array, ...]:
+            """One unit; the layer's parameters are bound as defaults, for the loop over layers moves on."""
             mu, phi, mean = carry
             child = _targets(net, x, mean) if below is None else below
             old = moments(function, mu[j], phi[j])[0]

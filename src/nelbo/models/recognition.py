@@ -2,7 +2,6 @@
 
 import abc
 from collections.abc import Callable
-from typing import Literal
 
 import equinox as eqx
 import jax
@@ -10,7 +9,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from nelbo.core import Example, InputError, as_example, choice
+from nelbo.core import AnyExample, InputError, as_example, choice
 from nelbo.distributions import Distribution, total_log_prob
 from nelbo.models.layers import Context, Latents, Layer, Reads
 from nelbo.nets import Frozen
@@ -92,11 +91,11 @@ class Recognition(eqx.Module):
     reads: eqx.AbstractVar[tuple[Reads, ...]]
 
     @abc.abstractmethod
-    def see(self, x: Example) -> Array:
+    def see(self, x: AnyExample) -> Array:
         """The example as the one array that it takes in, in which nothing depends on what a missing entry holds."""
 
     @abc.abstractmethod
-    def __call__(self, x: Example) -> Posterior:
+    def __call__(self, x: AnyExample) -> Posterior:
         """The posterior of one example."""
 
 
@@ -115,7 +114,7 @@ class InputRule(eqx.Module):
 
     centre: Frozen | None = None
     spread: Frozen | None = None
-    missing: Literal["zero", "mean", "mask"] = eqx.field(static=True, default="zero")
+    missing: str = eqx.field(static=True, default="zero")
 
     def __check_init__(self) -> None:
         """Refuse rules that contradict each other."""
@@ -127,7 +126,7 @@ class InputRule(eqx.Module):
         """The shape of what is seen of examples of a shape."""
         return (*example[:-1], 2 * example[-1]) if self.missing == "mask" else example
 
-    def __call__(self, x: Example) -> Array:
+    def __call__(self, x: AnyExample) -> Array:
         """The example as one array."""
         view = x.view
         values, observed = view.values, view.observed
@@ -161,10 +160,10 @@ class Amortized(Recognition):
         """What each layer reads."""
         return tuple(layer.reads for layer in self.layers)
 
-    def see(self, x: Example) -> Array:
+    def see(self, x: AnyExample) -> Array:
         """The example by the input rule."""
         return self.inputs(as_example(x))
 
-    def __call__(self, x: Example) -> Posterior:
+    def __call__(self, x: AnyExample) -> Posterior:
         """The posterior of one example."""
         return Posterior(self.layers, self.see(x), as_example(x).context)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from nelbo.core import Example, InputError, as_example
+from nelbo.core import AnyExample, InputError, as_example
 from nelbo.distributions import Distribution, closed_form_kl, total_log_prob
 from nelbo.models.globals import Globals
 from nelbo.models.layers import Context, Latents, Layer, Reads
@@ -41,7 +41,7 @@ class Stack(eqx.Module):
             nodes = (layer(nodes, context).sample(node_key), *nodes)
         return nodes[0], nodes[1:]
 
-    def log_prob(self, x: Example, z: Latents) -> Float[Array, " nodes"]:
+    def log_prob(self, x: AnyExample, z: Latents) -> Float[Array, " nodes"]:
         """Log p of each node given those above it [nats]; the sum is log p(x, z). Node 0 is the example."""
         x = as_example(x)
         nodes = (x.values, *z)
@@ -124,7 +124,7 @@ class Model(eqx.Module):
         if not self.depth:
             raise InputError(f"{task} needs a model with latents, but this one has none: use a vae or an sbn, say.")
 
-    def draw(self, key: Key[Array, ""], x: Example, through: Through = reparameterized) -> Draw:
+    def draw(self, key: Key[Array, ""], x: AnyExample, through: Through = reparameterized) -> Draw:
         """THE quantity: a draw from q(z | x) and its terms of log w. Everything else reads it.
 
         Args:
@@ -146,7 +146,7 @@ class Model(eqx.Module):
             terms.append(sampled if root is None else closed_form_kl(part, root))
         return jnp.stack(terms) if terms else jnp.zeros(0, jnp.float32)
 
-    def log_prob(self, x: Example) -> Float[Array, ""]:
+    def log_prob(self, x: AnyExample) -> Float[Array, ""]:
         """Log p(x) of the observed entries, where there are no latents or they can be summed out exactly [nats].
 
         That is so for linear-Gaussian chains (probabilistic PCA, factor analysis) and where all latents are binary and

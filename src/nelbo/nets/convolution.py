@@ -109,7 +109,7 @@ class ConvEncoder(Network):
         )
         self.activation = activation
 
-    def __call__(self, x: Float[Array, "h w c"], context: Float[Array, " c"] | None = None) -> Float[Array, " out"]:
+    def __call__(self, x: Float[Array, "h w c"], context: Float[Array, " given"] | None = None) -> Float[Array, " out"]:
         """Apply to one image; a context joins behind the convolutions."""
         function = ACTIVATIONS[self.activation]
         h, w = _padded(self.shape, len(self.convs))
@@ -167,7 +167,7 @@ class ConvDecoder(Network):
         self.convs = tuple(Conv(k, a, 4 * b, init=init) for k, a, b in zip(keys, sizes[:-1], sizes[1:], strict=True))
         self.activation = activation
 
-    def __call__(self, z: Float[Array, " in"], context: Float[Array, " c"] | None = None) -> Float[Array, " out"]:
+    def __call__(self, z: Float[Array, " in"], context: Float[Array, " given"] | None = None) -> Float[Array, " out"]:
         """Apply to one vector."""
         function = ACTIVATIONS[self.activation]
         y = beside(z, context)

@@ -75,7 +75,7 @@ class Network(eqx.Module):
     """Abstract: from one array, and maybe the numbers of a context, to a flat array."""
 
     @abc.abstractmethod
-    def __call__(self, x: Float[Array, "..."], context: Float[Array, " c"] | None = None) -> Float[Array, " out"]:
+    def __call__(self, x: Float[Array, "..."], context: Float[Array, " given"] | None = None) -> Float[Array, " out"]:
         """Apply to one example."""
 
     @property
@@ -114,7 +114,7 @@ class Dense(eqx.Module):
         return self.kernel.mT
 
 
-def beside(x: Float[Array, "..."], context: Float[Array, " c"] | None) -> Float[Array, " n"]:
+def beside(x: Float[Array, "..."], context: Float[Array, " given"] | None) -> Float[Array, " n"]:
     """The numbers of an array, and those of a context behind them."""
     flat = jnp.ravel(x)
     return flat if context is None else jnp.concatenate([flat, context])
@@ -147,7 +147,7 @@ class MLP(Network):
         self.layers = tuple(Dense(k, a, b, init=init) for k, a, b in pairs)
         self.activation = activation
 
-    def __call__(self, x: Float[Array, "..."], context: Float[Array, " c"] | None = None) -> Float[Array, " out"]:
+    def __call__(self, x: Float[Array, "..."], context: Float[Array, " given"] | None = None) -> Float[Array, " out"]:
         """Apply to one example of any shape."""
         h = beside(x, context)
         function = ACTIVATIONS[self.activation]

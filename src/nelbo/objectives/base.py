@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key, PyTree
 
-from nelbo.core import Example, InputError
+from nelbo.core import AnyExample, InputError
 from nelbo.distributions import Distribution
 from nelbo.models import Draw
 
@@ -58,16 +58,16 @@ class Objective(eqx.Module):
 
     @abc.abstractmethod
     def __call__(
-        self, key: Key[Array, ""], model: Any, batch: Example, state: ObjectiveState
+        self, key: Key[Array, ""], model: Any, batch: AnyExample, state: ObjectiveState
     ) -> tuple[Loss, ObjectiveState]:
         """The loss of a batch (leaves have a leading batch dimension) and the next state."""
 
     @abc.abstractmethod
-    def bounds(self, key: Key[Array, ""], model: Any, batch: Example) -> Float[Array, " batch"]:
+    def bounds(self, key: Key[Array, ""], model: Any, batch: AnyExample) -> Float[Array, " batch"]:
         """The reported bound of each example of a batch, with no annealing [nats]."""
 
 
-def batch_size(batch: Example) -> int:
+def batch_size(batch: AnyExample) -> int:
     """The leading dimension of a batch."""
     return jax.tree.leaves(batch)[0].shape[0]
 
@@ -77,7 +77,7 @@ def mean_loss(losses: Loss) -> Loss:
     return jax.tree.map(jnp.mean, losses)
 
 
-def over_batch(function: Any, key: Key[Array, ""], batch: Example) -> Any:
+def over_batch(function: Any, key: Key[Array, ""], batch: AnyExample) -> Any:
     """`function(key, example)` for each example of a batch, each with its own key."""
     return jax.vmap(function)(jr.split(key, batch_size(batch)), batch)
 

@@ -8,7 +8,7 @@ import jax.random as jr
 from jax.lax import stop_gradient
 from jaxtyping import Array, Float, Key
 
-from nelbo.core import Example, InputError, choice, log_mean_exp
+from nelbo.core import AnyExample, InputError, choice, log_mean_exp
 from nelbo.models import Model
 from nelbo.models import stop_gradient as stopped
 from nelbo.objectives.base import (
@@ -54,16 +54,16 @@ class Iwae(Objective):
         return ObjectiveState()
 
     def __call__(
-        self, key: Key[Array, ""], model: Model, batch: Example, state: ObjectiveState
+        self, key: Key[Array, ""], model: Model, batch: AnyExample, state: ObjectiveState
     ) -> tuple[Loss, ObjectiveState]:
         """Mean over the batch."""
         return mean_loss(over_batch(lambda k, x: self._example(k, model, x), key, batch)), state
 
-    def bounds(self, key: Key[Array, ""], model: Model, batch: Example) -> Float[Array, " batch"]:
+    def bounds(self, key: Key[Array, ""], model: Model, batch: AnyExample) -> Float[Array, " batch"]:
         """The importance-weighted bound of each example."""
         return over_batch(lambda k, x: self._example(k, model, x).bound, key, batch)
 
-    def _example(self, key: Key[Array, ""], model: Model, x: Example) -> Loss:
+    def _example(self, key: Key[Array, ""], model: Model, x: AnyExample) -> Loss:
         draws = jax.vmap(lambda k: model.draw(k, x))(jr.split(key, self.num_samples))
         require_reparameterized(draws.parts)
         log_w = draws.log_w

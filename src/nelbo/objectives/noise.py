@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Bool, Float, Key
 
-from nelbo.core import Example, InputError, as_example, choice
+from nelbo.core import AnyExample, Example, InputError, as_example, choice
 from nelbo.models import stop_gradient
 from nelbo.objectives.base import BoundKind, Loss, Objective, ObjectiveState, batch_size, over_batch
 
@@ -76,7 +76,7 @@ class InputNoise(Objective):
         return self.inner.init(key, model)
 
     def __call__(
-        self, key: Key[Array, ""], model: Any, batch: Example, state: ObjectiveState
+        self, key: Key[Array, ""], model: Any, batch: AnyExample, state: ObjectiveState
     ) -> tuple[Loss, ObjectiveState]:
         """The inner loss of the corrupted batch."""
         if self.noise == "hide":
@@ -84,15 +84,15 @@ class InputNoise(Objective):
         noise_key, inner_key = jr.split(key)
         return self.inner(inner_key, model, self._noisy(noise_key, batch), state)
 
-    def _noisy(self, key: Key[Array, ""], batch: Example) -> Example:
-        def one(k: Key[Array, ""], x: Example) -> Example:
+    def _noisy(self, key: Key[Array, ""], batch: AnyExample) -> Example:
+        def one(k: Key[Array, ""], x: AnyExample) -> Example:
             x = as_example(x)
             return Example(x.values, x.observed, Example(*NOISES[self.noise](k, x.values, self.rate)), x.context)
 
         return over_batch(one, key, batch)
 
     def _with_parts(
-        self, key: Key[Array, ""], model: Any, batch: Example, state: ObjectiveState
+        self, key: Key[Array, ""], model: Any, batch: AnyExample, state: ObjectiveState
     ) -> tuple[Loss, ObjectiveState]:
         size = batch_size(batch)
         if size < 2:
@@ -105,6 +105,6 @@ class InputNoise(Objective):
         second, _ = self.inner(part_key, held, self._noisy(noise_key, parts), state)
         return jax.tree.map(lambda a, b: (half * a + (size - half) * b) / size, first, second), after
 
-    def bounds(self, key: Key[Array, ""], model: Any, batch: Example) -> Float[Array, " batch"]:
+    def bounds(self, key: Key[Array, ""], model: Any, batch: AnyExample) -> Float[Array, " batch"]:
         """The inner objective's bounds of the clean batch."""
         return self.inner.bounds(key, model, batch)

@@ -10,7 +10,7 @@ import jax.random as jr
 from jax.lax import stop_gradient
 from jaxtyping import Array, Float, Int, Key
 
-from nelbo.core import Example, InputError, log_mean_exp
+from nelbo.core import AnyExample, Example, InputError, log_mean_exp
 from nelbo.distributions import example_shape
 from nelbo.models import Model, Reads, detached
 from nelbo.nets import MLP
@@ -102,7 +102,7 @@ class ScoreFunction(Objective):
         return tuple(MLP(k, (size, *self.hidden, 1)) for k, size in zip(keys, below, strict=True))
 
     def __call__(
-        self, key: Key[Array, ""], model: Model, batch: Example, state: ObjectiveState
+        self, key: Key[Array, ""], model: Model, batch: AnyExample, state: ObjectiveState
     ) -> tuple[Loss, ObjectiveState]:
         """Mean over the batch."""
         terms = over_batch(lambda k, x: self._terms(k, model, x, state.trained), key, batch)
@@ -125,12 +125,12 @@ class ScoreFunction(Objective):
         after = ObjectiveState(state.trained, past.updated(residual, self.decay))
         return Loss(surrogate, mean_p[0] - kl, metrics), after
 
-    def bounds(self, key: Key[Array, ""], model: Model, batch: Example) -> Float[Array, " batch"]:
+    def bounds(self, key: Key[Array, ""], model: Model, batch: AnyExample) -> Float[Array, " batch"]:
         """The bound of each example."""
         return over_batch(lambda k, x: model.draw(k, x).log_w, key, batch)
 
     def _terms(
-        self, key: Key[Array, ""], model: Model, x: Example, baselines: tuple[MLP, ...] | None
+        self, key: Key[Array, ""], model: Model, x: AnyExample, baselines: tuple[MLP, ...] | None
     ) -> tuple[Float[Array, " nodes"], Float[Array, " layers"], Float[Array, " signals"] | None]:
         """Log p of each node, log q of each layer, and the baselines, of one draw."""
         draw = model.draw(key, x, detached)
@@ -182,16 +182,16 @@ class Vimco(Objective):
         return ObjectiveState()
 
     def __call__(
-        self, key: Key[Array, ""], model: Model, batch: Example, state: ObjectiveState
+        self, key: Key[Array, ""], model: Model, batch: AnyExample, state: ObjectiveState
     ) -> tuple[Loss, ObjectiveState]:
         """Mean over the batch."""
         return mean_loss(over_batch(lambda k, x: self._example(k, model, x), key, batch)), state
 
-    def bounds(self, key: Key[Array, ""], model: Model, batch: Example) -> Float[Array, " batch"]:
+    def bounds(self, key: Key[Array, ""], model: Model, batch: AnyExample) -> Float[Array, " batch"]:
         """The importance-weighted bound of each example."""
         return over_batch(lambda k, x: self._example(k, model, x).bound, key, batch)
 
-    def _example(self, key: Key[Array, ""], model: Model, x: Example) -> Loss:
+    def _example(self, key: Key[Array, ""], model: Model, x: AnyExample) -> Loss:
         draws = jax.vmap(lambda k: model.draw(k, x, detached))(jr.split(key, self.num_samples))
         log_w = draws.log_w
         bound = log_mean_exp(log_w)

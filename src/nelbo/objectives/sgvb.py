@@ -1,7 +1,7 @@
 """Stochastic gradient variational Bayes: the reparameterized evidence lower bound in three forms."""
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int, Key
 
-from nelbo.core import Example, InputError, choice
+from nelbo.core import AnyExample, InputError, choice
 from nelbo.models import Model, Through, reparameterized, stop_gradient
 from nelbo.objectives.base import BoundKind, Loss, Objective, ObjectiveState, over_batch, require_reparameterized
 
@@ -53,7 +53,7 @@ class Sgvb(Objective):
         return ObjectiveState(carried=jnp.zeros((), jnp.int32))
 
     def __call__(
-        self, key: Key[Array, ""], model: Model, batch: Example, state: ObjectiveState
+        self, key: Key[Array, ""], model: Model, batch: AnyExample, state: ObjectiveState
     ) -> tuple[Loss, ObjectiveState]:
         """Mean over the batch."""
         step = state.carried
@@ -64,19 +64,19 @@ class Sgvb(Objective):
         metrics = {"reconstruction": reconstruction, "kl": kl}
         return Loss(beta * kl - reconstruction, reconstruction - kl, metrics), ObjectiveState(carried=step + 1)
 
-    def bounds(self, key: Key[Array, ""], model: Model, batch: Example) -> Float[Array, " batch"]:
+    def bounds(self, key: Key[Array, ""], model: Model, batch: AnyExample) -> Float[Array, " batch"]:
         """The bound of each example."""
         reconstruction, kl = over_batch(lambda k, x: self._parts(k, model, x), key, batch)
         return reconstruction - kl
 
-    def _parts(self, key: Key[Array, ""], model: Model, x: Example) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    def _parts(self, key: Key[Array, ""], model: Model, x: AnyExample) -> tuple[Float[Array, ""], Float[Array, ""]]:
         """Reconstruction and KL of one example, averaged over the draws of z [nats]."""
         if self.num_samples == 1:
             return self._sample(key, model, x)
         reconstruction, kl = jax.vmap(lambda k: self._sample(k, model, x))(jr.split(key, self.num_samples))
         return reconstruction.mean(), kl.mean()
 
-    def _sample(self, key: Key[Array, ""], model: Model, x: Example) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    def _sample(self, key: Key[Array, ""], model: Model, x: AnyExample) -> tuple[Float[Array, ""], Float[Array, ""]]:
         draw = model.draw(key, x, self.through)
         if self.through is reparameterized:
             require_reparameterized(draw.parts)
@@ -114,13 +114,13 @@ class MaximumLikelihood(Objective):
     references: ClassVar[tuple[str, ...]] = ()
     kind: ClassVar[BoundKind] = "exact"
 
-    def init(self, key: Key[Array, ""], model: Model) -> ObjectiveState:
+    def init(self, key: Key[Array, ""], model: Any) -> ObjectiveState:
         """No state."""
         del key, model
         return ObjectiveState()
 
     def __call__(
-        self, key: Key[Array, ""], model: Model, batch: Example, state: ObjectiveState
+        self, key: Key[Array, ""], model: Any, batch: AnyExample, state: ObjectiveState
     ) -> tuple[Loss, ObjectiveState]:
         """Mean over the batch."""
         bound = self.bounds(key, model, batch).mean()
@@ -131,7 +131,7 @@ class MaximumLikelihood(Objective):
             surrogate = surrogate + follow(key, held, batch, follow.init(key, held))[0].surrogate
         return Loss(surrogate, bound, {"log_likelihood": bound}), state
 
-    def bounds(self, key: Key[Array, ""], model: Model, batch: Example) -> Float[Array, " batch"]:
+    def bounds(self, key: Key[Array, ""], model: Any, batch: AnyExample) -> Float[Array, " batch"]:
         """Log-likelihood of each example.
 
         Raises:

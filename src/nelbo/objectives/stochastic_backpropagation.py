@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from nelbo.core import Example, InputError
+from nelbo.core import AnyExample, InputError
 from nelbo.distributions import CorrelatedNormal, Distribution, Normal
 from nelbo.models import Latents, Model, Reads
 from nelbo.objectives.base import BoundKind, Loss, Objective, ObjectiveState, mean_loss, over_batch
@@ -96,27 +96,27 @@ class StochasticBackpropagation(Objective):
         return ObjectiveState()
 
     def __call__(
-        self, key: Key[Array, ""], model: Model, batch: Example, state: ObjectiveState
+        self, key: Key[Array, ""], model: Model, batch: AnyExample, state: ObjectiveState
     ) -> tuple[Loss, ObjectiveState]:
         """Mean over the batch."""
         return mean_loss(over_batch(lambda k, x: self._example(k, model, x), key, batch)), state
 
-    def bounds(self, key: Key[Array, ""], model: Model, batch: Example) -> Float[Array, " batch"]:
+    def bounds(self, key: Key[Array, ""], model: Model, batch: AnyExample) -> Float[Array, " batch"]:
         """The bound of each example."""
 
-        def one(k: Key[Array, ""], x: Example) -> Scalar:
+        def one(k: Key[Array, ""], x: AnyExample) -> Scalar:
             draw = model.draw(k, x)
             return draw.log_p[0] - model.kl(draw).sum()
 
-        def many(k: Key[Array, ""], x: Example) -> Scalar:
+        def many(k: Key[Array, ""], x: AnyExample) -> Scalar:
             return jax.vmap(lambda each: one(each, x))(jr.split(k, self.num_samples)).mean()
 
         return over_batch(many, key, batch)
 
-    def _example(self, key: Key[Array, ""], model: Model, x: Example) -> Loss:
+    def _example(self, key: Key[Array, ""], model: Model, x: AnyExample) -> Loss:
         return mean_loss(jax.vmap(lambda k: self._sample(k, model, x))(jr.split(key, self.num_samples)))
 
-    def _sample(self, key: Key[Array, ""], model: Model, x: Example) -> Loss:
+    def _sample(self, key: Key[Array, ""], model: Model, x: AnyExample) -> Loss:
         draw = model.draw(key, x)
         kl = model.kl(draw).sum()
         z = jax.lax.stop_gradient(draw.z)

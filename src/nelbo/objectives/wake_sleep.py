@@ -8,7 +8,7 @@ import jax.random as jr
 from jax.lax import stop_gradient
 from jaxtyping import Array, Float, Key
 
-from nelbo.core import Example, InputError, as_example, log_mean_exp
+from nelbo.core import AnyExample, Example, InputError, as_example, log_mean_exp
 from nelbo.models import Model, detached
 from nelbo.objectives.base import BoundKind, Loss, Objective, ObjectiveState, bound_metrics, mean_loss, over_batch
 
@@ -48,16 +48,16 @@ class WakeSleep(Objective):
         return ObjectiveState()
 
     def __call__(
-        self, key: Key[Array, ""], model: Model, batch: Example, state: ObjectiveState
+        self, key: Key[Array, ""], model: Model, batch: AnyExample, state: ObjectiveState
     ) -> tuple[Loss, ObjectiveState]:
         """Mean over the batch; as many dreams as examples."""
         return mean_loss(over_batch(lambda k, x: self._example(k, model, x), key, batch)), state
 
-    def bounds(self, key: Key[Array, ""], model: Model, batch: Example) -> Float[Array, " batch"]:
+    def bounds(self, key: Key[Array, ""], model: Model, batch: AnyExample) -> Float[Array, " batch"]:
         """The importance-weighted bound of each example, the evidence lower bound for K = 1."""
         return over_batch(lambda k, x: self._wake(k, model, x).bound, key, batch)
 
-    def _example(self, key: Key[Array, ""], model: Model, x: Example) -> Loss:
+    def _example(self, key: Key[Array, ""], model: Model, x: AnyExample) -> Loss:
         x = as_example(x)
         if self.sleep_phi == 0:
             return self._wake(key, model, x)
@@ -68,7 +68,7 @@ class WakeSleep(Objective):
         surrogate = wake.surrogate - self.sleep_phi * log_q
         return Loss(surrogate, wake.bound, wake.metrics | {"sleep": log_q})
 
-    def _wake(self, key: Key[Array, ""], model: Model, x: Example) -> Loss:
+    def _wake(self, key: Key[Array, ""], model: Model, x: AnyExample) -> Loss:
         draws = jax.vmap(lambda k: model.draw(k, x, detached))(jr.split(key, self.num_samples))
         log_p, log_q, log_w = draws.log_p.sum(-1), draws.log_q.sum(-1), draws.log_w
         weights = stop_gradient(jax.nn.softmax(log_w))

@@ -5,6 +5,7 @@ from nelbo.runs.folder import RECORD, Run, environment, open_run, resumed
 from nelbo.runs.imputation import FILM_STEPS, comparison, film, hiding, imputation_study, known_rows, scored
 from nelbo.runs.inputs import sources_for
 from nelbo.runs.objectives import OBJECTIVES, default_objective, objective_options, objectives
+from nelbo.runs.record import DataRecord, RunRecord, read_history, read_run_record
 from nelbo.runs.results import BOUNDS, add_result, result_row
 from nelbo.runs.settings import TRAINING_DEFAULTS, Experiment, checked_seed
 
@@ -14,8 +15,10 @@ __all__ = [
     "OBJECTIVES",
     "RECORD",
     "TRAINING_DEFAULTS",
+    "DataRecord",
     "Experiment",
     "Run",
+    "RunRecord",
     "add_result",
     "carry_out",
     "checked_seed",
@@ -31,6 +34,8 @@ __all__ = [
     "objective_options",
     "objectives",
     "open_run",
+    "read_history",
+    "read_run_record",
     "result_row",
     "resumed",
     "scored",

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from nelbo.core import Example, InputError, choice, read_json, write_arrays, write_json
-from nelbo.data import Dataset, Progress, Source
+from nelbo.data import Data, Progress, Source
 from nelbo.distributions import Normal
 from nelbo.evaluation import active_units, posterior_means
 from nelbo.models import Model, build, named_arrays, save_model
@@ -44,8 +44,8 @@ class _Ready:
     """An experiment whose every setting has been checked, and nothing written yet."""
 
     experiment: Experiment
-    train: Dataset
-    score: Dataset
+    train: Data
+    score: Data
     sources: dict[str, Source]
     model: Model
     objective: Objective
@@ -121,7 +121,8 @@ def execute(
               "command": command, **environment()}  # fmt: skip
     if figures and score:
         arrays = figure_arrays(ready.keys["figures"], model, ready.score, ready.sources["test"])
-        write_arrays(folder / ARRAYS, arrays, {"kind": "figure data"})
+        notes = {"kind": "figure data", "samples": "means" if model.depth else "draws"}
+        write_arrays(folder / ARRAYS, arrays, notes)
     record["wall_time_seconds"] = time.perf_counter() - began
     write_json(folder / RECORD, record)
     return record
@@ -244,7 +245,7 @@ def shown(x: Example) -> np.ndarray:
     return values if x.observed is None else np.where(np.asarray(x.observed), values, np.float32(np.nan))
 
 
-def figure_arrays(key: Any, model: Model, data: Dataset, test: Source) -> dict[str, np.ndarray]:
+def figure_arrays(key: Any, model: Model, data: Data, test: Source) -> dict[str, np.ndarray]:
     """Samples, reconstructions, the manifold and the embedding, with pixels in [0, 1].
 
     The embedding is there for models with one layer of two latents, the manifold if their prior is normal. Without

@@ -12,7 +12,7 @@ from typing import Any
 
 from nelbo._version import __version__
 from nelbo.core import InputError, os_error, read_json, remove_leftovers, write_json
-from nelbo.data import Dataset, Progress, Source, catalogue, source
+from nelbo.data import Data, Progress, Source, catalogue, source
 from nelbo.models import Model, likelihood, load_model
 from nelbo.runs.inputs import dataset_for, likelihood_for, likelihood_of, located, sources_for
 from nelbo.runs.settings import Experiment
@@ -62,7 +62,7 @@ class Run:
 
     def data(
         self, name: str | None = None, data_dir: str | None = None, progress: Progress | None = None
-    ) -> tuple[Dataset, dict[str, Source]]:
+    ) -> tuple[Data, dict[str, Source]]:
         """The run's own data, or others read in the same way: the data set as it is scored, and its sources.
 
         Raises:
@@ -77,7 +77,7 @@ class Run:
         self._check_shape(settings["name"], score)
         return score, sources_for(train, score, self.likelihood or likelihood_for(score))
 
-    def rows(self, name: str | None, split: str | None, data_dir: str | None = None) -> tuple[Dataset, Source]:
+    def rows(self, name: str | None, split: str | None, data_dir: str | None = None) -> tuple[Data, Source]:
         """Rows in the order of their file: of the user's file all of them, unless it has splits or one is named.
 
         Args:
@@ -101,7 +101,7 @@ class Run:
         data, sources = self.data(name, data_dir)
         return data, sources[split or "test"]
 
-    def _check_shape(self, name: str, data: Dataset) -> None:
+    def _check_shape(self, name: str, data: Data) -> None:
         if data.shape != self.shape:
             raise InputError(
                 f"{name} has examples of shape {list(data.shape)}, but the model in {self.folder} was "

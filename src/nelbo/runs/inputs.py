@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nelbo.core import InputError, checked_arguments, choice
-from nelbo.data import CORPORA, Dataset, Progress, Source, Split, binarize, catalogue, load, source
+from nelbo.data import CORPORA, Data, Progress, Source, Split, binarize, catalogue, load, source
 from nelbo.models import MOMENTS, ModelSpec, family, family_options
 from nelbo.models import likelihood as likelihood_called
 from nelbo.runs.objectives import objective_arguments
@@ -37,7 +37,7 @@ def likelihood_of(spec: ModelSpec | None) -> str | None:
 
 def dataset_for(
     settings: Mapping[str, Any], likelihood: str | None, progress: Progress | None = None
-) -> tuple[Dataset, Dataset]:
+) -> tuple[Data, Data]:
     """The training data, and the same data as they are scored.
 
     Dynamic binarization trains on fresh draws but is scored on one fixed draw, so that numbers can be compared.
@@ -75,7 +75,7 @@ def dataset_for(
     return train, binarize(data, "static", seed) if how == "dynamic" else train
 
 
-def likelihood_for(data: Dataset) -> str:
+def likelihood_for(data: Data) -> str:
     """The likelihood that suits the values of a data set."""
     if data.values == "binary" or data.binarization == "dynamic":
         return "bernoulli"
@@ -83,7 +83,7 @@ def likelihood_for(data: Dataset) -> str:
     return named[data.values]
 
 
-def settled(experiment: Experiment, data: Dataset) -> Experiment:
+def settled(experiment: Experiment, data: Data) -> Experiment:
     """The experiment with every default and everything that the data decide written out, for `config.json`.
 
     Settling a settled experiment changes nothing.
@@ -125,7 +125,7 @@ def located(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: str(Path(v).expanduser().absolute()) if name in paths else v for name, v in given.items()}
 
 
-def _suits(name: str | None, data: Dataset) -> None:
+def _suits(name: str | None, data: Data) -> None:
     """Refuse a likelihood that gives these values no probability or density."""
     if name is None:
         return
@@ -148,7 +148,7 @@ _KINDS = {
 }
 
 
-def model_arguments(experiment: Experiment, data: Dataset) -> dict[str, Any]:
+def model_arguments(experiment: Experiment, data: Data) -> dict[str, Any]:
     """The model's arguments with what the data decide filled in: shape, likelihood, centre and spread.
 
     Raises:
@@ -186,8 +186,8 @@ def _spread(data: Split, axis: int | None) -> np.ndarray:
     return np.asarray(np.sqrt(squares.sum(axis) / np.maximum(observed.sum(axis), 1)))
 
 
-def sources_for(train: Dataset, score: Dataset, likelihood: str) -> dict[str, Source]:
+def sources_for(train: Data, score: Data, likelihood: str) -> dict[str, Source]:
     """A source for each split: training data from `train`, the others from `score`."""
     pixels = "counts" if likelihood_called(likelihood).scale != 1.0 else "unit"
-    parts = {name: source(score.splits[name], score, pixels=pixels) for name in ("valid", "test")}
+    parts = {name: source(score.split(name), score, pixels=pixels) for name in ("valid", "test")}
     return {"train": source(train.train, train, pixels=pixels), **parts}

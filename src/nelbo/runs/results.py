@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from nelbo.core import InputError, NotFiniteError, read_json, write_json
-from nelbo.data import Dataset, Source
+from nelbo.data import Data, Source
 from nelbo.evaluation import Score, elbo, importance_bound, perplexity
 from nelbo.models import Model
 from nelbo.runs.folder import RECORD
@@ -19,7 +19,7 @@ UNITS = "nats per example"
 WEIGHT_DRAWS = 10
 
 
-def result_row(score: Score, bound: str, split: str, data: Dataset) -> dict[str, Any]:
+def result_row(score: Score, bound: str, split: str, data: Data) -> dict[str, Any]:
     """A score as a row of a record; all likelihoods in nats per example unless the name says otherwise.
 
     Args:
@@ -43,6 +43,7 @@ def result_row(score: Score, bound: str, split: str, data: Dataset) -> dict[str,
         "samples": score.num_samples,
         "nats": score.nats,
         "standard_error": score.standard_error,
+        "spread": score.spread,
         "bits_per_dim": score.bits_per_dim,
         "reconstruction": score.reconstruction,
         "kl": score.kl,
@@ -52,20 +53,20 @@ def result_row(score: Score, bound: str, split: str, data: Dataset) -> dict[str,
         "units": UNITS,
     }
     if data.values == "counts":
-        lengths = data.splits[split].x[: score.num_examples].sum(1)
+        lengths = data.split(split).x[: score.num_examples].sum(1)
         row["perplexity"] = perplexity(score.per_example, lengths)
     return row
 
 
 def plug_in_row(
-    key: Key[Array, ""], model: Model, source: Source, bound: str, split: str, data: Dataset
+    key: Key[Array, ""], model: Model, source: Source, bound: str, split: str, data: Data
 ) -> dict[str, Any]:
     """The row of a bound with the usual number of samples."""
     return result_row(BOUNDS[bound](key, model, source), bound, split, data)
 
 
 def weight_rows(
-    key: Key[Array, ""], model: Model, num_data: int, parts: Mapping[str, tuple[Source, Dataset]]
+    key: Key[Array, ""], model: Model, num_data: int, parts: Mapping[str, tuple[Source, Data]]
 ) -> list[dict[str, Any]]:
     """The bounds of a model whose weights have a posterior q (Kingma and Welling 2014, appendix F).
 

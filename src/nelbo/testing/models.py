@@ -11,7 +11,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Key
 
-from nelbo.core import Example, as_example
+from nelbo.core import AnyExample, Example, as_example
 from nelbo.distributions import total_log_prob
 from nelbo.models import Draw, Model, load_model, save_model
 from nelbo.nets import trainable
@@ -19,7 +19,7 @@ from nelbo.testing.statistics import assert_unbiased
 from nelbo.testing.trees import arrays, clone_keys, require, require_close, require_finite, stack
 
 
-def check_model(model: Model, key: Key[Array, ""], x: Example | None = None, *, draws: int = 4000) -> None:
+def check_model(model: Model, key: Key[Array, ""], x: AnyExample | None = None, *, draws: int = 4000) -> None:
     """Check the laws of a model with its recognition model.
 
     - Draws have the shapes that the densities expect; every term is a finite number of nats.

@@ -9,7 +9,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Key, PyTree
 
-from nelbo.core import Example, as_example
+from nelbo.core import AnyExample, Example, as_example
 from nelbo.nets import trainable
 from nelbo.objectives import Loss, Objective, ObjectiveState, batch_size
 from nelbo.testing.statistics import SIGMAS, assert_below, assert_same_mean, assert_unbiased
@@ -19,7 +19,7 @@ from nelbo.testing.trees import clone_keys, require, require_close, require_fini
 def check_objective(
     objective: Objective,
     model: Any,
-    batch: Example,
+    batch: AnyExample,
     key: Key[Array, ""],
     *,
     evidence: float | Float[Array, " batch"] | Float[np.ndarray, " batch"] | None = None,

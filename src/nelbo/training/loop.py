@@ -21,7 +21,7 @@ from nelbo.objectives import Objective
 from nelbo.training.interrupt import Interrupted, interruptible
 from nelbo.training.order import Order
 from nelbo.training.state import TrainState, copy_tree, finite
-from nelbo.training.steps import heldout_bound, resident, run_chunk, start
+from nelbo.training.steps import Rule, convolve, heldout_bound, resident, run_chunk, run_steps, start
 
 Event = Literal["start", "progress", "evaluate", "interrupted", "failed", "done"]
 Callback = Callable[[Event, TrainState], None]
@@ -56,6 +56,8 @@ class _Plan:
     chunk: int
     batch: int
     patience: int | None
+    keep_best: bool
+    mesh: Mesh | None
 
 
 def fit(
@@ -105,8 +107,9 @@ def fit(
         Interrupted: Ctrl-C or SIGTERM; the callbacks have received the state.
     """
     plan = _plan(len(data), steps, epochs, batch_size, evaluate_every, patience, chunk, mesh)
-    loop = _Loop(key, model, objective, data, optimizer, plan, valid, keep == "best", tuple(callbacks), mesh)
-    loop.watch = dict(watch or {})
+    plan = dataclasses.replace(plan, keep_best=keep == "best")
+    loop = _Loop(key, model, objective, data, optimizer, plan)
+    loop.valid, loop.watch, loop.callbacks = valid, dict(watch or {}), tuple(callbacks)
     if resume is not None:
         loop.state = resume(loop.state)
     if mesh is not None:
@@ -130,22 +133,20 @@ class _Loop:
         data: Source,
         optimizer: optax.GradientTransformation,
         plan: _Plan,
-        valid: Source | None,
-        keep_best: bool,  # noqa: FBT001
-        callbacks: tuple[Callback, ...],
-        mesh: Mesh | None,
     ) -> None:
         order_key, self._step_key, self._valid_key = jr.split(key, 3)
         carry, self.static = start(model, objective, optimizer, jr.fold_in(self._valid_key, 1))
         fingerprint = {"examples": len(data), "batch_size": plan.batch, "evaluate_every": plan.interval}
         self.state = TrainState(carry, None, [], {}, 0, None, 0, 0.0, fingerprint)
-        self.data, self._valid, self._plan = data, valid, plan
-        self._keep_best, self._callbacks = keep_best, callbacks
-        self._objective, self._optimizer, self._mesh = objective, optimizer, mesh
+        self.data, self._plan, self._objective = data, plan, objective
+        self._rule = Rule(self.static, objective, optimizer, plan.mesh)
         self._order = Order(order_key, len(data), plan.batch)
         self._good = self.state
+        self._stepwise: bool | None = None  # whether steps are looped in Python; None until it is known
         self._pace: float | None = None  # seconds a step; None until the first call has compiled
+        self.valid: Source | None = None
         self.watch: dict[str, Source] = {}
+        self.callbacks: tuple[Callback, ...] = ()
 
     def run(self) -> None:
         """Train to the end, telling the callbacks."""
@@ -175,7 +176,7 @@ class _Loop:
         return self.state.step >= self._plan.steps or (patience is not None and self.state.stale >= patience)
 
     def _tell(self, event: Event, about: TrainState) -> None:
-        for callback in self._callbacks:
+        for callback in self.callbacks:
             callback(event, about)
 
     def _snapshot(self) -> TrainState:
@@ -196,13 +197,20 @@ class _Loop:
         # the first call compiles: one step, to see how long they are; then calls short enough for Ctrl-C
         most = 1 if self._pace is None else max(1, int(CALL_SECONDS / self._pace))
         count = min(most, plan.chunk, plan.interval - done % plan.interval, plan.steps - done)
+        indexed = resident(self.data)
         feed = self._order.indices(done, count, plan.chunk)
-        feed = feed if resident(self.data) else self.data.take(feed)
+        feed = jax.tree.map(jnp.asarray, feed if indexed else self.data.take(feed))
+        source = self.data if indexed else self.data.head(0)  # the rows stay where they are
         began = time.perf_counter()
-        state.carry, buffers, sound = run_chunk(
-            state.carry, self.static, self._objective, self._optimizer, self.data, jax.tree.map(jnp.asarray, feed),
-            self._step_key, jnp.asarray(count, jnp.int32), self._mesh,
-        )  # fmt: skip
+        if self._stepwise is None:
+            item = jax.tree.map(lambda leaf: leaf[0], feed)
+            self._stepwise = convolve(state.carry, self._rule, source, item, self._step_key, indexed=indexed)
+        if self._stepwise:
+            result = run_steps(state.carry, self._rule, source, feed, self._step_key, count, indexed=indexed)
+        else:
+            length = jnp.asarray(count, jnp.int32)
+            result = run_chunk(state.carry, self._rule, source, feed, self._step_key, length, indexed=indexed)
+        state.carry, buffers, sound = result
         values = {name: np.asarray(buffer, np.float64)[:count] for name, buffer in buffers.items()}
         self._pace = CALL_SECONDS if self._pace is None else max((time.perf_counter() - began) / count, 1e-9)
         bad = {name: int(np.argmin(np.isfinite(row))) for name, row in values.items() if not np.isfinite(row).all()}
@@ -225,8 +233,8 @@ class _Loop:
         """Close an interval: a row of history, the best parameters, fresh sums, a state to fall back on."""
         state, plan, bound = self.state, self._plan, None
         step = state.step
-        if self._valid is not None:
-            bound = self._heldout(self._valid)
+        if self.valid is not None:
+            bound = self._heldout(self.valid)
             if not np.isfinite(bound):
                 self._fail(step, "the validation bound")
         means = {name: finite(total / state.count) for name, total in state.sums.items()}
@@ -239,7 +247,7 @@ class _Loop:
         state.sums, state.count = {}, 0
         if bound is not None and (state.best_bound is None or bound > state.best_bound):
             state.best_bound, state.stale = bound, 0
-            state.best = copy_tree(state.carry.params) if self._keep_best else None
+            state.best = copy_tree(state.carry.params) if plan.keep_best else None
         elif bound is not None:
             state.stale += 1
         self._good = self._snapshot()
@@ -271,4 +279,4 @@ def _plan(
     interval = max(1, round(size / batch)) if every is None else every
     if interval < 1 or chunk < 1 or (patience is not None and patience < 1):
         raise InputError("evaluate_every, chunk and patience must be at least 1.")
-    return _Plan(total, interval, min(chunk, interval, total), batch, patience)
+    return _Plan(total, interval, min(chunk, interval, total), batch, patience, keep_best=True, mesh=mesh)

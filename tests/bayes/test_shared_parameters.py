@@ -1,5 +1,7 @@
 """Full variational Bayes against Bayesian linear regression, where everything is known."""
 
+from typing import Any, ClassVar
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -9,13 +11,13 @@ import oracles
 import pytest
 from jax.scipy.stats import norm
 
-from nelbo.core import InputError
+from nelbo.bayes import WithGlobals, shared_parameters
+from nelbo.core import InputError, as_example
 from nelbo.data import Split, source
 from nelbo.nets import Frozen
 from nelbo.objectives import MaximumLikelihood
 from nelbo.testing import assert_unbiased, check_objective
 from nelbo.training import fit, optimizer
-from nelbo.weights import FullVb, MeanField
 
 NOISE, PRIOR, N, D = 0.5, 2.0, 40, 3
 
@@ -25,8 +27,11 @@ class Regression(eqx.Module):
 
     theta: jax.Array
     shift: Frozen
+    globals: Any = None
+    depth: ClassVar[int] = 0
 
     def log_prob(self, x):
+        x = as_example(x).values
         return norm.logpdf(x[-1], x[:-1] @ self.theta + self.shift().sum(), NOISE)
 
 
@@ -43,8 +48,13 @@ def rows(exact):
 
 
 def posterior_at(mean, log_scale):
-    weights = MeanField(Regression(jnp.asarray(mean, jnp.float32), Frozen(jnp.zeros(2))))
-    return eqx.tree_at(lambda m: m.log_scale.theta, weights, jnp.asarray(log_scale, jnp.float32))
+    model = Regression(jnp.asarray(mean, jnp.float32), Frozen(jnp.zeros(2)))
+    shared = shared_parameters(model, prior_scale=PRIOR, log_scale=-4.0)
+    return eqx.tree_at(scales, shared, jnp.asarray(log_scale, jnp.float32))
+
+
+def scales(model):
+    return model.globals.posterior.log_scale.theta
 
 
 def test_the_oracle_obeys_its_own_theory():
@@ -63,8 +73,8 @@ def test_kl_and_samples_are_those_of_the_normal():
     mean, log_scale = np.array([0.3, -1.0, 2.0]), np.array([-1.0, 0.2, -3.0])
     weights = posterior_at(mean, log_scale)
     exact = oracles.normal_kl(mean, np.diag(np.exp(2 * log_scale)), np.zeros(D), PRIOR**2 * np.eye(D))
-    assert float(weights.kl(PRIOR)) == pytest.approx(exact, rel=1e-5)
-    drawn = jax.vmap(weights.sample)(jr.split(jr.key(0), 10_000))
+    assert float(weights.globals.cost(weights)) == pytest.approx(exact, rel=1e-5)
+    drawn = jax.vmap(lambda k: weights.globals.sample(k, weights))(jr.split(jr.key(0), 10_000))
     theta = np.asarray(drawn.theta, np.float64)
     np.testing.assert_array_equal(drawn.shift.value, 0.0)
     assert_unbiased(theta, mean, what="E theta")
@@ -84,9 +94,9 @@ def test_bound_and_gradient_are_exact_on_average(shared):
     slope = oracles.gradient(elbo, packed)
     weights = posterior_at(mean, log_scale)
     tree = jax.tree.map(lambda leaf: None if leaf.shape == (2,) else leaf, weights)
-    tree = eqx.tree_at(lambda m: (m.mean.theta, m.log_scale.theta), tree, (slope[:D], slope[D:]))
+    tree = eqx.tree_at(lambda m: (m.theta, scales(m)), tree, (slope[:D], slope[D:]))
     check_objective(
-        FullVb(MaximumLikelihood(), num_data=N, prior_scale=PRIOR, shared=shared),
+        WithGlobals(MaximumLikelihood(), num_data=N, one_draw=shared),
         weights,
         jnp.asarray(rows(exact)),
         jr.key(1),
@@ -104,8 +114,10 @@ def test_a_batch_of_any_size_gives_the_same_mean_gradient_of_the_cost():
 
     weights = posterior_at([0.5, 0.2, -0.4], [-1.5, -2.0, -1.0])
     for size in (1, 7):
-        loss, _ = FullVb(Silent(), num_data=N, prior_scale=PRIOR)(jr.key(0), weights, jnp.ones((size, D + 1)), None)
-        assert float(loss.surrogate) == pytest.approx(float(weights.kl(PRIOR)) / N, rel=1e-6)
+        objective = WithGlobals(Silent(), num_data=N)
+        state = objective.init(jr.key(1), weights)
+        loss, _ = objective(jr.key(0), weights, jnp.ones((size, D + 1)), state)
+        assert float(loss.surrogate) == pytest.approx(float(weights.globals.cost(weights)) / N, rel=1e-6)
 
 
 @pytest.mark.parametrize("shared", [True, False])
@@ -113,22 +125,27 @@ def test_training_reaches_the_exact_mean_field_optimum(shared):
     """Means within 0.1 of a posterior standard deviation, precisions within 5 %."""
     exact = problem()
     steps = 30_000
-    model = MeanField(Regression(jnp.zeros(D), Frozen(jnp.zeros(2))), log_scale=-3.0)
-    objective = FullVb(MaximumLikelihood(), num_data=N, prior_scale=PRIOR, shared=shared)
+    model = shared_parameters(Regression(jnp.zeros(D), Frozen(jnp.zeros(2))), prior_scale=PRIOR, log_scale=-3.0)
+    objective = WithGlobals(MaximumLikelihood(), num_data=N, one_draw=shared)
     data = source(Split(rows(exact)), "real")
     adam = optimizer("adam", learning_rate=0.002, schedule="cosine", steps=steps)
     length = {"steps": steps, "evaluate_every": steps, "chunk": steps}
     with jax.numpy_dtype_promotion("standard"):  # optax mixes floats with its integer step count
         result = fit(jr.key(0), model, objective, data, adam, batch_size=N, keep="last", **length)
     mean, precision = exact.mean_field()
-    got = np.asarray(result.model.mean.theta, np.float64)
+    got = np.asarray(result.model.theta, np.float64)
     np.testing.assert_allclose((got - mean) * np.sqrt(precision), 0.0, atol=0.1)
-    np.testing.assert_allclose(np.exp(-2 * np.asarray(result.model.log_scale.theta)), precision, rtol=0.05)
-    np.testing.assert_array_equal(result.model.mean.shift.value, 0.0)
+    np.testing.assert_allclose(np.exp(-2 * np.asarray(scales(result.model))), precision, rtol=0.05)
+    np.testing.assert_array_equal(result.model.shift.value, 0.0)
 
 
 def test_impossible_settings_are_refused():
-    with pytest.raises(InputError, match="num_data >= 1"):
-        FullVb(MaximumLikelihood(), num_data=0)
-    with pytest.raises(InputError, match="prior_scale > 0"):
-        FullVb(MaximumLikelihood(), num_data=3, prior_scale=0.0)
+    model = Regression(jnp.zeros(D), Frozen(jnp.zeros(2)))
+    with pytest.raises(InputError, match="at least 1, got 0"):
+        WithGlobals(MaximumLikelihood(), num_data=0)
+    with pytest.raises(InputError, match="positive standard deviation"):
+        shared_parameters(model, prior_scale=0.0)
+    with pytest.raises(InputError, match="a model with globals"):
+        WithGlobals(MaximumLikelihood(), num_data=3).init(jr.key(0), model)
+    with pytest.raises(InputError, match="choice of shared parameters"):
+        shared_parameters(model, where="somewhere")

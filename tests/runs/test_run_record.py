@@ -1,13 +1,20 @@
+"""What a run folder says, whole or damaged."""
+
 import json
-import math
 
 import numpy as np
 import pytest
-from made_up_runs import history_rows, write_history
 
-from nelbo.core import InputError, write_json
-from nelbo.report import read_history, read_run
-from nelbo.report.records import column, flatten, number
+from nelbo.core import InputError, write_arrays, write_json
+from nelbo.runs import read_history, read_run_record
+
+
+def write_history(path, rows, tail=""):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows) + tail)
+
+
+def history_rows(count):
+    return [{"step": 100 * i, "train_bound": -300.0 / i} for i in range(1, count + 1)]
 
 
 def test_a_line_cut_off_by_a_kill_is_left_out(tmp_path):
@@ -58,15 +65,15 @@ def test_a_folder_that_is_no_run_is_one_clear_sentence(tmp_path, part):
     if part == "file":
         path.write_text("x")
     with pytest.raises(InputError, match=r"no run of nelbo|not a folder") as caught:
-        read_run(path)
+        read_run_record(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_missing_parts_are_empty(tmp_path):
     write_json(tmp_path / "config.json", {"seed": 1})
-    run = read_run(tmp_path)
-    assert (run.name, run.history, run.results, run.record, run.arrays) == (tmp_path.name, (), (), {}, {})
+    run = read_run_record(tmp_path)
+    assert (run.name, run.history, run.results, run.facts, run.arrays) == (tmp_path.name, (), (), {}, {})
 
 
 @pytest.mark.parametrize(
@@ -81,28 +88,62 @@ def test_missing_parts_are_empty(tmp_path):
 def test_a_damaged_record_is_an_input_error(tmp_path, file, text):
     (tmp_path / file).write_text(text)
     with pytest.raises(InputError, match=file):
-        read_run(tmp_path)
+        read_run_record(tmp_path)
 
 
 def test_results_of_a_wrong_type_are_an_input_error(tmp_path):
     write_json(tmp_path / "record.json", {"results": {"nats": 1.0}})
     with pytest.raises(InputError, match="results"):
-        read_run(tmp_path)
+        read_run_record(tmp_path)
 
 
-def test_damaged_arrays_are_an_input_error(make_run):
-    path = make_run() / "arrays.safetensors"
+def test_damaged_arrays_are_an_input_error(tmp_path):
+    path = tmp_path / "arrays.safetensors"
+    write_arrays(path, {"samples": np.zeros((2, 3, 3, 1), np.float32)}, {})
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(InputError, match="damaged"):
-        read_run(path.parent)
+        read_run_record(tmp_path)
 
 
-def test_only_finite_numbers_count():
-    values = [1, -2.5, None, True, "3", math.nan, math.inf, 10**400]
-    assert [number(value) for value in values] == [1.0, -2.5, None, None, None, None, None, None]
-    rows = [json.loads('{"a": NaN}'), {"a": 2}, {}]
-    np.testing.assert_array_equal(column(rows, "a"), [math.nan, 2.0, math.nan])
+def test_arrays_of_no_real_numbers_are_an_input_error(tmp_path):
+    write_arrays(tmp_path / "arrays.safetensors", {"samples": np.zeros(3, np.complex64)}, {})
+    with pytest.raises(InputError, match="samples"):
+        read_run_record(tmp_path)
 
 
-def test_flatten_names_the_leaves():
-    assert dict(flatten({"a": {"b": 1, "c": {"d": [2]}}, "e": {}})) == {"a.b": 1, "a.c.d": [2], "e": {}}
+@pytest.mark.parametrize(
+    ("objective", "bound"),
+    [
+        ({"name": "sgvb", "arguments": {"samples": 10}}, "ELBO"),
+        ({"name": "vimco", "arguments": {"samples": 5}}, "IWAE, 5 samples"),
+        ({"name": "iwae", "arguments": {"samples": 1}}, "ELBO"),
+        ("sgvb", "ELBO"),
+    ],
+)
+def test_a_record_says_which_bound_its_history_holds(tmp_path, objective, bound):
+    write_json(tmp_path / "config.json", {"objective": objective})
+    assert read_run_record(tmp_path).history_bound == bound
+
+
+def test_a_record_says_what_its_samples_are(tmp_path):
+    samples = np.zeros((2, 3, 3, 1), np.float32)
+    for notes, extra, expected in (
+        ({"samples": "means"}, {}, "means"),
+        ({"samples": "draws"}, {"reconstructions": samples}, "draws"),
+        ({}, {"reconstructions": samples}, "means"),  # files of older versions do not say
+        ({}, {}, "draws"),
+    ):
+        write_arrays(tmp_path / "arrays.safetensors", {"samples": samples} | extra, notes)
+        assert read_run_record(tmp_path).samples_are == expected
+
+
+def test_an_unfinished_run_knows_its_data_and_command_from_its_settings(tmp_path):
+    config = {"data": {"name": "digits"}, "sha256": {"test": "ab"}, "command": "nelbo fit vae"}
+    write_json(tmp_path / "config.json", config | {"model": {"name": "nade"}})
+    run = read_run_record(tmp_path)
+    assert (run.data.name, run.data.digests, run.command, run.values) == (
+        "digits",
+        {"test": "ab"},
+        "nelbo fit vae",
+        "binary",
+    )

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from nelbo.core import InputError
+from nelbo.report.json_values import number
 from nelbo.report.style import LIGHT, Theme, style
 
 
@@ -21,8 +22,8 @@ def variance_figure(report: Mapping[str, Mapping[str, Mapping[str, float]]], *, 
     """
     names = list(report)
     layers = list(dict.fromkeys(layer for rows in report.values() for layer in rows))
-    values = np.array([[report[name].get(layer, {}).get("variance", np.nan) for layer in layers] for name in names])
-    values[~(values > 0)] = np.nan
+    cells = [[number(report[name].get(layer, {}).get("variance")) or np.nan for layer in layers] for name in names]
+    values = np.where(np.array(cells) > 0, cells, np.nan)
     if not np.isfinite(values).any():
         raise InputError("variance_figure needs at least one positive variance.")
     with style(theme):

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from nelbo.core import InputError, Masked
+from nelbo.core import Example, InputError
 from nelbo.data import Source
 from nelbo.distributions import FUNCTIONS, MOMENTS, moments
 from nelbo.evaluation import importance_bound
-from nelbo.objectives import (
+from nelbo.models import (
     belief_network_em,
     belief_network_model,
     fit_beliefs,
@@ -135,7 +135,7 @@ def test_linear_units_are_factor_analysis_and_the_bound_is_log_p_where_q_can_be_
     _, partial = fit_beliefs(net2, jnp.where(jnp.asarray(seen), x, 0.0), sweeps=6, observed=jnp.asarray(seen))
     expected = scipy.stats.multivariate_normal(middle[seen], part).logpdf(np.asarray(x, np.float64)[seen])
     assert float(partial[-1]) == pytest.approx(expected, rel=1e-5)
-    masked = Masked(jnp.where(jnp.asarray(seen), x, 7.0), jnp.asarray(seen))
+    masked = Example(jnp.where(jnp.asarray(seen), x, 7.0), jnp.asarray(seen))
     draw = belief_network_model(net2, sweeps=6).draw(jr.key(0), masked)
     assert float(draw.log_w) == pytest.approx(expected, rel=1e-4)
 

@@ -8,8 +8,7 @@ import pytest
 from oracles_discrete import Network, bits, sigmoid
 
 from nelbo.core import InputError
-from nelbo.models import sbn
-from nelbo.objectives import BeliefNet, amortization_gap, mean_field, mean_field_bound, variational_em
+from nelbo.models import BeliefNet, amortization_gap, mean_field, mean_field_bound, sbn, variational_em
 
 X = jnp.array([1.0, 0.0, 1.0, 1.0, 0.0])
 KINDS = ("exact", "saul", "quadratic")
