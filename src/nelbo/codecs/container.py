@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from nelbo.codecs.message import MAX_LANES, PRECISION, DamagedError
+from nelbo.codecs.tables import MAX_EDGE
 from nelbo.core import InputError
 
 MAGIC = b"\x93NELBO\r\n"
@@ -238,7 +239,7 @@ def _sha256(text: Any) -> str:
 
 
 def _grid(low: float, width: float) -> tuple[float, float]:
-    _within(math.isfinite(low) and 0 < width < math.inf, (low, width))
+    _within(abs(low) <= MAX_EDGE and 1.0 / MAX_EDGE <= width <= MAX_EDGE, (low, width))
     return float(low), float(width)
 
 

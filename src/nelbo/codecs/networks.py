@@ -11,9 +11,10 @@ import numpy as np
 from jaxtyping import Array, Key, PyTree
 
 from nelbo.codecs.codings import CODINGS, Range
+from nelbo.codecs.message import DamagedError
 from nelbo.codecs.sequential import float64
 from nelbo.codecs.stages import Codings, FromAbove, FromBelow, Stage, widened
-from nelbo.codecs.tables import UNIFORM_BITS, Bins, level_bins, quantile_bins, uniform_bins
+from nelbo.codecs.tables import MAX_EDGE, UNIFORM_BITS, Bins, level_bins, quantile_bins, uniform_bins
 from nelbo.core import InputError, compiled
 from nelbo.models import Model, Stack
 
@@ -126,6 +127,8 @@ class Networks:
         standard = [bool(i) and stage.is_standard() for i, stage in enumerate(down)]
         wanted = [i for i, stage in enumerate(down) if i and stage.values is None and not standard[i]]
         self.grids = _grids(model.generative, wanted, context) if grids is None else grids
+        if set(self.grids) != set(wanted):
+            raise DamagedError("The file is damaged: its grids are not those of the model's layers; use another copy.")
         self.nodes = [_node(i, stage, self.grids, standard=standard[i]) for i, stage in enumerate(down)]
         for i, stage in enumerate(up, 1):
             if stage.values != down[i].values or math.prod(stage.shape) != math.prod(down[i].shape):
@@ -161,16 +164,16 @@ def _grids(generative: Stack, wanted: Sequence[int], context: PyTree) -> Grids:
     """Where the bins of real layers with parents lie: over the range of draws of the model, and a bit more.
 
     Raises:
-        InputError: the draws are not finite.
+        InputError: the draws are not finite, or astronomical.
     """
     if not wanted:
         return {}
     rows = jax.tree.map(lambda leaf: jnp.asarray(np.resize(leaf, (DRAWS, *leaf.shape[1:])), jnp.float32), context)
     ranges = np.asarray(_ranges(generative, jr.split(jr.key(0), DRAWS), rows, tuple(wanted)), float)
-    if not np.isfinite(ranges).all():
+    if not (np.abs(ranges) <= MAX_EDGE / 4).all():
         raise InputError(
-            "Draws of the model are not finite, so it has diverged and cannot be coded with: fit it again, with a "
-            "lower learning rate perhaps."
+            "Draws of the model run away, so it has diverged and cannot be coded with: fit it again, with a lower "
+            "learning rate perhaps."
         )
     found = {}
     for node, (low, high) in zip(wanted, ranges.tolist(), strict=True):

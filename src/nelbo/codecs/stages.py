@@ -114,7 +114,7 @@ class Stage:
     def is_standard(self) -> bool:
         """Whether it is N(0, I) in every model of its structure."""
         asked = self.coding.is_standard
-        return asked is not None and self._part.is_constant and asked(*self((None,) * len(self._blank), None, 1))
+        return asked is not None and self._part.is_constant and asked(*self._evaluated(self._blank, None))
 
     def set_division(self, division: Bins | Range) -> None:
         """Say what a unit's values are: of a real one, by a division of the line."""
@@ -130,12 +130,14 @@ class Stage:
         """
         pairs = zip(nodes, self._blank, strict=True)
         filled = tuple(blank if node is None else self._filled(node) for node, blank in pairs)
-        with float64():
-            found = _parameters(self._part, self.coding, self._batch, filled, jax.tree.map(self._filled, context))
+        found = self._evaluated(filled, jax.tree.map(self._filled, context))
         shared = self.coding.shared or (False,) * len(found)
-        return tuple(
-            np.asarray(value) if same else np.asarray(value)[:count] for value, same in zip(found, shared, strict=True)
-        )
+        return tuple(value if same else value[:count] for value, same in zip(found, shared, strict=True))
+
+    def _evaluated(self, nodes: tuple[np.ndarray, ...], context: PyTree) -> tuple[np.ndarray, ...]:
+        """Parameters of a whole batch."""
+        with float64():
+            return tuple(map(np.asarray, _parameters(self._part, self.coding, self._batch, nodes, context)))
 
     def _filled(self, rows: np.ndarray) -> np.ndarray:
         full = np.zeros((self._batch, *rows.shape[1:]))
