@@ -1,6 +1,6 @@
 """`nelbo compress`."""
 
-from nelbo.cli.codec import compress
+from nelbo.cli.codec import CONTEXT, compress
 from nelbo.cli.commands import Command
 from nelbo.cli.parser import Parser, data_folder, run_folder, split
 
@@ -13,6 +13,7 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--block", type=int, default=16384, metavar="N", help="examples in a block (default 16384)")
     parser.add_argument("--self-contained", action="store_true", help="put the model into the file")
     parser.add_argument("--no-verify", action="store_true", help="do not decode every block before it is written")
+    parser.add_argument("--context", metavar="FILE", help=CONTEXT)
     parser.add_argument("-o", "--output", metavar="FILE", help="a .nlb file (default RUN/data.nlb)")
 
 

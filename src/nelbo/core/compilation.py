@@ -85,4 +85,5 @@ def _parted(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, _S
 def _program(first: Any, rest: Any, static: _Static) -> Any:
     """What one compiled program is told from another by."""
     leaves = jax.tree.leaves((first, rest))
-    return static, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
+    kinds = (jax.dtypes.canonicalize_dtype(leaf.dtype, allow_extended_dtype=True) for leaf in leaves)
+    return static, tuple((leaf.shape, kind) for leaf, kind in zip(leaves, kinds, strict=True))
