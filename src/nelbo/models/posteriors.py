@@ -123,9 +123,9 @@ def posterior_head(name: str, size: int, *, rank: int = 5) -> Head:
     Args:
         name: "diagonal", "rank-one", "low-rank" or "full".
         size: K.
-        rank: of "low-rank" only.
+        rank: of "low-rank" only; as many directions as latents are all there are.
 
     Raises:
-        InputError: no such posterior, or a rank beyond the size.
+        InputError: no such posterior, or a rank below one.
     """
-    return POSTERIORS[choice("posterior", name, POSTERIORS)](size, rank)
+    return POSTERIORS[choice("posterior", name, POSTERIORS)](size, min(rank, size))
