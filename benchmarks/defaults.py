@@ -1,6 +1,6 @@
 """Which defaults are best: a small measured table, family by family, one setting varied at a time.
 
-    python benchmarks/defaults.py [--only vae/digits ...] [--minutes 30] [--seeds 1] [--table]
+    python benchmarks/defaults.py [--only vae/digits ...] [--settings "adam 3e-3" ...] [--minutes 30] [--seeds 1] [--table]
 
 Every row trains with `nelbo fit` in this process and keeps the best validation bound [nats an example], the last one
 and the pass at which the best was reached. Rows are appended to `benchmarks/results/defaults.json` as they come and are
@@ -145,23 +145,21 @@ def measured(case: Case, flags: tuple[str, ...], seed: int, where: tuple[str, ..
     return row | {"best": bounds[best], "last": bounds[-1], "best_epoch": round(rows[best]["epoch"], 1)}
 
 
-def plan(cases: list[Case], seeds: int) -> Iterator[tuple[Case, str, tuple[str, ...], int]]:
+def plan(cases: list[Case], seeds: int, settings: list[str] | None) -> Iterator[tuple[Case, str, tuple[str, ...], int]]:
     """All runs, the defaults of every case first and a further seed after all of the first."""
     for seed in range(seeds):
         for case in cases:
             yield case, "defaults", (), seed
         for case in cases:
             for name, flags in case.varied.items():
-                yield case, name, flags, seed
+                if settings is None or name in settings:
+                    yield case, name, flags, seed
 
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Markdown: a line a case, the variation with its gain over the defaults, best first."""
     heads = ("case", "defaults: best validation bound, nats (at pass)", "gain of another setting, nats")
     lines = [f"| {' | '.join(heads)} |", "|---|---|---|"]
-        "| case | defaults: best validation bound, nats (at pass) | gain of another setting, nats |",
-        "|---|---|---|",
-    ]
     for case in dict.fromkeys(row["case"] for row in rows):
         own = [row for row in rows if row["case"] == case]
         base = {row["seed"]: row for row in own if row["setting"] == "defaults" and "best" in row}
@@ -184,6 +182,7 @@ def main() -> int:
     """Measure what is missing until the time is over, or print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", default=[], help="cases whose names begin so")
+    parser.add_argument("--settings", nargs="+", help="these variations only, beside the defaults")
     parser.add_argument("--minutes", type=float, default=60.0, help="of processor time, after which no run is begun")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--data-dir", type=Path)
@@ -197,7 +196,7 @@ def main() -> int:
     cases = [case for case in CASES if not options.only or case.name.startswith(tuple(options.only))]
     sources: dict[str, tuple[str, ...] | None] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for case, setting, flags, seed in plan(cases, options.seeds):
+        for case, setting, flags, seed in plan(cases, options.seeds, options.settings):
             name = case.name if "relu" not in case.flags else f"{case.name} relu"
             if (name, setting, seed) in done or time.process_time() > 60 * options.minutes:
                 continue
