@@ -1,6 +1,6 @@
 """Which defaults are best: a small measured table, family by family, one setting varied at a time.
 
-    python benchmarks/defaults.py [--only vae/digits ...] [--settings "adam 3e-3" ...] [--minutes 30] [--seeds 1] [--table]
+    python benchmarks/defaults.py [--only vae/digits ...] [--settings "adam 3e-3" ...] [--minutes 30] [--table]
 
 Every row trains with `nelbo fit` in this process and keeps the best validation bound [nats an example], the last one
 and the pass at which the best was reached. Rows are appended to `benchmarks/results/defaults.json` as they come and are
@@ -28,6 +28,7 @@ from nelbo.cli import main as nelbo
 from nelbo.data import load
 
 RESULTS = Path(__file__).parent / "results" / "defaults.json"
+INTERRUPTED = 130  # exit code
 RAW = ("--set", "centre=false", "--set", "spread=false")
 CENTRED = ("--set", "centre=true", "--set", "spread=false")
 SCALED = ("--set", "centre=true", "--set", "spread=true")
@@ -135,6 +136,8 @@ def measured(case: Case, flags: tuple[str, ...], seed: int, where: tuple[str, ..
         command = ["fit", case.model, *where, *case.flags, "--epochs", str(case.epochs), *flags, "--seed", str(seed)]
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as told:
             code = nelbo([*command, "--out", str(out), "--no-figures", "--quiet"])
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt
         history = out / "history.jsonl"
         rows = [json.loads(line) for line in history.read_text().splitlines()] if history.exists() else []
     bounds = [row["valid_bound"] for row in rows]
