@@ -18,10 +18,10 @@ WARNINGS = ",".join(["default", *(f"ignore:{warning}" for warning in IGNORED)])
 TINY = ("vae", "--data", "digits", "--hidden", "8", "--latents", "2")
 
 
-def start(*arguments: str, cwd: Path | None = None) -> subprocess.Popen:
-    """Begin a command in a process of its own."""
+def start(*arguments: object, cwd: Path | None = None, encoding: str = "utf-8") -> subprocess.Popen:
+    """Begin a command in a process of its own, whose console has an encoding."""
     path = os.pathsep.join(filter(None, [SOURCES, os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": WARNINGS}
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": WARNINGS, "PYTHONIOENCODING": encoding}
     return subprocess.Popen(
         [sys.executable, "-m", "nelbo", *map(str, arguments)],
         stdin=subprocess.DEVNULL,

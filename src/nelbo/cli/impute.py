@@ -10,12 +10,14 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Key
 
+from nelbo.cli.commands import Command
 from nelbo.cli.output import Line, note, print_json
+from nelbo.cli.parser import Parser, data_folder, run_folder, split
 from nelbo.core import InputError, atomic_write, os_error
 from nelbo.data import Source
 from nelbo.report import GRID_WIDTH, image_grid, save_png, text_table
 from nelbo.runs import CHAIN_STEPS, Run, chain_pictures, comparison, hiding, known_columns, open_run, scored
-from nelbo.tasks import Imputation, ImputationSettings, hide, rows_as_seen, spoiled
+from nelbo.tasks import METHODS, Imputation, ImputationSettings, hide, rows_as_seen, spoiled
 from nelbo.tasks import impute as impute_data
 
 
@@ -169,3 +171,25 @@ def _record(result: Imputation, path: Path, options: argparse.Namespace) -> dict
     if result.accepted is not None:
         record["accepted"] = result.accepted
     return record
+
+
+def _arguments(parser: Parser) -> None:
+    run_folder(parser)
+    parser.add_argument("data", nargs="?", metavar="DATA", help="a named set, a file or a folder; NaN is missing (the run's own)")  # fmt: skip  # noqa: E501
+    data_folder(parser)
+    split(parser, None, without="default test; all rows of a file without splits")
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N rows")
+    parser.add_argument("--mask", metavar="FILE", help=".npy, .npz or .csv: 1 where observed, of all rows or of one example")  # fmt: skip  # noqa: E501
+    parser.add_argument("--hide", metavar="HOW", help="hide known entries and score: a share, square:SIDE or grid:STEP")
+    parser.add_argument("--method", metavar="NAME", help=f"{', '.join(METHODS)} (default hmc, importance if latents are discrete)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--steps", type=int, default=50, metavar="N", help="moves of each chain, trajectories of hmc (default 50)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--draws", type=int, default=19, metavar="N", help="completions of each row (default 19)")
+    parser.add_argument("--proposals", type=int, metavar="N", help="draws to resample from (default 1000)")
+    parser.add_argument("--noise", metavar="KIND:X", help="what is given is noisy: bit-flip:RATE or gaussian:SD")
+    parser.add_argument("--add-noise", action="store_true", help="put that noise on the data first, and score")
+    parser.add_argument("--compare", action="store_true", help="with --hide: mean filling and nearest neighbours too")
+    parser.add_argument("--film", metavar="FILE", help="a .png of the paper's chain (default RUN/imputation.png)")
+    parser.add_argument("-o", "--output", metavar="FILE", help=".npz (all), .npy, .csv or .png (default RUN/imputed.npz)")  # fmt: skip  # noqa: E501
+
+
+COMMAND = Command("nelbo impute runs/mnist --hide 0.6", _arguments, impute)

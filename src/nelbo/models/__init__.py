@@ -52,7 +52,7 @@ from nelbo.models.mean_field_belief import (
     mean_field_bound,
     variational_em,
 )
-from nelbo.models.parts import one_layer
+from nelbo.models.parts import drawn_at_once, input_rule, one_layer
 from nelbo.models.posteriors import (
     POSTERIORS,
     CholeskyHead,
@@ -131,6 +131,7 @@ __all__ = [
     "darn",
     "detached",
     "dlgm",
+    "drawn_at_once",
     "factor_analysis",
     "families",
     "family",
@@ -142,6 +143,7 @@ __all__ = [
     "gaussian_belief_bound",
     "gaussian_belief_net",
     "hvae",
+    "input_rule",
     "likelihood",
     "likelihood_head",
     "likelihoods",

@@ -11,15 +11,24 @@ from nelbo.runs.imputation import (
     known_columns,
     scored,
 )
-from nelbo.runs.inputs import sources_for
-from nelbo.runs.objectives import OBJECTIVES, default_objective, objective_options, objectives
+from nelbo.runs.inputs import data_options, model_options, sources_for, training_defaults
+from nelbo.runs.objectives import (
+    OBJECTIVES,
+    default_objective,
+    named_objective_options,
+    objective_named,
+    objective_options,
+    objectives,
+)
 from nelbo.runs.record import DataRecord, RunRecord, read_history, read_run_record
 from nelbo.runs.results import BOUNDS, add_result, result_row
-from nelbo.runs.settings import TRAINING_DEFAULTS, Experiment, checked_seed
+from nelbo.runs.settings import TRAINING_DEFAULTS, Experiment, Training, checked_seed
+from nelbo.runs.size import MOST_BYTES
 
 __all__ = [
     "BOUNDS",
     "CHAIN_STEPS",
+    "MOST_BYTES",
     "OBJECTIVES",
     "RECORD",
     "TRAINING_DEFAULTS",
@@ -27,11 +36,13 @@ __all__ = [
     "Experiment",
     "Run",
     "RunRecord",
+    "Training",
     "add_result",
     "carry_out",
     "chain_pictures",
     "checked_seed",
     "comparison",
+    "data_options",
     "default_objective",
     "environment",
     "execute",
@@ -39,6 +50,9 @@ __all__ = [
     "hiding",
     "imputation_study",
     "known_columns",
+    "model_options",
+    "named_objective_options",
+    "objective_named",
     "objective_options",
     "objectives",
     "open_run",
@@ -49,4 +63,5 @@ __all__ = [
     "scored",
     "shown",
     "sources_for",
+    "training_defaults",
 ]

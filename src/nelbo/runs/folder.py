@@ -10,11 +10,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nelbo._version import __version__
 from nelbo.core import InputError, os_error, read_json, remove_leftovers, write_json
-from nelbo.data import Data, Progress, Source, catalogue, source
+from nelbo.data import Data, Progress, Source, catalogue
 from nelbo.models import Model, likelihood, load_model
-from nelbo.runs.inputs import dataset_for, likelihood_for, likelihood_of, located, sources_for
+from nelbo.runs.context import one_hot
+from nelbo.runs.inputs import dataset_for, likelihood_for, likelihood_of, located, source_for, sources_for
 from nelbo.runs.settings import Experiment
 
 CONFIG, MODEL, HISTORY, RECORD = "config.json", "model.safetensors", "history.jsonl", "record.json"
@@ -60,6 +63,29 @@ class Run:
         """What a full pixel is to the model."""
         return 1.0 if self.likelihood is None else likelihood(self.likelihood).scale
 
+    @property
+    def labels(self) -> list[str] | None:
+        """The labels that the model is conditioned on; None of a model without a context."""
+        return self.experiment.data.get("labels")
+
+    def context(self, label: str | None) -> np.ndarray | None:
+        """What stands for a label where something is drawn.
+
+        Args:
+            label: its name.
+
+        Raises:
+            InputError: a label for a model without a context, none for a model with one, or an unknown one.
+        """
+        if self.labels is None and label is not None:
+            raise InputError(f"The model in {self.folder} is conditioned on nothing: leave --context out.")
+        if self.labels is None:
+            return None
+        if label is None:
+            raise InputError(f"The model in {self.folder} is conditioned on labels: say which with --context, one of "
+                             f"{', '.join(self.labels)}.")  # fmt: skip
+        return one_hot(label, self.labels)
+
     def data(
         self, name: str | None = None, data_dir: str | None = None, progress: Progress | None = None
     ) -> tuple[Data, dict[str, Source]]:
@@ -75,7 +101,7 @@ class Run:
             settings["data_dir"] = data_dir
         train, score = dataset_for(settings, self.likelihood, progress)
         self._check_shape(settings["name"], score)
-        return score, sources_for(train, score, self.likelihood or likelihood_for(score))
+        return score, sources_for(train, score, self.likelihood or likelihood_for(score), self.labels)
 
     def rows(self, name: str | None, split: str | None, data_dir: str | None = None) -> tuple[Data, Source]:
         """Rows in the order of their file: of the user's file all of them, unless it has splits or one is named.
@@ -96,8 +122,7 @@ class Run:
                 pass  # the file has splits of its own; any other fault comes again below
             else:
                 self._check_shape(name, data)
-                pixels = "unit" if self.white == 1.0 else "counts"
-                return data, source(data.train, data, pixels=pixels)
+                return data, source_for(data.train, data, self.likelihood or likelihood_for(data), self.labels)
         data, sources = self.data(name, data_dir)
         return data, sources[split or "test"]
 

@@ -33,19 +33,24 @@ def hiding(text: str, key: Key[Array, ""], data: Source) -> Bool[np.ndarray, "..
     """The mask that a word describes: a share such as `0.6`, `square:SIDE` or `grid:STEP`.
 
     Raises:
-        InputError: none of these.
+        InputError: none of these, or one that hides nothing.
     """
     kind, _, size = text.partition(":")
     try:
         if kind == "square":
-            return np.asarray(missing_square(data.shape, size=int(size)))
-        if kind == "grid":
-            return np.asarray(missing_grid(data.shape, step=int(size)))
-        return np.asarray(missing_at_random(key, (len(data), *data.shape), rate=float(text)))
+            stays = np.asarray(missing_square(data.shape, size=int(size)))
+        elif kind == "grid":
+            stays = np.asarray(missing_grid(data.shape, step=int(size)))
+        else:
+            stays = np.asarray(missing_at_random(key, (len(data), *data.shape), rate=float(text)))
     except ValueError as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"--hide takes a share such as 0.6, square:SIDE or grid:STEP, got {text!r}.") from error
+    there = data.arrays.observed
+    if not np.any(~stays if there is None else ~stays & np.asarray(there)):
+        raise InputError(f"--hide {text} hides no known entry of these rows, so there is nothing to score: hide more.")
+    return stays
 
 
 def known_columns(run: Run, data: Source, data_dir: str | None = None) -> Columns:

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from nelbo.core import InputError, os_error, read_arrays, read_json
-from nelbo.models import COUNT_LIKELIHOODS
+from nelbo.models import families, likelihoods
 from nelbo.runs.folder import ARRAYS, CONFIG, HISTORY, RECORD
-from nelbo.runs.inputs import VISIBLE
 
 MAX_HISTORY_BYTES = 2**30
 VARIANCE = "variance.json"
@@ -221,11 +220,10 @@ def _data_record(record: Mapping[str, Any], config: Mapping[str, Any]) -> DataRe
 
 def _values(model: Mapping[str, Any]) -> str:
     """What the likelihood of a model is a distribution of; empty where the settings do not say."""
-    asked = _object(model.get("arguments")).get("likelihood")
-    likelihood = _text(asked) or VISIBLE.get(_text(model.get("name")), "")
-    if likelihood in COUNT_LIKELIHOODS:
-        return "integers"
-    return {"": "", "bernoulli": "binary", "multinomial": "counts"}.get(likelihood, "real")
+    family = families().get(_text(model.get("name")))
+    asked = _text(_object(model.get("arguments")).get("likelihood"))
+    found = likelihoods().get(asked or (family.likelihood or "" if family is not None else ""))
+    return "" if found is None else {"uint8": "integers", "unit": "real"}.get(found.values[0], found.values[0])
 
 
 def _command(value: Any) -> str:

@@ -1,17 +1,19 @@
-"""How each distribution becomes a codec: what a network gives, the grid it is rounded to, the tables it selects."""
+"""From rounded parameters of a batch of distributions to a codec of its symbols, one function for each family.
+
+Each takes the parameters (examples first), the rounding, the place of the first number that is rounded, and what its
+tables are made from: a division of the line for real units, else whatever its `Coding` makes. With `drawn`, symbols are
+only ever drawn from the distributions, and a frequency may be zero.
+"""
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
 
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 
 from nelbo.codecs.codec import Codec, tabled
 from nelbo.codecs.message import Message
-from nelbo.codecs.passes import Passes
 from nelbo.codecs.rounding import Rounding
+from nelbo.codecs.sequential import UnitByUnit
 from nelbo.codecs.tables import (
     MAX_LOGIT,
     MAX_SCALE,
@@ -24,41 +26,9 @@ from nelbo.codecs.tables import (
     from_weights,
     scales,
 )
-from nelbo.core import InputError
-from nelbo.distributions import (
-    AutoregressiveBernoulli,
-    Bernoulli,
-    BernoulliMixture,
-    BetaBinomial,
-    Categorical,
-    CorrelatedNormal,
-    DiscretizedLogistic,
-    Distribution,
-    Nade,
-    Normal,
-)
 
 _FAR = 2**40  # grid steps: no location is further out
 Parameters = Sequence[np.ndarray]
-
-
-class Kind(NamedTuple):
-    """How one class of distributions is coded.
-
-    Args:
-        parameters: arrays that say which one it is, inside a compiled function.
-        shared: which of them are the same for all examples.
-        codec: from these arrays (examples first), the rounding, the place of the first and the node's division of
-            the line (`Bins`; of a beta-binomial the tables made so far, of bits behind a state their `Passes`, of other
-            bits None) to a codec of `(examples, units)` symbols. With `drawn`, symbols are only ever drawn from it, and
-            a frequency may be zero.
-        planes: how many places each unit takes.
-    """
-
-    parameters: Callable[[Any], tuple[Array, ...]]
-    shared: tuple[bool, ...]
-    codec: Callable[..., Codec]
-    planes: int
 
 
 def _shaped(codec: Codec, shape: tuple[int, ...]) -> Codec:
@@ -72,9 +42,10 @@ def _shaped(codec: Codec, shape: tuple[int, ...]) -> Codec:
     return Codec(push, pop)
 
 
-def _bits(given: Parameters, rounding: Rounding, place: int, bins: Bins | None, *, drawn: bool) -> Codec:
-    del bins
-    (logits,) = given
+def independent_bits(parameters: Parameters, rounding: Rounding, place: int, tables: object, *, drawn: bool) -> Codec:
+    """Bits with a logit each, on a grid of 1 / STEPS."""
+    del tables
+    (logits,) = parameters
     index = rounding(logits * float(STEPS), MAX_LOGIT, place)
     return _shaped(tabled(Bits(index.ravel()), index.size, drawn=drawn), index.shape)
 
@@ -89,19 +60,23 @@ def located(
     return wide, rounding(steps, _FAR, place + stride * scale.size, stride)
 
 
-def _location_scale(shape: str, given: Parameters, rounding: Rounding, place: int, bins: Bins, *, drawn: bool) -> Codec:
-    loc, scale = given
+def _location_scale(
+    shape: str, parameters: Parameters, rounding: Rounding, place: int, bins: Bins, *, drawn: bool
+) -> Codec:
+    loc, scale = parameters
     wide, steps = located(loc, scale, rounding, place)
     table = LocationScale(shape, bins, wide.ravel(), steps.ravel(), floor=not drawn)  # pyright: ignore
     return _shaped(tabled(table, wide.size, drawn=drawn), wide.shape)
 
 
-def _normal(given: Parameters, rounding: Rounding, place: int, bins: Bins, *, drawn: bool) -> Codec:
-    return _location_scale("normal", given, rounding, place, bins, drawn=drawn)
+def normal(parameters: Parameters, rounding: Rounding, place: int, bins: Bins, *, drawn: bool) -> Codec:
+    """Independent normals, by differences of the distribution function over a division of the line."""
+    return _location_scale("normal", parameters, rounding, place, bins, drawn=drawn)
 
 
-def _logistic(given: Parameters, rounding: Rounding, place: int, bins: Bins, *, drawn: bool) -> Codec:
-    return _location_scale("logistic", given, rounding, place, bins, drawn=drawn)
+def logistic(parameters: Parameters, rounding: Rounding, place: int, bins: Bins, *, drawn: bool) -> Codec:
+    """Independent logistic variables, likewise."""
+    return _location_scale("logistic", parameters, rounding, place, bins, drawn=drawn)
 
 
 class BetaBinomials:
@@ -138,21 +113,25 @@ class BetaBinomials:
         self._used = needed
 
 
-def _beta_binomial(given: Parameters, rounding: Rounding, place: int, made: BetaBinomials, *, drawn: bool) -> Codec:
+def beta_binomial(
+    parameters: Parameters, rounding: Rounding, place: int, tables: BetaBinomials, *, drawn: bool
+) -> Codec:
+    """Whole numbers with two concentrations each, log2 of which are on a grid of 1 / STEPS."""
     index = [
         rounding(np.log2(value) * float(STEPS), MAX_SCALE, place + i * value.size).ravel()
-        for i, value in enumerate(given)
+        for i, value in enumerate(parameters)
     ]
-    table, row = made.rows(*index)
-    return _shaped(tabled(Rows(table, row), row.size, drawn=drawn), given[0].shape)
+    table, row = tables.rows(*index)
+    return _shaped(tabled(Rows(table, row), row.size, drawn=drawn), parameters[0].shape)
 
 
 _LOWEST = 16 * STEPS  # log2 of a level's weight over the greatest is at least minus this many steps
 
 
-def _categorical(given: Parameters, rounding: Rounding, place: int, bins: None, *, drawn: bool) -> Codec:
-    del bins
-    (logits,) = given
+def categorical(parameters: Parameters, rounding: Rounding, place: int, tables: object, *, drawn: bool) -> Codec:
+    """Symbols with a log weight for each level [nats, up to a constant], on a grid of 1 / STEPS bit."""
+    del tables
+    (logits,) = parameters
     levels = logits.shape[-1]
     flat = logits.reshape(-1, levels)
     steps = (flat - flat.max(axis=1, keepdims=True)) * (STEPS / math.log(2.0))
@@ -161,10 +140,12 @@ def _categorical(given: Parameters, rounding: Rounding, place: int, bins: None, 
     return _shaped(tabled(Rows(from_weights(weights), rows), rows.size, drawn=drawn), logits.shape[:-1])
 
 
-def _autoregressive(given: Parameters, rounding: Rounding, place: int, bins: Bins | None, *, drawn: bool) -> Codec:
+def autoregressive_bits(
+    parameters: Parameters, rounding: Rounding, place: int, tables: object, *, drawn: bool
+) -> Codec:
     """Units one after another: all logits are known to `push`, each only once those before it are popped to `pop`."""
-    del bins
-    logits, weight = given
+    del tables
+    logits, weight = parameters
     rows, size = logits.shape
     lower = np.tril(weight, -1)
 
@@ -185,9 +166,11 @@ def _autoregressive(given: Parameters, rounding: Rounding, place: int, bins: Bin
     return Codec(push, pop)
 
 
-def _sequential(given: Parameters, rounding: Rounding, place: int, passes: Passes, *, drawn: bool) -> Codec:
-    """Units one after another behind a state: both sides go over them in the same steps."""
-    rows, order = len(given[0]), passes.order(given)
+def bits_behind_a_state(
+    parameters: Parameters, rounding: Rounding, place: int, steps: UnitByUnit, *, drawn: bool
+) -> Codec:
+    """Bits one after another behind a state: both sides go over them in the same steps."""
+    rows, order = len(parameters[0]), steps.order(parameters)
 
     def codec(unit: int, logits: np.ndarray) -> Codec:
         index = rounding(logits * float(STEPS), MAX_LOGIT, place + unit, len(order))
@@ -200,7 +183,7 @@ def _sequential(given: Parameters, rounding: Rounding, place: int, passes: Passe
             codecs.append(codec(unit, logits))
             return symbols[:, unit]
 
-        passes.walk(given, order, visit)
+        steps.walk(parameters, order, visit)
         for unit, one in zip(reversed(order), reversed(codecs), strict=True):
             one.push(message, symbols[:, unit])
         return message
@@ -212,15 +195,15 @@ def _sequential(given: Parameters, rounding: Rounding, place: int, passes: Passe
             _, symbols[:, unit] = codec(unit, logits).pop(message)
             return symbols[:, unit]
 
-        passes.walk(given, order, visit)
+        steps.walk(parameters, order, visit)
         return message, symbols
 
     return Codec(push, pop)
 
 
-def _correlated(given: Parameters, rounding: Rounding, place: int, bins: Bins, *, drawn: bool) -> Codec:
+def correlated_normal(parameters: Parameters, rounding: Rounding, place: int, bins: Bins, *, drawn: bool) -> Codec:
     """A normal vector by the chain rule: z_j = loc_j + sum_{i<j} L_ji e_i + L_jj e_j, e standard normal."""
-    loc, root = given
+    loc, root = parameters
     rows, size = loc.shape
 
     def unit(j: int, e: np.ndarray) -> tuple[np.ndarray, Codec]:
@@ -250,37 +233,3 @@ def _correlated(given: Parameters, rounding: Rounding, place: int, bins: Bins, *
         return message, symbols
 
     return Codec(push, pop)
-
-
-def _flat(value: Array) -> Array:
-    return jnp.ravel(value)
-
-
-def _full(q: CorrelatedNormal) -> tuple[Array, Array]:
-    return q.loc, jnp.linalg.cholesky(q.covariance)
-
-
-KINDS: dict[type[Distribution], Kind] = {
-    Bernoulli: Kind(lambda d: (_flat(d.logits),), (False,), _bits, 1),
-    AutoregressiveBernoulli: Kind(lambda d: (_flat(d.logits), d.weight), (False, True), _autoregressive, 1),
-    Nade: Kind(lambda d: d.arguments, (False, True, True, True, True), _sequential, 1),
-    BernoulliMixture: Kind(lambda d: d.arguments, (False, True), _sequential, 1),
-    Normal: Kind(lambda d: (_flat(d.loc), _flat(d.scale)), (False, False), _normal, 2),
-    CorrelatedNormal: Kind(_full, (False, False), _correlated, 2),
-    DiscretizedLogistic: Kind(lambda d: (_flat(d.loc), _flat(d.scale)), (False, False), _logistic, 2),
-    Categorical: Kind(lambda d: (d.logits.reshape(-1, d.levels),), (False,), _categorical, 256),
-    BetaBinomial: Kind(lambda d: (_flat(d.concentration1), _flat(d.concentration0)), (False, False), _beta_binomial, 2),
-}
-
-
-def kind_of(distribution: Any) -> Kind:
-    """How a distribution is coded.
-
-    Raises:
-        InputError: this class cannot be coded.
-    """
-    for known, kind in KINDS.items():
-        if isinstance(distribution, known):
-            return kind
-    names = ", ".join(sorted(one.__name__ for one in KINDS))
-    raise InputError(f"{type(distribution).__name__} has no codec: use a model made of {names}.")
