@@ -26,7 +26,7 @@ from nelbo.data import Source
 from nelbo.models import Model, factor_analysis
 from nelbo.report import text_table
 from nelbo.runs import Experiment, execute, hiding, open_run
-from nelbo.tasks import METHODS, ImputationSettings, default_method, hide, imputation_scores, impute
+from nelbo.tasks import METHODS, Columns, ImputationSettings, default_method, hide, imputation_scores, impute
 
 SIZE, LATENTS, NOISE = 5, 2, 0.8
 OBSERVED = np.array([True, False, True, False, True])
@@ -67,9 +67,10 @@ def linear_gaussian(shift: float, widen: float) -> tuple[Model, np.ndarray, np.n
 
 def timed(model: Model, data: Source, settings: ImputationSettings, truth: Source) -> tuple[Any, float]:
     """A filling, and the seconds of a second call."""
-    impute(jr.key(1), model, data, settings, truth=truth)
+    trained = Columns(trained=np.ones(data.shape, bool)) if len(data.shape) == 1 else None
+    impute(jr.key(1), model, data, settings, truth=truth, columns=trained)
     start = time.perf_counter()
-    result = impute(jr.key(2), model, data, settings, truth=truth)
+    result = impute(jr.key(2), model, data, settings, truth=truth, columns=trained)
     return result, time.perf_counter() - start
 
 
@@ -138,9 +139,7 @@ def models(steps: int, rows: int, epochs: int, folder: Path) -> list[dict[str, A
         truth = run.data()[1]["test"].head(rows)
         for word in hide_words:
             hidden = hide(truth, hiding(word, jr.key(3), truth))
-            values = np.asarray(
-                jax.vmap(truth.example)(jr.split(jr.key(0), len(truth)), truth.take(np.arange(len(truth)))).values
-            )
+            values = np.asarray(rows_as_seen(truth).values)
             for method, settings in settings_of(steps).items():
                 if METHODS[settings.method or ""].real_latents and default_method(run.model) != settings.method:
                     continue

@@ -42,7 +42,10 @@ def small_options(name):
 def case(row):
     """A model without weights, and rows with gaps and perhaps a context, as they are stored."""
     name, options, context = CASES[row]
-    model = skeleton(name, {"shape": [SIZE], **(small_options(name) if options is None else options)})
+    shapes = skeleton(name, {"shape": [SIZE], **(small_options(name) if options is None else options)})
+    model = jax.tree.map(
+        lambda leaf: jnp.zeros(leaf.shape, leaf.dtype) if isinstance(leaf, jax.ShapeDtypeStruct) else leaf, shapes
+    )
     rows = Example(
         jnp.zeros((ROWS, SIZE)), jnp.ones((ROWS, SIZE), bool), context=jnp.ones((ROWS, context)) if context else None
     )

@@ -40,16 +40,16 @@ def pictures(seed, shape=SHAPE):
 
 def tasks(seed, model):
     """Every task once, with numbers that depend on the seed and shapes that do not."""
-    data, key = pictures(seed), jr.key(seed)
+    data, keys = pictures(seed), iter([jr.key(10 * seed + i) for i in range(6)])
     mask = np.random.default_rng(seed + 100).random((6, *SHAPE)) < 0.5
     mask[:, 0, 0] = True
     hidden = hide(data, mask)
     for method in ("metropolis", "hmc"):
-        impute(key, model, hidden, ImputationSettings(method, steps=3, draws=2, proposals=4), truth=data)
-    embed(key, model, data)
-    sample(key, model, 3, mean=True)
-    reconstruct(key, model, data, np.arange(2))
-    chain_frames(key, model, rows_as_seen(hidden), steps=2)
+        impute(next(keys), model, hidden, ImputationSettings(method, steps=3, draws=2, proposals=4), truth=data)
+    embed(next(keys), model, data)
+    sample(next(keys), model, 3, mean=True)
+    reconstruct(next(keys), model, data, np.arange(2))
+    chain_frames(next(keys), model, rows_as_seen(hidden), steps=2)
 
 
 def test_a_second_call_compiles_nothing():

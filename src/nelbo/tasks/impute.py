@@ -12,13 +12,14 @@ from jaxtyping import Array, Float, Key
 
 from nelbo.core import Example, InputError, compiled, log_mean_exp
 from nelbo.data import Source
+from nelbo.distributions import example_shape
 from nelbo.models import Latents, Model
 from nelbo.tasks.cautions import Columns, cautions
 from nelbo.tasks.completions import frames
 from nelbo.tasks.evidence import Evidence
 from nelbo.tasks.filled import Imputation
 from nelbo.tasks.methods import METHODS, ImputationSettings
-from nelbo.tasks.rows import hide, in_shape_of, reader, rows_as_seen, stored_rows
+from nelbo.tasks.rows import hide, in_shape, reader, rows_as_seen, stored_rows
 from nelbo.tasks.values import check_values
 from nelbo.training import examples, padded_batches
 
@@ -122,8 +123,9 @@ def impute(
             f"The truth must have the shape of the data, {[len(data), *data.shape]}, got {[len(truth), *truth.shape]}."
         )
     shape = data.shape
-    data, truth = in_shape_of(model, data), None if truth is None else in_shape_of(model, truth)
     likelihood = model.generative.shapes()[0]
+    wanted = example_shape(likelihood)
+    data, truth = in_shape(wanted, data), None if truth is None else in_shape(wanted, truth)
     if settings.reading is not None:
         settings.reading.check(likelihood)
     check_values(likelihood, data)

@@ -55,13 +55,14 @@ class ImputationSettings:
         Raises:
             InputError: an unknown method, one that the model's latents do not allow, or a count below one.
         """
-        name = default_method(model) if self.method is None else choice("method of imputation", self.method, METHODS)
+        discrete = has_discrete_latents(model)
+        name = _default(discrete) if self.method is None else choice("method of imputation", self.method, METHODS)
         method = METHODS[name]
         proposals = method.proposals if self.proposals is None else self.proposals
         for what, count in (("steps", self.steps), ("draws", self.draws), ("proposals", proposals)):
             if count < 1:
                 raise InputError(f"Imputation needs at least 1 for {what}, got {count}.")
-        if method.real_latents and has_discrete_latents(model):
+        if method.real_latents and discrete:
             raise InputError(f"{name} moves real-valued latents, but the model's are discrete: use importance.")
         return dataclasses.replace(self, method=name, proposals=proposals)
 
@@ -76,7 +77,11 @@ def default_method(model: Model) -> str:
 
     Measured in docs/imputation.md: both are right for recognition models that are wrong, as the chains are not.
     """
-    return "importance" if has_discrete_latents(model) else "hmc"
+    return _default(has_discrete_latents(model))
+
+
+def _default(discrete: bool) -> str:  # noqa: FBT001
+    return "importance" if discrete else "hmc"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -46,12 +46,16 @@ def rows_as_seen(data: Source, indices: np.ndarray | None = None) -> Example:
 
 
 def in_shape_of(model: Model, data: Source) -> Source:
-    """The source with examples of the model's shape: a grey image without its channel axis is the same image.
+    """`in_shape` with the model's own."""
+    return in_shape(example_shape(model.generative.shapes()[0]), data)
+
+
+def in_shape(wanted: tuple[int, ...], data: Source) -> Source:
+    """The source with examples of a model's shape: a grey image without its channel axis is the same image.
 
     Raises:
         InputError: examples of any other shape.
     """
-    wanted = example_shape(model.generative.shapes()[0])
     if data.shape == wanted:
         return data
     if len(wanted) == 3 and (*data.shape, 1) == wanted:
