@@ -31,6 +31,7 @@ from nelbo.models.heads import (
     SharedNormalHead,
     StandardizedHead,
     likelihood_head,
+    soft_bound,
 )
 from nelbo.models.posteriors import (
     POSTERIORS,
@@ -117,6 +118,7 @@ __all__ = [
     "save_model",
     "sbn",
     "skeleton",
+    "soft_bound",
     "stop_gradient",
     "vae",
     "visible",
