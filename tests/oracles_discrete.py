@@ -29,14 +29,13 @@ class Layer:
     centre: np.ndarray | float
 
     @classmethod
-    def of(cls, layer):
+    def of(cls, layer, centre=0.0):
         """From a layer of nelbo's with a linear net."""
         weight = getattr(layer.head, "weight", None)
         S = None if weight is None else np.tril(np.asarray(weight, float), -1)
         if isinstance(layer, Unconditional):
             return cls(None, np.asarray(layer.raw, float), S, 0.0)
         (dense,) = layer.net.layers
-        centre = 0.0 if layer.net.centre is None else np.asarray(layer.net.centre(), float)
         return cls(np.asarray(dense.weight, float), np.asarray(dense.bias, float), S, centre)
 
     def logits(self, h, parent):
@@ -62,7 +61,9 @@ class Network:
 
     def __init__(self, model):
         self.down = [Layer.of(layer) for layer in model.generative.layers]
-        self.up = [Layer.of(layer) for layer in model.recognition.layers]
+        centre = model.recognition.inputs.centre
+        seen = 0.0 if centre is None else np.asarray(centre(), float)
+        self.up = [Layer.of(layer, 0.0 if i else seen) for i, layer in enumerate(model.recognition.layers)]
         self.sizes = [len(layer.b) for layer in self.down]
 
     def latents(self):

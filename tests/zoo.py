@@ -12,14 +12,13 @@ import jax.random as jr
 import numpy as np
 from oracles import Affine, BeliefNetwork, LinearGaussian, chain_posterior, mixture_log_prob, nade_log_prob
 
-from nelbo.core import Masked, observed_of, values_of
+from nelbo.core import Example, as_example
 from nelbo.models import (
-    COUNT_LIKELIHOODS,
     LIKELIHOODS,
+    Amortized,
     BernoulliHead,
     Conditional,
     Model,
-    Recognition,
     SharedNormalHead,
     Stack,
     StandardNormal,
@@ -96,21 +95,22 @@ def gaussian_oracle(model):
 
 def exact_posterior(model, x):
     """The exact mean and covariance of all latents of a linear-Gaussian model."""
-    return gaussian_oracle(model).posterior(np.asarray(values_of(x), np.float64), _mask(x))
+    return gaussian_oracle(model).posterior(np.asarray(as_example(x).values, np.float64), _mask(x))
 
 
 def _mask(x):
-    return None if observed_of(x) is None else np.asarray(observed_of(x))
+    observed = as_example(x).observed
+    return None if observed is None else np.asarray(observed)
 
 
 def gaussian_elbo(model, x):
-    values = np.asarray(values_of(x), np.float64)
+    values = np.asarray(as_example(x).values, np.float64)
     mean, cov = chain_posterior([affine(layer) for layer in model.recognition.layers], values)
     return gaussian_oracle(model).elbo(values, mean, cov, _mask(x))
 
 
 def gaussian_log_evidence(model, x):
-    return gaussian_oracle(model).log_evidence(np.asarray(values_of(x), np.float64), _mask(x))
+    return gaussian_oracle(model).log_evidence(np.asarray(as_example(x).values, np.float64), _mask(x))
 
 
 def _gaussian(model, batch):
@@ -127,7 +127,7 @@ def linear_gaussian_masked(seed=10):
     """The same with missing entries."""
     case = linear_gaussian(seed)
     observed = jnp.array([[True, True, False, True], [True, False, False, True], [True, True, True, True]])
-    return _gaussian(case.model, Masked(jnp.where(observed, case.batch, 0.0), observed))
+    return _gaussian(case.model, Example(jnp.where(observed, case.batch, 0.0), observed))
 
 
 def linear_stack(seed=20, sizes=(4, 3, 2)):
@@ -140,7 +140,7 @@ def linear_stack(seed=20, sizes=(4, 3, 2)):
 
     down = tuple(conditional(above, below) for below, above in pairwise(sizes))
     up = tuple(conditional(below, above) for below, above in pairwise(sizes))
-    model = Model(Stack((*down, StandardNormal(sizes[-1]))), Recognition(up))
+    model = Model(Stack((*down, StandardNormal(sizes[-1]))), Amortized(up))
     model = randomized(model, next(keys), 0.4)
     return _gaussian(model, jr.normal(next(keys), (3, sizes[0])))
 
@@ -154,7 +154,7 @@ def with_exact_posterior(case):
     new = (np.stack(columns), base, 0.5 * np.log(np.diag(cov)))
     places = lambda c: (c.net.layers[0].kernel, c.net.layers[0].bias, c.head.raw_scale)  # noqa: E731
     layer = eqx.tree_at(places, layer, tuple(jnp.asarray(value, jnp.float32) for value in new))
-    return _gaussian(eqx.tree_at(lambda m: m.recognition, case.model, Recognition((layer,))), case.batch)
+    return _gaussian(eqx.tree_at(lambda m: m.recognition, case.model, Amortized((layer,))), case.batch)
 
 
 def belief_oracle(model):
@@ -178,7 +178,7 @@ def belief_network(seed=30, sizes=(4, 3, 2)):
 
     x, h1, h2 = sizes
     down = (conditional(h1, x), conditional(h2, h1), Unconditional(jnp.zeros(h2), BernoulliHead((h2,))))
-    model = randomized(Model(Stack(down), Recognition((conditional(x, h1), conditional(h1, h2)))), next(keys), 1.0)
+    model = randomized(Model(Stack(down), Amortized((conditional(x, h1), conditional(h1, h2)))), next(keys), 1.0)
     return Case(
         model,
         jr.bernoulli(next(keys), 0.5, (3, x)).astype(jnp.float32),
@@ -192,7 +192,7 @@ def data_for(likelihood, key, shape):
     """A batch that suits a likelihood."""
     if likelihood == "bernoulli":
         return jr.bernoulli(key, 0.5, shape).astype(jnp.float32)
-    if likelihood in COUNT_LIKELIHOODS:
+    if LIKELIHOODS[likelihood].scale != 1.0:
         return jr.randint(key, shape, 0, 256).astype(jnp.float32)
     return jr.uniform(key, shape)
 
@@ -250,7 +250,7 @@ def tiny_mixture(seed=80):
 def with_mask(case, seed=60):
     """The case with about a quarter of the entries missing."""
     observed = jr.bernoulli(jr.key(seed), 0.75, case.batch.shape)
-    return Case(case.model, Masked(jnp.where(observed, case.batch, 0.0), observed))
+    return Case(case.model, Example(jnp.where(observed, case.batch, 0.0), observed))
 
 
 # one row a model: the law suite runs over all of them

@@ -9,9 +9,14 @@ from nelbo._lazy import lazy
 from nelbo._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from nelbo.bayes import WithGlobals as WithGlobals
+    from nelbo.bayes import shared_parameters as shared_parameters
+    from nelbo.core import Example as Example
     from nelbo.core import InputError as InputError
     from nelbo.core import NotFiniteError as NotFiniteError
-    from nelbo.data import Dataset as Dataset
+    from nelbo.core import Registry as Registry
+    from nelbo.core import using as using
+    from nelbo.data import Data as Data
     from nelbo.data import Source as Source
     from nelbo.data import load as load
     from nelbo.data import source as source
@@ -24,7 +29,6 @@ if TYPE_CHECKING:
     from nelbo.models import save_model as save_model
     from nelbo.models import vae as vae
     from nelbo.objectives import Sgvb as Sgvb
-    from nelbo.objectives import WeightPrior as WeightPrior
     from nelbo.report import draw_figures as draw_figures
     from nelbo.report import write_report as write_report
     from nelbo.runs import Experiment as Experiment
@@ -39,22 +43,20 @@ if TYPE_CHECKING:
     from nelbo.training import fit as fit
     from nelbo.training import optimizer as optimizer
     from nelbo.training import resume_from as resume_from
-    from nelbo.weights import FullVb as FullVb
-    from nelbo.weights import MeanField as MeanField
 
 _ROOM_OF = {
     "Checkpoints": "training",
-    "Dataset": "data",
+    "Data": "data",
+    "Example": "core",
     "Experiment": "runs",
-    "FullVb": "weights",
     "InputError": "core",
-    "MeanField": "weights",
     "Model": "models",
     "NotFiniteError": "core",
     "Progress": "training",
+    "Registry": "core",
     "Sgvb": "objectives",
     "Source": "data",
-    "WeightPrior": "objectives",
+    "WithGlobals": "bayes",
     "active_units": "evaluation",
     "draw_figures": "report",
     "elbo": "evaluation",
@@ -72,7 +74,9 @@ _ROOM_OF = {
     "resume_from": "training",
     "sample": "tasks",
     "save_model": "models",
+    "shared_parameters": "bayes",
     "source": "data",
+    "using": "core",
     "vae": "models",
     "write_report": "report",
 }

@@ -2,16 +2,20 @@ import numpy as np
 import pytest
 
 from nelbo.core import InputError
-from nelbo.data import Dataset, Split, binarize, load
+from nelbo.data import SPLITS, Data, Schema, Split, binarize, load
 from nelbo.data.streams import Stream
 
 FALSE_ALARM_SIGMAS = 5.0  # 6e-7 a comparison; the seeds are fixed, so a red test stays red
 
 
+def data_of(name, split, values):
+    return Data(name, dict.fromkeys(SPLITS, split), Schema(split.x.shape[1:], values))
+
+
 def greys(kind, n=4000):
     x = np.tile(np.arange(256, dtype=np.uint8), (n, 1))
     x = x if kind == "uint8" else (x / np.float32(255)).astype(np.float32)
-    return Dataset("greys", Split(x), Split(x), Split(x), values=kind)
+    return data_of("greys", Split(x), kind)
 
 
 @pytest.mark.parametrize("kind", ["uint8", "unit"])
@@ -80,7 +84,7 @@ def test_dynamic_and_none_keep_the_greys():
 
 def test_binary_data_stay_as_they_are():
     split = Split(np.eye(4, dtype=np.uint8))
-    dataset = Dataset("bits", split, split, split, values="binary")
+    dataset = data_of("bits", split, "binary")
     for how in ("static", "threshold", "dynamic"):
         assert binarize(dataset, how) is dataset
 
@@ -88,7 +92,7 @@ def test_binary_data_stay_as_they_are():
 def test_missing_entries_stay_zero():
     observed = np.zeros((5, 3), bool)
     split = Split(np.full((5, 3), 1.0, np.float32), observed=observed)
-    dataset = Dataset("hidden", split, split, split, values="unit")
+    dataset = data_of("hidden", split, "unit")
     for how in ("static", "threshold"):
         made = binarize(dataset, how).train
         assert made.x.sum() == 0
@@ -98,9 +102,18 @@ def test_missing_entries_stay_zero():
 
 def test_what_cannot_be_binarized():
     split = Split(np.full((4, 2), 3.5, np.float32))
-    dataset = Dataset("reals", split, split, split, values="real")
+    dataset = data_of("reals", split, "real")
     for how in ("static", "threshold", "dynamic"):
         with pytest.raises(InputError, match="not grey values"):
             binarize(dataset, how)
     with pytest.raises(InputError, match="did you mean 'static'"):
         load("digits", binarize="statics")
+
+
+def test_zeros_and_ones_read_as_grey_values_stay_as_they_are():
+    # rows of a file that a model of binarized grey values is asked about: 1 is one, not a 255th
+    x = np.eye(6, dtype=np.uint8)
+    for how in ("static", "threshold", "dynamic"):
+        made = binarize(data_of("bits", Split(x), "uint8"), how)
+        assert (made.values, made.binarization) == ("binary", "none")
+        np.testing.assert_array_equal(made.train.x, x)

@@ -92,7 +92,7 @@ def test_digits():
     assert np.unique(x).tolist() == [0, 16, 32, 48, 64, 80, 96, 112, 128, 143, 159, 175, 191, 207, 223, 239, 255]
     assert load("digits").describe() == dataset.describe()
     assert load("digits", split_seed=3).describe()["sha256"] != dataset.describe()["sha256"]
-    assert [len(s) for s in load("digits", test_fraction=0.0).splits.values()] == [1617, 180, 0]
+    assert [len(s) for s in load("digits", test_fraction=0.0).splits.values()] == [1617, 180]
 
 
 def test_patches_are_crops_of_three_parts_of_two_photographs():

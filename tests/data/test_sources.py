@@ -5,7 +5,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from nelbo.core import InputError, Masked, observed_of, values_of
+from nelbo.core import Example, InputError, as_example
 from nelbo.data import Split, load, source
 
 SIGMAS = 5.0
@@ -19,6 +19,10 @@ def draw(made, key, indices):
         return jax.vmap(made.example)(jr.split(key, len(indices)), raw)
 
     return batch(made, key, indices)
+
+
+def values(made, key, indices):
+    return draw(made, key, indices).values
 
 
 @pytest.mark.parametrize(
@@ -36,8 +40,8 @@ def draw(made, key, indices):
 def test_what_the_model_sees(values, x, pixels, expected, on_host):
     made = source(Split(x), values, pixels=pixels, on_host=on_host)
     seen = made.example(jr.key(0), jax.tree.map(lambda leaf: leaf[0], made.take(np.array([0]))))
-    assert seen.dtype == jnp.float32
-    np.testing.assert_allclose(seen, expected, rtol=1e-6)
+    assert seen.values.dtype == jnp.float32
+    np.testing.assert_allclose(seen.values, expected, rtol=1e-6)
     assert (len(made), made.shape, made.on_host) == (1, (3,), on_host)
 
 
@@ -46,7 +50,7 @@ def test_dynamic_draws_have_the_grey_value_as_mean(kind):
     x = GREYS if kind == "uint8" else (GREYS / np.float32(255)).astype(np.float32)
     made = source(Split(x), kind, dynamic=True)
     n = 20_000
-    drawn = np.asarray(draw(made, jr.key(1), jnp.zeros(n, int)))
+    drawn = np.asarray(values(made, jr.key(1), jnp.zeros(n, int)))
     assert set(np.unique(drawn)) == {0.0, 1.0}
     p = np.arange(256) * (257 / 65536 if kind == "uint8" else 1 / 255)
     error = drawn.reshape(n, 256).mean(0) - p
@@ -60,7 +64,7 @@ def test_dynamic_draws_have_the_grey_value_as_mean(kind):
 
 def test_dynamic_draws_change_with_the_key_and_only_with_it():
     made = source(load("digits").train, "uint8", dynamic=True)
-    first, again, other = (draw(made, jr.key(k), jnp.arange(8)) for k in (0, 0, 1))
+    first, again, other = (values(made, jr.key(k), jnp.arange(8)) for k in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert (np.asarray(first) != np.asarray(other)).mean() > 0.05
 
@@ -68,7 +72,7 @@ def test_dynamic_draws_change_with_the_key_and_only_with_it():
 @pytest.mark.parametrize("shape", [(1,), (3, 5), (7, 1, 1)])
 def test_dynamic_draws_of_odd_sizes(shape):
     made = source(Split(np.full((2, *shape), 255, np.uint8)), "uint8", dynamic=True)
-    assert draw(made, jr.key(0), jnp.array([1, 0])).shape == (2, *shape)
+    assert values(made, jr.key(0), jnp.array([1, 0])).shape == (2, *shape)
 
 
 def test_the_data_set_says_how():
@@ -85,10 +89,10 @@ def test_take_gathers_the_same_rows_on_device_and_host():
     train = load("digits").train
     indices = np.array([5, 0, 5, 1296])
     device, host = source(train, "uint8"), source(train, "uint8", on_host=True)
-    assert device.take(indices).dtype == jnp.uint8
-    assert isinstance(host.take(jnp.asarray(indices)), np.ndarray)
-    np.testing.assert_array_equal(device.take(indices), train.x[indices])
-    np.testing.assert_array_equal(host.take(indices), train.x[indices])
+    assert device.take(indices).values.dtype == jnp.uint8
+    assert isinstance(host.take(jnp.asarray(indices)).values, np.ndarray)
+    np.testing.assert_array_equal(device.take(indices).values, train.x[indices])
+    np.testing.assert_array_equal(host.take(indices).values, train.x[indices])
 
 
 def test_one_compilation_serves_all_batches():
@@ -108,9 +112,8 @@ def test_masked_examples():
     observed = np.array([[True, False, True], [True, True, True]])
     made = source(Split(x, observed=observed), "real")
     batch = draw(made, jr.key(0), jnp.array([1, 0]))
-    assert isinstance(batch, Masked)
-    np.testing.assert_array_equal(values_of(batch), x[[1, 0]])
-    np.testing.assert_array_equal(observed_of(batch), observed[[1, 0]])
+    np.testing.assert_array_equal(batch.values, x[[1, 0]])
+    np.testing.assert_array_equal(batch.observed, observed[[1, 0]])
     assert (len(made), made.shape) == (2, (3,))
     host = source(Split(x, observed=observed), "real", on_host=True).take([1])
     assert isinstance(host.values, np.ndarray)
@@ -119,18 +122,20 @@ def test_masked_examples():
 def test_missing_entries_stay_zero_in_dynamic_draws():
     observed = np.zeros((1, 50), bool)
     made = source(Split(np.full((1, 50), 255, np.uint8), observed=observed), "uint8", dynamic=True)
-    assert values_of(draw(made, jr.key(0), jnp.zeros(3, int))).sum() == 0
+    assert values(made, jr.key(0), jnp.zeros(3, int)).sum() == 0
 
 
 def test_a_mask_has_the_shape_of_its_values():
-    with pytest.raises(Exception, match="observed"):
-        Masked(jnp.ones(3), jnp.ones(2, bool))
+    with pytest.raises(InputError, match="observed"):
+        Example(jnp.ones(3), jnp.ones(2, bool))
 
 
 def test_helpers_of_plain_arrays():
     x = jnp.ones(3)
-    assert values_of(x) is x
-    assert observed_of(x) is None
+    found = as_example(x)
+    assert found.values is x
+    assert found.observed is None
+    assert as_example(found) is found
 
 
 def test_streamed_rows_are_read_as_needed(tmp_path):
@@ -139,10 +144,10 @@ def test_streamed_rows_are_read_as_needed(tmp_path):
     made = source(dataset.train, dataset)
     assert made.on_host
     rows = made.take(np.array([3, 1]))
-    assert not isinstance(rows, np.memmap)
+    assert not isinstance(rows.values, np.memmap)
     seen = jax.vmap(made.example)(jr.split(jr.key(0), 2), rows)
-    assert seen.dtype == jnp.float32
-    np.testing.assert_allclose(seen, np.linspace(0, 1, 60).reshape(30, 2)[[3, 1]], rtol=1e-6)
+    assert seen.values.dtype == jnp.float32
+    np.testing.assert_allclose(seen.values, np.linspace(0, 1, 60).reshape(30, 2)[[3, 1]], rtol=1e-6)
 
 
 def test_what_gives_no_source():

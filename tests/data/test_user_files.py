@@ -42,7 +42,9 @@ FROZEN_TEST_ROWS = [[6.0], [11.0]]
 def test_fractions(save):
     path = save(np.zeros((50, 3)))
     dataset = load(path, valid_fraction=0.5, test_fraction=0.0)
-    assert [len(s) for s in dataset.splits.values()] == [25, 25, 0]
+    assert {name: len(split) for name, split in dataset.splits.items()} == {"train": 25, "valid": 25}
+    with pytest.raises(InputError, match=r"has no test split .it has train, valid."):
+        _ = dataset.test
     for bad in ({"valid_fraction": 0.6, "test_fraction": 0.4}, {"test_fraction": -0.1}, {"test_fraction": 1.0}):
         with pytest.raises(InputError, match="sum is below 1"):
             load(path, **bad)
@@ -231,7 +233,9 @@ def test_csv_header_and_index(tmp_path):
         ("label\n1\n2\n", "no columns of numbers"),
         ("a,label\n1,x\n2,\n", "label in row 1 is blank"),
         ("a,y\n1,0.5\n2,1\n", "labels in 'y' are fractions"),
-        ("a;b\n1;2\n", "not numeric"),
+        ("a,b\n1,2\n1,2\n1,x\n", "column 'b' is not numeric .row 2 holds 'x'"),
+        ('a,b\n1,"2\n', "no CSV table"),
+        ("a,b\n,x\n,y\n", "no columns of numbers"),
     ],
 )
 def test_unusable_csv_is_one_sentence(tmp_path, text, said):

@@ -1,5 +1,3 @@
-import json
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -11,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nelbo.core import InputError, read_arrays, write_arrays
-from nelbo.models import Model, Recognition, Stack, build, linear, load_model, save_model, skeleton, vae
+from nelbo.models import Amortized, Model, Stack, build, linear, load_model, save_model, skeleton, vae
 
 
 def leaves(model):
@@ -20,7 +18,7 @@ def leaves(model):
 
 def same(first, second):
     pairs = zip(leaves(first), leaves(second), strict=True)
-    return first.config == second.config and all(np.array_equal(a, b) for a, b in pairs)
+    return first.spec == second.spec and all(np.array_equal(a, b) for a, b in pairs)
 
 
 @pytest.mark.parametrize(
@@ -51,8 +49,7 @@ def test_unknown_models_and_options_are_refused():
 
 def test_a_configuration_builds_the_same_structure():
     model = vae(jr.key(0), (4,), latents=2, hidden=(3,), centre=jnp.arange(4.0), spread=jnp.ones(4))
-    config = json.loads(model.config)
-    empty = skeleton(config["name"], config["arguments"])
+    empty = skeleton(model.spec.name, model.spec.arguments)
     assert jax.tree.structure(empty) == jax.tree.structure(model)
     assert [leaf.shape for leaf in jax.tree.leaves(empty)] == [leaf.shape for leaf in leaves(model)]
 
@@ -73,7 +70,7 @@ def test_a_model_comes_back_bit_for_bit(name, tmp_path):
     save_model(tmp_path / "m.safetensors", model)
     again = load_model(tmp_path / "m.safetensors")
     assert same(model, again)
-    x = jr.uniform(jr.key(1), json.loads(model.config)["arguments"]["shape"])
+    x = jr.uniform(jr.key(1), model.spec.shape)
     terms = [np.asarray(m.draw(jr.key(2), x).log_p) for m in (model, again)]
     np.testing.assert_array_equal(*terms)
 
@@ -149,11 +146,11 @@ def set_header(**entries):
         (widen_an_array, "is float64"),
         (set_header(kind="checkpoint"), "is no model"),
         (set_header(format=99), "update nelbo"),
-        (set_header(config={"name": "vea", "arguments": {}}), "did you mean 'vae'"),
-        (set_header(config={"name": "vae", "arguments": {"shape": [2], "latents": 0}}), "must be positive"),
-        (set_header(config={"name": "vae"}), "no configuration"),
-        (set_header(config=None), "no configuration"),
-        (set_header(config={"name": "vae", "arguments": {"shape": [2], "latents": 3, "hidden": [1]}}), "expected"),
+        (set_header(spec={"name": "vea", "arguments": {}}), "did you mean 'vae'"),
+        (set_header(spec={"name": "vae", "arguments": {"shape": [2], "latents": 0}}), "must be positive"),
+        (set_header(spec={"name": "vae"}), "does not say how the model is built"),
+        (set_header(spec=None), "does not say how the model is built"),
+        (set_header(spec={"name": "vae", "arguments": {"shape": [2], "latents": 3, "hidden": [1]}}), "expected"),
     ],
 )
 def test_a_valid_file_of_another_model_is_refused(tmp_path, change, words):
@@ -169,6 +166,6 @@ def test_a_missing_file_and_a_model_without_configuration_are_refused(tmp_path):
     with pytest.raises(InputError, match="No such file"):
         load_model(tmp_path / "none.safetensors")
     case = zoo.linear_stack()
-    with pytest.raises(InputError, match="no configuration"):
-        save_model(tmp_path / "m.safetensors", Model(Stack(case.model.generative.layers), Recognition(())))
+    with pytest.raises(InputError, match="no specification"):
+        save_model(tmp_path / "m.safetensors", Model(Stack(case.model.generative.layers), Amortized(())))
     assert not list(tmp_path.iterdir())

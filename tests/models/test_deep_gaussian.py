@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from nelbo.core import InputError, Masked
+from nelbo.core import Example, InputError
 from nelbo.data import Source
 from nelbo.evaluation import importance_bound
 from nelbo.models import Mixing, build, dlgm, factor_analysis, load_model, save_model
@@ -145,7 +145,7 @@ def test_named_models_train_and_come_back_from_their_file(name, arguments, tmp_p
     @eqx.filter_jit
     @eqx.filter_grad
     def gradient(model):
-        return objective(jr.key(2), model, batch, objective.init(model))[0].surrogate
+        return objective(jr.key(2), model, batch, objective.init(jr.key(5), model))[0].surrogate
 
     assert all(bool(jnp.isfinite(g).all()) for g in jax.tree.leaves(gradient(model)))
     save_model(tmp_path / "m.safetensors", model)
@@ -170,7 +170,7 @@ def test_the_importance_bound_reaches_the_likelihood_of_the_observed_entries():
     rng = np.random.default_rng(0)
     x = (rng.normal(size=(8, 2)) @ w.T + b + scale * rng.normal(size=(8, 6))).astype(np.float32)
     observed = rng.random((8, 6)) < 0.6
-    source = Source(Masked(jnp.asarray(np.where(observed, x, 0.0)), jnp.asarray(observed)), "real", dynamic=False)
+    source = Source(Example(jnp.asarray(np.where(observed, x, 0.0)), jnp.asarray(observed)), "real", dynamic=False)
     exact = np.array([log_evidence(w, b, scale, row, seen) for row, seen in zip(x, observed, strict=True)])
     score = importance_bound(jr.key(1), model, source, num_samples=20_000)
     np.testing.assert_allclose(score.per_example, exact, atol=0.05)

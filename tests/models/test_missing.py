@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from nelbo.core import Corrupted, InputError, Masked
+from nelbo.core import Example, InputError
 from nelbo.data import Source
 from nelbo.models import build, load_model, save_model
 from nelbo.objectives import InputNoise, Iwae
@@ -21,7 +21,7 @@ CENTRE = jnp.linspace(0.2, 0.8, SIZE)
 
 def masked(garbage):
     values = jnp.asarray(np.random.default_rng(0).random((2, SIZE)) < 0.5, jnp.float32)
-    return Masked(jnp.where(OBSERVED, values, garbage), OBSERVED)
+    return Example(jnp.where(OBSERVED, values, garbage), OBSERVED)
 
 
 def model_of(missing, name="vae", **options):
@@ -35,21 +35,23 @@ def row(batch, i=0):
 
 def test_what_q_sees_under_each_rule():
     x = row(masked(0.0))
-    seen = {name: np.asarray(model_of(name).recognition.seen(x)) for name in ("zero", "mean", "mask")}
-    np.testing.assert_array_equal(seen["zero"], x.values)
-    np.testing.assert_array_equal(seen["mean"], np.where(x.observed, x.values, CENTRE))
+    seen = {name: np.asarray(model_of(name).recognition.see(x)) for name in ("zero", "mean", "mask")}
+    np.testing.assert_array_equal(seen["zero"], x.values - CENTRE)
+    np.testing.assert_array_equal(seen["mean"], np.where(x.observed, x.values - CENTRE, 0.0))
     np.testing.assert_array_equal(seen["mask"], np.concatenate([seen["mean"], x.observed]))
-    whole = model_of("mask").recognition.seen(x.values)
-    np.testing.assert_array_equal(whole, np.concatenate([x.values, np.ones(SIZE)]))
-    noisy = Corrupted(x, 1.0 - x.values)
-    np.testing.assert_array_equal(model_of("zero").recognition.seen(noisy), np.where(x.observed, 1.0 - x.values, 0.0))
+    whole = model_of("mask").recognition.see(x.values)
+    np.testing.assert_array_equal(whole, np.concatenate([x.values - CENTRE, np.ones(SIZE)]))
+    noisy = Example(x.values, x.observed, seen=Example(1.0 - x.values))
+    np.testing.assert_array_equal(
+        model_of("zero").recognition.see(noisy), np.where(x.observed, 1.0 - x.values, 0.0) - CENTRE
+    )
 
 
 def loss_and_gradient(objective):
     @eqx.filter_jit
     @eqx.filter_value_and_grad
     def loss(model, batch):
-        return objective(jr.key(2), model, batch, objective.init(model))[0].surrogate
+        return objective(jr.key(2), model, batch, objective.init(jr.key(5), model))[0].surrogate
 
     return loss
 
@@ -57,7 +59,7 @@ def loss_and_gradient(objective):
 OBJECTIVES = {
     "iwae": Iwae(4),
     "dreg": Iwae(4, form="dreg"),
-    "noise": InputNoise(Iwae(3), kind="bit-flip", rate=0.3),
+    "noise": InputNoise(Iwae(3), noise="bit-flip", rate=0.3),
 }
 
 
@@ -112,7 +114,7 @@ def test_training_on_incomplete_data_finds_the_distribution_of_complete_data():
     covariance = w @ w.T + scale**2 * np.eye(4)
     x = rng.multivariate_normal(np.zeros(4), covariance, 4000).astype(np.float32)
     observed = rng.random(x.shape) < 0.6
-    data = Source(Masked(jnp.asarray(np.where(observed, x, 0.0)), jnp.asarray(observed)), "real", dynamic=False)
+    data = Source(Example(jnp.asarray(np.where(observed, x, 0.0)), jnp.asarray(observed)), "real", dynamic=False)
     options = {"shape": [4], "latents": 2, "hidden": (16,), "likelihood": "gaussian-pixel", "missing": "mask"}
     model = build(jr.key(0), "vae", options)
     # a linear decoder, so that the fitted log p(x) is known exactly

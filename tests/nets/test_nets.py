@@ -17,17 +17,16 @@ def test_mlp_is_its_formula():
     np.testing.assert_allclose(net(jnp.asarray(x)), np.asarray(second.weight) @ hidden + second.bias, rtol=1e-5)
 
 
-def test_centre_and_spread_standardize_the_input_and_are_not_trained():
-    centre, spread = jnp.array([1.0, 2.0]), jnp.array([0.5, 4.0])
-    plain = MLP(jr.key(0), (2, 3))
-    net = MLP(jr.key(0), (2, 3), centre=centre, spread=spread)
-    x = jnp.array([3.0, -2.0])
-    np.testing.assert_allclose(net(x), plain((x - centre) / spread), rtol=1e-6)
-    grads = jax.grad(lambda net: net(x).sum())(net)
-    assert not grads.centre.value.any()
-    assert not grads.spread.value.any()
-    marks = trainable(net)
-    assert (marks.centre.value, marks.spread.value, marks.layers[0].kernel) == (False, False, True)
+def test_a_context_joins_the_input_and_only_a_network_without_hidden_layers_is_a_matrix():
+    net = MLP(jr.key(0), (3, 2))
+    x, context = jnp.array([3.0, -2.0]), jnp.array([0.5])
+    np.testing.assert_allclose(net(x, context), net(jnp.array([3.0, -2.0, 0.5])), rtol=1e-6)
+    np.testing.assert_array_equal(net.matrix, net.layers[0].weight)
+    assert MLP(jr.key(0), (3, 2, 2)).matrix is None
+    encoder = ConvEncoder(jr.key(0), (4, 4, 1), (2,), 3, context_size=1)
+    picture = jnp.ones((4, 4, 1))
+    assert (encoder(picture, context) != encoder(picture, 2.0 * context)).all()
+    assert encoder.matrix is None
 
 
 def test_trainable_leaves_integers_and_everything_under_frozen_alone():
@@ -110,11 +109,11 @@ def test_convolutions_say_what_they_need(shape, channels):
 def test_frozen_arrays_survive_an_optimizer_with_weight_decay():
     import equinox as eqx
 
-    net = MLP(jr.key(0), (2, 3), centre=jnp.array([1.0, 2.0]))
+    net = (MLP(jr.key(0), (2, 3)), Frozen(jnp.array([1.0, 2.0])))
     params, static = eqx.partition(net, trainable(net))
     optimizer = optax.chain(optax.add_decayed_weights(0.5), optax.sgd(0.1))
-    grads = jax.grad(lambda p: eqx.combine(p, static)(jnp.ones(2)).sum())(params)
+    grads = jax.grad(lambda p: eqx.combine(p, static)[0](jnp.ones(2)).sum())(params)
     updates, _ = optimizer.update(grads, optimizer.init(params), params)
     after = eqx.combine(optax.apply_updates(params, updates), static)
-    np.testing.assert_array_equal(after.centre.value, net.centre.value)
-    assert (after.layers[0].weight != net.layers[0].weight).all()
+    np.testing.assert_array_equal(after[1].value, net[1].value)
+    assert (after[0].layers[0].weight != net[0].layers[0].weight).all()

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from oracles_discrete import Network, bits, gradient, layer_sizes_q
 
+from nelbo.bayes import WithGlobals, shared_parameters
 from nelbo.core import InputError
 from nelbo.distributions import Bernoulli
 from nelbo.evaluation import gradient_noise, settled
@@ -22,14 +23,13 @@ from nelbo.models import BernoulliHead, belief_network, linear, vae
 from nelbo.objectives import (
     InputNoise,
     Iwae,
+    ObjectiveState,
     ScoreFunction,
     Sgvb,
     Statistics,
     Vimco,
     WakeSleep,
-    WeightPrior,
     half,
-    nvil,
     straight_through,
 )
 
@@ -64,8 +64,10 @@ def assert_mean(samples, exact):
     np.testing.assert_allclose(mean[~noisy], exact[~noisy], atol=1e-4)
 
 
-def frozen(signals):
-    return Statistics(jnp.linspace(-4.0, -2.0, signals), jnp.linspace(3.0, 0.5, signals), jnp.array(7))
+def frozen(signals, objective=None, model=None):
+    """Baselines as they start, and averages that no batch changes."""
+    averages = Statistics(jnp.linspace(-4.0, -2.0, signals), jnp.linspace(3.0, 0.5, signals), jnp.array(7))
+    return ObjectiveState(None if objective is None else objective.init(jr.key(5), model).trained, averages)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -76,8 +78,9 @@ def test_every_combination_of_variance_reductions_is_unbiased(name):
     sizes = layer_sizes_q(oracle)
     switches = list(itertools.product([False, True], repeat=4))
     cases = [dict(zip(SWITCHES, on, strict=True)) for on in (switches if name == "two" else switches[::5])]
-    objectives = [nvil(jr.key(5), model, hidden=(3,), **case) for case in cases]
-    states = [frozen(len(sizes) if case["local"] else 1) for case in cases]
+    objectives = [ScoreFunction(hidden=(3,), **case) for case in cases]
+    signals = [len(sizes) if case["local"] else 1 for case in cases]
+    states = [frozen(n, o, model) for n, o in zip(signals, objectives, strict=True)]
 
     def all_of_them(key):  # one draw serves them all
         return [gradient(o, key, model, X[None], s) for o, s in zip(objectives, states, strict=True)]
@@ -87,7 +90,7 @@ def test_every_combination_of_variance_reductions_is_unbiased(name):
     for case, state, (by_theta, by_phi) in zip(cases, states, found, strict=True):
         scale = np.ones(len(sizes))
         if case["normalization"]:
-            scale = 1 / np.maximum(1, np.sqrt(np.broadcast_to(np.asarray(state.variance, float), len(sizes))))
+            scale = 1 / np.maximum(1, np.sqrt(np.broadcast_to(np.asarray(state.carried.variance, float), len(sizes))))
         assert_mean(np.asarray(by_theta, float), theta)
         assert_mean(np.asarray(by_phi, float), phi * np.repeat(scale, sizes))
 
@@ -102,9 +105,10 @@ def test_a_score_function_takes_a_prior_and_noise():
     values = np.concatenate([np.append(np.ravel([] if d.W is None else d.W), d.b) for d in turned.down])
     by_weight, by_bias = phi[:12].reshape(3, 4), phi[12:]
     by_kernel = np.outer(by_bias, 1.0 - 2.0 * np.asarray(CENTRE)) - by_weight
-    plain = nvil(jr.key(5), model, hidden=(3,), normalization=False)
-    objective = WeightPrior(InputNoise(plain, rate=1.0), num_data=4, scale=2.0)
-    by_theta, by_phi = replicates(objective, model, frozen(1))
+    plain = ScoreFunction(hidden=(3,), normalization=False)
+    objective = WithGlobals(InputNoise(plain, rate=1.0), num_data=4)
+    shared = shared_parameters(model, prior_scale=2.0, where="generative")
+    by_theta, by_phi = replicates(objective, shared, frozen(1, plain, model))
     assert_mean(by_theta, theta - values / (4 * 2.0**2))
     assert_mean(by_phi, np.append(by_kernel.ravel(), by_bias))
 
@@ -113,7 +117,7 @@ def test_a_score_function_takes_a_prior_and_noise():
 def test_vimco_is_the_gradient_of_the_importance_bound(k, name):
     model = network(*MODELS[name])
     _, theta, phi, _ = Network(model).importance(np.asarray(X, float), k)
-    by_theta, by_phi = replicates(Vimco(k), model, None)
+    by_theta, by_phi = replicates(Vimco(k), model, ObjectiveState())
     assert_mean(by_theta, theta)
     assert_mean(by_phi, phi)
 
@@ -123,7 +127,7 @@ def test_wake_sleep_follows_its_own_updates(name):
     model = network(*MODELS[name])
     oracle = Network(model)
     _, theta, _ = oracle.elbo(np.asarray(X, float))
-    by_theta, by_phi = replicates(WakeSleep(), model, None)
+    by_theta, by_phi = replicates(WakeSleep(), model, ObjectiveState())
     assert_mean(by_theta, theta)
     assert_mean(by_phi, oracle.sleep())
 
@@ -132,10 +136,10 @@ def test_reweighted_wake_sleep_follows_its_own_updates():
     model = network(*MODELS["two"])
     oracle = Network(model)
     _, theta, _, wake = oracle.importance(np.asarray(X, float), 2)
-    by_theta, by_phi = replicates(WakeSleep(2, wake_phi=1.0, sleep_phi=0.0), model, None)
+    by_theta, by_phi = replicates(WakeSleep(2, wake_phi=1.0, sleep_phi=0.0), model, ObjectiveState())
     assert_mean(by_theta, theta)
     assert_mean(by_phi, wake)
-    _, by_phi = replicates(WakeSleep(2, wake_phi=0.5, sleep_phi=2.0), model, None)
+    _, by_phi = replicates(WakeSleep(2, wake_phi=0.5, sleep_phi=2.0), model, ObjectiveState())
     assert_mean(by_phi, 0.5 * wake + 2.0 * oracle.sleep())
 
 
@@ -143,18 +147,18 @@ def test_the_half_estimator_follows_its_own_update_which_is_biased():
     model = network(*MODELS["one"])
     oracle = Network(model)
     _, theta, phi = oracle.elbo(np.asarray(X, float))
-    by_theta, by_phi = replicates(Sgvb("path", passage=half), model, jnp.zeros((), jnp.int32))
+    by_theta, by_phi = replicates(Sgvb("path", through=half), model, ObjectiveState(carried=jnp.zeros((), jnp.int32)))
     assert_mean(by_theta, theta)
     assert_mean(by_phi, oracle.half(np.asarray(X, float)))
     assert np.abs(oracle.half(np.asarray(X, float)) - phi).max() > 1e-3
 
 
-def expected(function, passage, logit):
+def expected(function, through, logit):
     """The estimator's exact mean over both values of one unit, and the exact derivative by the logit."""
     on = jax.nn.sigmoid(logit)
 
     def estimate(value):
-        return jax.grad(lambda a: function(passage(Bernoulli(a), jnp.asarray(value))))(logit)
+        return jax.grad(lambda a: function(through(Bernoulli(a), jnp.asarray(value))))(logit)
 
     return on * estimate(1.0) + (1 - on) * estimate(0.0), on * (1 - on) * (function(1.0) - function(0.0))
 
@@ -179,7 +183,7 @@ def test_the_bounds_lie_in_order_below_the_evidence():
 @pytest.mark.parametrize(
     ("objective", "exact"),
     [
-        (ScoreFunction(), lambda oracle, x: oracle.elbo(x)[0]),
+        (ScoreFunction(baseline=False), lambda oracle, x: oracle.elbo(x)[0]),
         (WakeSleep(), lambda oracle, x: oracle.elbo(x)[0]),
         (Vimco(2), lambda oracle, x: oracle.importance(x, 2)[0]),
         (WakeSleep(2, wake_phi=1.0), lambda oracle, x: oracle.importance(x, 2)[0]),
@@ -189,7 +193,7 @@ def test_what_is_reported_is_the_bound(objective, exact):
     model = network(*MODELS["two"])
     batch = jnp.broadcast_to(X, (DRAWS, 4))
     bounds = eqx.filter_jit(objective.bounds)(jr.key(3), model, batch)
-    loss, _ = eqx.filter_jit(objective)(jr.key(3), model, batch, objective.init(model))
+    loss, _ = eqx.filter_jit(objective)(jr.key(3), model, batch, objective.init(jr.key(5), model))
     value = exact(Network(model), np.asarray(X, float))
     assert abs(float(bounds.mean()) - value) / (float(bounds.std()) / np.sqrt(DRAWS)) < 5
     assert abs(float(loss.bound) - value) / (float(bounds.std()) / np.sqrt(DRAWS)) < 5
@@ -202,8 +206,8 @@ def test_centring_baselines_and_local_signals_each_lower_the_variance():
     off = {"centring": False, "baseline": False, "normalization": False, "local": False}
 
     def variance(**on):
-        with jax.numpy_dtype_promotion("standard"):  # inside optax
-            objective, state = settled(jr.key(9), nvil(jr.key(5), model, **(off | on)), model, xs, steps=500)
+        objective = ScoreFunction(**(off | on))
+        state = settled(jr.key(9), objective, model, xs, steps=1500)
         noise = gradient_noise(jr.key(8), objective, model, xs, state, draws=3000)
         return np.array([noise[layer]["variance"] for layer in ("q1", "q2")])
 
@@ -216,7 +220,7 @@ def test_centring_baselines_and_local_signals_each_lower_the_variance():
 
 def test_the_variance_of_gradients_is_that_of_replicates():
     model = network(*MODELS["two"])
-    objective = ScoreFunction()
+    objective = ScoreFunction(baseline=False)
     noise = gradient_noise(jr.key(8), objective, model, X[None], frozen(2), draws=4000)
     _, by_phi = replicates(objective, model, frozen(2), draws=4000, seed=1)
     sizes = layer_sizes_q(Network(model))
@@ -228,36 +232,42 @@ def test_the_variance_of_gradients_is_that_of_replicates():
 
 def test_the_statistics_are_of_the_batches_before():
     model = network(*MODELS["two"])
-    objective = nvil(jr.key(5), model)
+    objective = ScoreFunction()
     xs = jr.bernoulli(jr.key(0), 0.5, (50, 4)).astype(jnp.float32)
-    state = objective.init(model)
-    assert int(state.count) == 0
+    state = objective.init(jr.key(5), model)
+    assert int(state.carried.count) == 0
     step = eqx.filter_jit(objective)
     _, once = step(jr.key(1), model, xs, state)
     _, twice = step(jr.key(2), model, xs, once)
     _, fresh = step(jr.key(2), model, xs, state)
     # the first batch counts fully; the second with weight (1 - a) / (1 - a^2)
     rate = 0.2 / (1 - 0.8**2)
-    np.testing.assert_allclose(twice.mean, once.mean + rate * (fresh.mean - once.mean), rtol=1e-5)
-    np.testing.assert_allclose(twice.variance, once.variance + rate * (fresh.variance - once.variance), rtol=1e-5)
-    assert np.all(np.asarray(once.mean) < 0)
+    np.testing.assert_allclose(
+        twice.carried.mean, once.carried.mean + rate * (fresh.carried.mean - once.carried.mean), rtol=1e-5
+    )
+    first, second, alone = (state.carried.variance for state in (once, twice, fresh))
+    np.testing.assert_allclose(second, first + rate * (alone - first), rtol=1e-5)
+    assert np.all(np.asarray(once.carried.mean) < 0)
 
 
 def test_baselines_learn_the_signal_and_do_not_move_the_model():
     model = network(*MODELS["two"])
-    objective = nvil(jr.key(5), model, centring=False, normalization=False)
-    bare = nvil(jr.key(5), model, centring=False, normalization=False, baseline=False)
+    objective = ScoreFunction(centring=False, normalization=False)
+    bare = ScoreFunction(centring=False, normalization=False, baseline=False)
     xs = jnp.broadcast_to(X, (200, 4))
-    params, static = eqx.partition(objective, eqx.is_inexact_array)
+    state = objective.init(jr.key(5), model)
+    params, static = eqx.partition(state.trained, eqx.is_inexact_array)
 
     def surrogate(p):
-        return eqx.combine(p, static)(jr.key(1), model, xs, objective.init(model))[0].surrogate
+        before = ObjectiveState(eqx.combine(p, static), state.carried)
+        return objective(jr.key(1), model, xs, before)[0].surrogate
 
-    signals = eqx.filter_jit(bare)(jr.key(1), model, xs, bare.init(model))[1].mean  # the first batch counts fully
+    # the first batch counts fully
+    signals = eqx.filter_jit(bare)(jr.key(1), model, xs, bare.init(jr.key(5), model))[1].carried.mean
     grads = eqx.filter_jit(jax.grad(surrogate))(params)
-    outputs = [float(net(node)[0]) for net, node in zip(objective.baselines[:1], [X], strict=True)]
+    output = float(state.trained[0](X - CENTRE)[0])
     # d/dbias of (l - C)^2 / 2 is C - l
-    assert float(grads.baselines[0].layers[-1].bias[0]) == pytest.approx(outputs[0] - float(signals[0]), rel=1e-4)
+    assert float(grads[0].layers[-1].bias[0]) == pytest.approx(output - float(signals[0]), rel=1e-4)
 
 
 def test_dreg_has_the_mean_of_iwae_and_less_variance():
@@ -267,7 +277,7 @@ def test_dreg_has_the_mean_of_iwae_and_less_variance():
     def run(form):
         def one(key):
             params, static = eqx.partition(model, eqx.is_inexact_array)
-            loss = lambda p: Iwae(3, form=form)(key, eqx.combine(p, static), x[None], None)[0].surrogate  # noqa: E731
+            loss = lambda p: Iwae(3, form=form)(key, eqx.combine(p, static), x[None], ObjectiveState())[0].surrogate  # noqa: E731
             grads = jax.grad(loss)(params)
             return [
                 jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(side)])
@@ -290,13 +300,14 @@ def test_objectives_refuse_what_they_cannot_do():
     discrete, continuous = network(*MODELS["two"]), vae(jr.key(0), (4,), latents=2, hidden=(3,))
     for objective in (Sgvb("A"), Sgvb("B"), Iwae(2)):
         with pytest.raises(InputError, match="discrete"):
-            eqx.filter_eval_shape(objective, jr.key(0), discrete, X[None], objective.init(discrete))
+            eqx.filter_eval_shape(objective, jr.key(0), discrete, X[None], objective.init(jr.key(5), discrete))
+    state = ObjectiveState(carried=jnp.zeros((), jnp.int32))
     with pytest.raises(InputError, match="binary"):
-        eqx.filter_eval_shape(Sgvb("path", passage=half), jr.key(0), continuous, X[None], jnp.zeros((), jnp.int32))
+        eqx.filter_eval_shape(Sgvb("path", through=half), jr.key(0), continuous, X[None], state)
     with pytest.raises(InputError, match="at least 2"):
         Vimco(1)
     with pytest.raises(InputError, match="path"):
-        Sgvb("A", passage=half)
+        Sgvb("A", through=half)
     with pytest.raises(InputError, match="one sample"):
         WakeSleep(1, wake_phi=1.0, sleep_phi=0.0)
     with pytest.raises(InputError, match="decay"):
@@ -312,11 +323,13 @@ def test_the_score_function_serves_continuous_latents_too():
         def one(key):
             params, static = eqx.partition(model.recognition, eqx.is_inexact_array)
             whole = lambda p: eqx.tree_at(lambda m: m.recognition, model, eqx.combine(p, static))  # noqa: E731
-            grads = jax.grad(lambda p: objective(key, whole(p), x[None], objective.init(model))[0].surrogate)(params)
+            grads = jax.grad(
+                lambda p: objective(key, whole(p), x[None], objective.init(jr.key(5), model))[0].surrogate
+            )(params)
             return jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(grads)])
 
         return np.asarray(jax.jit(jax.vmap(one))(jr.split(jr.key(seed), DRAWS)), float)
 
-    score, path = run(ScoreFunction(), 1), run(Sgvb("A"), 2)
+    score, path = run(ScoreFunction(baseline=False), 1), run(Sgvb("A"), 2)
     spread = np.sqrt((score.var(0) + path.var(0)) / DRAWS)
     assert np.abs((score.mean(0) - path.mean(0)) / spread).max() < 5

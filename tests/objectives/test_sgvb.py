@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 import zoo
 
+from nelbo.bayes import WithGlobals, shared_parameters
 from nelbo.core import InputError
 from nelbo.nets import trainable
-from nelbo.objectives import Loss, Objective, Sgvb, WeightPrior
+from nelbo.objectives import Loss, Objective, ObjectiveState, Sgvb
 
 
 def gradients(objective, model, batch, draws=500, state=None):
     """`draws` replicates of the gradient of the surrogate, as one matrix of floats per part of the model."""
     params, static = eqx.partition(model, trainable(model))
-    state = objective.init(model) if state is None else state
+    state = objective.init(jr.key(0), model) if state is None else state
 
     @jax.jit
     @jax.vmap
@@ -47,7 +48,9 @@ def test_the_bound_is_the_evidence_in_every_draw_at_the_posterior():
 def test_beta_weighs_the_kl_part_of_the_surrogate_and_not_the_bound(form):
     case = zoo.linear_stack()
     for beta in (0.0, 0.3):
-        loss, _ = Sgvb(form, beta=beta)(jr.key(1), case.model, case.batch, jnp.zeros((), jnp.int32))
+        loss, _ = Sgvb(form, beta=beta)(
+            jr.key(1), case.model, case.batch, ObjectiveState(carried=jnp.zeros((), jnp.int32))
+        )
         kl, reconstruction = loss.metrics["kl"], loss.metrics["reconstruction"]
         np.testing.assert_allclose(loss.surrogate, beta * kl - reconstruction, rtol=1e-5)
         np.testing.assert_allclose(loss.bound, reconstruction - kl, rtol=1e-5)
@@ -56,12 +59,12 @@ def test_beta_weighs_the_kl_part_of_the_surrogate_and_not_the_bound(form):
 def test_beta_can_follow_the_step():
     case = zoo.linear_gaussian()
     annealed = Sgvb("B", beta=lambda step: step.astype(jnp.float32) / 10.0)
-    state = annealed.init(case.model)
+    state = annealed.init(jr.key(0), case.model)
     for step in range(3):
         loss, state = annealed(jr.key(1), case.model, case.batch, state)
         expected = step / 10 * loss.metrics["kl"] - loss.metrics["reconstruction"]
         np.testing.assert_allclose(loss.surrogate, expected, rtol=1e-5)
-    assert int(state) == 3
+    assert int(state.carried) == 3
 
 
 def test_more_samples_divide_the_variance():
@@ -82,14 +85,17 @@ def test_the_weight_prior_counts_once_per_data_set(rows):
     """Its gradient is theta / (scale^2 N) for the generative model, whatever the batch, and zero elsewhere."""
     case = zoo.linear_gaussian()
     batch = case.batch[:rows]
-    plain, prior = Sgvb("B"), WeightPrior(Sgvb("B"), num_data=50, scale=2.0)
+    plain, prior = Sgvb("B"), WithGlobals(Sgvb("B"), num_data=50)
+    shared = shared_parameters(case.model, prior_scale=2.0, where="generative")
     _, without = gradients(plain, case.model, batch, draws=1)
-    _, with_prior = gradients(prior, case.model, batch, draws=1)
-    added = jax.tree.map(lambda a, b: np.asarray(a - b)[0], with_prior, without)
-    for got, theta in zip(jax.tree.leaves(added.generative), jax.tree.leaves(case.model.generative), strict=True):
+    _, with_prior = gradients(prior, shared, batch, draws=1)
+    sides = [(m.generative, m.recognition) for m in (with_prior, without)]
+    generative, recognition = jax.tree.map(lambda a, b: np.asarray(a - b)[0], *sides)
+    for got, theta in zip(jax.tree.leaves(generative), jax.tree.leaves(case.model.generative), strict=True):
         np.testing.assert_allclose(got, theta / (4.0 * 50), atol=2e-6)
-    assert not any(leaf.any() for leaf in jax.tree.leaves(added.recognition))
-    losses = [o(jr.key(0), case.model, batch, jnp.zeros((), jnp.int32))[0] for o in (plain, prior)]
+    assert not any(leaf.any() for leaf in jax.tree.leaves(recognition))
+    state = ObjectiveState(carried=jnp.zeros((), jnp.int32))
+    losses = [o(jr.key(0), m, batch, state)[0] for o, m in ((plain, case.model), (prior, shared))]
     assert float(losses[0].bound) == float(losses[1].bound)
 
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from nelbo.core import Corrupted, InputError, Masked, input_of, values_of
+from nelbo.bayes import WithGlobals, shared_parameters
+from nelbo.core import Example, InputError
 from nelbo.distributions import CholeskyNormal, Normal
-from nelbo.models import Conditional, dlgm, vae
-from nelbo.objectives import InputNoise, Sgvb, StochasticBackpropagation, WeightPrior, gaussian_gradient
+from nelbo.models import Conditional, Reads, dlgm, vae
+from nelbo.objectives import InputNoise, Sgvb, StochasticBackpropagation, gaussian_gradient
 
 A = np.array([[2.0, 0.5, 0.0], [0.5, 1.0, -0.3], [0.0, -0.3, 0.7]])
 B = np.array([1.0, -2.0, 0.5])
@@ -74,7 +75,7 @@ def test_price_has_no_noise_on_a_quadratic():
 def gradients(objective, model, batch, count):
     def one(key):
         def loss(model):
-            return objective(key, model, batch, objective.init(model))[0].surrogate
+            return objective(key, model, batch, objective.init(jr.key(5), model))[0].surrogate
 
         grads = eqx.filter_grad(loss)(model)
         return jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(eqx.filter(grads, eqx.is_array))])
@@ -97,43 +98,10 @@ def test_both_estimators_have_the_gradient_of_automatic_differentiation(posterio
 
 def test_models_whose_posterior_is_no_function_of_the_data_alone_are_refused():
     model = dlgm(jr.key(0), (4,), layers=(2, 2), hidden=(3,))
-    nearest = Conditional(model.recognition.layers[1].net, model.recognition.layers[1].head, "nearest")
+    nearest = Conditional(model.recognition.layers[1].net, model.recognition.layers[1].head, Reads.NEAREST)
     chained = eqx.tree_at(lambda m: m.recognition.layers, model, (model.recognition.layers[0], nearest))
     with pytest.raises(InputError, match="see the data alone"):
-        StochasticBackpropagation().init(chained)
-
-
-class Spy(Sgvb):
-    """Hands the batch on to the test."""
-
-    def __call__(self, key, model, batch, state):
-        loss, state = super().__call__(key, model, batch, state)
-        return loss, (state, batch)
-
-
-@pytest.mark.parametrize(("kind", "rate"), [("bit-flip", 0.2), ("drop-out", 0.2), ("gaussian", 0.5)])
-def test_noise_reaches_the_recognition_model_and_not_the_likelihood(kind, rate):
-    """H0: entries change with the stated rate; |z| < 5, false alarm 6e-7, fixed seed."""
-    model = vae(jr.key(0), (50,), latents=2, hidden=(3,))
-    batch = jr.bernoulli(jr.key(1), 0.5, (400, 50)).astype(jnp.float32)
-    objective = InputNoise(Spy("B"), kind=kind, rate=rate)
-    _, (_, seen) = objective(jr.key(2), model, batch, objective.init(model))
-    assert isinstance(seen, Corrupted)
-    assert (values_of(seen) == batch).all()
-    difference = np.asarray(input_of(seen)[0] - batch)
-    if kind == "gaussian":
-        z = (difference.var() / rate**2 - 1) * np.sqrt(difference.size / 2)
-    else:
-        able = np.asarray(batch) == 1 if kind == "drop-out" else np.ones(batch.shape, bool)
-        assert (difference[~able] == 0).all()
-        z = ((difference[able] != 0).mean() - rate) / np.sqrt(rate * (1 - rate) / able.sum())
-    assert abs(z) < 5
-    first = jax.tree.map(lambda leaf: leaf[0], seen)
-    latents, parts = model.recognition(first).sample(jr.key(3))
-    expected = model.recognition(input_of(first)[0]).sample(jr.key(3))[1][0]
-    np.testing.assert_allclose(parts[0].mean, expected.mean)
-    clean = model.generative.log_prob(batch[0], latents)
-    np.testing.assert_allclose(model.generative.log_prob(first, latents), clean)
+        StochasticBackpropagation().init(jr.key(5), chained)
 
 
 CALLS = []
@@ -147,11 +115,37 @@ class Calls(Sgvb):
         return super().__call__(key, model, batch, state)
 
 
+@pytest.mark.parametrize(("kind", "rate"), [("bit-flip", 0.2), ("drop-out", 0.2), ("gaussian", 0.5)])
+def test_noise_reaches_the_recognition_model_and_not_the_likelihood(kind, rate):
+    """H0: entries change with the stated rate; |z| < 5, false alarm 6e-7, fixed seed."""
+    model = vae(jr.key(0), (50,), latents=2, hidden=(3,))
+    batch = jr.bernoulli(jr.key(1), 0.5, (400, 50)).astype(jnp.float32)
+    objective = InputNoise(Calls("B"), noise=kind, rate=rate)
+    CALLS.clear()
+    objective(jr.key(2), model, batch, objective.init(jr.key(5), model))
+    (seen,) = CALLS
+    assert (seen.values == batch).all()
+    difference = np.asarray(seen.view.values - batch)
+    if kind == "gaussian":
+        z = (difference.var() / rate**2 - 1) * np.sqrt(difference.size / 2)
+    else:
+        able = np.asarray(batch) == 1 if kind == "drop-out" else np.ones(batch.shape, bool)
+        assert (difference[~able] == 0).all()
+        z = ((difference[able] != 0).mean() - rate) / np.sqrt(rate * (1 - rate) / able.sum())
+    assert abs(z) < 5
+    first = jax.tree.map(lambda leaf: leaf[0], seen)
+    latents, parts = model.recognition(first).sample(jr.key(3))
+    expected = model.recognition(Example(first.view.values)).sample(jr.key(3))[1][0]
+    np.testing.assert_allclose(parts[0].mean, expected.mean)
+    clean = model.generative.log_prob(batch[0], latents)
+    np.testing.assert_allclose(model.generative.log_prob(first, latents), clean)
+
+
 def halves(model, batch):
     """The whole and the hidden half of a batch."""
     CALLS.clear()
-    objective = InputNoise(Calls("B"), kind="hide", rate=0.8)
-    objective(jr.key(2), model, batch, objective.init(model))
+    objective = InputNoise(Calls("B"), noise="hide", rate=0.8)
+    objective(jr.key(2), model, batch, objective.init(jr.key(5), model))
     return CALLS
 
 
@@ -162,22 +156,23 @@ def test_hidden_entries_reach_the_recognition_model_as_missing_and_not_the_likel
     known = jnp.broadcast_to(jnp.arange(50) > 4, batch.shape)
     whole, seen = halves(model, batch)
     np.testing.assert_array_equal(whole, batch[:200])
-    values, observed = input_of(seen)
-    assert (values_of(seen) == batch[200:]).all()
+    values, observed = seen.view.values, seen.view.observed
+    assert (seen.values == batch[200:]).all()
     assert (np.asarray(values) == np.where(observed, batch[200:], 0.0)).all()
     shares = 1.0 - np.asarray(observed).mean(1)
     # shares of 50 entries scatter around the uniform ones
     rough = np.random.default_rng(0).binomial(50, np.random.default_rng(1).uniform(0, 0.8, 20_000)) / 50
     assert scipy.stats.ks_2samp(shares, rough).pvalue > 1e-6
     # what is missing in the data stays missing, and only that for the likelihood
-    _, both = halves(model, Masked(jnp.where(known, batch, 0.0), known))
-    assert not np.asarray(input_of(both)[1])[:, :5].any()
-    np.testing.assert_array_equal(input_of(both)[1], np.asarray(observed) & np.asarray(known[200:]))
+    _, both = halves(model, Example(jnp.where(known, batch, 0.0), known))
+    assert not np.asarray(both.view.observed)[:, :5].any()
+    np.testing.assert_array_equal(both.view.observed, np.asarray(observed) & np.asarray(known[200:]))
     first = jax.tree.map(lambda leaf: leaf[0], both)
     latents, parts = model.recognition(first).sample(jr.key(3))
-    alone = model.recognition(Masked(*(leaf[0] for leaf in input_of(both)))).sample(jr.key(3))[1][0]
+    shown = Example(both.view.values[0], both.view.observed[0])
+    alone = model.recognition(shown).sample(jr.key(3))[1][0]
     np.testing.assert_allclose(parts[0].mean, alone.mean)
-    clean = model.generative.log_prob(Masked(jnp.where(known, batch, 0.0)[200], known[200]), latents)
+    clean = model.generative.log_prob(Example(jnp.where(known, batch, 0.0)[200], known[200]), latents)
     np.testing.assert_allclose(model.generative.log_prob(first, latents), clean)
 
 
@@ -185,8 +180,8 @@ def test_the_generative_model_learns_from_whole_examples_alone():
     """Its gradient is half of that of the whole half; the recognition model's has both parts."""
     model = vae(jr.key(0), (20,), latents=2, hidden=(3,), missing="mask")
     batch = jr.bernoulli(jr.key(1), 0.5, (6, 20)).astype(jnp.float32)
-    objective = InputNoise(Sgvb("B"), kind="hide", rate=1.0)
-    state = objective.init(model)
+    objective = InputNoise(Sgvb("B"), noise="hide", rate=1.0)
+    state = objective.init(jr.key(5), model)
     _, whole_key, _ = jr.split(jr.key(2), 3)
     found = eqx.filter_grad(lambda m: objective(jr.key(2), m, batch, state)[0].surrogate)(model)
     whole = eqx.filter_grad(lambda m: Sgvb("B")(whole_key, m, batch[:3], state)[0].surrogate)(model)
@@ -201,9 +196,10 @@ def test_the_generative_model_learns_from_whole_examples_alone():
 def test_reported_bounds_are_without_noise_and_wrappers_combine():
     model = vae(jr.key(0), (8,), latents=2, hidden=(3,))
     batch = jr.bernoulli(jr.key(1), 0.5, (5, 8)).astype(jnp.float32)
-    objective = WeightPrior(InputNoise(Sgvb("path"), rate=0.5), num_data=10)
-    np.testing.assert_allclose(objective.bounds(jr.key(2), model, batch), Sgvb("path").bounds(jr.key(2), model, batch))
-    loss, _ = objective(jr.key(3), model, batch, objective.init(model))
+    objective = WithGlobals(InputNoise(Sgvb("path"), rate=0.5), num_data=10)
+    shared = shared_parameters(model, where="generative")
+    np.testing.assert_allclose(objective.bounds(jr.key(2), shared, batch), Sgvb("path").bounds(jr.key(2), model, batch))
+    loss, _ = objective(jr.key(3), shared, batch, objective.init(jr.key(5), shared))
     assert bool(jnp.isfinite(loss.surrogate))
     with pytest.raises(InputError, match=r"from 0 to 1, got 1\.5"):
         InputNoise(Sgvb(), rate=1.5)

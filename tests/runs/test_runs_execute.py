@@ -7,16 +7,18 @@ import jax.random as jr
 import numpy as np
 import pytest
 
+from nelbo.bayes import WithGlobals
 from nelbo.core import InputError, NotFiniteError, read_arrays
-from nelbo.data import Dataset, Split, load, source
+from nelbo.data import SPLITS, Data, Schema, Split, load, source
 from nelbo.evaluation import Score
-from nelbo.models import Conditional, Model, Recognition, Stack, StandardNormal, sbn, vae
+from nelbo.models import Amortized, Conditional, Model, Stack, StandardNormal, sbn, vae
 from nelbo.models.heads import BernoulliHead, NormalHead
 from nelbo.nets import MLP
-from nelbo.objectives import WeightPrior
+from nelbo.objectives import Setting
 from nelbo.runs import OBJECTIVES, Experiment, execute, figure_arrays, open_run, result_row
 from nelbo.runs.inputs import dataset_for, model_arguments, settled
-from nelbo.runs.settings import objective_for, training_for
+from nelbo.runs.objectives import objective_for
+from nelbo.runs.settings import training_for
 
 
 def experiment(**changes) -> Experiment:
@@ -46,6 +48,7 @@ def test_the_configuration_repeats_the_run(tmp_path):
     assert record["data"]["binarization"] == "dynamic"
     (row,) = record["results"]
     assert (row["binarization"], row["units"], row["split"]) == ("static(seed=0)", "nats per example", "test")
+    assert row["spread"] > row["standard_error"] > 0.0
 
 
 def test_settling_twice_is_settling_once():
@@ -63,11 +66,13 @@ def test_a_prior_and_noise_wrap_every_objective(name):
     sizes = {"latents": 2, "hidden": (3,)} if make is vae else {"layers": (2,)}
     model = make(jr.key(0), (4,), **sizes)
     asked = experiment(objective={"name": name, "arguments": options})
-    found = objective_for(asked, 50, 10, model, jr.key(1))
-    assert isinstance(found, WeightPrior)
-    assert (found.scale, found.num_data, found.inner.kind, found.inner.rate) == (0.3, 50, "bit-flip", 0.01)
-    alone = objective_for(experiment(objective={"name": name}), 50, 10, model, jr.key(1))
+    found, shared = objective_for(asked, Setting(50, 5.0), model)
+    assert isinstance(found, WithGlobals)
+    assert (shared.globals.prior.scale, shared.globals.where) == (0.3, "generative")
+    assert (found.num_data, found.inner.noise, found.inner.rate) == (50, "bit-flip", 0.01)
+    alone, plain = objective_for(experiment(objective={"name": name}), Setting(50, 5.0), model)
     assert type(found.inner.inner) is type(alone)
+    assert plain is model
 
 
 def test_defaults_that_the_data_decide():
@@ -126,7 +131,7 @@ def test_full_variational_bayes_reports_the_bounds_over_weights(tmp_path):
     assert full["bits_per_dim"] == pytest.approx(-full["nats"] / 64 / np.log(2.0), rel=1e-5)
     assert full["nats"] < drawn["nats"]
     assert (tmp_path / "run" / "posterior.safetensors").is_file()
-    assert open_run(tmp_path / "run").model.config is not None
+    assert open_run(tmp_path / "run").model.spec is not None
 
 
 def deep(widths: tuple[int, ...]) -> Model:
@@ -138,7 +143,7 @@ def deep(widths: tuple[int, ...]) -> Model:
     up = [
         Conditional(MLP(next(keys), (sizes[i], NormalHead((w,)).size)), NormalHead((w,))) for i, w in enumerate(widths)
     ]
-    return Model(Stack((*down, StandardNormal(widths[-1]))), Recognition(tuple(up)))
+    return Model(Stack((*down, StandardNormal(widths[-1]))), Amortized(tuple(up)))
 
 
 @pytest.mark.parametrize("widths", [(3,), (2,), (1,), (1, 1), (2, 2), (5, 2)])
@@ -153,7 +158,7 @@ def test_figures_of_any_latents(widths):
 
 def test_figures_of_examples_that_are_no_pictures():
     x = np.random.default_rng(0).normal(size=(20, 3, 4, 2)).astype(np.float32)
-    data = Dataset("x", Split(x), Split(x), Split(x), values="real")
+    data = Data("x", dict.fromkeys(SPLITS, Split(x)), Schema(x.shape[1:], "real"))
     model = vae(jr.key(0), (3, 4, 2), latents=2, hidden=(3,), likelihood="gaussian")
     arrays = figure_arrays(jr.key(0), model, data, source(data.test, data))
     assert arrays["originals"].shape == (10, 24)

@@ -1,5 +1,7 @@
 """The law suites notice parts that break a law, and say which."""
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -8,10 +10,11 @@ import numpy as np
 import pytest
 import zoo
 
+from nelbo.core import as_example
 from nelbo.distributions import Normal
-from nelbo.models import Conditional, Head, Model, Recognition, Stack, StandardNormal
+from nelbo.models import Amortized, Conditional, Head, Model, Stack, StandardNormal
 from nelbo.nets import MLP
-from nelbo.objectives import Loss, MaximumLikelihood, Objective, Sgvb
+from nelbo.objectives import Loss, MaximumLikelihood, Objective, ObjectiveState, Sgvb
 from nelbo.testing import assert_below, assert_same_mean, assert_unbiased, check_model, check_objective
 
 
@@ -50,6 +53,7 @@ class Wide(Normal):
 class WideHead(Head):
     shape: tuple = eqx.field(static=True)
     planes = 2
+    is_homoscedastic = False
 
     def __call__(self, raw):
         mean, log_scale = self._split(raw)
@@ -66,7 +70,7 @@ def test_a_sampler_that_disagrees_with_its_density_is_found():
 
 def test_a_recognition_model_of_another_size_is_found():
     first, second = zoo.linear_gaussian(), zoo.linear_gaussian(latents=1)
-    for recognition in (second.model.recognition, Recognition(())):
+    for recognition in (second.model.recognition, Amortized(())):
         with pytest.raises(AssertionError, match="the recognition model draws latents"):
             check_model(Model(first.model.generative, recognition), jr.key(1), draws=0)
 
@@ -74,10 +78,11 @@ def test_a_recognition_model_of_another_size_is_found():
 class Changed(Objective):
     """SGVB with something wrong with it."""
 
+    kind: ClassVar[str] = "lower"
     what: str = eqx.field(static=True)
 
-    def init(self, model):
-        return Sgvb("A").init(model)
+    def init(self, key, model):
+        return Sgvb("A").init(key, model)
 
     def __call__(self, key, model, batch, state):
         loss, after = Sgvb("A")(key, model, batch, state)
@@ -87,7 +92,7 @@ class Changed(Objective):
         if self.what == "another bound":
             bound = bound + 0.5
         if self.what == "state":
-            after = after.astype(jnp.float32)
+            after = ObjectiveState(carried=after.carried.astype(jnp.float32))
         if self.what == "flat":
             surrogate = jax.lax.stop_gradient(surrogate)
         if self.what == "per-example metric":
@@ -138,8 +143,10 @@ def test_a_bound_above_the_evidence_is_found():
 def test_a_model_without_latents_passes_by_its_exact_likelihood():
     class Location(eqx.Module):
         mean: jax.Array
+        depth: ClassVar[int] = 0
 
         def log_prob(self, x):
+            x = as_example(x).values
             return -0.5 * ((x - self.mean) ** 2).sum()
 
     check_objective(MaximumLikelihood(), Location(jnp.ones(2)), jnp.zeros((3, 2)), jr.key(0), draws=50)

@@ -1,5 +1,8 @@
 """A small run for the tests of the loop, and how to compare two runs."""
 
+import contextlib
+from typing import ClassVar
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -10,7 +13,7 @@ from jax.scipy.stats import norm
 
 from nelbo.data import Split, source
 from nelbo.models import linear
-from nelbo.objectives import Sgvb
+from nelbo.objectives import Sgvb, WarmUp
 from nelbo.training import fit, load_state, optimizer, save_state
 
 
@@ -18,9 +21,10 @@ class Location(eqx.Module):
     """log N(x; mean, 1), summed over dimensions: the smallest model that trains."""
 
     mean: jax.Array
+    depth: ClassVar[int] = 0
 
     def log_prob(self, x):
-        return norm.logpdf(x, self.mean).sum()
+        return norm.logpdf(x.values, self.mean).sum()
 
 
 def rows(count, seed=0):
@@ -38,7 +42,7 @@ def train(**changes):
     """25 steps of an auto-encoder on 33 rows, evaluated at steps 10, 20 and 25."""
     settings = {
         "model": linear(jr.key(1), (4,), latents=2),
-        "objective": Sgvb("B", beta=lambda step: jnp.minimum(step.astype(jnp.float32) / 10, 1.0)),
+        "objective": Sgvb("B", beta=WarmUp(1.0, 10)),
         "data": source(Split(rows(33)), "real"),
         "optimizer": optimizer("adam", learning_rate=0.01),
         "steps": STEPS,
@@ -50,6 +54,24 @@ def train(**changes):
     positional = [settings.pop(name) for name in ("model", "objective", "data", "optimizer")]
     with jax.numpy_dtype_promotion("standard"):  # optax mixes floats with its integer step count
         return fit(jr.key(0), *positional, **settings)
+
+
+@contextlib.contextmanager
+def compilations():
+    """The programs that XLA compiles inside the block, as they are counted by JAX itself."""
+    from jax import monitoring
+
+    found = []
+
+    def listen(event, duration, **_):
+        if event == "/jax/core/compile/backend_compile_duration":
+            found.append(duration)
+
+    monitoring.register_event_duration_secs_listener(listen)
+    try:
+        yield found
+    finally:
+        monitoring.unregister_event_duration_listener(listen)
 
 
 class Keep:

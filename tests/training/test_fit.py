@@ -3,6 +3,7 @@
 import os
 import signal
 from itertools import pairwise
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -10,13 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from small import EVERY, STEPS, Keep, assert_same_bits, leaves, location, rows, train, without_time
+from small import EVERY, STEPS, Keep, assert_same_bits, compilations, leaves, location, rows, train, without_time
 
 from nelbo.core import InputError, NotFiniteError
 from nelbo.data import Split, source
 from nelbo.nets import trainable
-from nelbo.objectives import Loss, MaximumLikelihood, Objective
-from nelbo.training import Interrupted, loop
+from nelbo.objectives import Loss, MaximumLikelihood, Objective, ObjectiveState
+from nelbo.training import Interrupted
 
 
 @pytest.fixture(scope="module")
@@ -92,23 +93,14 @@ def test_an_interrupted_run_hands_over_its_state_and_resumes_to_the_same_bits(un
     assert_same_bits(unbroken[0], train(resume=keep.resume("interrupted", step)))
 
 
-def test_chunks_and_evaluations_compile_once(monkeypatch):
-    made = {}
-
-    def remember(name):
-        build = getattr(loop, name)
-
-        def wrapped(*args, **kwargs):
-            made[name] = build(*args, **kwargs)
-            return made[name]
-
-        monkeypatch.setattr(loop, name, wrapped)
-
-    remember("chunk_runner")
-    remember("bounds_runner")
+def test_a_second_fit_compiles_nothing_and_one_program_serves_every_chunk():
     train()
-    assert made["chunk_runner"]._cache_size() == 1  # chunks of 4, 2 and 1 steps
-    assert made["bounds_runner"]._cache_size() == 1
+    with compilations() as first:
+        train(steps=17, chunk=4)  # chunks of 4, 2 and 1 steps, and another length
+    assert not first
+    with compilations() as other:
+        train(batch_size=7)
+    assert other  # the count can fail
 
 
 def simple(**changes):
@@ -155,13 +147,14 @@ class Breaks(Objective):
 
     at: int = eqx.field(static=True)
     where: str = eqx.field(static=True)
+    kind: ClassVar[str] = "exact"
 
-    def init(self, model):  # noqa: ARG002
-        return jnp.zeros((), jnp.int32)
+    def init(self, key, model):  # noqa: ARG002
+        return ObjectiveState(carried=jnp.zeros((), jnp.int32))
 
     def __call__(self, key, model, batch, state):
-        loss, _ = MaximumLikelihood()(key, model, batch, None)
-        bad = state == self.at
+        loss, _ = MaximumLikelihood()(key, model, batch, state)
+        bad = state.carried == self.at
         if self.where == "bound":
             loss = Loss(loss.surrogate, jnp.where(bad, jnp.nan, loss.bound), loss.metrics)
         else:
@@ -169,7 +162,7 @@ class Breaks(Objective):
             zero = (model.mean - model.mean).sum()
             root = jax.lax.cond(bad, jnp.sqrt, jnp.zeros_like, zero)
             loss = Loss(loss.surrogate + root, loss.bound, loss.metrics)
-        return loss, state + 1
+        return loss, ObjectiveState(carried=state.carried + 1)
 
     def bounds(self, key, model, batch):
         return MaximumLikelihood().bounds(key, model, batch)

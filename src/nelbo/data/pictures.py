@@ -1,69 +1,143 @@
 """A folder of pictures of one size as examples."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nelbo.core import InputError, os_error
-from nelbo.data.dataset import Split
 from nelbo.data.formats import unreadable
-from nelbo.data.tables import require
+from nelbo.data.reading import require
+from nelbo.data.splits import Split
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 _GREY, _COLOUR = ("1", "L", "LA"), ("RGB", "RGBA", "P", "CMYK", "YCbCr", "PA", "La", "RGBa")
 _SPLIT_NAMES = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test"}
+# what Pillow opens, but is no picture by itself, or needs a program beside Pillow
+_NO_PICTURES = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "PDF", "WMF")
+_OF_SYSTEMS = ("__macosx", "@eadir", "$recycle.bin", "system volume information")
+_SYSTEM_FILES = ("thumbs.db", "desktop.ini")
+
+Labelled = list[tuple[Path, str | None]]
 
 
-def read_pictures(folder: Path) -> tuple[dict[str, Split], tuple[str, ...] | None]:
-    """Read png, jpg and bmp files, in the order of their names, as uint8 `(n, height, width, channels)`.
+@dataclass(frozen=True)
+class Pictures:
+    """What a folder of pictures holds.
 
-    Subfolders are classes, numbered in the order of their names; if they are called train, valid and test they are
-    splits (and may hold class folders). All grey gives one channel, else all become RGB; transparency is dropped.
+    Args:
+        splits: "train" alone where there is one set.
+        label_names: of the classes; None where there are none.
+        notes: what was passed over.
+    """
 
-    Returns:
-        The splits found ("train" alone where there is one set), and the names of the classes.
+    splits: dict[str, Split]
+    label_names: tuple[str, ...] | None
+    notes: tuple[str, ...]
+
+
+def read_pictures(folder: Path) -> Pictures:
+    """Read all pictures that Pillow reads, by name, upright, as uint8 `(n, height, width, channels)`.
+
+    Subfolders are classes, numbered in the order of their names; if there is a `train` beside `valid` (or `val`) or
+    `test` they are splits (and may hold class folders, or not: a test split may lack labels). Folders without pictures,
+    and beside splits all others, are passed over. All grey gives one channel, else all become RGB; transparency is
+    dropped.
 
     Raises:
         InputError: no pictures, a file that is none, or one of another size than the first.
     """
-    inner = [path for path in _entries(folder) if path.is_dir()]
-    names = {_SPLIT_NAMES.get(path.name.lower()): path for path in inner}
-    if "train" in names and None not in names:
-        parts = {name: _labelled(path) for name, path in names.items() if name is not None}
-    else:
-        parts = {"train": _labelled(folder)}
-    classes = sorted({label for part in parts.values() for _, label in part if label is not None})
+    pillow = require("PIL.Image", "Reading pictures")
+    suffixes = picture_suffixes(pillow)
+    parts, stray = _parts(folder, suffixes)
+    notes = []
+    own = {label for _, label in parts["train"] if label is not None}
+    classes = set(own)
+    for name, part in parts.items():
+        theirs = {label for _, label in part if label is not None}
+        if theirs and own and not theirs & own:  # test/images/0.png
+            found = ", ".join(sorted(theirs))
+            notes.append(f"{folder}: the subfolders of {name} ({found}) are no classes of train: {name} has no labels.")
+            parts[name] = [(path, None) for path, _ in part]
+        elif own and not theirs:
+            notes.append(f"{folder}: the pictures of {name} have no labels.")
+        else:
+            classes |= theirs
+    numbers = {label: number for number, label in enumerate(sorted(classes))}
     files = [path for part in parts.values() for path, _ in part]
     if not files:
-        raise InputError(f"{folder} holds no pictures; files ending in {', '.join(SUFFIXES)} were expected.")
-    pixels = _stack(files)
+        raise InputError(f"{folder} holds no pictures; files such as .png, .jpg, .tif, .webp or .bmp were expected.")
+    pixels = _stack(pillow, files)
     splits, start = {}, 0
     for name, part in parts.items():
-        labels = [classes.index(label) for _, label in part if label is not None]
+        labels = [numbers[label] for _, label in part if label is not None]
         x = pixels[start : start + len(part)]
-        splits[name] = Split(x, np.asarray(labels, np.int64) if classes else None)
+        splits[name] = Split(x, np.asarray(labels, np.int64) if labels else None)
         start += len(part)
-    return splits, tuple(classes) or None
+    return Pictures(splits, tuple(numbers) or None, (*_passed_over(folder, stray), *notes))
+
+
+def picture_suffixes(pillow: Any) -> frozenset[str]:
+    """The suffixes, with their dots, of all files that Pillow can open as pictures here."""
+    pillow.init()
+    return frozenset(
+        suffix
+        for suffix, kind in pillow.registered_extensions().items()
+        if kind in pillow.OPEN and kind not in _NO_PICTURES
+    )
+
+
+def _parts(folder: Path, suffixes: frozenset[str]) -> tuple[dict[str, Labelled], list[Path]]:
+    """The pictures of each split, and what was passed over."""
+    inner = [path for path in _entries(folder) if path.is_dir()]
+    named: dict[str, Path] = {}
+    for path in inner:
+        split = _SPLIT_NAMES.get(path.name.lower())
+        if split is not None and _holds_pictures(path, suffixes):
+            if split in named:
+                raise InputError(
+                    f"{folder} holds {named[split].name} and {path.name}, which mean the same: remove one."
+                )
+            named[split] = path
+    stray: list[Path] = []
+    if "train" not in named or len(named) < 2:
+        return {"train": _labelled(folder, suffixes, stray)}, stray
+    stray += [path for path in _entries(folder) if path not in named.values()]
+    return {name: _labelled(path, suffixes, stray) for name, path in named.items()}, stray
+
+
+def _holds_pictures(folder: Path, suffixes: frozenset[str]) -> bool:
+    return any(
+        _is_picture(path, suffixes) or (path.is_dir() and any(_is_picture(p, suffixes) for p in _entries(path)))
+        for path in _entries(folder)
+    )
 
 
 def _entries(folder: Path) -> list[Path]:
+    """What is in a folder, by name, less what systems leave there."""
     try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        found = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
         raise os_error("read", folder, error) from error
+    return [path for path in found if path.name.lower() not in _SYSTEM_FILES]
 
 
-def _pictures_in(folder: Path) -> list[Path]:
-    return [path for path in _entries(folder) if path.is_file() and path.suffix.lower() in SUFFIXES]
+def _is_picture(path: Path, suffixes: frozenset[str]) -> bool:
+    return path.is_file() and path.suffix.lower() in suffixes
 
 
-def _labelled(folder: Path) -> list[tuple[Path, str | None]]:
-    """The pictures of a folder, each with its class where subfolders give one."""
-    here: list[tuple[Path, str | None]] = [(path, None) for path in _pictures_in(folder)]
-    below: list[tuple[Path, str | None]] = [
-        (path, part.name) for part in _entries(folder) if part.is_dir() for path in _pictures_in(part)
-    ]
+def _labelled(folder: Path, suffixes: frozenset[str], stray: list[Path]) -> Labelled:
+    """The pictures of a folder, each with its class where subfolders give one; adds to `stray` what is neither."""
+    here: Labelled = []
+    below: Labelled = []
+    for path in _entries(folder):
+        if _is_picture(path, suffixes):
+            here.append((path, None))
+            continue
+        entries = _entries(path) if path.is_dir() and path.name.lower() not in _OF_SYSTEMS else []
+        found: Labelled = [(inner, path.name) for inner in entries if _is_picture(inner, suffixes)]
+        below += found
+        stray += [inner for inner in entries if not _is_picture(inner, suffixes)] if found else [path]
     if here and below:
         raise InputError(
             f"{folder} holds pictures ({here[0][0].name}) beside subfolders of pictures ({below[0][1]}): keep either "
@@ -72,8 +146,14 @@ def _labelled(folder: Path) -> list[tuple[Path, str | None]]:
     return here or below
 
 
-def _stack(files: list[Path]) -> np.ndarray:
-    pillow = require("PIL.Image", "Reading pictures")
+def _passed_over(folder: Path, stray: list[Path]) -> tuple[str, ...]:
+    if not stray:
+        return ()
+    shown = ", ".join(str(path.relative_to(folder)) for path in stray[:5]) + (", ..." if len(stray) > 5 else "")
+    return (f"{folder}: passed over {shown}, which {'is' if len(stray) == 1 else 'are'} no part of the data.",)
+
+
+def _stack(pillow: Any, files: list[Path]) -> np.ndarray:
     read = [_read(pillow, path) for path in files]
     for path, pixels in zip(files, read, strict=True):
         if pixels.shape[:2] != read[0].shape[:2]:
@@ -88,13 +168,15 @@ def _stack(files: list[Path]) -> np.ndarray:
 
 
 def _read(pillow: Any, path: Path) -> np.ndarray:
-    """Pixels of one picture, `(h, w)` grey or `(h, w, 3)`."""
+    """Pixels of one picture, upright, `(h, w)` grey or `(h, w, 3)`."""
+    from PIL import ImageOps
+
     try:
         with pillow.open(path) as picture:
             mode = picture.mode
             if mode not in (*_GREY, *_COLOUR):
                 raise InputError(f"{path} has pixels of kind {mode}; 8 bits a channel were expected: convert it.")
-            return np.asarray(picture.convert("L" if mode in _GREY else "RGB"))
+            return np.asarray(ImageOps.exif_transpose(picture).convert("L" if mode in _GREY else "RGB"))
     except InputError:
         raise
     except (OSError, ValueError, SyntaxError, EOFError, pillow.DecompressionBombError) as error:

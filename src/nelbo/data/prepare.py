@@ -2,14 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from nelbo.core import InputError
-from nelbo.data.dataset import SPLITS, Split, Values
+from nelbo.data.schema import Schema, Values, as_images
+from nelbo.data.splits import SPLITS, Split
 from nelbo.data.streams import Stream
 
 DEFAULT_FRACTION = 0.1
+_DWARFED = 256.0
+_EXACT = 2.0**24  # float32 has every whole number up to here
 
 
 @dataclass(frozen=True)
@@ -32,29 +36,128 @@ class Cuts:
         return self.valid is not None or self.test is not None
 
 
-def prepare(where: str, splits: Mapping[str, Split]) -> tuple[dict[str, Split], Values]:
-    """Check the raw splits of a file and bring them to the types and shapes of a `Dataset`.
+@dataclass(frozen=True)
+class Prepared:
+    """The splits of a file, checked.
+
+    Args:
+        splits: in the types and shapes of `Data`.
+        values: as in `Schema`.
+        offset: what was subtracted from real numbers, `(*shape)` float64; None: nothing.
+        notes: what is to be said.
+    """
+
+    splits: dict[str, Split]
+    values: Values
+    offset: np.ndarray | None
+    notes: tuple[str, ...] = ()
+
+    def schema(self, **more: Any) -> Schema:
+        """The schema of these splits, with what else is known of them."""
+        shape = next(iter(self.splits.values())).x.shape[1:]
+        offset = None if self.offset is None else tuple(self.offset.ravel().tolist())
+        return Schema(tuple(shape), self.values, offset=offset, **more)
+
+
+def prepare(where: str, splits: Mapping[str, Split], like: Schema | None = None) -> Prepared:
+    """Check the raw splits of a file and bring them to the types and shapes of `Data`.
 
     NaN becomes a missing entry (zero, with False in `observed`). Values that are 0 and 1 only become "binary";
     uint8 stays "uint8"; floats within [0, 1] become "unit", all else "real". uint8 and bool arrays `(n, h, w)` are
-    grey images and become `(n, h, w, 1)`.
+    grey images and become `(n, h, w, 1)`. Real numbers that dwarf their spread are centred in float64 first.
 
     Args:
         where: what the arrays were read from, for messages.
         splits: "train", "valid" and "test", with `x`, `y` and `observed` as they were found.
+        like: the data that these must be like: then shape, kind of values and offset are theirs.
 
     Raises:
-        InputError: a type, shape or value that no model could use.
+        InputError: a type, shape or value that no model could use, or that is not like `like`.
     """
+    splits = {name: _filled_in(split) for name, split in splits.items()}
     for name, split in splits.items():
         _check(f"{where} ({name})", split)
+    if like is not None:
+        splits = {name: _shaped(split, like.shape, where) for name, split in splits.items()}
     if len({split.x.shape[1:] for split in splits.values()}) > 1:
         shapes = ", ".join(f"{name} {split.x.shape[1:]}" for name, split in splits.items())
         raise InputError(f"{where}: the splits hold examples of different shapes ({shapes}); make them equal.")
     cleaned = {name: _hide_missing(f"{where} ({name})", split) for name, split in splits.items()}
-    values = _kind(where, list(cleaned.values()))
+    rows = [split for split in cleaned.values() if split.x.size]
+    if not rows:
+        raise InputError(f"{where} has no rows; at least one example in each of {', '.join(SPLITS)} was expected.")
+    notes = () if like is not None else _never_observed(where, rows)
+    if like is None:
+        values = _kind(where, rows)
+        offset = offset_of(rows) if values == "real" else None
+    else:
+        values = like.values
+        offset = None if like.offset is None else np.reshape(like.offset, like.shape)
+        for name, split in cleaned.items():
+            like.check(split.x, split.observed, f"{where} ({name})")
     masked = any(split.observed is not None for split in cleaned.values())
-    return {name: _cast(split, values, masked=masked) for name, split in cleaned.items()}, values
+    grey = like is None
+    cast = {name: _cast(split, values, offset, masked=masked, grey=grey) for name, split in cleaned.items()}
+    return Prepared(cast, values, offset, notes)
+
+
+def _filled_in(split: Split) -> Split:
+    """The split with its mask as booleans of the shape of its values, where it can be read so."""
+    x, observed = split.x, split.observed
+    if observed is None:
+        return split
+    if observed.dtype.kind in "ui" and np.isin(observed, (0, 1)).all():
+        observed = observed.astype(bool)
+    if (*observed.shape, 1) == x.shape:
+        observed = observed[..., None]
+    elif observed.shape == (*x.shape, 1):
+        observed = observed[..., 0]
+    return replace(split, observed=observed)
+
+
+def _shaped(split: Split, shape: tuple[int, ...], where: str) -> Split:
+    observed = None if split.observed is None else as_images(split.observed, shape, where)
+    return replace(split, x=as_images(split.x, shape, where), observed=observed)
+
+
+def _never_observed(where: str, rows: list[Split]) -> tuple[str, ...]:
+    """What to say about entries that no row has."""
+    if any(split.observed is None for split in rows):
+        return ()
+    seen = np.any([split.observed.any(0) for split in rows if split.observed is not None], axis=0).ravel()
+    if seen.all() or not seen.any():
+        return ()
+    gone = np.flatnonzero(~seen)
+    shown = ", ".join(map(str, gone[:8])) + (", ..." if len(gone) > 8 else "")
+    note = (
+        f"{where}: no row has a value in {len(gone)} of {len(seen)} entries ({shown}, counted from 0): nothing can be "
+        "learned about them, and what is filled in there means nothing."
+    )
+    return (note,)
+
+
+def offset_of(rows: list[Split]) -> np.ndarray | None:
+    """What to subtract from each entry before it becomes float32; None where no entry needs it.
+
+    An entry needs it where its mean is more than 256 times its spread (float32 would round by more than 1.5e-5 of the
+    spread), or where it is one number beyond the whole numbers that float32 has.
+
+    Args:
+        rows: splits of real numbers, missing entries zero.
+    """
+    total = np.sum([split.x.sum(0, dtype=np.float64) for split in rows], axis=0)
+    count = np.sum([_counts(split) for split in rows], axis=0)
+    mean = total / np.maximum(count, 1)
+    squares = [np.square(split.x - mean, dtype=np.float64) for split in rows]
+    kept = [s if r.observed is None else np.where(r.observed, s, 0.0) for s, r in zip(squares, rows, strict=True)]
+    spread = np.sqrt(np.sum([part.sum(0) for part in kept], axis=0) / np.maximum(count, 1))
+    constant = spread <= 1e-14 * np.abs(mean)
+    needed = np.where(constant, np.abs(mean) > _EXACT, np.abs(mean) > _DWARFED * spread)
+    return np.where(needed, mean, 0.0) if needed.any() else None
+
+
+def _counts(split: Split) -> np.ndarray:
+    return np.full(split.x.shape[1:], len(split)) if split.observed is None else split.observed.sum(0)
 
 
 def _check(where: str, split: Split) -> None:
@@ -101,13 +204,10 @@ def _hide_missing(where: str, split: Split) -> Split:
             raise InputError(
                 f"{where} holds {what} (first in row {row}); remove them, or put NaN where a value is missing."
             )
-    return Split(x, split.y, observed)
+    return replace(split, x=x, observed=observed)
 
 
-def _kind(where: str, splits: list[Split]) -> Values:
-    rows = [split for split in splits if split.x.size]
-    if not rows:
-        raise InputError(f"{where} has no rows; at least one example in each of {', '.join(SPLITS)} was expected.")
+def _kind(where: str, rows: list[Split]) -> Values:
     if not any(split.observed is None or split.observed.any() for split in rows):
         raise InputError(f"{where}: every entry is missing (NaN); there is nothing to learn from.")
     if all(_only_bits(split.x) for split in rows):
@@ -130,26 +230,25 @@ def is_grey_image(x: np.ndarray) -> bool:
     return x.ndim == 3 and x.dtype in (np.uint8, np.bool_)
 
 
-def _cast(split: Split, values: Values, *, masked: bool) -> Split:
+def _cast(split: Split, values: Values, offset: np.ndarray | None, *, masked: bool, grey: bool) -> Split:
     x, observed = split.x, split.observed
-    image = is_grey_image(x)
+    image = grey and is_grey_image(x)
+    if offset is not None:
+        x = x.astype(np.float64) - offset
+        x = x if observed is None else np.where(observed, x, 0.0)
     x = x.astype(np.uint8 if values in ("uint8", "binary") else np.float32, copy=False)
     if masked and observed is None:
         observed = np.ones(x.shape, bool)
     if image:
         x = x[..., None]
         observed = None if observed is None else observed[..., None]
-    return Split(x, None if split.y is None else split.y.astype(np.int32), observed)
-
-
-def rows(split: Split, index: np.ndarray | slice) -> Split:
-    """The rows of a split at `index`."""
-    parts = {"y": split.y, "observed": split.observed}
-    return replace(split, x=split.x[index], **{k: None if part is None else part[index] for k, part in parts.items()})
+    return replace(split, x=x, y=None if split.y is None else split.y.astype(np.int32), observed=observed)
 
 
 def complete(where: str, found: Mapping[str, Split], cuts: Cuts, *, shuffle: bool = True) -> dict[str, Split]:
     """Cut the splits that a file lacks out of its training rows, at random by `seed`, 80/10/10 unless told otherwise.
+
+    A split whose fraction is zero is left out.
 
     Args:
         where: for messages.
@@ -174,19 +273,21 @@ def complete(where: str, found: Mapping[str, Split], cuts: Cuts, *, shuffle: boo
             f"Fractions {shares} leave nothing to train on: give numbers from 0 to 1 whose sum is below 1."
         )
     whole = found["train"]
-    sizes = {name: max(1, round(share * len(whole))) if share > 0 else 0 for name, share in shares.items()}
+    sizes = {name: max(1, round(share * len(whole))) for name, share in shares.items() if share > 0}
     if len(whole) == 0 or len(whole) <= sum(sizes.values()):
         raise InputError(
             f"{where} has {len(whole)} rows: too few for {', '.join(['train', *sizes])}; at least one in "
             "each was expected."
         )
     order = Stream("split", cuts.seed).permutation(len(whole)) if shuffle and sizes else None
-    return dict(found) | _cut(whole, sizes, order)
+    splits = dict(found) | _cut(whole, sizes, order)
+    return {name: splits[name] for name in SPLITS if name in splits}
 
 
 def cut(split: Split, sizes: Mapping[str, int], seed: int) -> dict[str, Split]:
     """Cut `sizes["valid"]` and `sizes["test"]` random rows off; the rest is "train"."""
-    return _cut(split, sizes, Stream("split", seed).permutation(len(split)))
+    splits = _cut(split, sizes, Stream("split", seed).permutation(len(split)))
+    return {name: splits[name] for name in SPLITS}
 
 
 def _cut(whole: Split, sizes: Mapping[str, int], order: np.ndarray | None) -> dict[str, Split]:
@@ -198,4 +299,4 @@ def _cut(whole: Split, sizes: Mapping[str, int], order: np.ndarray | None) -> di
             stop = start
     cuts["train"] = slice(0, stop)
     # sorted: a split keeps the order of the file
-    return {name: rows(whole, part if order is None else np.sort(order[part])) for name, part in cuts.items()}
+    return {name: whole.rows(part if order is None else np.sort(order[part])) for name, part in cuts.items()}

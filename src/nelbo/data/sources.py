@@ -9,10 +9,10 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree, Shaped
 
-from nelbo.core import InputError, Masked, choice
-from nelbo.data.dataset import Dataset, Split
+from nelbo.core import Example, InputError, choice
+from nelbo.data.schema import VALUES
+from nelbo.data.splits import Data, Split
 
-VALUES = ("uint8", "binary", "unit", "real", "counts")
 PIXELS = ("counts", "unit")
 
 
@@ -20,14 +20,14 @@ class Source(eqx.Module):
     """Raw rows and how to read one.
 
     Args:
-        arrays: an array, or `Masked` arrays, with leading dimension n: on the device, or NumPy arrays (memory-mapped
-            ones too) that stay on the host.
-        values: what the raw rows hold, as in `Dataset.values`.
+        arrays: the values, and where there are gaps or a context these too, as an `Example` of arrays with leading
+            dimension n: on the device, or NumPy arrays (memory-mapped ones too) that stay on the host.
+        values: what the raw rows hold, as in `Data.values`.
         dynamic: draw zeros and ones from grey values anew in every `example`.
         pixels: uint8 grey values become "counts" (float32 0 to 255) or "unit" (float32 0 to 1).
     """
 
-    arrays: PyTree
+    arrays: Example
     values: str = eqx.field(static=True)
     dynamic: bool = eqx.field(static=True)
     pixels: str = eqx.field(static=True, default="counts")
@@ -43,7 +43,7 @@ class Source(eqx.Module):
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of one example."""
-        return tuple(jax.tree.leaves(self.arrays)[0].shape[1:])
+        return tuple(self.arrays.values.shape[1:])
 
     def head(self, count: int) -> "Source":
         """The first `count` rows as a source."""
@@ -60,17 +60,20 @@ class Source(eqx.Module):
             return jax.tree.map(lambda leaf: _narrow(leaf[rows]), self.arrays)
         return jax.tree.map(lambda leaf: _gathered(leaf, indices), self.arrays)
 
-    def example(self, key: PRNGKeyArray, raw: PyTree) -> PyTree:
-        """One raw row as the model sees it, float32: an array, or `Masked`. Pure, to be mapped with `jax.vmap`.
+    def example(self, key: PRNGKeyArray, raw: Example) -> Example:
+        """One raw row as the model sees it, float32. Pure, to be mapped with `jax.vmap`.
 
         Args:
             key: used by dynamic binarization only.
             raw: one row of what `take` returns.
         """
-        if isinstance(raw, Masked):
-            values = self._read(key, jnp.asarray(raw.values))
-            return Masked(jnp.where(raw.observed, values, jnp.zeros_like(values)), jnp.asarray(raw.observed))
-        return self._read(key, jnp.asarray(raw))
+        values = self._read(key, jnp.asarray(raw.values))
+        observed = None if raw.observed is None else jnp.asarray(raw.observed)
+        if observed is not None:
+            values = jnp.where(observed, values, jnp.zeros_like(values))
+        context = jax.tree.map(lambda leaf: jnp.asarray(leaf).astype(jnp.float32), raw.context)
+        seen = None if raw.seen is None else self.example(key, raw.seen)  # the same key: equal grey values, equal bits
+        return Example(values, observed, seen, context)
 
     def _read(self, key: PRNGKeyArray, raw: Shaped[Array, "*shape"]) -> Float[Array, "*shape"]:
         if self.dynamic:
@@ -113,7 +116,7 @@ def dynamic_draw(key: PRNGKeyArray, grey: Shaped[Array, "*shape"]) -> Bool[Array
 
 def source(
     split: Split,
-    values: Dataset | str,
+    values: Data | str,
     *,
     dynamic: bool | None = None,
     pixels: str = "counts",
@@ -123,7 +126,7 @@ def source(
 
     Args:
         split: the rows.
-        values: the data set the split is of, or what `split.x` holds, as in `Dataset.values`.
+        values: the data set the split is of, or what `split.x` holds, as in `Data.values`.
         dynamic: draw zeros and ones anew for every example; None takes the data set's own binarization.
         pixels: "counts" or "unit", for uint8 values: what the likelihood wants.
         on_host: keep the rows on the host; None does so for memory-mapped arrays only.
@@ -131,7 +134,7 @@ def source(
     Raises:
         InputError: an unknown name, no rows, or dynamic binarization of values that are no grey values.
     """
-    if isinstance(values, Dataset):
+    if isinstance(values, Data):
         dynamic = values.binarization == "dynamic" if dynamic is None else dynamic
         values = values.values
     choice("kind of values", values, VALUES)
@@ -140,7 +143,7 @@ def source(
         raise InputError("This split has no rows: nothing can be drawn from it; use another split or larger fractions.")
     if dynamic and values in ("real", "counts"):
         raise InputError("Dynamic binarization needs grey values (uint8, or floats in 0..1), but these are real.")
-    rows = split.x if split.observed is None else Masked(split.x, split.observed)
+    rows = Example(split.x, split.observed)
     on_host = isinstance(split.x, np.memmap) if on_host is None else on_host
     arrays = rows if on_host else jax.tree.map(lambda leaf: jnp.asarray(_narrow(leaf)), rows)
     return Source(arrays, values, bool(dynamic) and values != "binary", pixels)

@@ -1,132 +1,244 @@
-"""Tables: numeric columns become examples, blanks become missing entries, a label column becomes labels."""
+"""Tables of the user's, kept as they were given, so that answers come back in the same form."""
 
-import csv
-from pathlib import Path
+import abc
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from nelbo.core import InputError
-from nelbo.data.dataset import Split
-from nelbo.data.formats import damaged, unreadable
-
-LABEL_COLUMNS = ("label", "y")
+from nelbo.data.columns import Column, Dialect
 
 
-def require(module: str, purpose: str) -> Any:
-    """Import an optional module.
+class Table(abc.ABC):
+    """A table as the user gave it."""
 
-    Raises:
-        InputError: it is not installed; the sentence says what to install.
+    where: str
+    names: tuple[str, ...]
+
+    @property
+    @abc.abstractmethod
+    def dialect(self) -> Dialect | None:
+        """How its text is written; None where it is no text."""
+
+    @property
+    @abc.abstractmethod
+    def suffix(self) -> str:
+        """Of a file in this form."""
+
+    @abc.abstractmethod
+    def __len__(self) -> int:
+        """Rows."""
+
+    @abc.abstractmethod
+    def filled(self, written: Mapping[int, Column], values: np.ndarray, missing: np.ndarray, **options: Any) -> bytes:
+        """The table with the missing cells written anew; see `nelbo.data.filled_table`.
+
+        Args:
+            written: the columns that `values` holds, by their places in the table, in the order of `values`.
+            values: `(rows, len(written))` float64, in the user's units.
+            missing: bool, the cells to write.
+            options: `rows`, the places of the rows to give back (None: all); `exact`, a bool for each column.
+        """
+
+    @abc.abstractmethod
+    def extended(self, kept: Sequence[int], new: Mapping[str, np.ndarray], rows: np.ndarray | None) -> bytes:
+        """The columns at `kept` with new ones after them; see `nelbo.data.extended_table`."""
+
+
+@dataclass(frozen=True, eq=False)
+class TextTable(Table):
+    """A table that is text: every cell that is not written anew comes back character for character.
+
+    Args:
+        where: its path.
+        names: of the columns; "" where one has none.
+        text: all of the file, without its byte order mark.
+        form: how it is written.
+        size: rows.
     """
-    import importlib
 
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise InputError(f'{purpose} needs {module}, which is not installed: run pip install "nelbo[data]".') from error
+    where: str
+    names: tuple[str, ...]
+    text: str
+    form: Dialect
+    size: int
 
+    @property
+    def dialect(self) -> Dialect:
+        """How its text is written."""
+        return self.form
 
-def read_table(path: Path) -> tuple[Split, tuple[str, ...] | None]:
-    """Read a `.csv` or `.parquet` file: one row an example, one numeric column a feature.
+    @property
+    def suffix(self) -> str:
+        """Of a file in this form."""
+        return ".csv"
 
-    Blank cells and NaN are missing. A column `label` or `y` holds labels: integers, or text, whose sorted values are
-    numbered. A CSV file whose first line is all numbers has no header. A first column without a name that counts the
-    rows (a saved pandas index) is left out.
+    def __len__(self) -> int:
+        return self.size
 
-    Returns:
-        The rows, and the label names where labels were text.
+    @cached_property
+    def _cell(self) -> re.Pattern[str]:
+        other = f"[^{re.escape(self.form.delimiter)}\r\n]*"
+        return re.compile(f' *"(?:[^"]|"")*"{other}|{other}')
 
-    Raises:
-        InputError: unreadable, rows of different lengths, or a column that is not numeric.
-    """
-    pandas = require("pandas", f"Reading {path.suffix}")
-    if path.suffix.lower() == ".parquet":
-        require("pyarrow", "Reading .parquet")
-    frame = _frame(pandas, path)
-    frame.columns = [str(name) for name in frame.columns]
-    if len(frame.columns) and _is_saved_index(frame):
-        frame = frame.iloc[:, 1:]
-    label = next((name for name in LABEL_COLUMNS if name in frame.columns), None)
-    y, label_names = (None, None) if label is None else _labels(pandas, frame[label], path)
-    features = frame.drop(columns=[] if label is None else [label])
-    if len(features.columns) == 0:
-        raise InputError(f"{path} has no columns of numbers besides its labels; at least one was expected.")
-    columns = [_numbers(pandas, features.iloc[:, i], name, path) for i, name in enumerate(features.columns)]
-    return Split(np.stack(columns, axis=1), y), label_names
-
-
-def _frame(pandas: Any, path: Path) -> Any:
-    expected = "CSV table" if path.suffix.lower() == ".csv" else "Parquet table"
-    try:
-        if expected == "Parquet table":
-            return pandas.read_parquet(path)
-        header = _header(path)
-        return pandas.read_csv(path, header=header, skipinitialspace=True, low_memory=False, encoding="utf-8-sig")
-    except pandas.errors.EmptyDataError as error:
-        raise InputError(f"{path} is empty; a table with a header and at least one row was expected.") from error
-    except InputError:
-        raise
-    except (OSError, ValueError, pandas.errors.ParserError, csv.Error) as error:
-        raise unreadable(path, expected, error) from error
-    except Exception as error:
-        # pyarrow's own errors share no public base with the above
-        if type(error).__module__.startswith("pyarrow"):
-            raise damaged(path, expected, error) from error
-        raise
-
-
-def _header(path: Path) -> int | None:
-    """0 where the first line names columns, None where it holds numbers already. Rows must be of one length."""
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.reader(stream, skipinitialspace=True)
-        first = next((row for row in reader if row), [])
-        odd = next((row for row in reader if row and len(row) != len(first)), None)
-        if odd is not None:
+    @cached_property
+    def _spans(self) -> list[tuple[int, int]]:
+        """The beginning and end of each record that is not blank, without its line end."""
+        cell = self._cell.pattern
+        record = re.compile(f"(?:{cell})(?:{re.escape(self.form.delimiter)}(?:{cell}))*")
+        blank = " " if self.form.delimiter == "\t" else " \t"
+        spans = [match.span() for match in record.finditer(self.text) if match.group().strip(blank)]
+        if len(spans) != self.size + self.form.header:
             raise InputError(
-                f"{path}: line {reader.line_num} has {len(odd)} cells, the first has {len(first)}; rows of one length, "
-                "cells parted by commas, were expected: leave a missing cell blank, but keep its comma."
+                f"{self.where} has quotes that can be read in two ways, so it cannot be written back cell by cell: "
+                "write the result as .npz."
             )
-    try:
-        numbers = [float(cell) for cell in first if cell.strip()]
-    except ValueError:
-        return 0
-    return None if numbers else 0
+        return spans
+
+    def _cells(self, span: tuple[int, int]) -> list[str]:
+        """The raw cells of a record, with their quotes and blanks."""
+        cells, (at, stop) = [], span
+        record = self.text[at:stop]
+        if '"' not in record:
+            return record.split(self.form.delimiter)
+        while True:
+            match = self._cell.match(self.text, at, stop)
+            assert match is not None  # the pattern matches the empty string
+            cells.append(match.group())
+            at = match.end() + 1
+            if at > stop:
+                return cells
+
+    def filled(
+        self,
+        written: Mapping[int, Column],
+        values: np.ndarray,
+        missing: np.ndarray,
+        *,
+        rows: np.ndarray | None = None,
+        exact: Sequence[bool] | None = None,
+    ) -> bytes:
+        """See `Table.filled`."""
+        places = list(written.items())
+        precise = exact or [False] * len(places)
+        header, records = self._parts()
+        order = range(self.size) if rows is None else rows.tolist()
+        lines = []
+        for row, new, gaps in zip(order, values, missing, strict=True):
+            if not gaps.any():
+                lines.append(self.text[slice(*records[row])])
+                continue
+            cells = self._cells(records[row])
+            for j in np.flatnonzero(gaps).tolist():
+                place, column = places[j]
+                text = column.written(float(new[j]), self.form.decimal, exact=precise[j])
+                cells[place] = self._dressed(text, cells[place])
+            lines.append(self.form.delimiter.join(cells))
+        if rows is not None:
+            return self._bytes("".join(line + self.form.line_end for line in [*header, *lines]))
+        parts, at = [], 0
+        for (start, stop), line in zip(self._spans, [*header, *lines], strict=True):
+            parts += [self.text[at:start], line]  # line ends and blank lines stay as they are
+            at = stop
+        return self._bytes("".join([*parts, self.text[at:]]))
+
+    def extended(self, kept: Sequence[int], new: Mapping[str, np.ndarray], rows: np.ndarray | None = None) -> bytes:
+        """See `Table.extended`."""
+        rows = np.arange(self.size) if rows is None else rows
+        header, records = self._parts()
+        lines = []
+        for line in [self._cells(self._spans[0])] if header else []:
+            cells = ["", *line] if self.form.row_names else [*line, *[""] * (len(self.names) - len(line))]
+            lines.append(self.form.delimiter.join([*(cells[i] for i in kept), *map(self._quoted, new)]))
+        columns = [[self._quoted(self._number(value)) for value in column.tolist()] for column in new.values()]
+        for row, *fresh in zip(rows.tolist(), *columns, strict=True):
+            cells = self._cells(records[row]) if kept else []
+            lines.append(self.form.delimiter.join([*(cells[i] for i in kept), *fresh]))
+        return self._bytes("".join(line + self.form.line_end for line in lines))
+
+    def _parts(self) -> tuple[list[str], list[tuple[int, int]]]:
+        spans = self._spans
+        return ([self.text[slice(*spans[0])]], spans[1:]) if self.form.header else ([], spans)
+
+    def _number(self, value: Any) -> str:
+        return (f"{value:.8g}" if isinstance(value, float) else str(value)).replace(".", self.form.decimal)
+
+    def _quoted(self, text: str) -> str:
+        special = (self.form.delimiter, '"', "\n", "\r")
+        return '"' + text.replace('"', '""') + '"' if any(mark in text for mark in special) else text
+
+    def _dressed(self, text: str, old: str) -> str:
+        """New text between the blanks and quotes that the old cell had."""
+        if not old.strip():
+            return old + self._quoted(text)
+        inner = old.strip()
+        before, _, after = old.partition(inner)
+        return before + (f'"{text}"' if inner.startswith('"') else self._quoted(text)) + after
+
+    def _bytes(self, text: str) -> bytes:
+        return (("\ufeff" if self.form.mark else "") + text).encode(self.form.encoding, errors="replace")
 
 
-def _is_saved_index(frame: Any) -> bool:
-    first = frame.iloc[:, 0].to_numpy()
-    return frame.columns[0] == "Unnamed: 0" and first.dtype.kind in "iu" and np.array_equal(first, range(len(first)))
+@dataclass(frozen=True, eq=False)
+class ParquetTable(Table):
+    """A Parquet table; columns keep their types where the new values allow it.
 
+    Args:
+        where: its path.
+        names: of the columns.
+        frame: the pandas data frame.
+    """
 
-def _numbers(pandas: Any, column: Any, name: str, path: Path) -> np.ndarray:
-    types = pandas.api.types
-    if not types.is_numeric_dtype(column.dtype) or types.is_complex_dtype(column.dtype):
-        if column.isna().all():
-            return np.full(len(column), np.nan)
-        row = _first_text(pandas, column)
-        raise InputError(
-            f"{path}: column {name!r} is not numeric (row {row} holds {column.iloc[row]!r}); numbers or blanks were "
-            "expected: remove the column, encode it as numbers, or call it 'label' if it is one."
-        )
-    return column.to_numpy(dtype=np.float64, na_value=np.nan)
+    where: str
+    names: tuple[str, ...]
+    frame: Any
 
+    @property
+    def dialect(self) -> None:
+        """It is no text."""
+        return
 
-def _first_text(pandas: Any, column: Any) -> int:
-    texts = column.astype("string")
-    bad = pandas.to_numeric(texts, errors="coerce").isna() & column.notna()
-    return int(np.argmax(bad.to_numpy(dtype=bool))) if bad.any() else 0
+    @property
+    def suffix(self) -> str:
+        """Of a file in this form."""
+        return ".parquet"
 
+    def __len__(self) -> int:
+        return len(self.frame)
 
-def _labels(pandas: Any, column: Any, path: Path) -> tuple[np.ndarray, tuple[str, ...] | None]:
-    if column.isna().any():
-        row = int(np.argmax(column.isna().to_numpy()))
-        raise InputError(f"{path}: the label in row {row} is blank; give every row a label, or remove the column.")
-    if pandas.api.types.is_integer_dtype(column.dtype):
-        return column.to_numpy(dtype=np.int64), None
-    if pandas.api.types.is_float_dtype(column.dtype):
-        raise InputError(f"{path}: the labels in {column.name!r} are fractions; integers or text were expected.")
-    texts = column.astype(str)
-    label_names = tuple(sorted(set(texts)))
-    number = {name: index for index, name in enumerate(label_names)}
-    return texts.map(number).to_numpy(dtype=np.int64), label_names
+    def filled(
+        self,
+        written: Mapping[int, Column],
+        values: np.ndarray,
+        missing: np.ndarray,
+        *,
+        rows: np.ndarray | None = None,
+        exact: Sequence[bool] | None = None,  # noqa: ARG002 (numbers are stored whole)
+    ) -> bytes:
+        """See `Table.filled`."""
+        frame = self.frame.copy() if rows is None else self.frame.iloc[rows].copy()
+        for j, (place, column) in enumerate(written.items()):
+            gaps = missing[:, j]
+            if not gaps.any():
+                continue
+            old, new = frame.iloc[:, place], values[:, j]
+            if column.kind in {"whole", "binary"}:
+                new = np.rint(new)
+            elif column.kind == "truth":
+                new = new >= 0.5
+            merged = old.astype(object).where(~gaps, new.astype(object))
+            kept = old.dtype if old.dtype.kind != "O" else merged.infer_objects().dtype
+            whole = kept.kind in "iu" and column.kind in {"whole", "binary"}
+            frame.isetitem(place, merged.astype(int).astype(kept) if whole else merged.astype(kept))
+        return frame.to_parquet()
+
+    def extended(self, kept: Sequence[int], new: Mapping[str, np.ndarray], rows: np.ndarray | None = None) -> bytes:
+        """See `Table.extended`."""
+        frame = (self.frame if rows is None else self.frame.iloc[rows]).iloc[:, list(kept)].copy()
+        for name, column in new.items():
+            frame[name] = column
+        return frame.to_parquet()

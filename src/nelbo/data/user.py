@@ -1,100 +1,153 @@
 """The user's own files and folders as data sets."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from nelbo.core import InputError
+from nelbo.data.archives import archive_splits
 from nelbo.data.catalogue import IDX_FILES
-from nelbo.data.dataset import SPLITS, Dataset, Split, Values
+from nelbo.data.columns import Column
 from nelbo.data.formats import read_idx, read_npy, read_npz
 from nelbo.data.named import idx_path
 from nelbo.data.pictures import read_pictures
-from nelbo.data.prepare import Cuts, complete, is_grey_image, prepare
-from nelbo.data.tables import read_table
+from nelbo.data.prepare import Cuts, Prepared, complete, is_grey_image, offset_of, prepare
+from nelbo.data.reading import Reading, read_csv, read_parquet
+from nelbo.data.roles import TableOptions, assign_roles, not_numeric, read_labels, shown_names
+from nelbo.data.schema import Schema, Values
+from nelbo.data.splits import Data, Split
+from nelbo.data.tables import Table
 
-SUFFIXES = (".npy", ".npz", ".csv", ".parquet")
-_WANTED = "a .npy, .npz, .csv or .parquet file, or a folder of images"
+SUFFIXES = (".npy", ".npz", ".csv", ".tsv", ".parquet")
+TABLES = (".csv", ".tsv", ".parquet")
+_WANTED = "a .npy, .npz, .csv, .tsv or .parquet file, or a folder of images"
 
 
-def load_path(path: Path, *, cuts: Cuts, stream: bool = False) -> Dataset:
-    """Load a file or folder; see `nelbo.data.load` for the arguments."""
+@dataclass(frozen=True)
+class Found:
+    """What a file or folder holds, as it was found.
+
+    Args:
+        splits: its own, or "train" alone.
+        label_names: as in `Schema`.
+        columns: of a table.
+        table: the table itself.
+        notes: what was assumed.
+    """
+
+    splits: dict[str, Split]
+    label_names: tuple[str, ...] | None = None
+    columns: tuple[Column, ...] = ()
+    table: Table | None = None
+    notes: tuple[str, ...] = ()
+
+
+def load_path(
+    path: Path, *, cuts: Cuts, options: TableOptions, like: Schema | None = None, stream: bool = False
+) -> Data:
+    """Load a file or folder in splits; see `nelbo.data.load` for the arguments."""
     if not path.exists():
         raise InputError(f"There is no file or folder {path}: correct the path; {_WANTED} was expected.")
     if stream:
         return _streamed(path, cuts)
-    found, label_names = _read(path)
-    splits, values = prepare(str(path), found)
-    splits = complete(str(path), splits, cuts)
-    return _dataset(path, splits, values, label_names)
+    found = read_path(path, options, like)
+    prepared = prepare(str(path), found.splits, like)
+    splits = complete(str(path), prepared.splits, cuts)
+    return _data(path, found, replace(prepared, splits=splits), like)
 
 
-def _dataset(path: Path, splits: dict[str, Split], values: Values, label_names: tuple[str, ...] | None) -> Dataset:
-    return Dataset(
+def load_whole(path: Path, *, options: TableOptions, like: Schema | None = None) -> Data:
+    """Load all rows of a file in their order; see `nelbo.data.load_rows`."""
+    if not path.exists():
+        raise InputError(f"There is no file or folder {path}: correct the path; {_WANTED} was expected.")
+    found = read_path(path, options, like)
+    prepared = prepare(str(path), found.splits, like)
+    if tuple(prepared.splits) == ("train",):
+        prepared = replace(prepared, splits={"rows": prepared.splits["train"]})
+    return _data(path, found, prepared, like)
+
+
+def _data(path: Path, found: Found, prepared: Prepared, like: Schema | None) -> Data:
+    dialect = None if found.table is None else found.table.dialect
+    schema = like or prepared.schema(columns=found.columns, dialect=dialect, label_names=found.label_names)
+    return Data(
         path.stem or path.resolve().name,
-        train=splits["train"],
-        valid=splits["valid"],
-        test=splits["test"],
-        values=values,
-        label_names=label_names,
+        prepared.splits,
+        schema,
         source=str(path),
+        table=found.table,
+        notes=(*found.notes, *prepared.notes),
     )
 
 
-def _read(path: Path) -> tuple[dict[str, Split], tuple[str, ...] | None]:
+def read_path(path: Path, options: TableOptions, like: Schema | None) -> Found:
+    """Read a file or folder."""
+    suffix = path.suffix.lower()
+    if options != TableOptions() and (path.is_dir() or suffix not in TABLES):
+        raise InputError(f"header, columns and ignore are about tables, but {path} is none: leave them out.")
     if path.is_dir():
         if idx_path(path, IDX_FILES["x_train"]) is not None:
-            return _idx_splits(path), None
-        return read_pictures(path)
-    suffix = path.suffix.lower()
+            return _idx_splits(path)
+        pictures = read_pictures(path)
+        return Found(pictures.splits, pictures.label_names, notes=pictures.notes)
     if suffix == ".npy":
-        return {"train": Split(read_npy(path))}, None
+        return Found({"train": Split(read_npy(path))})
     if suffix == ".npz":
-        return npz_splits(read_npz(path), str(path)), None
-    if suffix in (".csv", ".parquet"):
-        split, label_names = read_table(path)
-        return {"train": split}, label_names
+        splits, notes = archive_splits(read_npz(path), str(path))
+        return Found(splits, notes=notes)
+    if suffix == ".parquet":
+        return _from_table(read_parquet(path), options, like)
+    if suffix in TABLES:
+        known = () if like is None else [column.name for column in like.features if column.name]
+        return _from_table(read_csv(path, header=options.header, known=known), options, like)
     raise InputError(f"nelbo does not read {path.suffix or 'files without a suffix'} ({path}): {_WANTED} was expected.")
 
 
-def _idx_splits(folder: Path) -> dict[str, Split]:
+def _from_table(reading: Reading, options: TableOptions, like: Schema | None) -> Found:
+    if like is not None and like.columns:
+        return _like_table(reading, like)
+    roles = assign_roles(reading, options)
+    places = [i for i, column in enumerate(roles.columns) if column.role == "feature"]
+    y, label_names = None, None
+    for column, content in zip(roles.columns, reading.contents, strict=True):
+        if column.role == "label":
+            y, label_names = read_labels(reading.table.where, column, content, None)
+    x = np.stack([reading.contents[i].numbers for i in places], axis=1)
+    return Found({"train": Split(x, y)}, label_names, roles.columns, reading.table, roles.notes)
+
+
+def _like_table(reading: Reading, like: Schema) -> Found:
+    """The columns that were modelled in the table of a run, in its order; labels where they are there and known."""
+    table, contents = reading.table, reading.contents
+    places, notes = like.matched(table)
+    names = shown_names(table.names)
+    for i in places:
+        if contents[i].kind == "text" or contents[i].fault:
+            raise not_numeric(table.where, names[i], contents[i].fault or f"it holds {contents[i].texts[0]!r}")
+    x = np.stack([contents[i].numbers for i in places], axis=1)
+    label = next((column for column in like.columns if column.role == "label"), None)
+    y = None
+    if label is not None and label.name in table.names:
+        content = contents[table.names.index(label.name)]
+        if (content.codes < 0).any():
+            notes = (*notes, f"{table.where}: some labels are blank, so none are used.")
+        else:
+            y, _ = read_labels(table.where, label, content, like.label_names)
+    return Found({"train": Split(x, y)}, like.label_names, like.columns, table, (*reading.notes, *notes))
+
+
+def _idx_splits(folder: Path) -> Found:
     found = {}
     for key, name in IDX_FILES.items():
         path = idx_path(folder, name)
         if path is not None:
             found[key] = read_idx(path)
-    return npz_splits(found, str(folder))
+    splits, notes = archive_splits(found, str(folder))
+    return Found(splits, notes=notes)
 
 
-def npz_splits(arrays: Mapping[str, np.ndarray], where: str) -> dict[str, Split]:
-    """The splits among the arrays of a `.npz` file.
-
-    Args:
-        arrays: `x_train` (then `x_valid`, `x_test`), or `x`, or one array of any name; `y_...` and boolean
-            `observed_...` beside them.
-        where: for messages.
-
-    Raises:
-        InputError: none of these names is there.
-    """
-    if "x_train" in arrays:
-        return {
-            name: Split(arrays[f"x_{name}"], arrays.get(f"y_{name}"), arrays.get(f"observed_{name}"))
-            for name in SPLITS
-            if f"x_{name}" in arrays
-        }
-    if "x" in arrays:
-        return {"train": Split(arrays["x"], arrays.get("y"), arrays.get("observed"))}
-    if len(arrays) == 1:
-        return {"train": Split(next(iter(arrays.values())))}
-    raise InputError(
-        f"{where} holds the arrays {', '.join(sorted(arrays)) or '(none)'}; x_train (with x_valid, x_test), or x, was "
-        "expected: save it under such a name."
-    )
-
-
-def _streamed(path: Path, cuts: Cuts) -> Dataset:
+def _streamed(path: Path, cuts: Cuts) -> Data:
     """A `.npy` file that stays on disk. It is read once, in pieces, to see what its values are."""
     if path.suffix.lower() != ".npy":
         raise InputError(f"Only a .npy file can be streamed, {path} is another: load it without stream.")
@@ -103,14 +156,23 @@ def _streamed(path: Path, cuts: Cuts) -> Dataset:
     kinds = set()
     for start in range(0, max(1, len(array)) if array.ndim else 1, step):
         piece = np.asarray(array[start : start + step] if array.ndim else array)
-        cleaned, kind = prepare(str(path), {"train": Split(piece)})
-        if cleaned["train"].observed is not None:
+        prepared = prepare(str(path), {"train": Split(piece)})
+        if prepared.splits["train"].observed is not None:
             raise InputError(f"{path} has missing entries (NaN), which cannot be streamed: load it without stream.")
-        kinds.add(kind)
+        if (
+            prepared.offset is not None
+            and offset_of([Split(np.asarray(array[:: max(1, len(array) // 4096)]))]) is not None
+        ):
+            raise InputError(
+                f"{path} holds numbers that are large beside their spread, which float32 would round away: subtract "
+                "their mean and save them anew, or load it without stream."
+            )
+        kinds.add(prepared.values)
     if is_grey_image(array):
         array = array[..., None]
     splits = complete(str(path), {"train": Split(array)}, cuts, shuffle=False)
-    return _dataset(path, splits, _joined(kinds, array.dtype), None)
+    schema = Schema(tuple(array.shape[1:]), _joined(kinds, array.dtype))
+    return Data(path.stem or path.resolve().name, splits, schema, source=str(path))
 
 
 def _joined(kinds: set[Values], dtype: np.dtype) -> Values:

@@ -92,6 +92,8 @@ class RankOneNormal(CorrelatedNormal):
         "direction": constraints.real_vector,
     }
 
+    _known: tuple[Float[Array, " k"], Float[Array, " k"], Float[Array, ""]] | None = None
+
     def __init__(self, loc: Float[Array, " k"], precision: Float[Array, " k"], direction: Float[Array, " k"]) -> None:
         self.precision, self.direction = precision, direction
         self._known = self._made()
@@ -100,7 +102,7 @@ class RankOneNormal(CorrelatedNormal):
     def _parts(self) -> tuple[Float[Array, " k"], Float[Array, " k"], Float[Array, ""]]:
         """The diagonal of D^-1/2, v, and s: made once, so that gradients run back through them once."""
         # a distribution that JAX has taken apart and put together again has its parameters alone
-        return self._known if hasattr(self, "_known") else self._made()
+        return self._made() if self._known is None else self._known
 
     def _made(self) -> tuple[Float[Array, " k"], Float[Array, " k"], Float[Array, ""]]:
         narrow = jax.lax.rsqrt(self.precision)

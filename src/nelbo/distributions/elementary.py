@@ -25,7 +25,20 @@ def uniforms(key: Key[Array, ""], shape: tuple[int, ...]) -> Float[Array, "..."]
     return ((both >> 8).astype(jnp.float32) * 2.0**-24).reshape(shape)
 
 
-class Bernoulli(nd.BernoulliLogits):
+class BinaryUnits(nd.Distribution):
+    """Abstract: bits, each of which has a probability given others of them."""
+
+    def conditional(self, value: Float[Array, "..."]) -> "Bernoulli":
+        """Each unit given those that it depends on in `value`."""
+        raise NotImplementedError
+
+
+def example_shape(distribution: nd.Distribution) -> tuple[int, ...]:
+    """The shape of one draw."""
+    return tuple(distribution.batch_shape) + tuple(distribution.event_shape)
+
+
+class Bernoulli(BinaryUnits, nd.BernoulliLogits):
     """Bernoulli on logits with float samples, `log p(x) = x a - softplus(a)` [nats].
 
     NumPyro's own guards infinite logits with extra selects and mixes booleans with floats, which strict dtype

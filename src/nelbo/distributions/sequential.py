@@ -7,16 +7,15 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-import numpyro.distributions as nd
 from jax.nn import log_softmax, logsumexp, sigmoid, softmax
 from jaxtyping import Array, Float, Int, Key, PyTree
 from numpyro.distributions import constraints
 
 from nelbo.core import softplus
-from nelbo.distributions.elementary import Bernoulli, uniforms
+from nelbo.distributions.elementary import Bernoulli, BinaryUnits, uniforms
 
 
-class SequentialBernoulli(nd.Distribution):
+class SequentialBernoulli(BinaryUnits):
     """Abstract: p(x) = prod_d p(x_d | x_<d), where a state of fixed size holds all that is to be known of x_<d.
 
     Draws, codes, and the logits of all units given those before them are one pass over the units. These are in the

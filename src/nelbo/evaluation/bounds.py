@@ -11,9 +11,9 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from nelbo.core import NATS_PER_BIT, InputError, log_mean_exp, observed_of, values_of
+from nelbo.core import NATS_PER_BIT, Example, InputError, log_mean_exp
 from nelbo.data import Source
-from nelbo.models import Example, Model
+from nelbo.models import Model
 from nelbo.training import examples, padded_batches
 
 ROWS = 2000  # latent draws decoded at once: large enough for full matrix products, small enough for the cache
@@ -132,8 +132,7 @@ def _batch(
 
 
 def _dimensions(x: Example) -> Float[Array, ""]:
-    observed = observed_of(x)
-    count = jnp.asarray(values_of(x).size if observed is None else observed.sum())
+    count = jnp.asarray(x.values.size) if x.observed is None else x.observed.sum()
     return count.astype(jnp.float32)
 
 

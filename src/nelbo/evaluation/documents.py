@@ -29,8 +29,8 @@ def topic_words(model: Model, vocabulary: tuple[str, ...], *, count: int = 10) -
     Raises:
         InputError: the first layer does not act on the words by one matrix.
     """
-    layers = getattr(getattr(model.generative.layers[0], "net", None), "layers", ())
-    if len(layers) != 1 or len(layers[0].weight) != len(vocabulary):
+    weight = model.generative.layers[0].direct_weight
+    if weight is None or len(weight) != len(vocabulary):
         raise InputError("Topics need a model whose first latent layer acts on the words directly: use sbn or fdarn.")
-    order = np.argsort(-np.asarray(layers[0].weight), axis=0)[:count]
+    order = np.argsort(-np.asarray(weight), axis=0)[:count]
     return [[vocabulary[i] for i in column] for column in order.T]

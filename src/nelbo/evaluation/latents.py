@@ -7,14 +7,15 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from nelbo.core import AnyExample, Example
 from nelbo.data import Source
-from nelbo.models import Example, Model
+from nelbo.models import Model
 from nelbo.training import examples, padded_batches
 
 ACTIVE = 0.01
 
 
-def posterior_mean(key: Key[Array, ""], model: Model, x: Example) -> tuple[Float[Array, " latents"], ...]:
+def posterior_mean(key: Key[Array, ""], model: Model, x: AnyExample) -> tuple[Float[Array, " latents"], ...]:
     """Per layer E[z_l | z_below] under q, flat; layers below are drawn [Burda et al. 2016 use this for deeper ones]."""
     _, parts = model.recognition(x).sample(key)
     return tuple(jnp.ravel(part.mean) for part in parts)

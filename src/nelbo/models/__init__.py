@@ -1,9 +1,11 @@
 """Generative and recognition models as stacks of conditional distributions."""
 
+from nelbo.models import format1
+from nelbo.models.autoencoder import vae
 from nelbo.models.belief import belief_network, darn, fdarn, sbn
-from nelbo.models.building import configuration, one_layer
-from nelbo.models.constructors import MODELS, build, skeleton, vae
+from nelbo.models.families import MODELS, MOMENTS, Family, build, families, family, family_options, skeleton
 from nelbo.models.files import fill, load_model, named_arrays, save_model
+from nelbo.models.free_recognition import FreeRecognition, belief_network_model
 from nelbo.models.gaussian import (
     DeepGaussian,
     Mixing,
@@ -14,10 +16,17 @@ from nelbo.models.gaussian import (
     nonlinear_belief_network,
     nonlinear_factor_analysis,
 )
+from nelbo.models.gaussian_belief import (
+    Beliefs,
+    GaussianBeliefNet,
+    belief_network_em,
+    fit_beliefs,
+    gaussian_belief_bound,
+    gaussian_belief_net,
+    prior_beliefs,
+)
+from nelbo.models.globals import Globals
 from nelbo.models.heads import (
-    COUNT_LIKELIHOODS,
-    LIKELIHOODS,
-    STANDARDIZED_LIKELIHOODS,
     AutoregressiveBernoulliHead,
     BagOfWordsHead,
     BernoulliHead,
@@ -30,9 +39,21 @@ from nelbo.models.heads import (
     NormalHead,
     SharedNormalHead,
     StandardizedHead,
-    likelihood_head,
     soft_bound,
 )
+from nelbo.models.layers import Conditional, Context, Latents, Layer, Reads, StandardNormal, Unconditional
+from nelbo.models.likelihoods import LIKELIHOODS, Likelihood, likelihood, likelihood_head, likelihoods
+from nelbo.models.mean_field_belief import (
+    MEAN_FIELD_BOUNDS,
+    BeliefNet,
+    FittedMeanField,
+    VariationalEm,
+    amortization_gap,
+    mean_field,
+    mean_field_bound,
+    variational_em,
+)
+from nelbo.models.parts import drawn_at_once, input_rule, one_layer
 from nelbo.models.posteriors import (
     POSTERIORS,
     CholeskyHead,
@@ -41,73 +62,96 @@ from nelbo.models.posteriors import (
     SharedCovarianceHead,
     posterior_head,
 )
-from nelbo.models.stack import (
-    Conditional,
-    Draw,
-    Example,
-    Latents,
-    Model,
-    Passage,
+from nelbo.models.recognition import (
+    Amortized,
+    InputRule,
     Posterior,
     Recognition,
-    Stack,
-    StandardNormal,
-    Unconditional,
-    constant,
-    differentiable,
-    stop_gradient,
+    Through,
+    detached,
+    reparameterized,
 )
+from nelbo.models.spec import ModelSpec
+from nelbo.models.stack import Draw, Model, Stack, stop_gradient
 from nelbo.models.visible import mixture, nade, visible
 
 __all__ = [
-    "COUNT_LIKELIHOODS",
     "LIKELIHOODS",
+    "MEAN_FIELD_BOUNDS",
     "MODELS",
+    "MOMENTS",
     "POSTERIORS",
-    "STANDARDIZED_LIKELIHOODS",
+    "Amortized",
     "AutoregressiveBernoulliHead",
     "BagOfWordsHead",
+    "BeliefNet",
+    "Beliefs",
     "BernoulliHead",
     "BernoulliMixtureHead",
     "BetaBinomialHead",
     "CategoricalHead",
     "CholeskyHead",
     "Conditional",
+    "Context",
     "DeepGaussian",
     "DiscretizedLogisticHead",
     "Draw",
-    "Example",
+    "Family",
+    "FittedMeanField",
+    "FreeRecognition",
+    "GaussianBeliefNet",
+    "Globals",
     "Head",
+    "InputRule",
     "Latents",
+    "Layer",
+    "Likelihood",
     "LowRankHead",
     "Mixing",
     "Model",
+    "ModelSpec",
     "NadeHead",
     "NormalHead",
-    "Passage",
     "Posterior",
     "RankOneHead",
+    "Reads",
     "Recognition",
     "SharedCovarianceHead",
     "SharedNormalHead",
     "Stack",
     "StandardNormal",
     "StandardizedHead",
+    "Through",
     "Unconditional",
+    "VariationalEm",
+    "amortization_gap",
     "belief_network",
+    "belief_network_em",
+    "belief_network_model",
     "build",
-    "configuration",
-    "constant",
     "darn",
-    "differentiable",
+    "detached",
     "dlgm",
+    "drawn_at_once",
     "factor_analysis",
+    "families",
+    "family",
+    "family_options",
     "fdarn",
     "fill",
+    "fit_beliefs",
+    "format1",
+    "gaussian_belief_bound",
+    "gaussian_belief_net",
     "hvae",
+    "input_rule",
+    "likelihood",
     "likelihood_head",
+    "likelihoods",
     "linear",
     "load_model",
+    "mean_field",
+    "mean_field_bound",
     "mixture",
     "nade",
     "named_arrays",
@@ -115,11 +159,14 @@ __all__ = [
     "nonlinear_factor_analysis",
     "one_layer",
     "posterior_head",
+    "prior_beliefs",
+    "reparameterized",
     "save_model",
     "sbn",
     "skeleton",
     "soft_bound",
     "stop_gradient",
     "vae",
+    "variational_em",
     "visible",
 ]

@@ -5,12 +5,17 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import jax.numpy as jnp
+import jax.random as jr
 from jaxtyping import Array, Key
 
-from nelbo.core import InputError, choice, split
-from nelbo.models.building import configuration, constant_array, positive
-from nelbo.models.heads import AutoregressiveBernoulliHead, BernoulliHead, Head, likelihood_head
-from nelbo.models.stack import Conditional, Model, Recognition, Stack, Unconditional
+from nelbo.core import InputError, choice
+from nelbo.models.heads import AutoregressiveBernoulliHead, BernoulliHead, Head
+from nelbo.models.layers import Conditional, Unconditional
+from nelbo.models.likelihoods import likelihood_head
+from nelbo.models.parts import constant_array, drawn_at_once, input_rule, positive
+from nelbo.models.recognition import Amortized
+from nelbo.models.spec import ModelSpec
+from nelbo.models.stack import Model, Stack
 from nelbo.nets import MLP
 
 DEPENDENCE = ("autoregressive", "factorial")
@@ -36,7 +41,7 @@ def belief_network(
     activation: str = "tanh",
     init: str | float | int = "glorot",
     centre: Array | None = None,
-    config: str | None = None,
+    spec: ModelSpec | None = None,
 ) -> Model:
     """A chain of layers of binary units, each given the layer above it, with a recognition model given the one below.
 
@@ -51,7 +56,7 @@ def belief_network(
         activation: of those.
         init: "glorot" or a standard deviation.
         centre: subtracted from x as the recognition model sees it.
-        config: see `Model`.
+        spec: see `Model`.
 
     Raises:
         InputError: an unknown word, or a size that makes no sense.
@@ -65,7 +70,7 @@ def belief_network(
     )
     if not sizes:
         raise InputError("A belief network needs at least one latent layer: give its size with layers.")
-    keys = iter(split(key, 4 * len(sizes)))
+    keys = iter(jr.split(key, 4 * len(sizes)))
 
     def units(dependence: str, size: int) -> Head:
         head_key = next(keys)
@@ -78,13 +83,13 @@ def belief_network(
         Conditional(MLP(next(keys), (size, head.size), init=init), head)
         for size, head in zip(sizes, heads[:-1], strict=True)
     ]
-    top = Unconditional(jnp.zeros(heads[-1].size), heads[-1])
+    top = Unconditional(jnp.zeros(heads[-1].size, jnp.float32), heads[-1])
     upward = []
     for below, size in zip((math.prod(shape), *sizes[:-1]), sizes, strict=True):
-        mean = centre if not upward else None
-        net = MLP(next(keys), (below, *hidden, size), activation=activation, init=init, centre=mean)
+        net = MLP(next(keys), (below, *hidden, size), activation=activation, init=init)
         upward.append(Conditional(net, units(recognition, size)))
-    return Model(Stack((*downward, top)), Recognition(tuple(upward)), config)
+    inputs = input_rule("zero", shape, centre=centre)
+    return Model(Stack((*downward, top)), Amortized(tuple(upward), inputs), spec)
 
 
 def _named(
@@ -95,7 +100,7 @@ def _named(
     centre: Array | bool,  # noqa: FBT001
     **options: Any,
 ) -> Model:
-    head_key, key = split(key)
+    head_key, key = jr.split(key)
     shape = positive("shape", shape)
     visible = likelihood_head(likelihood, shape)
     if isinstance(options["layers"], str):
@@ -106,11 +111,12 @@ def _named(
             raise InputError(f"DARN needs a bernoulli likelihood, got {likelihood}: use fdarn.")
         visible = AutoregressiveBernoulliHead(head_key, shape, init=options["init"])
     mean = constant_array(centre, shape)
-    config = configuration(name, shape=shape, likelihood=likelihood, centre=mean is not None, **options)
+    spec = ModelSpec.of(name, shape=shape, likelihood=likelihood, centre=mean is not None, **options)
     prior = "factorial" if name == "sbn" else "autoregressive"
-    return belief_network(key, shape, visible=visible, prior=prior, centre=mean, config=config, **options)
+    return belief_network(key, shape, visible=visible, prior=prior, centre=mean, spec=spec, **options)
 
 
+@drawn_at_once
 def sbn(
     key: Key[Array, ""],
     shape: Sequence[int],
@@ -145,6 +151,7 @@ def sbn(
     return _named("sbn", key, shape, likelihood, centre, activation=activation, init=init, **options)
 
 
+@drawn_at_once
 def fdarn(
     key: Key[Array, ""],
     shape: Sequence[int],
@@ -159,12 +166,13 @@ def fdarn(
 ) -> Model:
     """A belief network whose latent units also depend on those before them in their layer (Gregor et al. 2014).
 
-    Arguments and errors are those of `sbn`.
+    Its parameters and errors are those of `sbn`.
     """
     options = {"layers": layers, "recognition": recognition, "recognition_hidden": tuple(recognition_hidden)}
     return _named("fdarn", key, shape, likelihood, centre, activation=activation, init=init, **options)
 
 
+@drawn_at_once
 def darn(
     key: Key[Array, ""],
     shape: Sequence[int],
@@ -179,7 +187,7 @@ def darn(
 ) -> Model:
     """Deep autoregressive network: `fdarn` whose visible units depend on those before them too (Gregor et al. 2014).
 
-    Arguments and errors are those of `sbn`; the likelihood is "bernoulli".
+    Its parameters and errors are those of `sbn`; the likelihood is "bernoulli".
     """
     options = {"layers": layers, "recognition": recognition, "recognition_hidden": tuple(recognition_hidden)}
     return _named("darn", key, shape, likelihood, centre, activation=activation, init=init, **options)

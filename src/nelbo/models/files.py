@@ -1,6 +1,5 @@
 """Models on disk: one `.safetensors` file whose header rebuilds the module."""
 
-import json
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,10 +10,12 @@ import numpy as np
 
 from nelbo._version import __version__
 from nelbo.core import InputError, read_arrays, write_arrays
-from nelbo.models.constructors import skeleton
+from nelbo.models import format1
+from nelbo.models.families import skeleton
+from nelbo.models.spec import ModelSpec
 from nelbo.models.stack import Model
 
-FORMAT = 1
+FORMAT = 2
 Tree = TypeVar("Tree")
 
 
@@ -25,7 +26,7 @@ def named_arrays(tree: Any) -> dict[str, np.ndarray]:
 
 
 def _is_kernel(path: Any) -> bool:
-    return bool(path) and getattr(path[-1], "name", None) == "kernel"
+    return bool(path) and isinstance(path[-1], jax.tree_util.GetAttrKey) and path[-1].name == "kernel"
 
 
 def _name(path: Any) -> str:
@@ -81,19 +82,19 @@ def _checked(leaf: Any, arrays: dict[str, np.ndarray], place: Any, path: Path | 
 
 
 def save_model(path: Path | str, model: Model) -> None:
-    """Write a model, whole or not at all.
+    """Write a model, whole or not at all. What it is built from is spelled out, defaults and all.
 
     Raises:
-        InputError: the model was not made by a named constructor (it has no configuration), or the disk is full.
+        InputError: the model was not made by a named family (it has no specification), or the disk is full.
     """
-    if model.config is None:
-        raise InputError("This model has no configuration: give Model(..., config=...) or save its arrays yourself.")
-    write_arrays(path, named_arrays(model), {"kind": "model", "format": FORMAT, "version": __version__,
-                                             "config": json.loads(model.config)})  # fmt: skip
+    if model.spec is None:
+        raise InputError("This model has no specification: give Model(..., spec=...) or save its arrays yourself.")
+    header = {"kind": "model", "format": FORMAT, "version": __version__, "spec": model.spec.record()}
+    write_arrays(path, named_arrays(model), header)
 
 
 def load_model(path: Path | str) -> Model:
-    """Read a model. The file's configuration names a constructor of nelbo; no code of the file is run.
+    """Read a model. The file names a family of nelbo, or one that was added; no code of the file is run.
 
     Raises:
         InputError: missing, damaged, of another kind, or written by a newer nelbo.
@@ -101,13 +102,13 @@ def load_model(path: Path | str) -> Model:
     arrays, header = read_arrays(path, "model")
     if not isinstance(header, dict) or header.get("kind") != "model":
         raise InputError(f"{path} is no model: use the model.safetensors of a run folder.")
-    if header.get("format") != FORMAT:
-        raise InputError(f"{path} has model format {header.get('format')}, this nelbo reads {FORMAT}: update nelbo.")
-    config = header.get("config")
-    if not isinstance(config, dict) or not isinstance(config.get("arguments"), dict):
-        raise InputError(f"{path} is damaged: its header has no configuration; use another copy.")
+    version = header.get("format")
+    if version not in {1, FORMAT}:
+        raise InputError(f"{path} has model format {version}, this nelbo reads 1 and {FORMAT}: update nelbo.")
+    spec = ModelSpec.from_record(header.get("config" if version == 1 else "spec"), str(path))
     try:
-        empty = skeleton(str(config.get("name")), config["arguments"])
+        empty = skeleton(spec.name, spec.arguments)
+        arrays = format1.read(arrays, spec) if version == 1 else arrays
     except (InputError, TypeError, KeyError, ValueError, ArithmeticError, MemoryError) as error:
         raise InputError(f"{path} is of another nelbo or damaged: no model can be built from it ({error}).") from error
     return fill(empty, arrays, path)

@@ -6,18 +6,30 @@ h_l are made of them inside the one layer that gives the data.
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from nelbo.core import InputError, choice, normal, split
+from nelbo.core import InputError, choice
 from nelbo.distributions import Distribution
-from nelbo.models.building import configuration, constant_array, one_layer, positive, seen, visible_head
 from nelbo.models.heads import Head, NormalHead, SharedNormalHead
+from nelbo.models.layers import Conditional, Context, Latents, Layer, Reads, StandardNormal
+from nelbo.models.parts import (
+    constant_array,
+    drawn_at_once,
+    input_rule,
+    one_layer,
+    positive,
+    standardized,
+    visible_head,
+)
 from nelbo.models.posteriors import SharedCovarianceHead, posterior_head
-from nelbo.models.stack import Conditional, Latents, Model, Recognition, Stack, StandardNormal
+from nelbo.models.recognition import Amortized
+from nelbo.models.spec import ModelSpec
+from nelbo.models.stack import Model, Stack
 from nelbo.nets import ACTIVATIONS, MLP
 
 COVARIANCES = ("diagonal", "low-rank", "full")
@@ -40,11 +52,11 @@ class Mixing(eqx.Module):
     def __init__(self, key: Key[Array, ""], size: int, *, covariance: str, rank: int) -> None:
         choice("covariance", covariance, COVARIANCES)
         if covariance == "full":
-            self.diagonal, self.left, self.right = None, None, jnp.eye(size)
+            self.diagonal, self.left, self.right = None, None, jnp.eye(size, dtype=jnp.float32)
             return
         rank = min(rank, size) if covariance == "low-rank" else 0
-        self.diagonal, self.left = jnp.ones(size), jnp.zeros((size, rank))
-        self.right = jnp.asarray(normal(key, (size, rank)) / math.sqrt(size))
+        self.diagonal, self.left = jnp.ones(size, jnp.float32), jnp.zeros((size, rank), jnp.float32)
+        self.right = jr.normal(key, (size, rank), jnp.float32) / math.sqrt(size)
 
     def __call__(self, noise: Float[Array, " k"]) -> Float[Array, " k"]:
         """G times a vector."""
@@ -53,7 +65,7 @@ class Mixing(eqx.Module):
         return self.diagonal * noise + self.left @ (self.right.T @ noise)
 
 
-class DeepGaussian(eqx.Module):
+class DeepGaussian(Layer):
     """p(v | xi_1 .. xi_L): h_L = G_L xi_L, h_l = T_l(h_{l+1}) + G_l xi_l, v ~ head(T_0(h_1)) (eq. 3 to 6).
 
     Args:
@@ -67,9 +79,18 @@ class DeepGaussian(eqx.Module):
     mixings: tuple[Mixing, ...]
     head: Head
     between: str = eqx.field(static=True, default="identity")
+    conditioned: ClassVar[bool] = False
+    direct_weight: ClassVar[None] = None
+    is_linear_gaussian: ClassVar[bool] = False
 
-    def __call__(self, parents: Latents) -> Distribution:
+    @property
+    def reads(self) -> Reads:
+        """All layers' latents."""
+        return Reads.NEAREST if len(self.mixings) == 1 else Reads.ALL
+
+    def __call__(self, parents: Latents, context: Context = None) -> Distribution:
         """Distribution of the data given all layers' latents, xi_1 first."""
+        del context
         function = ACTIVATIONS[self.between]
         below = zip(self.links[1:], self.mixings[:-1], parents[:-1], strict=True)
         h = self.mixings[-1](parents[-1])
@@ -78,6 +99,7 @@ class DeepGaussian(eqx.Module):
         return self.head(self.links[0](function(h)))
 
 
+@drawn_at_once
 def dlgm(
     key: Key[Array, ""],
     shape: Sequence[int],
@@ -121,35 +143,35 @@ def dlgm(
     shape, layers, hidden = positive("shape", shape), positive("layers", layers), positive("hidden", hidden)
     encoder_hidden = hidden[::-1] if recognition_hidden is None else positive("recognition_hidden", recognition_hidden)
     choice("activation", between, ACTIVATIONS)
-    source = {"centre": constant_array(centre, shape), "spread": constant_array(spread, shape)}
-    visible, view = visible_head(likelihood, shape, **source), seen(missing, shape, **source)
+    moments = {"centre": constant_array(centre, shape), "spread": constant_array(spread, shape)}
+    visible, inputs = visible_head(likelihood, shape, **moments), input_rule(missing, shape, **moments)
+    seen = math.prod(inputs.shape(shape))
     shared = {"activation": activation, "init": init}
-    link_key, mixing_key, encoder_key = split(key, 3)
+    link_key, mixing_key, encoder_key = jr.split(key, 3)
     outputs = (visible.size, *layers[:-1])
     links = [
         MLP(k, (above, *hidden, below), **shared)
-        for k, above, below in zip(split(link_key, len(layers)), layers, outputs, strict=True)
+        for k, above, below in zip(jr.split(link_key, len(layers)), layers, outputs, strict=True)
     ]
     mixings = [
         Mixing(k, size, covariance=covariance, rank=rank)
-        for k, size in zip(split(mixing_key, len(layers)), layers, strict=True)
+        for k, size in zip(jr.split(mixing_key, len(layers)), layers, strict=True)
     ]
     heads = [posterior_head(posterior, size, rank=rank) for size in layers]
     encoders = [
-        Conditional(
-            MLP(k, (math.prod(view.shape), *encoder_hidden, head.size), **view.source, **shared), head, "furthest"
-        )
-        for k, head in zip(split(encoder_key, len(layers)), heads, strict=True)
+        Conditional(MLP(k, (seen, *encoder_hidden, head.size), **shared), head, Reads.FURTHEST)
+        for k, head in zip(jr.split(encoder_key, len(layers)), heads, strict=True)
     ]
     generative = Stack((DeepGaussian(tuple(links), tuple(mixings), visible, between), *map(StandardNormal, layers)))
     arguments = {"layers": layers, "hidden": hidden, "recognition_hidden": encoder_hidden, "likelihood": likelihood}
     arguments |= {"covariance": covariance, "posterior": posterior, "rank": rank, "between": between, **shared}
     arguments["missing"] = missing
-    arguments |= {name: part is not None for name, part in source.items()}
-    config = configuration("dlgm", shape=shape, **arguments)
-    return Model(generative, Recognition(tuple(encoders), **view.recognition), config)
+    arguments |= {name: part is not None for name, part in moments.items()}
+    spec = ModelSpec.of("dlgm", shape=shape, **arguments)
+    return Model(generative, Amortized(tuple(encoders), inputs), spec)
 
 
+@drawn_at_once
 def hvae(
     key: Key[Array, ""],
     shape: Sequence[int],
@@ -191,27 +213,26 @@ def hvae(
     """
     shape, layers, hidden = positive("shape", shape), positive("layers", layers), positive("hidden", hidden)
     encoder_hidden = hidden[::-1] if recognition_hidden is None else positive("recognition_hidden", recognition_hidden)
-    source = {"centre": constant_array(centre, shape), "spread": constant_array(spread, shape)}
-    visible, view = visible_head(likelihood, shape, **source), seen(missing, shape, **source)
+    moments = {"centre": constant_array(centre, shape), "spread": constant_array(spread, shape)}
+    visible, inputs = visible_head(likelihood, shape, **moments), input_rule(missing, shape, **moments)
+    seen = math.prod(inputs.shape(shape))
     shared = {"activation": activation, "init": init}
-    down_key, up_key = split(key)
+    down_key, up_key = jr.split(key)
     below = [visible, *(NormalHead((size,), min_scale=0.01) for size in layers[:-1])]
     down = [
         Conditional(MLP(k, (size, *hidden, head.size), **shared), head)
-        for k, size, head in zip(split(down_key, len(layers)), layers, below, strict=True)
+        for k, size, head in zip(jr.split(down_key, len(layers)), layers, below, strict=True)
     ]
-    inputs = (math.prod(view.shape), *layers[:-1])
     heads = [posterior_head(posterior, size, rank=rank) for size in layers]
-    sees = [view.source, *({} for _ in layers[1:])]  # the mean is taken off the data, not off latents
     up = [
-        Conditional(MLP(k, (size, *encoder_hidden, head.size), **own, **shared), head)
-        for k, size, head, own in zip(split(up_key, len(layers)), inputs, heads, sees, strict=True)
+        Conditional(MLP(k, (size, *encoder_hidden, head.size), **shared), head)
+        for k, size, head in zip(jr.split(up_key, len(layers)), (seen, *layers[:-1]), heads, strict=True)
     ]
     arguments = {"layers": layers, "hidden": hidden, "recognition_hidden": encoder_hidden, "likelihood": likelihood}
     arguments |= {"posterior": posterior, "rank": rank, "missing": missing, **shared}
-    arguments |= {name: part is not None for name, part in source.items()}
-    config = configuration("hvae", shape=shape, **arguments)
-    return Model(Stack((*down, StandardNormal(layers[-1]))), Recognition(tuple(up), **view.recognition), config)
+    arguments |= {name: part is not None for name, part in moments.items()}
+    spec = ModelSpec.of("hvae", shape=shape, **arguments)
+    return Model(Stack((*down, StandardNormal(layers[-1]))), Amortized(tuple(up), inputs), spec)
 
 
 def nonlinear_factor_analysis(
@@ -241,11 +262,15 @@ def nonlinear_belief_network(
     centre: Array | bool = False,
     spread: Array | bool = False,
 ) -> Model:
-    """Non-linear Gaussian belief network (Frey and Hinton 1999): `dlgm` with T_l(h) = A f(h) + b, f = `between`."""
+    """Non-linear Gaussian belief network (Frey and Hinton 1999): `dlgm` with T_l(h) = A f(h) + b, f = `between`.
+
+    Its parameters are those of `dlgm`.
+    """
     return dlgm(key, shape, layers=layers, hidden=(), recognition_hidden=recognition_hidden, likelihood=likelihood,
                 posterior=posterior, between=between, centre=centre, spread=spread)  # fmt: skip
 
 
+@drawn_at_once
 def linear(
     key: Key[Array, ""],
     shape: Sequence[int],
@@ -257,6 +282,7 @@ def linear(
     posterior: str = "diagonal",
     init: str | float | int = "glorot",
     centre: Array | bool = False,
+    spread: Array | bool = False,
 ) -> Model:
     """Probabilistic PCA as an auto-encoder: linear decoder, one noise level, linear recognition (Tipping, Bishop 1999).
 
@@ -270,23 +296,26 @@ def linear(
         posterior: covariance of q(z | x), one for all examples, as the exact posterior has it: "diagonal" can be
             exact for probabilistic PCA (its factors may be turned), "full" always; see `vae`.
         init: see `vae`.
-        centre: see `vae`.
+        centre: the training data's mean; the model is one of deviations from it.
+        spread: the unit that data, noise and recognition input are in: one number for all entries keeps this
+            probabilistic PCA, one for each gives each entry noise in its own unit.
     """
     shape = positive("shape", shape)
     (latents,) = positive("latents", (latents,))
     if not scale > 0:
         raise InputError(f"scale must be positive, got {scale}.")
-    encoder_key, decoder_key = split(key)
+    encoder_key, decoder_key = jr.split(key)
     visible = SharedNormalHead(shape, scale=float(scale), learn=learn_scale, per_unit=per_unit)
     code: Head = SharedNormalHead((latents,), learn=True, per_unit=True)
     if posterior != "diagonal":
         code = SharedCovarianceHead(jr.fold_in(encoder_key, 0), posterior_head(posterior, latents))
-    mean = constant_array(centre, shape)
-    encoder = MLP(encoder_key, (math.prod(shape), code.size), init=init, centre=mean)
+    moments = {"centre": constant_array(centre, shape), "spread": constant_array(spread, shape)}
+    encoder = MLP(encoder_key, (math.prod(shape), code.size), init=init)
     decoder = MLP(decoder_key, (latents, visible.size), init=init)
     arguments = {"latents": latents, "scale": scale, "learn_scale": learn_scale, "init": init, "per_unit": per_unit}
-    arguments |= {"posterior": posterior, "centre": mean is not None}
-    return one_layer(encoder, code, decoder, visible, configuration("linear", shape=shape, **arguments))
+    arguments |= {"posterior": posterior, **{name: value is not None for name, value in moments.items()}}
+    inputs, spec = input_rule("zero", shape, **moments), ModelSpec.of("linear", shape=shape, **arguments)
+    return one_layer(encoder, code, decoder, standardized(visible, **moments), inputs, spec)
 
 
 def factor_analysis(
@@ -298,7 +327,8 @@ def factor_analysis(
     posterior: str = "full",
     init: str | float | int = "glorot",
     centre: Array | bool = False,
+    spread: Array | bool = False,
 ) -> Model:
     """Factor analysis: `linear` with one noise level per entry and a posterior that can be exact."""
     return linear(key, shape, latents=latents, scale=scale, per_unit=True, posterior=posterior, init=init,
-                  centre=centre)  # fmt: skip
+                  centre=centre, spread=spread)  # fmt: skip

@@ -4,15 +4,15 @@ A head with k parameters per unit takes a flat array of k * units numbers, param
 """
 
 import math
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
+import jax.random as jr
 from jax.nn import sigmoid
 from jaxtyping import Array, Float, Int, Key
 
-from nelbo.core import choice, softplus, split
+from nelbo.core import softplus
 from nelbo.distributions import (
     AutoregressiveBernoulli,
     BagOfWords,
@@ -61,6 +61,8 @@ class Head(eqx.Module):
 
     shape: eqx.AbstractVar[tuple[int, ...]]
     planes: eqx.AbstractVar[int]
+    # whether it is a normal whose mean is affine in `raw` and whose scale no `raw` changes
+    is_homoscedastic: eqx.AbstractVar[bool]
 
     def __call__(self, raw: Float[Array, " raw"]) -> Distribution:
         """Distribution of one example of shape `shape` with parameters `raw`."""
@@ -80,6 +82,7 @@ class BernoulliHead(Head):
 
     shape: tuple[int, ...] = eqx.field(static=True)
     planes: ClassVar[int] = 1
+    is_homoscedastic: ClassVar[bool] = False
 
     def __call__(self, raw: Float[Array, " raw"]) -> Bernoulli:
         """One logit per unit."""
@@ -98,6 +101,7 @@ class AutoregressiveBernoulliHead(Head):
     weight: Float[Array, "n n"]
     shape: tuple[int, ...] = eqx.field(static=True)
     planes: ClassVar[int] = 1
+    is_homoscedastic: ClassVar[bool] = False
 
     def __init__(self, key: Key[Array, ""], shape: tuple[int, ...], *, init: str | float | int = "glorot") -> None:
         self.shape = shape
@@ -126,6 +130,7 @@ class NadeHead(Head):
     order: Int[Array, " n"] | None
     shape: tuple[int, ...] = eqx.field(static=True)
     planes: ClassVar[int] = 1
+    is_homoscedastic: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -138,11 +143,11 @@ class NadeHead(Head):
     ) -> None:
         self.shape, self.order = shape, order
         size = math.prod(shape)
-        weight_key, readout_key = split(key)
+        weight_key, readout_key = jr.split(key)
         weight = initial_weight(weight_key, (size, hidden), fan_in=size, fan_out=hidden, init=init)
         readout = initial_weight(readout_key, (size, hidden), fan_in=hidden, fan_out=size, init=init)
-        self.weight, self.readout = jnp.asarray(weight), jnp.asarray(readout)
-        self.bias = jnp.zeros(hidden)
+        self.weight, self.readout = weight, readout
+        self.bias = jnp.zeros(hidden, jnp.float32)
 
     def __call__(self, raw: Float[Array, " raw"]) -> Nade:
         """One logit per unit, to which the earlier units add."""
@@ -160,6 +165,7 @@ class BernoulliMixtureHead(Head):
     components: Float[Array, "n k"]
     shape: tuple[int, ...] = eqx.field(static=True)
     planes: ClassVar[int] = 1
+    is_homoscedastic: ClassVar[bool] = False
 
     @property
     def size(self) -> int:
@@ -182,6 +188,7 @@ class BagOfWordsHead(Head):
     shape: tuple[int, ...] = eqx.field(static=True)
     words: int = eqx.field(static=True, default=100)
     planes: ClassVar[int] = 1
+    is_homoscedastic: ClassVar[bool] = False
 
     def __call__(self, raw: Float[Array, " raw"]) -> BagOfWords:
         """One logit per word of the vocabulary."""
@@ -203,6 +210,7 @@ class NormalHead(Head):
     squash: bool = eqx.field(static=True, default=False)
     bounds: tuple[float, float] = eqx.field(static=True, default=LATENT_LOG_VARIANCE)
     planes: ClassVar[int] = 2
+    is_homoscedastic: ClassVar[bool] = False
 
     def __call__(self, raw: Float[Array, " raw"]) -> Normal:
         """Mean and log variance per unit."""
@@ -241,13 +249,21 @@ class SharedNormalHead(Head):
         squash: bool = False,
     ) -> None:
         self.shape, self.scale, self.min_scale, self.squash = shape, scale, min_scale, squash
-        self.raw_scale = jnp.zeros(shape if per_unit else ()) if learn else None
+        self.raw_scale = jnp.zeros(shape if per_unit else (), jnp.float32) if learn else None
+
+    @property
+    def is_homoscedastic(self) -> bool:
+        """Unless the mean is squashed."""
+        return not self.squash
 
     def __call__(self, raw: Float[Array, " raw"]) -> Normal:
         """One mean per unit."""
         mean = self._split(raw)[0]
         mean = sigmoid(mean) if self.squash else mean
-        factor = jnp.ones(()) if self.raw_scale is None else jnp.exp(soft_bound(self.raw_scale, LOG_FACTOR))
+        if self.raw_scale is None:
+            factor = jnp.ones((), jnp.float32)
+        else:
+            factor = jnp.exp(soft_bound(self.raw_scale, LOG_FACTOR))
         return Normal(mean, jnp.broadcast_to(self.min_scale + self.scale * factor, self.shape))
 
 
@@ -272,6 +288,11 @@ class StandardizedHead(Head):
         self.inner, self.centre, self.spread = inner, Frozen(centre), Frozen(spread)
         self.shape, self.planes = inner.shape, inner.planes
 
+    @property
+    def is_homoscedastic(self) -> bool:
+        """Where the inner head is."""
+        return self.inner.is_homoscedastic
+
     def __call__(self, raw: Float[Array, " raw"]) -> Normal:
         """The inner head's distribution, rescaled."""
         inner: Any = self.inner(raw)
@@ -286,6 +307,7 @@ class DiscretizedLogisticHead(Head):
 
     shape: tuple[int, ...] = eqx.field(static=True)
     planes: ClassVar[int] = 2
+    is_homoscedastic: ClassVar[bool] = False
 
     def __call__(self, raw: Float[Array, " raw"]) -> DiscretizedLogistic:
         """Location (0 is mid-grey, 1 is half the range) and log scale per unit."""
@@ -300,6 +322,7 @@ class BetaBinomialHead(Head):
 
     shape: tuple[int, ...] = eqx.field(static=True)
     planes: ClassVar[int] = 2
+    is_homoscedastic: ClassVar[bool] = False
 
     def __call__(self, raw: Float[Array, " raw"]) -> BetaBinomial:
         """Two concentrations per unit."""
@@ -313,33 +336,8 @@ class CategoricalHead(Head):
 
     shape: tuple[int, ...] = eqx.field(static=True)
     planes: ClassVar[int] = 256
+    is_homoscedastic: ClassVar[bool] = False
 
     def __call__(self, raw: Float[Array, " raw"]) -> Categorical:
         """One logit per unit and level."""
         return Categorical(jnp.moveaxis(self._split(raw), 0, -1))
-
-
-LIKELIHOODS: dict[str, Callable[..., Head]] = {
-    "bernoulli": BernoulliHead,
-    "gaussian": lambda shape: NormalHead(shape, min_scale=0.01, bounds=DATA_LOG_VARIANCE),
-    "gaussian-unit": lambda shape: NormalHead(shape, min_scale=0.01, squash=True),
-    "gaussian-fixed": lambda shape: SharedNormalHead(shape, scale=0.1),
-    "gaussian-shared": lambda shape: SharedNormalHead(shape, scale=0.1, learn=True, min_scale=0.01),
-    "gaussian-pixel": lambda shape: SharedNormalHead(shape, scale=0.1, learn=True, per_unit=True, min_scale=0.01),
-    "discretized-logistic": DiscretizedLogisticHead,
-    "beta-binomial": BetaBinomialHead,
-    "categorical": CategoricalHead,
-    "multinomial": BagOfWordsHead,
-}
-
-STANDARDIZED_LIKELIHOODS = frozenset({"gaussian", "gaussian-fixed", "gaussian-shared", "gaussian-pixel"})
-COUNT_LIKELIHOODS = frozenset({"discretized-logistic", "beta-binomial", "categorical"})
-
-
-def likelihood_head(name: str, shape: tuple[int, ...]) -> Head:
-    """The visible head called `name` for examples of shape `shape`.
-
-    Raises:
-        InputError: no such likelihood.
-    """
-    return LIKELIHOODS[choice("likelihood", name, LIKELIHOODS)](shape)

@@ -33,6 +33,7 @@ class RankOneHead(Head):
 
     shape: tuple[int, ...] = eqx.field(static=True)
     planes: ClassVar[int] = 3
+    is_homoscedastic: ClassVar[bool] = False
 
     def __call__(self, raw: Float[Array, " raw"]) -> RankOneNormal:
         """Distribution of the K latents."""
@@ -51,6 +52,7 @@ class LowRankHead(Head):
     shape: tuple[int, ...] = eqx.field(static=True)
     rank: int = eqx.field(static=True)
     planes: int = eqx.field(static=True)
+    is_homoscedastic: ClassVar[bool] = False
 
     def __init__(self, shape: tuple[int, ...], rank: int) -> None:
         if not 1 <= rank <= math.prod(shape):
@@ -72,6 +74,7 @@ class CholeskyHead(Head):
 
     shape: tuple[int, ...] = eqx.field(static=True)
     planes: ClassVar[int] = 2
+    is_homoscedastic: ClassVar[bool] = False
 
     @property
     def size(self) -> int:
@@ -99,10 +102,11 @@ class SharedCovarianceHead(Head):
     rest: Float[Array, " rest"]
     shape: tuple[int, ...] = eqx.field(static=True)
     planes: ClassVar[int] = 1
+    is_homoscedastic: ClassVar[bool] = False
 
     def __init__(self, key: Key[Array, ""], inner: Head) -> None:
         self.inner, self.shape = inner, inner.shape
-        self.rest = 0.1 * jr.normal(key, (inner.size - math.prod(inner.shape),))
+        self.rest = 0.1 * jr.normal(key, (inner.size - math.prod(inner.shape),), jnp.float32)
 
     def __call__(self, raw: Float[Array, " raw"]) -> Distribution:
         """The inner head's distribution with this mean."""

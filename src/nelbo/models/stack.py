@@ -1,204 +1,98 @@
-"""Stacks of conditional distributions: the generative model p(x, z) and the recognition model q(z | x).
+"""The generative model p(x, z), and the model: the pair of it and a recognition model, with the one log w.
 
 Node 0 is the example x, nodes 1 .. L are the latent layers, the layer next to the data first. A generative layer sees
 the tuple of all nodes above it, a recognition layer the tuple of all nodes below it, both nearest first; so belief
 networks, deep latent Gaussian models and one-layer auto-encoders are the same class with other layers.
 """
 
-from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, Key, PyTree
+from jaxtyping import Array, Float, Key
 
-from nelbo.core import InputError, input_of, observed_of, values_of
-from nelbo.distributions import Distribution, Normal, closed_form_kl, total_log_prob
-from nelbo.models.heads import Head
-from nelbo.nets import Frozen
-
-Example = PyTree
-Latents = tuple[Array, ...]
-Passage = Callable[[Distribution, Array], Array]  # a draw, as it is handed on to what depends on it
-
-
-def differentiable(part: Distribution, value: Array) -> Array:
-    """Hand a draw on as it is: gradients pass where the distribution is reparameterized."""
-    del part
-    return value
-
-
-def constant(part: Distribution, value: Array) -> Array:
-    """Hand a draw on as a constant, as score-function estimators ask for."""
-    del part
-    return jax.lax.stop_gradient(value)
-
-
-class Conditional(eqx.Module):
-    """p(node | parents): a network, then a head.
-
-    Args:
-        net: one array to a flat array of `head.size` numbers.
-        head: turns it into a distribution.
-        parent: which parent the network sees: the "nearest", the "furthest" (the data, in recognition models),
-            or "all" of them, flattened into one vector.
-    """
-
-    net: Callable[[Array], Array]
-    head: Head
-    parent: Literal["nearest", "furthest", "all"] = eqx.field(static=True, default="nearest")
-
-    def __call__(self, parents: Latents) -> Distribution:
-        """Distribution of one node given the tuple of its possible parents, nearest first."""
-        if self.parent == "all":
-            return self.head(self.net(jnp.concatenate([jnp.ravel(node) for node in parents])))
-        return self.head(self.net(parents[0 if self.parent == "nearest" else -1]))
-
-
-class StandardNormal(eqx.Module):
-    """N(0, I) on `size` latents, with no parents and nothing to train."""
-
-    size: int = eqx.field(static=True)
-
-    def __call__(self, parents: Latents) -> Normal:
-        """The distribution, whatever the parents."""
-        del parents
-        return Normal(jnp.zeros(self.size), jnp.ones(self.size))
-
-
-class Unconditional(eqx.Module):
-    """A distribution with trained parameters and no parents (the top layer of a belief network)."""
-
-    raw: Float[Array, " raw"]
-    head: Head
-
-    def __call__(self, parents: Latents) -> Distribution:
-        """The distribution, whatever the parents."""
-        del parents
-        return self.head(self.raw)
+from nelbo.core import AnyExample, InputError, as_example
+from nelbo.distributions import Distribution, closed_form_kl, total_log_prob
+from nelbo.models.globals import Globals
+from nelbo.models.layers import Context, Latents, Layer, Reads
+from nelbo.models.marginal import log_marginal
+from nelbo.models.recognition import Recognition, Through, reparameterized, totals
+from nelbo.models.spec import ModelSpec
 
 
 class Stack(eqx.Module):
-    """Generative model: `layers[0]` gives p(x | z), `layers[l]` gives p(z_l | z_above)."""
+    """Generative model: `layers[0]` gives p(x | z), `layers[l]` gives p(z_l | z_above).
 
-    layers: tuple[Callable[[Latents], Distribution], ...]
+    Args:
+        layers: the layer of the data first.
+        context_size: how many numbers the context has that layers are conditioned on.
+    """
 
-    def sample(self, key: Key[Array, ""]) -> tuple[Array, Latents]:
+    layers: tuple[Layer, ...]
+    context_size: int = eqx.field(static=True, default=0)
+
+    def sample(self, key: Key[Array, ""], context: Context = None) -> tuple[Array, Latents]:
         """One example and its latents, drawn from the top down."""
         nodes: tuple[Any, ...] = ()
         keys = jr.split(key, len(self.layers))
         for layer, node_key in zip(reversed(self.layers), keys, strict=True):
-            nodes = (layer(nodes).sample(node_key), *nodes)
+            nodes = (layer(nodes, context).sample(node_key), *nodes)
         return nodes[0], nodes[1:]
 
-    def log_prob(self, x: Example, z: Latents) -> Float[Array, " nodes"]:
+    def log_prob(self, x: AnyExample, z: Latents) -> Float[Array, " nodes"]:
         """Log p of each node given those above it [nats]; the sum is log p(x, z). Node 0 is the example."""
-        nodes = (values_of(x), *z)
-        masks: tuple[Any, ...] = (observed_of(x), *(None for _ in z))
-        terms = [total_log_prob(layer(nodes[i + 1 :]), nodes[i], masks[i]) for i, layer in enumerate(self.layers)]
+        x = as_example(x)
+        nodes = (x.values, *z)
+        masks: tuple[Any, ...] = (x.observed, *(None for _ in z))
+        terms = [
+            total_log_prob(layer(nodes[i + 1 :], x.context), nodes[i], masks[i]) for i, layer in enumerate(self.layers)
+        ]
         return jnp.stack(terms)
 
-    def likelihood(self, z: Latents) -> Distribution:
+    def likelihood(self, z: Latents, context: Context = None) -> Distribution:
         """p(x | z)."""
-        return self.layers[0](z)
+        return self.layers[0](z, context)
 
-    def root(self, layer: int) -> Distribution | None:
+    def root(self, layer: int, context: Context = None) -> Distribution | None:
         """p(z_layer) if that layer has no parents, else None."""
         candidate = self.layers[layer]
-        return candidate(()) if isinstance(candidate, StandardNormal | Unconditional) else None
+        return candidate((), context) if candidate.reads is Reads.NONE else None
 
+    def shapes(self) -> tuple[Distribution, ...]:
+        """The distribution of each node, with shapes in place of arrays."""
 
-class Posterior(eqx.Module):
-    """q(z | x) of one example, as a chain of conditional distributions.
+        def every(key: Key[Array, ""], context: Context) -> tuple[Distribution, ...]:
+            x, z = self.sample(key, context)
+            nodes = (x, *z)
+            return tuple(layer(nodes[i + 1 :], context) for i, layer in enumerate(self.layers))
 
-    Args:
-        layers: see `Recognition`.
-        seen: the one array that stands for the example, see `Recognition`.
-    """
-
-    layers: tuple[Callable[[Latents], Distribution], ...]
-    seen: Array
-
-    def sample_and_log_prob(self, key: Key[Array, ""]) -> tuple[Latents, Float[Array, " layers"]]:
-        """A draw of all latents, and log q of each layer given those below it [nats]."""
-        z, parts = self.sample(key)
-        return z, _totals(parts, z)
-
-    def sample(
-        self, key: Key[Array, ""], passage: Passage = differentiable
-    ) -> tuple[Latents, tuple[Distribution, ...]]:
-        """A draw of all latents, and the distribution that each layer was drawn from.
-
-        Args:
-            key: for the draw.
-            passage: what gradients see of a draw.
-        """
-        below: tuple[Any, ...] = (self.seen,)
-        parts: list[Distribution] = []
-        # one layer takes the key as it is: every split is compiled and run for each example
-        keys = jr.split(key, len(self.layers)) if len(self.layers) > 1 else (key,)
-        for layer, layer_key in zip(self.layers, keys, strict=False):
-            parts.append(layer(below))
-            below = (passage(parts[-1], jnp.asarray(parts[-1].sample(layer_key))), *below)
-        return below[:-1][::-1], tuple(parts)
-
-    def log_prob(self, z: Latents) -> Float[Array, " layers"]:
-        """Log q of each layer given those below it [nats]."""
-        below: tuple[Any, ...] = (self.seen,)
-        parts: list[Distribution] = []
-        for layer, value in zip(self.layers, z, strict=True):
-            parts.append(layer(below))
-            below = (value, *below)
-        return _totals(tuple(parts), z)
-
-
-def _totals(parts: tuple[Distribution, ...], z: Latents) -> Float[Array, " layers"]:
-    terms = [total_log_prob(part, value) for part, value in zip(parts, z, strict=True)]
-    return jnp.stack(terms) if terms else jnp.zeros(0)
-
-
-class Recognition(eqx.Module):
-    """Recognition model: `layers[l]` gives q(z_{l+1} | z_below, x).
-
-    Args:
-        layers: from the nodes below, nearest first; the furthest is the example as one array.
-        fill: what stands in the place of a missing entry; None puts zero there.
-        mask: give the layers the mask too, behind the values along the last axis (ones where nothing is missing).
-    """
-
-    layers: tuple[Callable[[Latents], Distribution], ...]
-    fill: Frozen | None = None
-    mask: bool = eqx.field(static=True, default=False)
-
-    def __call__(self, x: Example) -> Posterior:
-        """The posterior of one example."""
-        return Posterior(self.layers, self.seen(x))
-
-    def seen(self, x: Example) -> Array:
-        """The example as one array, in which nothing depends on what a missing entry holds."""
-        values, observed = input_of(x)
-        if observed is not None:
-            values = jnp.where(observed, values, jnp.zeros_like(values) if self.fill is None else self.fill())
-        if not self.mask:
-            return values
-        mask = jnp.ones_like(values) if observed is None else jnp.asarray(observed, values.dtype)
-        return jnp.concatenate([values, mask], axis=-1)
+        context = jax.ShapeDtypeStruct((self.context_size,), jnp.float32) if self.context_size else None
+        return eqx.filter_eval_shape(every, jr.key(0), context)
 
 
 class Draw(eqx.Module):
-    """One draw z ~ q(z | x) with everything that objectives, scores and codes are made of [nats]."""
+    """One draw z ~ q(z | x), or a stack of them, with everything that objectives, scores and codes are made of [nats].
+
+    Args:
+        z: the latents.
+        log_p: log p of each node given those above it.
+        log_q: log q of each layer given those below it.
+        parts: what each layer was drawn from.
+        context: of the example.
+    """
 
     z: Latents
-    log_p: Float[Array, " nodes"]
-    log_q: Float[Array, " layers"]
+    log_p: Float[Array, "*draws nodes"]
+    log_q: Float[Array, "*draws layers"]
     parts: tuple[Distribution, ...]
+    context: Context = None
 
     @property
-    def log_w(self) -> Float[Array, ""]:
-        """Log w = log p(x, z) - log q(z | x)."""
-        return self.log_p.sum() - self.log_q.sum()
+    def log_w(self) -> Float[Array, "*draws"]:
+        """Log w = log p(x, z) - log q(z | x), of each draw."""
+        return self.log_p.sum(-1) - self.log_q.sum(-1)
 
 
 class Model(eqx.Module):
@@ -207,12 +101,14 @@ class Model(eqx.Module):
     Args:
         generative: p(x, z).
         recognition: q(z | x).
-        config: the JSON record (`{"name": ..., "arguments": {...}}`) that rebuilds the module, or None.
+        spec: what a named family rebuilds the module from, or None.
+        globals: the posterior over what all examples share, or None where that is fixed.
     """
 
     generative: Stack
     recognition: Recognition
-    config: str | None = eqx.field(static=True, default=None)
+    spec: ModelSpec | None = eqx.field(static=True, default=None)
+    globals: Globals | None = None
 
     @property
     def depth(self) -> int:
@@ -228,26 +124,38 @@ class Model(eqx.Module):
         if not self.depth:
             raise InputError(f"{task} needs a model with latents, but this one has none: use a vae or an sbn, say.")
 
-    def draw(self, key: Key[Array, ""], x: Example, passage: Passage = differentiable) -> Draw:
+    def draw(self, key: Key[Array, ""], x: AnyExample, through: Through = reparameterized) -> Draw:
         """THE quantity: a draw from q(z | x) and its terms of log w. Everything else reads it.
 
         Args:
             key: for the draw.
-            x: the example.
-            passage: what gradients see of a draw of z: `differentiable`, `constant`, or another function of the
+            x: the example; a bare array is one with every entry observed.
+            through: what gradients see of a draw of z: `reparameterized`, `detached`, or another function of the
                 distribution and the value that returns the same value.
         """
-        z, parts = self.recognition(x).sample(key, passage)
-        return Draw(z, self.generative.log_prob(x, z), _totals(parts, z), parts)
+        x = as_example(x)
+        z, parts = self.recognition(x).sample(key, through)
+        return Draw(z, self.generative.log_prob(x, z), totals(parts, z), parts, x.context)
 
     def kl(self, draw: Draw) -> Float[Array, " layers"]:
         """Per layer KL(q || p), in closed form where p(z_l) has no parents, else the draw's log q - log p [nats]."""
         terms = []
         for i, part in enumerate(draw.parts):
-            root = self.generative.root(i + 1)
+            root = self.generative.root(i + 1, draw.context)
             sampled = draw.log_q[i] - draw.log_p[i + 1]
             terms.append(sampled if root is None else closed_form_kl(part, root))
-        return jnp.stack(terms) if terms else jnp.zeros(0)
+        return jnp.stack(terms) if terms else jnp.zeros(0, jnp.float32)
+
+    def log_prob(self, x: AnyExample) -> Float[Array, ""]:
+        """Log p(x) of the observed entries, where there are no latents or they can be summed out exactly [nats].
+
+        That is so for linear-Gaussian chains (probabilistic PCA, factor analysis) and where all latents are binary and
+        at most 16.
+
+        Raises:
+            InputError: any other model.
+        """
+        return log_marginal(self.generative.layers, self.generative.log_prob, as_example(x))
 
 
 def stop_gradient(tree: Any) -> Any:

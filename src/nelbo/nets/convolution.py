@@ -8,10 +8,11 @@ from collections.abc import Sequence
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from nelbo.core import InputError, choice, split
-from nelbo.nets.dense import ACTIVATIONS, Dense, Frozen, initial_weight, normalized
+from nelbo.core import InputError, choice
+from nelbo.nets.dense import ACTIVATIONS, Dense, Network, beside, initial_weight
 
 
 def space_to_depth(x: Float[Array, "h w c"], factor: int = 2) -> Float[Array, "h2 w2 d"]:
@@ -46,9 +47,8 @@ class Conv(eqx.Module):
     ) -> None:
         shape = (size, size, in_channels, out_channels)
         area = size * size
-        weight = initial_weight(key, shape, fan_in=area * in_channels, fan_out=area * out_channels, init=init)
-        self.weight = jnp.asarray(weight)
-        self.bias = jnp.zeros(out_channels)
+        self.weight = initial_weight(key, shape, fan_in=area * in_channels, fan_out=area * out_channels, init=init)
+        self.bias = jnp.zeros(out_channels, jnp.float32)
 
     def __call__(self, x: Float[Array, "h w in"]) -> Float[Array, "h w out"]:
         """Apply to one image."""
@@ -74,13 +74,11 @@ def _check_image(shape: Sequence[int], channels: Sequence[int]) -> tuple[int, in
     return (shape[0], shape[1], shape[2])
 
 
-class ConvEncoder(eqx.Module):
+class ConvEncoder(Network):
     """Image to vector: per level, halve by space-to-depth and convolve; then one dense layer."""
 
     convs: tuple[Conv, ...]
     dense: tuple[Dense, ...]
-    centre: Frozen | None
-    spread: Frozen | None
     shape: tuple[int, int, int] = eqx.field(static=True)
     activation: str = eqx.field(static=True)
 
@@ -94,41 +92,42 @@ class ConvEncoder(eqx.Module):
         hidden: Sequence[int] = (),
         activation: str = "relu",
         init: str | float | int = "glorot",
-        centre: Array | None = None,
-        spread: Array | None = None,
+        context_size: int = 0,
     ) -> None:
         choice("activation", activation, ACTIVATIONS)
         self.shape = _check_image(shape, channels)
-        conv_key, dense_key = split(key)
+        conv_key, dense_key = jr.split(key)
         sizes = (self.shape[2], *channels)
-        keys = split(conv_key, len(channels))
+        keys = jr.split(conv_key, len(channels))
         self.convs = tuple(Conv(k, 4 * a, b, init=init) for k, a, b in zip(keys, sizes[:-1], sizes[1:], strict=True))
         h, w = _padded(self.shape, len(channels))
         flat = (h >> len(channels)) * (w >> len(channels)) * channels[-1]
-        widths = (flat, *hidden, out_size)
-        dense_keys = split(dense_key, len(widths) - 1)
+        widths = (flat + context_size, *hidden, out_size)
+        dense_keys = jr.split(dense_key, len(widths) - 1)
         self.dense = tuple(
             Dense(k, a, b, init=init) for k, a, b in zip(dense_keys, widths[:-1], widths[1:], strict=True)
         )
-        self.centre = None if centre is None else Frozen(centre)
-        self.spread = None if spread is None else Frozen(spread)
         self.activation = activation
 
-    def __call__(self, x: Float[Array, "h w c"]) -> Float[Array, " out"]:
-        """Apply to one image."""
+    def __call__(self, x: Float[Array, "h w c"], context: Float[Array, " given"] | None = None) -> Float[Array, " out"]:
+        """Apply to one image; a context joins behind the convolutions."""
         function = ACTIVATIONS[self.activation]
-        x = normalized(x, self.centre, self.spread)
         h, w = _padded(self.shape, len(self.convs))
         x = jnp.pad(x, ((0, h - self.shape[0]), (0, w - self.shape[1]), (0, 0)))
         for conv in self.convs:
             x = function(conv(space_to_depth(x)))
-        y = jnp.ravel(x)
+        y = beside(x, context)
         for layer in self.dense[:-1]:
             y = function(layer(y))
         return self.dense[-1](y)
 
+    @property
+    def matrix(self) -> None:
+        """None: it is no matrix."""
+        return None
 
-class ConvDecoder(eqx.Module):
+
+class ConvDecoder(Network):
     """Vector to `planes` images of one shape, parameter-major and flat: the mirror of `ConvEncoder`.
 
     The channels are named from the pixels inwards, as for the encoder.
@@ -155,23 +154,23 @@ class ConvDecoder(eqx.Module):
         choice("activation", activation, ACTIVATIONS)
         self.shape = _check_image(shape, channels)
         self.planes = planes
-        dense_key, conv_key = split(key)
+        dense_key, conv_key = jr.split(key)
         h, w = _padded(self.shape, len(channels))
         flat = (h >> len(channels)) * (w >> len(channels)) * channels[-1]
         widths = (in_size, *hidden, flat)
-        dense_keys = split(dense_key, len(widths) - 1)
+        dense_keys = jr.split(dense_key, len(widths) - 1)
         self.dense = tuple(
             Dense(k, a, b, init=init) for k, a, b in zip(dense_keys, widths[:-1], widths[1:], strict=True)
         )
         sizes = (*reversed(channels), planes * self.shape[2])
-        keys = split(conv_key, len(channels))
+        keys = jr.split(conv_key, len(channels))
         self.convs = tuple(Conv(k, a, 4 * b, init=init) for k, a, b in zip(keys, sizes[:-1], sizes[1:], strict=True))
         self.activation = activation
 
-    def __call__(self, z: Float[Array, " in"]) -> Float[Array, " out"]:
+    def __call__(self, z: Float[Array, " in"], context: Float[Array, " given"] | None = None) -> Float[Array, " out"]:
         """Apply to one vector."""
         function = ACTIVATIONS[self.activation]
-        y = z
+        y = beside(z, context)
         for layer in self.dense:
             y = function(layer(y))
         h, w = _padded(self.shape, len(self.convs))
@@ -182,3 +181,8 @@ class ConvDecoder(eqx.Module):
         y = y[: self.shape[0], : self.shape[1]]
         planes = y.reshape(self.shape[0], self.shape[1], self.planes, self.shape[2])
         return jnp.ravel(planes.transpose(2, 0, 1, 3))
+
+    @property
+    def matrix(self) -> None:
+        """None: it is no matrix."""
+        return None

@@ -1,15 +1,16 @@
 """Multilayer perceptrons, and arrays that are kept but not trained."""
 
+import abc
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
+import jax.random as jr
 from jaxtyping import Array, Float, Key, PyTree
 
-from nelbo.core import InputError, choice, normal, split, uniform
+from nelbo.core import InputError, choice
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "tanh": jnp.tanh,
@@ -55,10 +56,8 @@ def trainable(tree: PyTree) -> PyTree:
 
 def initial_weight(
     key: Key[Array, ""], shape: tuple[int, ...], *, fan_in: int, fan_out: int, init: str | float | int
-) -> Float[Array | np.ndarray, "..."]:
-    """Draw a weight array: "glorot" (uniform, Glorot and Bengio 2010) or N(0, init^2) for a number.
-
-    It is one of NumPy where the key is known: what is done to it before it becomes JAX's is not compiled either.
+) -> Float[Array, "..."]:
+    """Draw a weight array, float32: "glorot" (uniform, Glorot and Bengio 2010) or N(0, init^2) for a number.
 
     Raises:
         InputError: neither "glorot" nor a standard deviation.
@@ -66,10 +65,23 @@ def initial_weight(
     if isinstance(init, str):
         choice("initialization", init, ["glorot"])
         bound = (6.0 / (fan_in + fan_out)) ** 0.5
-        return uniform(key, shape, -bound, bound)
+        return jr.uniform(key, shape, jnp.float32, -bound, bound)
     if not 0 <= init < float("inf"):
         raise InputError(f"init must be 'glorot' or a standard deviation, zero or positive, got {init}.")
-    return init * normal(key, shape)
+    return init * jr.normal(key, shape, jnp.float32)
+
+
+class Network(eqx.Module):
+    """Abstract: from one array, and maybe the numbers of a context, to a flat array."""
+
+    @abc.abstractmethod
+    def __call__(self, x: Float[Array, "..."], context: Float[Array, " given"] | None = None) -> Float[Array, " out"]:
+        """Apply to one example."""
+
+    @property
+    @abc.abstractmethod
+    def matrix(self) -> Float[Array, "out in"] | None:
+        """W where the network is W x + b; else None."""
 
 
 class Dense(eqx.Module):
@@ -84,12 +96,13 @@ class Dense(eqx.Module):
     bias: Float[Array, " out"]
 
     def __init__(self, key: Key[Array, ""], in_size: int, out_size: int, *, init: str | float | int = "glorot") -> None:
-        weight_key, bias_key = split(key)
+        weight_key, bias_key = jr.split(key)
         weight = initial_weight(weight_key, (out_size, in_size), fan_in=in_size, fan_out=out_size, init=init)
-        self.kernel = jnp.asarray(weight.T)
+        self.kernel = weight.T
         # Kingma and Welling (2014) draw biases like weights; Glorot's scheme starts them at zero
-        bias = np.zeros(out_size, np.float32) if isinstance(init, str) else init * normal(bias_key, (out_size,))
-        self.bias = jnp.asarray(bias)
+        size = (out_size,)
+        zero = isinstance(init, str)
+        self.bias = jnp.zeros(size, jnp.float32) if zero else init * jr.normal(bias_key, size, jnp.float32)
 
     def __call__(self, x: Float[Array, " in"]) -> Float[Array, " out"]:
         """Apply to one vector."""
@@ -101,27 +114,23 @@ class Dense(eqx.Module):
         return self.kernel.mT
 
 
-def normalized(x: Array, centre: Frozen | None, spread: Frozen | None) -> Array:
-    """(x - centre) / spread, each where it is given."""
-    centred = x if centre is None else x - centre()
-    return centred if spread is None else centred / spread()
+def beside(x: Float[Array, "..."], context: Float[Array, " given"] | None) -> Float[Array, " n"]:
+    """The numbers of an array, and those of a context behind them."""
+    flat = jnp.ravel(x)
+    return flat if context is None else jnp.concatenate([flat, context])
 
 
-class MLP(eqx.Module):
+class MLP(Network):
     """Perceptron with any number of hidden layers; the input is flattened.
 
     Args:
         key: for the weights.
-        sizes: input size, hidden sizes, output size.
+        sizes: input size (the context's included), hidden sizes, output size.
         activation: name of the hidden units' function (see `ACTIVATIONS`).
         init: "glorot", or the standard deviation of a normal distribution.
-        centre: subtracted from the input and not trained (the data mean, in recognition models).
-        spread: the (centred) input is divided by it; not trained.
     """
 
     layers: tuple[Dense, ...]
-    centre: Frozen | None
-    spread: Frozen | None
     activation: str = eqx.field(static=True)
 
     def __init__(
@@ -131,21 +140,22 @@ class MLP(eqx.Module):
         *,
         activation: str = "tanh",
         init: str | float | int = "glorot",
-        centre: Array | None = None,
-        spread: Array | None = None,
     ) -> None:
         choice("activation", activation, ACTIVATIONS)
-        keys = split(key, len(sizes) - 1)
+        keys = jr.split(key, len(sizes) - 1)
         pairs = zip(keys, sizes[:-1], sizes[1:], strict=True)
         self.layers = tuple(Dense(k, a, b, init=init) for k, a, b in pairs)
-        self.centre = None if centre is None else Frozen(jnp.ravel(centre))
-        self.spread = None if spread is None else Frozen(jnp.ravel(spread))
         self.activation = activation
 
-    def __call__(self, x: Float[Array, "..."]) -> Float[Array, " out"]:
+    def __call__(self, x: Float[Array, "..."], context: Float[Array, " given"] | None = None) -> Float[Array, " out"]:
         """Apply to one example of any shape."""
-        h = normalized(jnp.ravel(x), self.centre, self.spread)
+        h = beside(x, context)
         function = ACTIVATIONS[self.activation]
         for layer in self.layers[:-1]:
             h = function(layer(h))
         return self.layers[-1](h)
+
+    @property
+    def matrix(self) -> Float[Array, "out in"] | None:
+        """W without hidden layers; else None."""
+        return self.layers[0].weight if len(self.layers) == 1 else None

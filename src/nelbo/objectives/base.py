@@ -1,6 +1,7 @@
 """The contract of an objective: what is reported and what is differentiated are two numbers."""
 
-from typing import Any
+import abc
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
@@ -8,9 +9,11 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key, PyTree
 
-from nelbo.core import InputError
+from nelbo.core import AnyExample, InputError
 from nelbo.distributions import Distribution
-from nelbo.models import Draw, Example
+from nelbo.models import Draw
+
+BoundKind = Literal["exact", "lower", "upper", "estimate", "proxy"]
 
 
 class Loss(eqx.Module):
@@ -27,23 +30,44 @@ class Loss(eqx.Module):
     metrics: dict[str, Float[Array, ""]]
 
 
+class ObjectiveState(eqx.Module):
+    """What an objective has of its own while a model trains.
+
+    Args:
+        trained: arrays that the optimizer changes together with the model's (baselines).
+        carried: what is handed from step to step and not trained (counters, moving averages).
+    """
+
+    trained: PyTree = None
+    carried: PyTree = None
+
+
 class Objective(eqx.Module):
-    """Abstract: a bound and its gradient rule. Its own arrays (baselines) train with the model."""
+    """Abstract: a bound and its gradient rule."""
 
-    def init(self, model: Any) -> PyTree:
-        """State that is carried from step to step and not trained (counters, moving averages)."""
-        raise NotImplementedError
+    # what the reported number is to log p(x): its value, a bound from below or above, an estimate, or none of these
+    kind: eqx.AbstractVar[BoundKind]
 
-    def __call__(self, key: Key[Array, ""], model: Any, batch: Example, state: PyTree) -> tuple[Loss, PyTree]:
+    @abc.abstractmethod
+    def init(self, key: Key[Array, ""], model: Any) -> ObjectiveState:
+        """The state before the first step.
+
+        Raises:
+            InputError: the objective cannot train such a model.
+        """
+
+    @abc.abstractmethod
+    def __call__(
+        self, key: Key[Array, ""], model: Any, batch: AnyExample, state: ObjectiveState
+    ) -> tuple[Loss, ObjectiveState]:
         """The loss of a batch (leaves have a leading batch dimension) and the next state."""
-        raise NotImplementedError
 
-    def bounds(self, key: Key[Array, ""], model: Any, batch: Example) -> Float[Array, " batch"]:
+    @abc.abstractmethod
+    def bounds(self, key: Key[Array, ""], model: Any, batch: AnyExample) -> Float[Array, " batch"]:
         """The reported bound of each example of a batch, with no annealing [nats]."""
-        raise NotImplementedError
 
 
-def batch_size(batch: Example) -> int:
+def batch_size(batch: AnyExample) -> int:
     """The leading dimension of a batch."""
     return jax.tree.leaves(batch)[0].shape[0]
 
@@ -53,14 +77,15 @@ def mean_loss(losses: Loss) -> Loss:
     return jax.tree.map(jnp.mean, losses)
 
 
-def over_batch(function: Any, key: Key[Array, ""], batch: Example) -> Any:
+def over_batch(function: Any, key: Key[Array, ""], batch: AnyExample) -> Any:
     """`function(key, example)` for each example of a batch, each with its own key."""
     return jax.vmap(function)(jr.split(key, batch_size(batch)), batch)
 
 
 def bound_metrics(draw: Draw) -> dict[str, Float[Array, ""]]:
-    """The two parts of a draw's log w: log p(x|z), and log q(z|x) - log p(z) [nats]."""
-    return {"reconstruction": draw.log_p[0], "kl": draw.log_q.sum() - draw.log_p[1:].sum()}
+    """The two parts of a draw's log w: log p(x|z), and log q(z|x) - log p(z) [nats]; their means over stacked draws."""
+    kl = draw.log_q.sum(-1) - draw.log_p[..., 1:].sum(-1)
+    return {"reconstruction": draw.log_p[..., 0].mean(), "kl": kl.mean()}
 
 
 def require_reparameterized(parts: tuple[Distribution, ...]) -> None:

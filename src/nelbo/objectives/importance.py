@@ -4,15 +4,23 @@ from typing import ClassVar
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import jax.random as jr
 from jax.lax import stop_gradient
-from jaxtyping import Array, Float, Key, PyTree
+from jaxtyping import Array, Float, Key
 
-from nelbo.core import InputError, choice, log_mean_exp
-from nelbo.models import Example, Model
+from nelbo.core import AnyExample, InputError, choice, log_mean_exp
+from nelbo.models import Model
 from nelbo.models import stop_gradient as stopped
-from nelbo.objectives.base import Loss, Objective, bound_metrics, mean_loss, over_batch, require_reparameterized
+from nelbo.objectives.base import (
+    BoundKind,
+    Loss,
+    Objective,
+    ObjectiveState,
+    bound_metrics,
+    mean_loss,
+    over_batch,
+    require_reparameterized,
+)
 
 IWAE_FORMS = {
     "plain": "sum_k wt_k d log w_k (Burda et al. 2016, eq. 14)",
@@ -30,6 +38,7 @@ class Iwae(Objective):
     """
 
     references: ClassVar[tuple[str, ...]] = ("burda2016", "tucker2019", "roeder2017")
+    kind: ClassVar[BoundKind] = "lower"
     num_samples: int = eqx.field(static=True, default=5)
     form: str = eqx.field(static=True, default="plain")
 
@@ -39,23 +48,26 @@ class Iwae(Objective):
         if self.num_samples < 1:
             raise InputError(f"IWAE needs at least one sample for each example, got {self.num_samples}.")
 
-    def init(self, model: Model) -> None:
+    def init(self, key: Key[Array, ""], model: Model) -> ObjectiveState:
         """No state."""
+        del key, model
+        return ObjectiveState()
 
-    def __call__(self, key: Key[Array, ""], model: Model, batch: Example, state: PyTree) -> tuple[Loss, PyTree]:
+    def __call__(
+        self, key: Key[Array, ""], model: Model, batch: AnyExample, state: ObjectiveState
+    ) -> tuple[Loss, ObjectiveState]:
         """Mean over the batch."""
         return mean_loss(over_batch(lambda k, x: self._example(k, model, x), key, batch)), state
 
-    def bounds(self, key: Key[Array, ""], model: Model, batch: Example) -> Float[Array, " batch"]:
+    def bounds(self, key: Key[Array, ""], model: Model, batch: AnyExample) -> Float[Array, " batch"]:
         """The importance-weighted bound of each example."""
         return over_batch(lambda k, x: self._example(k, model, x).bound, key, batch)
 
-    def _example(self, key: Key[Array, ""], model: Model, x: Example) -> Loss:
+    def _example(self, key: Key[Array, ""], model: Model, x: AnyExample) -> Loss:
         draws = jax.vmap(lambda k: model.draw(k, x))(jr.split(key, self.num_samples))
         require_reparameterized(draws.parts)
-        log_w = draws.log_p.sum(-1) - draws.log_q.sum(-1)
-        bound = log_mean_exp(log_w)
-        metrics = jax.tree.map(jnp.mean, jax.vmap(bound_metrics)(draws))
+        log_w = draws.log_w
+        bound, metrics = log_mean_exp(log_w), bound_metrics(draws)
         if self.form == "plain":
             return Loss(-bound, bound, metrics)
         weights = stop_gradient(jax.nn.softmax(log_w))

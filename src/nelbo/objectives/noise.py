@@ -7,51 +7,48 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, Key, PyTree
+from jaxtyping import Array, Bool, Float, Key
 
-from nelbo.core import Corrupted, InputError, Masked, choice, values_of
-from nelbo.models import Example
-from nelbo.objectives.base import Loss, Objective, batch_size, over_batch
+from nelbo.core import AnyExample, Example, InputError, as_example, choice
+from nelbo.models import stop_gradient
+from nelbo.objectives.base import BoundKind, Loss, Objective, ObjectiveState, batch_size, over_batch
 
-Noise = Callable[[Key[Array, ""], Float[Array, "..."], float], Float[Array, "..."] | Masked]
-
-
-def _bit_flip(key: Key[Array, ""], x: Float[Array, "..."], rate: float) -> Float[Array, "..."]:
-    return jnp.where(jr.bernoulli(key, rate, x.shape), 1.0 - x, x)
+# the values that are seen, and which of them are; None: all
+Seen = tuple[Float[Array, "..."], Bool[Array, "..."] | None]
+Noise = Callable[[Key[Array, ""], Float[Array, "..."], float], Seen]
 
 
-def _drop_out(key: Key[Array, ""], x: Float[Array, "..."], rate: float) -> Float[Array, "..."]:
+def _bit_flip(key: Key[Array, ""], x: Float[Array, "..."], rate: float) -> Seen:
+    return jnp.where(jr.bernoulli(key, rate, x.shape), 1.0 - x, x), None
+
+
+def _drop_out(key: Key[Array, ""], x: Float[Array, "..."], rate: float) -> Seen:
     # zero without rescaling: what a missing entry holds
-    return jnp.where(jr.bernoulli(key, rate, x.shape), 0.0, x)
+    return jnp.where(jr.bernoulli(key, rate, x.shape), 0.0, x), None
 
 
-def _gaussian(key: Key[Array, ""], x: Float[Array, "..."], rate: float) -> Float[Array, "..."]:
-    return x + rate * jr.normal(key, x.shape, x.dtype)
+def _gaussian(key: Key[Array, ""], x: Float[Array, "..."], rate: float) -> Seen:
+    return x + rate * jr.normal(key, x.shape, x.dtype), None
 
 
-def _hide(key: Key[Array, ""], x: Float[Array, "..."], rate: float) -> Masked:
+def _hide(key: Key[Array, ""], x: Float[Array, "..."], rate: float) -> Seen:
     share_key, entry_key = jr.split(key)
-    shown = ~jr.bernoulli(entry_key, rate * jr.uniform(share_key), x.shape)
-    return Masked(jnp.where(shown, x, 0.0), shown)
+    shown = ~jr.bernoulli(entry_key, rate * jr.uniform(share_key, dtype=jnp.float32), x.shape)
+    return jnp.where(shown, x, 0.0), shown
 
 
 NOISES: dict[str, Noise] = {"bit-flip": _bit_flip, "drop-out": _drop_out, "gaussian": _gaussian, "hide": _hide}
 
 
-def _without_gradient(tree: PyTree) -> PyTree:
-    arrays, rest = eqx.partition(tree, eqx.is_inexact_array)
-    return eqx.combine(jax.lax.stop_gradient(arrays), rest)
-
-
 class InputNoise(Objective):
     """Any objective, with the recognition model's input corrupted anew in every step (Rezende et al. 2014).
 
-    Each example becomes `Corrupted`: log p reads the clean values, q reads the noisy ones, so whatever reads log w
-    needs no change. The reported `bounds` are those without noise.
+    Each example's `seen` becomes noisy: log p reads the clean values, q the noisy ones, so whatever reads log w needs
+    no change. The reported `bounds` are those without noise.
 
     Args:
         inner: the objective.
-        kind: "bit-flip" (x becomes 1 - x), "drop-out" (x becomes 0), "gaussian" (normal noise is added), or "hide"
+        noise: "bit-flip" (x becomes 1 - x), "drop-out" (x becomes 0), "gaussian" (normal noise is added), or "hide"
             (missing, for the recognition model only: it learns q(z | part of x), which fills in what is missing).
         rate: probability of each entry, or the noise's standard deviation; of "hide" the greatest probability: each
             example has one of its own, uniform from 0. Only the second half of a batch is hidden, and only the
@@ -60,30 +57,43 @@ class InputNoise(Objective):
 
     references: ClassVar[tuple[str, ...]] = ("rezende2014",)
     inner: Objective
-    kind: str = eqx.field(static=True, default="bit-flip")
+    noise: str = eqx.field(static=True, default="bit-flip")
     rate: float = eqx.field(static=True, default=0.1)
 
     def __check_init__(self) -> None:
         """Refuse impossible settings."""
-        choice("input noise", self.kind, NOISES)
-        if self.rate < 0 or (self.kind != "gaussian" and self.rate > 1):
-            raise InputError(f"The rate of {self.kind} noise must be a number from 0 to 1, got {self.rate}.")
+        choice("input noise", self.noise, NOISES)
+        if self.rate < 0 or (self.noise != "gaussian" and self.rate > 1):
+            raise InputError(f"The rate of {self.noise} noise must be a number from 0 to 1, got {self.rate}.")
 
-    def init(self, model: Any) -> PyTree:
+    @property
+    def kind(self) -> BoundKind:
+        """The inner objective's."""
+        return self.inner.kind
+
+    def init(self, key: Key[Array, ""], model: Any) -> ObjectiveState:
         """The inner objective's state."""
-        return self.inner.init(model)
+        return self.inner.init(key, model)
 
-    def __call__(self, key: Key[Array, ""], model: Any, batch: Example, state: PyTree) -> tuple[Loss, PyTree]:
+    def __call__(
+        self, key: Key[Array, ""], model: Any, batch: AnyExample, state: ObjectiveState
+    ) -> tuple[Loss, ObjectiveState]:
         """The inner loss of the corrupted batch."""
-        if self.kind == "hide":
+        if self.noise == "hide":
             return self._with_parts(key, model, batch, state)
         noise_key, inner_key = jr.split(key)
         return self.inner(inner_key, model, self._noisy(noise_key, batch), state)
 
-    def _noisy(self, key: Key[Array, ""], batch: Example) -> Corrupted:
-        return over_batch(lambda k, x: Corrupted(x, NOISES[self.kind](k, values_of(x), self.rate)), key, batch)
+    def _noisy(self, key: Key[Array, ""], batch: AnyExample) -> Example:
+        def one(k: Key[Array, ""], x: AnyExample) -> Example:
+            x = as_example(x)
+            return Example(x.values, x.observed, Example(*NOISES[self.noise](k, x.values, self.rate)), x.context)
 
-    def _with_parts(self, key: Key[Array, ""], model: Any, batch: Example, state: PyTree) -> tuple[Loss, PyTree]:
+        return over_batch(one, key, batch)
+
+    def _with_parts(
+        self, key: Key[Array, ""], model: Any, batch: AnyExample, state: ObjectiveState
+    ) -> tuple[Loss, ObjectiveState]:
         size = batch_size(batch)
         if size < 2:
             raise InputError("Hiding parts of examples needs batches of two or more: half of each stays whole.")
@@ -91,10 +101,10 @@ class InputNoise(Objective):
         half = size // 2
         whole, parts = jax.tree.map(lambda leaf: leaf[:half], batch), jax.tree.map(lambda leaf: leaf[half:], batch)
         first, after = self.inner(whole_key, model, whole, state)
-        held = eqx.tree_at(lambda m: m.generative, model, replace_fn=_without_gradient)
+        held = eqx.tree_at(lambda m: m.generative, model, replace_fn=stop_gradient)
         second, _ = self.inner(part_key, held, self._noisy(noise_key, parts), state)
         return jax.tree.map(lambda a, b: (half * a + (size - half) * b) / size, first, second), after
 
-    def bounds(self, key: Key[Array, ""], model: Any, batch: Example) -> Float[Array, " batch"]:
+    def bounds(self, key: Key[Array, ""], model: Any, batch: AnyExample) -> Float[Array, " batch"]:
         """The inner objective's bounds of the clean batch."""
         return self.inner.bounds(key, model, batch)

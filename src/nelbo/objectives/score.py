@@ -1,5 +1,6 @@
 """Score-function gradients for any latents, with the variance reductions of NVIL and of VIMCO."""
 
+import math
 from typing import ClassVar
 
 import equinox as eqx
@@ -7,12 +8,13 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 from jax.lax import stop_gradient
-from jaxtyping import Array, Float, Int, Key, PyTree
+from jaxtyping import Array, Float, Int, Key
 
-from nelbo.core import InputError, log_mean_exp, split, values_of
-from nelbo.models import Example, Model, constant
+from nelbo.core import AnyExample, Example, InputError, log_mean_exp
+from nelbo.distributions import example_shape
+from nelbo.models import Model, Reads, detached
 from nelbo.nets import MLP
-from nelbo.objectives.base import Loss, Objective, bound_metrics, mean_loss, over_batch
+from nelbo.objectives.base import BoundKind, Loss, Objective, ObjectiveState, bound_metrics, mean_loss, over_batch
 
 
 class Statistics(eqx.Module):
@@ -45,49 +47,74 @@ class ScoreFunction(Objective):
     gives each layer). Source: Mnih and Gregor (2014), algorithm 1 and section 2.3.
 
     Args:
-        baselines: C_i, networks that train with the model: one on x; with local signals one on the layer below each
-            latent layer. None leaves them out.
+        baseline: C_i, networks with tanh units that train with the model: one on what the recognition model sees of x;
+            with local signals one more on each layer of latents but the last.
         centring: subtract the moving average c of past batches.
         normalization: divide by the moving standard deviation where it is above one.
         local: each latent layer has its own signal, log p(z_{i-1}, z_i, ..., z_L) - log q(z_i, ..., z_L | z_{i-1}),
-            with its own c, v and baseline; else one signal, log w, for all.
+            with its own c, v and baseline; else one signal, log w, for all. It is unbiased only where each layer of p
+            and of q reads no other node than its nearest. None: wherever it is unbiased.
         decay: alpha of the moving averages.
+        hidden: widths of the baselines' hidden layers.
     """
 
     references: ClassVar[tuple[str, ...]] = ("mnih2014",)
-    baselines: tuple[MLP, ...] | None = None
+    kind: ClassVar[BoundKind] = "lower"
+    baseline: bool = eqx.field(static=True, default=True)
     centring: bool = eqx.field(static=True, default=True)
     normalization: bool = eqx.field(static=True, default=True)
-    local: bool = eqx.field(static=True, default=True)
+    local: bool | None = eqx.field(static=True, default=None)
     decay: float = eqx.field(static=True, default=0.8)
+    hidden: tuple[int, ...] = eqx.field(static=True, default=(100,))
 
     def __check_init__(self) -> None:
         """Refuse impossible settings."""
         if not 0.0 <= self.decay < 1.0:
             raise InputError(f"The decay of the moving averages must be in [0, 1), got {self.decay}.")
+        if any(width < 1 for width in self.hidden):
+            raise InputError(f"The baselines' hidden layers need at least one unit each, got {list(self.hidden)}.")
 
-    def init(self, model: Model) -> Statistics:
-        """No batch seen yet."""
-        layers = model.generative.layers[:-1]
-        if self.local and any(getattr(layer, "parent", "nearest") != "nearest" for layer in layers):
+    def init(self, key: Key[Array, ""], model: Model) -> ObjectiveState:
+        """Fresh baselines, and no batch seen yet.
+
+        Raises:
+            InputError: local signals for a model in which they are biased.
+        """
+        if self.local and not local_signals_hold(model):
             raise InputError(
-                "Local learning signals need a generative model in which each layer sees only the one above it: "
-                "switch local signals off."
+                "Local learning signals need a model in which each layer, of p and of q, reads only the one next to "
+                "it: switch local signals off."
             )
-        signals = len(layers) if self.local else 1
-        if self.baselines is not None and len(self.baselines) != signals:
-            raise InputError(f"There are {len(self.baselines)} baselines for {signals} learning signals: give as many.")
-        return Statistics(jnp.zeros(signals), jnp.zeros(signals), jnp.zeros((), jnp.int32))
+        signals = model.depth if self._is_local(model) else 1
+        zeros = jnp.zeros(signals, jnp.float32)
+        return ObjectiveState(self._baselines(key, model, signals), Statistics(zeros, zeros, jnp.zeros((), jnp.int32)))
 
-    def __call__(self, key: Key[Array, ""], model: Model, batch: Example, state: Statistics) -> tuple[Loss, Statistics]:
+    def _is_local(self, model: Model) -> bool:
+        return local_signals_hold(model) if self.local is None else self.local
+
+    def _baselines(self, key: Key[Array, ""], model: Model, signals: int) -> tuple[MLP, ...] | None:
+        if not self.baseline:
+            return None
+        x, *z = (example_shape(part) for part in model.generative.shapes())
+        seen = jax.eval_shape(model.recognition.see, Example(jax.ShapeDtypeStruct(x, jnp.float32))).shape
+        below = [math.prod(shape) for shape in (seen, *z)][:signals]
+        keys = jr.split(key, len(below))
+        return tuple(MLP(k, (size, *self.hidden, 1)) for k, size in zip(keys, below, strict=True))
+
+    def __call__(
+        self, key: Key[Array, ""], model: Model, batch: AnyExample, state: ObjectiveState
+    ) -> tuple[Loss, ObjectiveState]:
         """Mean over the batch."""
-        log_p, log_q, baseline = over_batch(lambda k, x: self._terms(k, model, x), key, batch)
-        signal = _local_signals(log_p, log_q) if self.local else (log_p.sum(1) - log_q.sum(1))[:, None]
-        score = log_q if self.local else log_q.sum(1, keepdims=True)
+        terms = over_batch(lambda k, x: self._terms(k, model, x, state.trained), key, batch)
+        log_p, log_q, baseline = terms
+        past: Statistics = state.carried
+        local = self._is_local(model)
+        signal = _local_signals(log_p, log_q) if local else (log_p.sum(1) - log_q.sum(1))[:, None]
+        score = log_q if local else log_q.sum(1, keepdims=True)
         residual = stop_gradient(signal if baseline is None else signal - baseline)
-        advantage = residual - state.mean[None, :] if self.centring else residual
+        advantage = residual - past.mean[None, :] if self.centring else residual
         if self.normalization:
-            advantage = advantage / jnp.maximum(1.0, jnp.sqrt(state.variance))[None, :]
+            advantage = advantage / jnp.maximum(1.0, jnp.sqrt(past.variance))[None, :]
         # the advantage times dC is the gradient of C's squared error, in units of the normalized signal
         learned = score if baseline is None else score + baseline
         # averaged before they are combined: XLA repeats the likelihood for every mean that is taken of it
@@ -95,22 +122,30 @@ class ScoreFunction(Objective):
         surrogate = -(mean_p.sum() + (advantage * learned).mean(0).sum())
         kl = mean_q.sum() - mean_p[1:].sum()
         metrics = {"reconstruction": mean_p[0], "kl": kl}
-        return Loss(surrogate, mean_p[0] - kl, metrics), state.updated(residual, self.decay)
+        after = ObjectiveState(state.trained, past.updated(residual, self.decay))
+        return Loss(surrogate, mean_p[0] - kl, metrics), after
 
-    def bounds(self, key: Key[Array, ""], model: Model, batch: Example) -> Float[Array, " batch"]:
+    def bounds(self, key: Key[Array, ""], model: Model, batch: AnyExample) -> Float[Array, " batch"]:
         """The bound of each example."""
         return over_batch(lambda k, x: model.draw(k, x).log_w, key, batch)
 
     def _terms(
-        self, key: Key[Array, ""], model: Model, x: Example
+        self, key: Key[Array, ""], model: Model, x: AnyExample, baselines: tuple[MLP, ...] | None
     ) -> tuple[Float[Array, " nodes"], Float[Array, " layers"], Float[Array, " signals"] | None]:
         """Log p of each node, log q of each layer, and the baselines, of one draw."""
-        draw = model.draw(key, x, constant)
-        if self.baselines is None:
+        draw = model.draw(key, x, detached)
+        if baselines is None:
             return draw.log_p, draw.log_q, None
-        below = (values_of(x), *draw.z)
-        nets = zip(self.baselines, below, strict=False)
-        return draw.log_p, draw.log_q, jnp.concatenate([net(node) for net, node in nets])
+        below = (stop_gradient(model.recognition.see(x)), *draw.z)
+        return draw.log_p, draw.log_q, jnp.concatenate([net(node) for net, node in zip(baselines, below, strict=False)])
+
+
+def local_signals_hold(model: Model) -> bool:
+    """Whether each layer, of p and of q, reads no other node than its nearest, so that local signals are unbiased."""
+    near = {Reads.NONE, Reads.NEAREST}
+    below = model.recognition.reads
+    # the first layer of q has the example alone, which is both the nearest and the furthest
+    return all(layer.reads in near for layer in model.generative.layers) and all(reads in near for reads in below[1:])
 
 
 def _local_signals(
@@ -120,42 +155,6 @@ def _local_signals(
     suffix_p = jnp.cumsum(log_p[:, ::-1], axis=1)[:, ::-1]
     suffix_q = jnp.cumsum(log_q[:, ::-1], axis=1)[:, ::-1]
     return suffix_p[:, :-1] - suffix_q
-
-
-def nvil(
-    key: Key[Array, ""],
-    model: Model,
-    *,
-    centring: bool = True,
-    baseline: bool = True,
-    normalization: bool = True,
-    local: bool = True,
-    decay: float = 0.8,
-    hidden: tuple[int, ...] = (100,),
-) -> ScoreFunction:
-    """Neural variational inference and learning: all variance reductions of Mnih and Gregor (2014), or some of them.
-
-    Args:
-        key: for the baselines' weights.
-        model: what will be trained; gives the sizes of the layers, and the centre of the first recognition net.
-        centring: see `ScoreFunction`.
-        baseline: input-dependent baselines: networks with tanh units.
-        normalization: see `ScoreFunction`.
-        local: see `ScoreFunction`.
-        decay: see `ScoreFunction`.
-        hidden: widths of the baselines' hidden layers.
-    """
-    nets = None
-    if baseline:
-        x, z = jax.eval_shape(model.generative.sample, jr.key(0))
-        below = (x, *z)[: len(z) if local else 1]
-        centre = getattr(getattr(model.recognition.layers[0], "net", None), "centre", None)
-        means = [None if centre is None else centre(), *(None for _ in z)]
-        keys = split(key, len(below))
-        nets = tuple(
-            MLP(k, (node.size, *hidden, 1), centre=mean) for k, node, mean in zip(keys, below, means, strict=False)
-        )
-    return ScoreFunction(nets, centring=centring, normalization=normalization, local=local, decay=decay)
 
 
 class Vimco(Objective):
@@ -169,6 +168,7 @@ class Vimco(Objective):
     """
 
     references: ClassVar[tuple[str, ...]] = ("mnih2016",)
+    kind: ClassVar[BoundKind] = "lower"
     num_samples: int = eqx.field(static=True, default=5)
 
     def __check_init__(self) -> None:
@@ -176,24 +176,28 @@ class Vimco(Objective):
         if self.num_samples < 2:
             raise InputError(f"VIMCO compares draws, so it needs at least 2 samples, got {self.num_samples}: use nvil.")
 
-    def init(self, model: Model) -> None:
+    def init(self, key: Key[Array, ""], model: Model) -> ObjectiveState:
         """No state."""
+        del key, model
+        return ObjectiveState()
 
-    def __call__(self, key: Key[Array, ""], model: Model, batch: Example, state: PyTree) -> tuple[Loss, PyTree]:
+    def __call__(
+        self, key: Key[Array, ""], model: Model, batch: AnyExample, state: ObjectiveState
+    ) -> tuple[Loss, ObjectiveState]:
         """Mean over the batch."""
         return mean_loss(over_batch(lambda k, x: self._example(k, model, x), key, batch)), state
 
-    def bounds(self, key: Key[Array, ""], model: Model, batch: Example) -> Float[Array, " batch"]:
+    def bounds(self, key: Key[Array, ""], model: Model, batch: AnyExample) -> Float[Array, " batch"]:
         """The importance-weighted bound of each example."""
         return over_batch(lambda k, x: self._example(k, model, x).bound, key, batch)
 
-    def _example(self, key: Key[Array, ""], model: Model, x: Example) -> Loss:
-        draws = jax.vmap(lambda k: model.draw(k, x, constant))(jr.split(key, self.num_samples))
-        log_w = draws.log_p.sum(-1) - draws.log_q.sum(-1)
+    def _example(self, key: Key[Array, ""], model: Model, x: AnyExample) -> Loss:
+        draws = jax.vmap(lambda k: model.draw(k, x, detached))(jr.split(key, self.num_samples))
+        log_w = draws.log_w
         bound = log_mean_exp(log_w)
         advantage = stop_gradient(bound - leave_one_out_bounds(log_w))
         surrogate = -(bound + (advantage * draws.log_q.sum(-1)).sum())
-        return Loss(surrogate, bound, jax.tree.map(jnp.mean, jax.vmap(bound_metrics)(draws)))
+        return Loss(surrogate, bound, bound_metrics(draws))
 
 
 def leave_one_out_bounds(log_w: Float[Array, " k"]) -> Float[Array, " k"]:

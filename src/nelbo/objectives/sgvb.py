@@ -7,12 +7,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, Int, Key, PyTree
+from jaxtyping import Array, Float, Int, Key
 
-from nelbo.core import InputError, choice
-from nelbo.models import Example, Model, Passage, differentiable, stop_gradient
-from nelbo.nets import trainable
-from nelbo.objectives.base import Loss, Objective, over_batch, require_reparameterized
+from nelbo.core import AnyExample, InputError, choice
+from nelbo.models import Model, Through, reparameterized, stop_gradient
+from nelbo.objectives.base import BoundKind, Loss, Objective, ObjectiveState, over_batch, require_reparameterized
 
 FORMS = {
     "A": "log p(x, z) - log q(z|x), sampled (Kingma and Welling 2014, eq. 6)",
@@ -29,55 +28,57 @@ class Sgvb(Objective):
         num_samples: draws of z for each example.
         beta: weight of the KL part, a number or a function of the step (annealing). The reported bound always has
             beta = 1.
-        passage: what gradients see of a draw; the biased gradients for binary latents (`half`,
+        through: what gradients see of a draw; the biased gradients for binary latents (`half`,
             `straight_through`) go with form "path", for terms of log q itself have mean zero.
     """
 
     references: ClassVar[tuple[str, ...]] = ("kingma2014", "roeder2017", "gregor2014")
+    kind: ClassVar[BoundKind] = "lower"
     form: str = eqx.field(static=True, default="B")
     num_samples: int = eqx.field(static=True, default=1)
     beta: float | Callable[[Int[Array, ""]], Float[Array, ""]] = eqx.field(static=True, default=1.0)
-    passage: Passage = eqx.field(static=True, default=differentiable)
+    through: Through = eqx.field(static=True, default=reparameterized)
 
     def __check_init__(self) -> None:
         """Refuse impossible settings."""
         choice("form of SGVB", self.form, FORMS)
         if self.num_samples < 1:
             raise InputError(f"SGVB needs at least one sample for each example, got {self.num_samples}.")
-        if self.passage is not differentiable and self.form != "path":
-            raise InputError(f'A biased passage of gradients needs form "path", got {self.form!r}.')
+        if self.through is not reparameterized and self.form != "path":
+            raise InputError(f'Biased gradients through draws need form "path", got {self.form!r}.')
 
-    def init(self, model: Any) -> Int[Array, ""]:
+    def init(self, key: Key[Array, ""], model: Model) -> ObjectiveState:
         """The step count, for annealing."""
-        del model
-        return jnp.zeros((), jnp.int32)
+        del key, model
+        return ObjectiveState(carried=jnp.zeros((), jnp.int32))
 
     def __call__(
-        self, key: Key[Array, ""], model: Model, batch: Example, state: Int[Array, ""]
-    ) -> tuple[Loss, Int[Array, ""]]:
+        self, key: Key[Array, ""], model: Model, batch: AnyExample, state: ObjectiveState
+    ) -> tuple[Loss, ObjectiveState]:
         """Mean over the batch."""
-        beta = jnp.asarray(self.beta(state) if callable(self.beta) else self.beta, jnp.float32)
+        step = state.carried
+        beta = jnp.asarray(self.beta(step) if callable(self.beta) else self.beta, jnp.float32)
         # averaged before they are combined: XLA repeats the likelihood for every mean that is taken of it
         parts = over_batch(lambda k, x: self._parts(k, model, x), key, batch)
         reconstruction, kl = (part.mean() for part in parts)
         metrics = {"reconstruction": reconstruction, "kl": kl}
-        return Loss(beta * kl - reconstruction, reconstruction - kl, metrics), state + 1
+        return Loss(beta * kl - reconstruction, reconstruction - kl, metrics), ObjectiveState(carried=step + 1)
 
-    def bounds(self, key: Key[Array, ""], model: Model, batch: Example) -> Float[Array, " batch"]:
+    def bounds(self, key: Key[Array, ""], model: Model, batch: AnyExample) -> Float[Array, " batch"]:
         """The bound of each example."""
         reconstruction, kl = over_batch(lambda k, x: self._parts(k, model, x), key, batch)
         return reconstruction - kl
 
-    def _parts(self, key: Key[Array, ""], model: Model, x: Example) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    def _parts(self, key: Key[Array, ""], model: Model, x: AnyExample) -> tuple[Float[Array, ""], Float[Array, ""]]:
         """Reconstruction and KL of one example, averaged over the draws of z [nats]."""
         if self.num_samples == 1:
             return self._sample(key, model, x)
         reconstruction, kl = jax.vmap(lambda k: self._sample(k, model, x))(jr.split(key, self.num_samples))
         return reconstruction.mean(), kl.mean()
 
-    def _sample(self, key: Key[Array, ""], model: Model, x: Example) -> tuple[Float[Array, ""], Float[Array, ""]]:
-        draw = model.draw(key, x, self.passage)
-        if self.passage is differentiable:
+    def _sample(self, key: Key[Array, ""], model: Model, x: AnyExample) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        draw = model.draw(key, x, self.through)
+        if self.through is reparameterized:
             require_reparameterized(draw.parts)
         if self.form == "B":
             return draw.log_p[0], model.kl(draw).sum()
@@ -87,54 +88,54 @@ class Sgvb(Objective):
         return draw.log_p[0], log_q.sum() - draw.log_p[1:].sum()
 
 
-class MaximumLikelihood(Objective):
-    """Exact log-likelihood of a model without latents (`model.log_prob(x)`, nats)."""
-
-    references: ClassVar[tuple[str, ...]] = ()
-
-    def init(self, model: Any) -> None:
-        """No state."""
-
-    def __call__(self, key: Key[Array, ""], model: Any, batch: Example, state: PyTree) -> tuple[Loss, PyTree]:
-        """Mean over the batch."""
-        bound = self.bounds(key, model, batch).mean()
-        return Loss(-bound, bound, {"log_likelihood": bound}), state
-
-    def bounds(self, key: Key[Array, ""], model: Any, batch: Example) -> Float[Array, " batch"]:
-        """Log-likelihood of each example."""
-        del key
-        return jax.vmap(model.log_prob)(batch)
-
-
-class WeightPrior(Objective):
-    """Any objective with a normal prior on the generative model's parameters, N(0, scale^2), for a MAP estimate.
-
-    The prior counts once per data set: its log density is divided by the number of training examples
-    (Kingma and Welling 2014, section 5). The reported bound leaves it out.
+class WarmUp(eqx.Module):
+    """A weight that rises in a straight line to its last value.
 
     Args:
-        inner: the objective on data.
-        num_data: N, the number of training examples.
-        scale: standard deviation of the prior.
+        last: the value after `steps`.
+        steps: how long it rises.
     """
 
-    references: ClassVar[tuple[str, ...]] = ("kingma2014",)
-    inner: Objective
-    num_data: int = eqx.field(static=True)
-    scale: float = eqx.field(static=True, default=1.0)
+    last: float = eqx.field(static=True)
+    steps: int = eqx.field(static=True)
 
-    def init(self, model: Any) -> PyTree:
-        """The inner objective's state."""
-        return self.inner.init(model)
+    def __call__(self, step: Int[Array, ""]) -> Float[Array, ""]:
+        """The weight at a step."""
+        return self.last * jnp.minimum(step.astype(jnp.float32) / self.steps, 1.0)
 
-    def __call__(self, key: Key[Array, ""], model: Model, batch: Example, state: PyTree) -> tuple[Loss, PyTree]:
-        """The inner loss minus log p(parameters) / N, constants left out."""
-        loss, state = self.inner(key, model, batch, state)
-        weights = eqx.filter(model.generative, trainable(model.generative))
-        squares = sum((jnp.sum(leaf**2) for leaf in jax.tree.leaves(weights)), jnp.zeros(()))
-        penalty = squares / (2.0 * self.scale**2 * self.num_data)
-        return Loss(loss.surrogate + penalty, loss.bound, loss.metrics | {"weight_penalty": penalty}), state
 
-    def bounds(self, key: Key[Array, ""], model: Any, batch: Example) -> Float[Array, " batch"]:
-        """The inner objective's bounds."""
-        return self.inner.bounds(key, model, batch)
+class MaximumLikelihood(Objective):
+    """The exact log-likelihood, where latents can be summed out or there are none (`Model.log_prob`) [nats].
+
+    A recognition model beside it follows the evidence lower bound, which is highest where q is the posterior; the
+    generative model does not.
+    """
+
+    references: ClassVar[tuple[str, ...]] = ()
+    kind: ClassVar[BoundKind] = "exact"
+
+    def init(self, key: Key[Array, ""], model: Any) -> ObjectiveState:
+        """No state."""
+        del key, model
+        return ObjectiveState()
+
+    def __call__(
+        self, key: Key[Array, ""], model: Any, batch: AnyExample, state: ObjectiveState
+    ) -> tuple[Loss, ObjectiveState]:
+        """Mean over the batch."""
+        bound = self.bounds(key, model, batch).mean()
+        surrogate = -bound
+        if model.depth:
+            held = eqx.tree_at(lambda m: m.generative, model, replace_fn=stop_gradient)
+            follow = Sgvb("B")
+            surrogate = surrogate + follow(key, held, batch, follow.init(key, held))[0].surrogate
+        return Loss(surrogate, bound, {"log_likelihood": bound}), state
+
+    def bounds(self, key: Key[Array, ""], model: Any, batch: AnyExample) -> Float[Array, " batch"]:
+        """Log-likelihood of each example.
+
+        Raises:
+            InputError: it has no closed form for this model.
+        """
+        del key
+        return jax.vmap(model.log_prob)(batch)

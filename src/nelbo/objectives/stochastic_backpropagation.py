@@ -17,10 +17,10 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from nelbo.core import InputError
+from nelbo.core import AnyExample, InputError
 from nelbo.distributions import CorrelatedNormal, Distribution, Normal
-from nelbo.models import Conditional, Example, Latents, Model
-from nelbo.objectives.base import Loss, Objective, mean_loss, over_batch
+from nelbo.models import Latents, Model, Reads
+from nelbo.objectives.base import BoundKind, Loss, Objective, ObjectiveState, mean_loss, over_batch
 
 Scalar = Float[Array, ""]
 
@@ -71,6 +71,7 @@ class StochasticBackpropagation(Objective):
     """
 
     references: ClassVar[tuple[str, ...]] = ("rezende2014",)
+    kind: ClassVar[BoundKind] = "lower"
     hessian: bool = eqx.field(static=True, default=True)
     num_samples: int = eqx.field(static=True, default=1)
 
@@ -79,41 +80,43 @@ class StochasticBackpropagation(Objective):
         if self.num_samples < 1:
             raise InputError(f"Stochastic backpropagation needs at least one sample, got {self.num_samples}.")
 
-    def init(self, model: Model) -> None:
+    def init(self, key: Key[Array, ""], model: Model) -> ObjectiveState:
         """No state.
 
         Raises:
             InputError: a layer of q that is no normal of the data alone, or a prior layer with parents.
         """
-        layers = model.recognition.layers
-        alone = (isinstance(layer, Conditional) and layer.parent == "furthest" for layer in layers[1:])
-        roots = (model.generative.root(i + 1) is not None for i in range(len(layers)))
-        if not all(alone) or not all(roots):
+        del key
+        alone = all(reads is Reads.FURTHEST for reads in model.recognition.reads[1:])
+        if not alone or any(layer.reads is not Reads.NONE for layer in model.generative.layers[1:]):
             raise InputError(
                 "Stochastic backpropagation needs independent priors and posterior layers that see the data alone: use "
                 "a vae, linear or dlgm model, or the sgvb objective."
             )
+        return ObjectiveState()
 
-    def __call__(self, key: Key[Array, ""], model: Model, batch: Example, state: None) -> tuple[Loss, None]:
+    def __call__(
+        self, key: Key[Array, ""], model: Model, batch: AnyExample, state: ObjectiveState
+    ) -> tuple[Loss, ObjectiveState]:
         """Mean over the batch."""
         return mean_loss(over_batch(lambda k, x: self._example(k, model, x), key, batch)), state
 
-    def bounds(self, key: Key[Array, ""], model: Model, batch: Example) -> Float[Array, " batch"]:
+    def bounds(self, key: Key[Array, ""], model: Model, batch: AnyExample) -> Float[Array, " batch"]:
         """The bound of each example."""
 
-        def one(k: Key[Array, ""], x: Example) -> Scalar:
+        def one(k: Key[Array, ""], x: AnyExample) -> Scalar:
             draw = model.draw(k, x)
             return draw.log_p[0] - model.kl(draw).sum()
 
-        def many(k: Key[Array, ""], x: Example) -> Scalar:
+        def many(k: Key[Array, ""], x: AnyExample) -> Scalar:
             return jax.vmap(lambda each: one(each, x))(jr.split(k, self.num_samples)).mean()
 
         return over_batch(many, key, batch)
 
-    def _example(self, key: Key[Array, ""], model: Model, x: Example) -> Loss:
+    def _example(self, key: Key[Array, ""], model: Model, x: AnyExample) -> Loss:
         return mean_loss(jax.vmap(lambda k: self._sample(k, model, x))(jr.split(key, self.num_samples)))
 
-    def _sample(self, key: Key[Array, ""], model: Model, x: Example) -> Loss:
+    def _sample(self, key: Key[Array, ""], model: Model, x: AnyExample) -> Loss:
         draw = model.draw(key, x)
         kl = model.kl(draw).sum()
         z = jax.lax.stop_gradient(draw.z)

@@ -4,14 +4,13 @@ from typing import ClassVar
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import jax.random as jr
 from jax.lax import stop_gradient
-from jaxtyping import Array, Float, Key, PyTree
+from jaxtyping import Array, Float, Key
 
-from nelbo.core import InputError, log_mean_exp
-from nelbo.models import Example, Model, constant
-from nelbo.objectives.base import Loss, Objective, bound_metrics, mean_loss, over_batch
+from nelbo.core import AnyExample, Example, InputError, as_example, log_mean_exp
+from nelbo.models import Model, detached
+from nelbo.objectives.base import BoundKind, Loss, Objective, ObjectiveState, bound_metrics, mean_loss, over_batch
 
 
 class WakeSleep(Objective):
@@ -29,6 +28,7 @@ class WakeSleep(Objective):
     """
 
     references: ClassVar[tuple[str, ...]] = ("hinton1995", "bornschein2015")
+    kind: ClassVar[BoundKind] = "lower"
     num_samples: int = eqx.field(static=True, default=1)
     wake_phi: float = eqx.field(static=True, default=0.0)
     sleep_phi: float = eqx.field(static=True, default=1.0)
@@ -42,31 +42,35 @@ class WakeSleep(Objective):
         if self.num_samples == 1 and self.sleep_phi == 0:
             raise InputError("With one sample the wake phase teaches q nothing: use more samples or the sleep phase.")
 
-    def init(self, model: Model) -> None:
+    def init(self, key: Key[Array, ""], model: Model) -> ObjectiveState:
         """No state."""
+        del key, model
+        return ObjectiveState()
 
-    def __call__(self, key: Key[Array, ""], model: Model, batch: Example, state: PyTree) -> tuple[Loss, PyTree]:
+    def __call__(
+        self, key: Key[Array, ""], model: Model, batch: AnyExample, state: ObjectiveState
+    ) -> tuple[Loss, ObjectiveState]:
         """Mean over the batch; as many dreams as examples."""
         return mean_loss(over_batch(lambda k, x: self._example(k, model, x), key, batch)), state
 
-    def bounds(self, key: Key[Array, ""], model: Model, batch: Example) -> Float[Array, " batch"]:
+    def bounds(self, key: Key[Array, ""], model: Model, batch: AnyExample) -> Float[Array, " batch"]:
         """The importance-weighted bound of each example, the evidence lower bound for K = 1."""
         return over_batch(lambda k, x: self._wake(k, model, x).bound, key, batch)
 
-    def _example(self, key: Key[Array, ""], model: Model, x: Example) -> Loss:
+    def _example(self, key: Key[Array, ""], model: Model, x: AnyExample) -> Loss:
+        x = as_example(x)
         if self.sleep_phi == 0:
             return self._wake(key, model, x)
         wake_key, sleep_key = jr.split(key)
         wake = self._wake(wake_key, model, x)
-        dream = stop_gradient(model.generative.sample(sleep_key))
-        log_q = model.recognition(dream[0]).log_prob(dream[1]).sum()
+        dream, z = stop_gradient(model.generative.sample(sleep_key, x.context))
+        log_q = model.recognition(Example(dream, context=x.context)).log_prob(z).sum()
         surrogate = wake.surrogate - self.sleep_phi * log_q
         return Loss(surrogate, wake.bound, wake.metrics | {"sleep": log_q})
 
-    def _wake(self, key: Key[Array, ""], model: Model, x: Example) -> Loss:
-        draws = jax.vmap(lambda k: model.draw(k, x, constant))(jr.split(key, self.num_samples))
-        log_p, log_q = draws.log_p.sum(-1), draws.log_q.sum(-1)
-        weights = stop_gradient(jax.nn.softmax(log_p - log_q))
+    def _wake(self, key: Key[Array, ""], model: Model, x: AnyExample) -> Loss:
+        draws = jax.vmap(lambda k: model.draw(k, x, detached))(jr.split(key, self.num_samples))
+        log_p, log_q, log_w = draws.log_p.sum(-1), draws.log_q.sum(-1), draws.log_w
+        weights = stop_gradient(jax.nn.softmax(log_w))
         surrogate = -(weights * (log_p + self.wake_phi * log_q)).sum()
-        metrics = jax.tree.map(jnp.mean, jax.vmap(bound_metrics)(draws))
-        return Loss(surrogate, log_mean_exp(log_p - log_q), metrics)
+        return Loss(surrogate, log_mean_exp(log_w), bound_metrics(draws))

@@ -12,23 +12,12 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Key
 
-from nelbo.core import (
-    InputError,
-    Masked,
-    choice,
-    observed_of,
-    read_json,
-    seeded,
-    split,
-    values_of,
-    write_arrays,
-    write_json,
-)
-from nelbo.data import Dataset, Progress, Source
+from nelbo.core import Example, InputError, choice, read_json, write_arrays, write_json
+from nelbo.data import Data, Progress, Source
 from nelbo.distributions import Normal
 from nelbo.evaluation import active_units, posterior_means
 from nelbo.models import Model, build, named_arrays, save_model
-from nelbo.objectives import Objective
+from nelbo.objectives import Objective, Setting
 from nelbo.runs.folder import (
     ARRAYS,
     CHECKPOINTS,
@@ -43,19 +32,12 @@ from nelbo.runs.folder import (
     resumed,
 )
 from nelbo.runs.inputs import dataset_for, likelihood_option, model_arguments, settled, sources_for
+from nelbo.runs.objectives import objective_arguments, objective_for
 from nelbo.runs.results import plug_in_row, weight_rows
-from nelbo.runs.settings import (
-    Experiment,
-    checked_seed,
-    objective_arguments,
-    objective_for,
-    optimizer_for,
-    steps_for,
-    training_for,
-)
+from nelbo.runs.settings import Experiment, checked_seed, optimizer_for, steps_for, training_for
+from nelbo.runs.size import MOST_BYTES, Size, check_size, model_size
 from nelbo.tasks import manifold, reconstruct, sample
 from nelbo.training import Callback, Checkpoints, Event, Fit, HistoryFile, TrainState, fit, resume_from
-from nelbo.weights import FullVb, MeanField
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,13 +45,14 @@ class _Ready:
     """An experiment whose every setting has been checked, and nothing written yet."""
 
     experiment: Experiment
-    train: Dataset
-    score: Dataset
+    train: Data
+    score: Data
     sources: dict[str, Source]
     model: Model
     objective: Objective
     training: Mapping[str, Any]
     steps: int
+    size: Size
     keys: Mapping[str, Key[Array, ""]]
 
 
@@ -85,6 +68,7 @@ def execute(
     checkpoint_seconds: float | int = 30.0,
     say: Callable[[str], None] | None = None,
     fetching: Progress | None = None,
+    most_bytes: float = MOST_BYTES,
 ) -> dict[str, Any]:
     """Train, score and save; give the record that was written.
 
@@ -101,6 +85,7 @@ def execute(
         checkpoint_seconds: least time between two checkpoints [s].
         say: told what a person should know (a damaged checkpoint that was passed over).
         fetching: told while data are fetched; see `nelbo.data.load`.
+        most_bytes: a model that needs more for its parameters, their gradient and the optimizer is refused.
 
     Raises:
         InputError: settings or data that cannot work, a full disk.
@@ -115,8 +100,10 @@ def execute(
             return record
     if experiment is None:
         raise InputError("Say which experiment to carry out: only a resumed run has its own settings.")
-    ready = _ready(experiment, fetching)
+    ready = _ready(experiment, fetching, most_bytes)
     about = ready.train.describe()
+    if say is not None:
+        say(f"{ready.experiment.model['name']}: {ready.size}")
     config = read_json(folder / CONFIG) if resume else None
     if config is not None:
         _same_data(folder, config, about)
@@ -140,7 +127,8 @@ def execute(
               "command": command, **environment()}  # fmt: skip
     if figures and score:
         arrays = figure_arrays(ready.keys["figures"], model, ready.score, ready.sources["test"])
-        write_arrays(folder / ARRAYS, arrays, {"kind": "figure data"})
+        notes = {"kind": "figure data", "samples": "means" if model.depth else "draws"}
+        write_arrays(folder / ARRAYS, arrays, notes)
     record["wall_time_seconds"] = time.perf_counter() - began
     write_json(folder / RECORD, record)
     return record
@@ -173,17 +161,20 @@ def _finished(folder: Path) -> dict[str, Any] | None:
     return record if isinstance(record, dict) and "wall_time_seconds" in record else None
 
 
-def _ready(experiment: Experiment, fetching: Progress | None) -> _Ready:
+def _ready(experiment: Experiment, fetching: Progress | None, most_bytes: float) -> _Ready:
     training_for(experiment.training)  # what needs no data is refused before they are read
     objective_arguments(experiment)
-    keys = split(seeded(checked_seed(experiment.seed)), 5)
+    keys = jr.split(jr.key(checked_seed(experiment.seed)), 5)
     train, score = dataset_for(experiment.data, likelihood_option(experiment), fetching)
     experiment = settled(experiment, train)
     arguments = model_arguments(experiment, train)
     size, training = len(train.train), experiment.training
+    held = model_size(experiment.model["name"], arguments, optimizer_for(training, size))
+    check_size(held, most_bytes, train.shape)
     model = build(keys[0], experiment.model["name"], arguments)
-    objective = objective_for(experiment, size, training["batch_size"], model, keys[4])
-    sources = sources_for(train, score, arguments.get("likelihood", "gaussian"))
+    objective, model = objective_for(experiment, Setting(size, size / training["batch_size"]), model)
+    likelihood = arguments.get("likelihood", "gaussian")
+    sources = sources_for(train, score, likelihood, experiment.data.get("labels"))
     for one in sources.values():
         _takes(model, one)
     return _Ready(
@@ -195,6 +186,7 @@ def _ready(experiment: Experiment, fetching: Progress | None) -> _Ready:
         objective,
         training,
         steps_for(training, size),
+        held,
         {"fit": keys[1], "score": keys[2], "figures": keys[3]},
     )
 
@@ -205,7 +197,7 @@ def _takes(model: Model, data: Source) -> None:
     Raises:
         InputError: see `nelbo.distributions.total_log_prob`.
     """
-    if isinstance(data.arrays, Masked) and len(data):
+    if data.arrays.observed is not None and len(data):
         rows = data.take(np.zeros(1, int))
         one = lambda key, x: model.draw(key, data.example(key, x)).log_w  # noqa: E731
         eqx.filter_eval_shape(lambda keys: jax.vmap(one)(keys, rows), jr.split(jr.key(0), 1))
@@ -222,7 +214,7 @@ def _train(ready: _Ready, callbacks: list[Callback], resume: Callable[[TrainStat
     options = {name: ready.training[name] for name in ("batch_size", "evaluate_every", "patience", "keep")}
     return fit(
         ready.keys["fit"],
-        MeanField(ready.model) if isinstance(ready.objective, FullVb) else ready.model,
+        ready.model,
         ready.objective,
         ready.sources["train"],
         optimizer_for(ready.training, len(ready.sources["train"])),
@@ -238,9 +230,11 @@ def _train(ready: _Ready, callbacks: list[Callback], resume: Callable[[TrainStat
 def _save(folder: Path, fitted: Fit) -> Model:
     """Write the trained model, and the posterior over its weights where there is one; give the model."""
     model = fitted.model
-    if isinstance(model, MeanField):
-        write_arrays(folder / POSTERIOR, named_arrays(model), {"kind": "weight posterior", "format": 1})
-        model = model.mean
+    shared = model.globals
+    if shared is not None:
+        if shared.in_bound:
+            write_arrays(folder / POSTERIOR, named_arrays(model), {"kind": "weight posterior", "format": 2})
+        model = Model(model.generative, model.recognition, model.spec)
     save_model(folder / MODEL, model)
     return model
 
@@ -248,20 +242,20 @@ def _save(folder: Path, fitted: Fit) -> Model:
 def _results(ready: _Ready, trained: Any, model: Model) -> list[dict[str, Any]]:
     key = ready.keys["score"]
     rows = [plug_in_row(key, model, ready.sources["test"], "elbo", "test", ready.score)]
-    if isinstance(trained, MeanField) and isinstance(ready.objective, FullVb):
+    if trained.globals is not None and trained.globals.in_bound:
         data = {"train": ready.train, "test": ready.score}
         parts = {name: (ready.sources[name], data[name]) for name in data}
-        rows += weight_rows(jr.fold_in(key, 1), trained, ready.objective, parts)
+        rows += weight_rows(jr.fold_in(key, 1), trained, len(ready.sources["train"]), parts)
     return rows
 
 
-def shown(x: Any) -> np.ndarray:
+def shown(x: Example) -> np.ndarray:
     """Examples for pictures: a missing entry is NaN, not the zero that stands in its place."""
-    values, observed = np.asarray(values_of(x)), observed_of(x)
-    return values if observed is None else np.where(np.asarray(observed), values, np.float32(np.nan))
+    values = np.asarray(x.values)
+    return values if x.observed is None else np.where(np.asarray(x.observed), values, np.float32(np.nan))
 
 
-def figure_arrays(key: Any, model: Model, data: Dataset, test: Source) -> dict[str, np.ndarray]:
+def figure_arrays(key: Any, model: Model, data: Data, test: Source) -> dict[str, np.ndarray]:
     """Samples, reconstructions, the manifold and the embedding, with pixels in [0, 1].
 
     The embedding is there for models with one layer of two latents, the manifold if their prior is normal. Without
@@ -269,7 +263,7 @@ def figure_arrays(key: Any, model: Model, data: Dataset, test: Source) -> dict[s
     """
     sample_key, reconstruct_key, embed_key = jr.split(key, 3)
     top = 255.0 if data.values == "uint8" and test.pixels == "counts" else 1.0
-    arrays = {"samples": sample(sample_key, model, 100, mean=model.depth > 0) / top}
+    arrays = {"samples": _samples(sample_key, model) / top}
     if model.depth:
         originals, means = reconstruct(reconstruct_key, model, test, np.arange(min(10, len(test))))
         arrays |= {"originals": shown(originals) / top, "reconstructions": means / top}
@@ -281,16 +275,28 @@ def figure_arrays(key: Any, model: Model, data: Dataset, test: Source) -> dict[s
     root = model.generative.root(1) if len(model.generative.layers) == 2 else None
     if root is not None and root.shape() == (2,):
         (arrays["embedding"],) = posterior_means(embed_key, model, test)
-        if isinstance(root, Normal) and arrays["samples"].ndim == 4:
+        if not model.generative.context_size and isinstance(root, Normal) and arrays["samples"].ndim == 4:
             arrays["manifold"] = manifold(model) / top
         if data.test.y is not None:
             arrays["labels"] = np.asarray(data.test.y)
     return {name: np.asarray(value, np.int32 if name == "labels" else np.float32) for name, value in arrays.items()}
 
 
+def _samples(key: Any, model: Model) -> np.ndarray:
+    """A hundred samples; of a conditional model as many for each label in turn."""
+    size, mean = model.generative.context_size, model.depth > 0
+    if not size:
+        return sample(key, model, 100, mean=mean)
+    rows = [
+        sample(jr.fold_in(key, i), model, -(-100 // size), mean=mean, context=context)
+        for i, context in enumerate(np.eye(size, dtype=np.float32))
+    ]
+    return np.concatenate(rows)[:100]
+
+
 def receptive_fields(model: Model, shape: tuple[int, ...]) -> np.ndarray | None:
     """The generative weights of each unit of the first latent layer, where it acts on pixels with no layer between."""
-    layers = getattr(getattr(model.generative.layers[0], "net", None), "layers", ())
-    if len(shape) != 3 or len(layers) != 1 or len(layers[0].weight) != np.prod(shape):
+    weight = model.generative.layers[0].direct_weight
+    if len(shape) != 3 or weight is None or len(weight) != np.prod(shape):
         return None
-    return np.asarray(layers[0].weight.T).reshape(-1, *shape)
+    return np.asarray(weight.T).reshape(-1, *shape)

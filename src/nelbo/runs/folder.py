@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import platform
 import shutil
 import subprocess
@@ -11,11 +10,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nelbo._version import __version__
 from nelbo.core import InputError, os_error, read_json, remove_leftovers, write_json
-from nelbo.data import Dataset, Progress, Source, catalogue, source
-from nelbo.models import COUNT_LIKELIHOODS, Model, load_model
-from nelbo.runs.inputs import VISIBLE, dataset_for, likelihood_for, located, sources_for
+from nelbo.data import Data, Progress, Source, catalogue
+from nelbo.models import Model, likelihood, load_model
+from nelbo.runs.context import one_hot
+from nelbo.runs.inputs import dataset_for, likelihood_for, likelihood_of, located, source_for, sources_for
 from nelbo.runs.settings import Experiment
 
 CONFIG, MODEL, HISTORY, RECORD = "config.json", "model.safetensors", "history.jsonl", "record.json"
@@ -42,13 +44,14 @@ class Run:
     @property
     def likelihood(self) -> str | None:
         """The name of the visible distribution, as configured."""
-        config = json.loads(self.model.config or "{}")
-        return config.get("arguments", {}).get("likelihood", VISIBLE.get(config.get("name")))
+        return likelihood_of(self.model.spec)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Of one example."""
-        return tuple(json.loads(self.model.config or "{}")["arguments"]["shape"])
+        if self.model.spec is None:
+            raise InputError("This model does not say how it was built: it has no specification.")
+        return self.model.spec.shape
 
     @property
     def is_picture(self) -> bool:
@@ -58,11 +61,34 @@ class Run:
     @property
     def white(self) -> float:
         """What a full pixel is to the model."""
-        return 255.0 if self.likelihood in COUNT_LIKELIHOODS else 1.0
+        return 1.0 if self.likelihood is None else likelihood(self.likelihood).scale
+
+    @property
+    def labels(self) -> list[str] | None:
+        """The labels that the model is conditioned on; None of a model without a context."""
+        return self.experiment.data.get("labels")
+
+    def context(self, label: str | None) -> np.ndarray | None:
+        """What stands for a label where something is drawn.
+
+        Args:
+            label: its name.
+
+        Raises:
+            InputError: a label for a model without a context, none for a model with one, or an unknown one.
+        """
+        if self.labels is None and label is not None:
+            raise InputError(f"The model in {self.folder} is conditioned on nothing: leave --context out.")
+        if self.labels is None:
+            return None
+        if label is None:
+            raise InputError(f"The model in {self.folder} is conditioned on labels: say which with --context, one of "
+                             f"{', '.join(self.labels)}.")  # fmt: skip
+        return one_hot(label, self.labels)
 
     def data(
         self, name: str | None = None, data_dir: str | None = None, progress: Progress | None = None
-    ) -> tuple[Dataset, dict[str, Source]]:
+    ) -> tuple[Data, dict[str, Source]]:
         """The run's own data, or others read in the same way: the data set as it is scored, and its sources.
 
         Raises:
@@ -75,9 +101,9 @@ class Run:
             settings["data_dir"] = data_dir
         train, score = dataset_for(settings, self.likelihood, progress)
         self._check_shape(settings["name"], score)
-        return score, sources_for(train, score, self.likelihood or likelihood_for(score))
+        return score, sources_for(train, score, self.likelihood or likelihood_for(score), self.labels)
 
-    def rows(self, name: str | None, split: str | None, data_dir: str | None = None) -> tuple[Dataset, Source]:
+    def rows(self, name: str | None, split: str | None, data_dir: str | None = None) -> tuple[Data, Source]:
         """Rows in the order of their file: of the user's file all of them, unless it has splits or one is named.
 
         Args:
@@ -96,12 +122,11 @@ class Run:
                 pass  # the file has splits of its own; any other fault comes again below
             else:
                 self._check_shape(name, data)
-                pixels = "counts" if self.likelihood in COUNT_LIKELIHOODS else "unit"
-                return data, source(data.train, data, pixels=pixels)
+                return data, source_for(data.train, data, self.likelihood or likelihood_for(data), self.labels)
         data, sources = self.data(name, data_dir)
         return data, sources[split or "test"]
 
-    def _check_shape(self, name: str, data: Dataset) -> None:
+    def _check_shape(self, name: str, data: Data) -> None:
         if data.shape != self.shape:
             raise InputError(
                 f"{name} has examples of shape {list(data.shape)}, but the model in {self.folder} was "

@@ -1,44 +1,84 @@
 """From an experiment's settings to its data and to the model's arguments that the data decide."""
 
 import dataclasses
-import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-from nelbo.core import InputError, checked_arguments, choice, defaults
-from nelbo.data import CORPORA, Dataset, Progress, Source, Split, binarize, catalogue, load, source
-from nelbo.models import COUNT_LIKELIHOODS, LIKELIHOODS, MODELS
-from nelbo.runs.settings import Experiment, checked_seed, objective_arguments, training_for
+from nelbo.core import InputError, Option, checked_arguments, choice, options_of
+from nelbo.data import Data, Progress, Source, Split, binarize, load, names, source
+from nelbo.models import MOMENTS, ModelSpec, families, family, family_options, skeleton
+from nelbo.models import likelihood as likelihood_called
+from nelbo.runs.context import CONTEXTS, conditioned, label_names
+from nelbo.runs.objectives import objective_arguments
+from nelbo.runs.settings import Experiment, checked_seed, training_for
 
-VISIBLE = {
-    "linear": "gaussian-shared",
-    "factor-analysis": "gaussian-shared",
-    "nonlinear-factor-analysis": "gaussian-pixel",
-    "nade": "bernoulli",
-    "mixture": "bernoulli",
-}  # of models without a choice of likelihood
-_DATA_OPTIONS = ("name", "data_dir", "binarize", "binarize_seed", "split_seed", "valid_fraction", "test_fraction")
-_FILLED = ("key", "shape")  # never the user's
-_MOMENTS = ("centre", "spread")  # the user's choice is whether to use them
+_DATA_OPTIONS = ("name", "data_dir", "binarize", "binarize_seed", "split_seed", "valid_fraction", "test_fraction",
+                 "context", "labels")  # fmt: skip
+_FILLED = ("key", "shape", "context")  # never the user's
+
+
+def data_options() -> tuple[Option, ...]:
+    """The settings of a run's data, beside their name."""
+    own = tuple(option for option in options_of(load) if option.name in _DATA_OPTIONS)
+    text = f"what the model is conditioned on, for models with a context: {', '.join(CONTEXTS)}."
+    return (*own, Option("context", str | None, None, text))
+
+
+def model_options(name: str, likelihood: str | None = None) -> tuple[Option, ...]:
+    """The options of a family with the defaults that a run has for them.
+
+    Args:
+        name: of the family.
+        likelihood: of the model; None gives what holds for all of them.
+
+    Raises:
+        InputError: no such family.
+    """
+    found = family(name)
+    # the moments are those of the training data, which decide on the likelihood too
+    better: dict[str, Any] = {**dict.fromkeys(MOMENTS, True), "likelihood": likelihood}
+    better |= found.arguments.get("*", {}) | found.arguments.get(likelihood or "*", {})
+    options = (option for option in options_of(found.make) if option.name not in _FILLED)
+    return tuple(dataclasses.replace(one, default=better.get(one.name, one.default)) for one in options)
+
+
+def training_defaults(name: str, likelihood: str | None = None) -> dict[str, Any]:
+    """Training settings that suit a family better than those of `Training`.
+
+    Args:
+        name: of the family.
+        likelihood: of the model; None gives what holds for all of them.
+
+    Raises:
+        InputError: no such family.
+    """
+    found = family(name)
+    return {**found.training.get("*", {}), **found.training.get(likelihood or "*", {})}
 
 
 def likelihood_option(experiment: Experiment) -> str | None:
-    """The likelihood that was asked for, or that the model always has; None where the data decide."""
-    name = choice("model", experiment.model["name"], MODELS)
+    """The likelihood that was asked for, or that the family always has; None where the data decide."""
+    name = experiment.model["name"]
     asked = experiment.model.get("arguments", {}).get("likelihood")
-    known = inspect.signature(MODELS[name]).parameters
-    if "likelihood" in known and asked is not None:
-        return choice("likelihood", asked, LIKELIHOODS) if isinstance(asked, str) else None
-    return VISIBLE.get(name)
+    if "likelihood" in family_options(name) and asked is not None:
+        return likelihood_called(asked).name if isinstance(asked, str) else None
+    return family(name).likelihood
+
+
+def likelihood_of(spec: ModelSpec | None) -> str | None:
+    """The name of a model's likelihood; None of a model without a specification, or whose family does not say."""
+    if spec is None:
+        return None
+    return spec.arguments.get("likelihood", family(spec.name).likelihood)
 
 
 def dataset_for(
     settings: Mapping[str, Any], likelihood: str | None, progress: Progress | None = None
-) -> tuple[Dataset, Dataset]:
+) -> tuple[Data, Data]:
     """The training data, and the same data as they are scored.
 
     Dynamic binarization trains on fresh draws but is scored on one fixed draw, so that numbers can be compared.
@@ -55,19 +95,22 @@ def dataset_for(
     arguments = {name: value for name, value in settings.items() if value is not None}
     for name in arguments:
         choice("data setting", name, _DATA_OPTIONS)
+    choice("context", arguments.pop("context", CONTEXTS[0]), CONTEXTS)
+    arguments.pop("labels", None)
     name, how = arguments.pop("name"), arguments.pop("binarize", None)
     seed = arguments.pop("binarize_seed", 0)
     # checked before the data are read, which can take long
-    if how in {"static", "dynamic", "threshold"} and likelihood not in {None, "bernoulli"}:
+    wanted = None if likelihood is None else likelihood_called(likelihood)
+    if how in {"static", "dynamic", "threshold"} and wanted is not None and not wanted.binarizes:
         raise InputError(
             f"{likelihood} is a distribution of pixels, not of binarized ones ({how}): leave binarization out, or use "
             "the Bernoulli likelihood."
         )
     data = load(name, **arguments, progress=progress)
     if how is None:
-        grey = name in catalogue() and likelihood in {None, "bernoulli"} and data.values == "uint8"
+        grey = name in names() and (wanted is None or wanted.binarizes) and data.values == "uint8"
         how = "static" if grey else "none"
-    if how == "none" and likelihood == "bernoulli" and data.values in {"uint8", "unit"}:
+    if how == "none" and wanted is not None and wanted.binarizes and data.values in {"uint8", "unit"}:
         # a cross-entropy and no likelihood: every number must say so
         data = dataclasses.replace(data, binarization="none (grey)")
         return data, data
@@ -75,7 +118,7 @@ def dataset_for(
     return train, binarize(data, "static", seed) if how == "dynamic" else train
 
 
-def likelihood_for(data: Dataset) -> str:
+def likelihood_for(data: Data) -> str:
     """The likelihood that suits the values of a data set."""
     if data.values == "binary" or data.binarization == "dynamic":
         return "bernoulli"
@@ -83,7 +126,7 @@ def likelihood_for(data: Dataset) -> str:
     return named[data.values]
 
 
-def settled(experiment: Experiment, data: Dataset) -> Experiment:
+def settled(experiment: Experiment, data: Data) -> Experiment:
     """The experiment with every default and everything that the data decide written out, for `config.json`.
 
     Settling a settled experiment changes nothing.
@@ -95,65 +138,110 @@ def settled(experiment: Experiment, data: Dataset) -> Experiment:
     Raises:
         InputError: an unknown option, or a value that makes no sense.
     """
-    name = choice("model", experiment.model["name"], MODELS)
-    make = MODELS[name]
+    name = experiment.model["name"]
+    make = family(name).make
     given = {key: value for key, value in experiment.model.get("arguments", {}).items() if value is not None}
-    for key in _MOMENTS:
+    for key in MOMENTS:
         if not isinstance(given.get(key, True), bool):
             raise InputError(f"{key} is taken from the training data: give true or false, not {given[key]!r}.")
-    arguments = defaults(make) | checked_arguments(f"option of model {name}", make, given, hidden=_FILLED)
-    arguments |= {key: given.get(key, True) for key in _MOMENTS if key in arguments}
-    if "likelihood" in arguments and given.get("likelihood") is None:
-        arguments["likelihood"] = likelihood_for(data)
-    _suits(arguments.get("likelihood", VISIBLE.get(name)), data)
+    checked_arguments(f"option of model {name}", make, given, hidden=_FILLED)
+    likelihood = family(name).likelihood
+    if "likelihood" in family_options(name):
+        likelihood = given.setdefault("likelihood", likelihood_for(data))
+    _suits(name, likelihood, data)
+    arguments = {option.name: option.default for option in model_options(name, likelihood)} | given
     binarization = data.binarization.split("(")[0].strip()
     origin = {"binarize_seed": 0, "split_seed": 0} | located(experiment.data)
+    if "context" in origin:
+        _takes_context(name)
+        origin.setdefault("labels", label_names(data))
     return dataclasses.replace(
         experiment,
         model={"name": name, "arguments": arguments},
         data=origin | {"binarize": binarization},
         objective={"name": experiment.objective["name"], "arguments": objective_arguments(experiment)},
-        training=training_for(experiment.training, len(data.train)),
+        training=training_for(experiment.training, len(data.train), usual=training_defaults(name, likelihood)),
         seed=checked_seed(experiment.seed),
     )
+
+
+def _takes_context(name: str) -> None:
+    """Refuse a context for a family that has no place for one."""
+    able = [other for other in families() if "context" in family_options(other)]
+    if name not in able:
+        raise InputError(f"{name} is conditioned on nothing: leave the context out, or use {' or '.join(able)}.")
 
 
 def located(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Data settings with whole paths, so that a run can be used from another folder."""
     given = {name: value for name, value in settings.items() if value is not None}
-    paths = {"data_dir"} if str(given.get("name")) in {*catalogue(), *CORPORA} else {"data_dir", "name"}
+    paths = {"data_dir"} if str(given.get("name")) in names() else {"data_dir", "name"}
     return {name: str(Path(v).expanduser().absolute()) if name in paths else v for name, v in given.items()}
 
 
-def _suits(likelihood: str | None, data: Dataset) -> None:
+def _suits(model: str, name: str | None, data: Data) -> None:
     """Refuse a likelihood that gives these values no probability or density."""
-    if (likelihood == "multinomial") != (data.values == "counts"):
-        raise InputError(f"Word counts and a multinomial likelihood go together, but {data.name} is {data.values}.")
-    if likelihood == "bernoulli" and data.values == "real":
-        raise InputError("A Bernoulli likelihood needs values in 0..1, but these are real numbers: use gaussian.")
-    if likelihood == "gaussian-unit" and data.values == "real":
-        raise InputError("gaussian-unit has means in 0..1, but these are real numbers: use gaussian.")
-    if likelihood in COUNT_LIKELIHOODS and (data.values != "uint8" or data.binarization != "none"):
+    if name is None:
+        return
+    found = likelihood_called(name)
+    binarized = found.scale != 1.0 and data.binarization != "none"
+    if data.values not in found.values or binarized:
+        held = f"{data.values} ({data.binarization})" if data.binarization != "none" else data.values
         raise InputError(
-            f"{likelihood} needs whole numbers 0..255 that are not binarized, but these are {data.values}."
+            f"{name} scores {_KINDS[found.values[0]]}, but {data.name} holds {held} values: {_advice(model, data)}, or "
+            "give other data."
         )
 
 
-def model_arguments(experiment: Experiment, data: Dataset) -> dict[str, Any]:
+def _advice(model: str, data: Data) -> str:
+    """The likelihood that suits the data, or models with it where a model has no place for that one."""
+    wanted = likelihood_for(data)
+    if _builds(model, wanted, data.shape):
+        return f"use {wanted}"
+    able = [other for other in families() if _builds(other, wanted, data.shape)]
+    return f"{model} has no other, so use the model {' or '.join(able[:3])}"
+
+
+def _builds(model: str, likelihood: str, shape: tuple[int, ...]) -> bool:
+    """Whether a family can be given a likelihood."""
+    if "likelihood" not in family_options(model):
+        return False
+    try:
+        skeleton(model, {"shape": list(shape), "likelihood": likelihood})
+    except InputError:
+        return False
+    return True
+
+
+_KINDS = {
+    "binary": "zeros and ones",
+    "unit": "numbers from 0 to 1",
+    "uint8": "whole numbers 0..255 that are not binarized",
+    "counts": "word counts",
+    "real": "real numbers",
+}
+
+
+def model_arguments(experiment: Experiment, data: Data) -> dict[str, Any]:
     """The model's arguments with what the data decide filled in: shape, likelihood, centre and spread.
 
     Raises:
         InputError: see `settled`.
     """
-    arguments = dict(settled(experiment, data).model["arguments"])
+    whole = settled(experiment, data)
+    arguments = dict(whole.model["arguments"])
     arguments["shape"] = list(data.shape)
-    asked = {name: arguments.pop(name, False) for name in _MOMENTS}
-    likelihood = arguments.get("likelihood")
-    scale = 255.0 if data.values == "uint8" and likelihood not in COUNT_LIKELIHOODS else 1.0
+    if "labels" in whole.data:
+        arguments["context"] = len(whole.data["labels"])
+    asked = {name: arguments.pop(name, False) for name in MOMENTS}
+    name = arguments.get("likelihood", family(experiment.model["name"]).likelihood)
+    found = None if name is None else likelihood_called(name)
+    scale = 255.0 if data.values == "uint8" and (found is None or found.scale == 1.0) else 1.0
     if asked["centre"]:
         arguments["centre"] = jnp.asarray(np.asarray(_mean(data.train) / scale, np.float32))
-    if asked["spread"] and likelihood != "bernoulli":
-        std = np.asarray(_spread(data.train, None if len(data.shape) == 3 else 0) / scale, np.float32)
+    if asked["spread"] and not (found is not None and found.binarizes):
+        whole = len(data.shape) == 3 or family(experiment.model["name"]).spread == "whole"
+        std = np.asarray(_spread(data.train, None if whole else 0) / scale, np.float32)
         arguments["spread"] = jnp.asarray(np.where(np.isfinite(std) & (std > 0), std, np.float32(1.0)))
     return arguments
 
@@ -175,8 +263,25 @@ def _spread(data: Split, axis: int | None) -> np.ndarray:
     return np.asarray(np.sqrt(squares.sum(axis) / np.maximum(observed.sum(axis), 1)))
 
 
-def sources_for(train: Dataset, score: Dataset, likelihood: str) -> dict[str, Source]:
-    """A source for each split: training data from `train`, the others from `score`."""
-    pixels = "counts" if likelihood in COUNT_LIKELIHOODS else "unit"
-    parts = {name: source(score.splits[name], score, pixels=pixels) for name in ("valid", "test")}
-    return {"train": source(train.train, train, pixels=pixels), **parts}
+def sources_for(train: Data, score: Data, likelihood: str, labels: Sequence[str] | None = None) -> dict[str, Source]:
+    """A source for each split: training data from `train`, the others from `score`.
+
+    Args:
+        train: the training data.
+        score: the same as they are scored.
+        likelihood: of the model.
+        labels: that a conditional model knows, see `nelbo.runs.context`; None: it has no context.
+
+    Raises:
+        InputError: see `nelbo.runs.context.conditioned`.
+    """
+    return {
+        "train": source_for(train.train, train, likelihood, labels),
+        **{name: source_for(score.split(name), score, likelihood, labels) for name in ("valid", "test")},
+    }
+
+
+def source_for(split: Split, data: Data, likelihood: str, labels: Sequence[str] | None) -> Source:
+    """The source of one split of a data set; see `sources_for`."""
+    pixels = "counts" if likelihood_called(likelihood).scale != 1.0 else "unit"
+    return conditioned(source(split, data, pixels=pixels), split, data, labels)

@@ -9,18 +9,17 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from nelbo.core import InputError, NotFiniteError, read_json, write_json
-from nelbo.data import Dataset, Source
+from nelbo.data import Data, Source
 from nelbo.evaluation import Score, elbo, importance_bound, perplexity
 from nelbo.models import Model
 from nelbo.runs.folder import RECORD
-from nelbo.weights import FullVb, MeanField
 
 BOUNDS = {"elbo": elbo, "iwae": importance_bound}
 UNITS = "nats per example"
 WEIGHT_DRAWS = 10
 
 
-def result_row(score: Score, bound: str, split: str, data: Dataset) -> dict[str, Any]:
+def result_row(score: Score, bound: str, split: str, data: Data) -> dict[str, Any]:
     """A score as a row of a record; all likelihoods in nats per example unless the name says otherwise.
 
     Args:
@@ -44,6 +43,7 @@ def result_row(score: Score, bound: str, split: str, data: Dataset) -> dict[str,
         "samples": score.num_samples,
         "nats": score.nats,
         "standard_error": score.standard_error,
+        "spread": score.spread,
         "bits_per_dim": score.bits_per_dim,
         "reconstruction": score.reconstruction,
         "kl": score.kl,
@@ -53,20 +53,20 @@ def result_row(score: Score, bound: str, split: str, data: Dataset) -> dict[str,
         "units": UNITS,
     }
     if data.values == "counts":
-        lengths = data.splits[split].x[: score.num_examples].sum(1)
+        lengths = data.split(split).x[: score.num_examples].sum(1)
         row["perplexity"] = perplexity(score.per_example, lengths)
     return row
 
 
 def plug_in_row(
-    key: Key[Array, ""], model: Model, source: Source, bound: str, split: str, data: Dataset
+    key: Key[Array, ""], model: Model, source: Source, bound: str, split: str, data: Data
 ) -> dict[str, Any]:
     """The row of a bound with the usual number of samples."""
     return result_row(BOUNDS[bound](key, model, source), bound, split, data)
 
 
 def weight_rows(
-    key: Key[Array, ""], posterior: MeanField, objective: FullVb, parts: Mapping[str, tuple[Source, Dataset]]
+    key: Key[Array, ""], model: Model, num_data: int, parts: Mapping[str, tuple[Source, Data]]
 ) -> list[dict[str, Any]]:
     """The bounds of a model whose weights have a posterior q (Kingma and Welling 2014, appendix F).
 
@@ -76,17 +76,20 @@ def weight_rows(
 
     Args:
         key: for the draws.
-        posterior: over the weights.
-        objective: that it was trained with.
+        model: with a posterior over its weights (`Model.globals`).
+        num_data: N, the number of training examples.
         parts: source and data set of "train" and "test".
     """
-    cost = float(posterior.kl(objective.prior_scale)) / objective.num_data
+    shared = model.globals
+    if shared is None:
+        raise InputError("The weights of this model have no posterior.")
+    cost = float(shared.cost(model)) / num_data
     rows = []
     for i, (split, (source, data)) in enumerate(parts.items()):
         scores = []
         for draw_key in jr.split(jr.fold_in(key, i), WEIGHT_DRAWS):
             weight_key, score_key = jr.split(draw_key)
-            scores.append(elbo(score_key, posterior.sample(weight_key), source, num_samples=1))
+            scores.append(elbo(score_key, shared.sample(weight_key, model), source, num_samples=1))
         name = "full-vb" if split == "train" else "elbo, weights drawn"
         row = result_row(scores[0], name, split, data)
         for field, values in _columns(scores).items():

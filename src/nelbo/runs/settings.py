@@ -1,21 +1,15 @@
 """An experiment as a JSON record: model, data, objective, training, seed."""
 
 import dataclasses
-import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal
 
 import optax
-from jaxtyping import Array, Key
 
-from nelbo.core import InputError, checked_arguments, choice, defaults
-from nelbo.models import Model
-from nelbo.objectives import Objective, Sgvb, StochasticBackpropagation
-from nelbo.runs.discrete import DISCRETE_OBJECTIVES
-from nelbo.runs.regularizers import regularizable
+from nelbo.core import InputError, checked_arguments, choice
 from nelbo.training import DEFAULT_RATES, OPTIMIZERS, SCHEDULES, optimizer
-from nelbo.weights import FullVb
 
 MAX_SEED = 2**32 - 1
 
@@ -24,7 +18,19 @@ MAX_SEED = 2**32 - 1
 class Training:
     """How to train, and the defaults; see `nelbo.training.fit` and `nelbo.training.optimizer`.
 
-    Without `score` there is neither a validation bound nor a score of the test set, and the last parameters are kept.
+    Args:
+        optimizer: its name, see `OPTIMIZERS`.
+        learning_rate: the first one; that of the optimizer where none is given.
+        schedule: of the learning rate, see `SCHEDULES`.
+        clip: largest norm of the gradient.
+        epochs: passes over the training data.
+        batch_size: examples a step.
+        evaluate_every: steps between validations; one pass where none are given.
+        patience: stop after so many validations with no better bound.
+        keep: which parameters.
+        watch: splits whose bounds the history keeps too.
+        score: without it there is neither a validation bound nor a score of the test set, and the last parameters are
+            kept.
 
     Raises:
         InputError: a value that makes no sense.
@@ -100,112 +106,21 @@ class Experiment:
         return cls(**{name: record[name] for name in fields})
 
 
-@regularizable
-def sgvb(
-    num_data: int,
-    epoch_steps: float,
-    *,
-    form: str = "B",
-    samples: int = 1,
-    beta: float | int = 1.0,
-    warmup: float | int = 0.0,
-) -> Objective:
-    """SGVB with its options: KL warm-up over `warmup` epochs."""
-    del num_data
-    if not (warmup >= 0 and beta >= 0):
-        raise InputError(f"warmup (epochs) and beta must be zero or positive, got {warmup} and {beta}.")
-    weight: Any = optax.linear_schedule(0.0, beta, max(1, round(warmup * epoch_steps))) if warmup else float(beta)
-    return Sgvb(form, num_samples=samples, beta=weight)
-
-
-@regularizable
-def stochastic_backpropagation(
-    num_data: int,
-    epoch_steps: float,
-    *,
-    hessian: bool = True,
-    samples: int = 1,
-) -> Objective:
-    """The evidence lower bound with gradients by Bonnet's and Price's identities (`hessian`: second derivatives)."""
-    del num_data, epoch_steps
-    return StochasticBackpropagation(hessian=hessian, num_samples=samples)
-
-
-def full_vb(
-    num_data: int,
-    epoch_steps: float,
-    *,
-    prior_scale: float | int = 1.0,
-    shared: bool = True,
-    form: str = "B",
-    samples: int = 1,
-    beta: float | int = 1.0,
-    warmup: float | int = 0.0,
-) -> Objective:
-    """Full variational Bayes: a posterior over the parameters too."""
-    inner = sgvb(num_data, epoch_steps, form=form, samples=samples, beta=beta, warmup=warmup)
-    return FullVb(inner, num_data=num_data, prior_scale=float(prior_scale), shared=shared)
-
-
-OBJECTIVES: dict[str, Callable[..., Objective]] = {
-    "sgvb": sgvb,
-    "full-vb": full_vb,
-    "stochastic-backpropagation": stochastic_backpropagation,
-    **DISCRETE_OBJECTIVES,
-}
-_NOT_OPTIONS = ("num_data", "epoch_steps", "model", "key")
-
-
-def objective_arguments(experiment: Experiment) -> dict[str, Any]:
-    """The objective's options with the defaults filled in.
-
-    Raises:
-        InputError: an unknown name or option, or a value of another type.
-    """
-    name = choice("objective", experiment.objective["name"], OBJECTIVES)
-    given = experiment.objective.get("arguments", {})
-    make = OBJECTIVES[name]
-    return defaults(make) | checked_arguments(f"option of objective {name}", make, given, hidden=_NOT_OPTIONS)
-
-
-def objective_for(
-    experiment: Experiment, num_data: int, batch_size: int, model: Model, key: Key[Array, ""]
-) -> Objective:
-    """The experiment's objective.
-
-    Args:
-        experiment: names it and its options.
-        num_data: N, the number of training examples.
-        batch_size: examples a step.
-        model: what will be trained; gives baselines their sizes.
-        key: for baselines.
-
-    Raises:
-        InputError: an unknown name or option, an impossible value, or an objective about latents for a model without.
-    """
-    arguments = objective_arguments(experiment)
-    if not model.depth and experiment.objective["name"] not in {"sgvb", "full-vb"}:
-        raise InputError(
-            f"{experiment.objective['name']} draws latents, but {experiment.model['name']} has none and its log p(x) "
-            "is exact: train it with sgvb (the default) or full-vb."
-        )
-    make = OBJECTIVES[experiment.objective["name"]]
-    parameters = inspect.signature(make).parameters
-    arguments |= {name: value for name, value in (("model", model), ("key", key)) if name in parameters}
-    return make(num_data, num_data / batch_size, **arguments)
-
-
-def training_for(settings: Mapping[str, Any], num_data: int | None = None) -> dict[str, Any]:
+def training_for(
+    settings: Mapping[str, Any], num_data: int | None = None, *, usual: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Any]:
     """Training settings with the defaults filled in: the optimizer's usual learning rate, a batch that is there.
 
     Args:
         settings: that were given.
         num_data: training examples, where known; fewer than the usual batch make one batch.
+        usual: the model family's own defaults.
 
     Raises:
         InputError: an unknown setting or an impossible value.
     """
-    training = dataclasses.asdict(Training(**checked_arguments("training setting", Training, settings)))
+    checked = checked_arguments("training setting", Training, {**usual, **settings})
+    training = dataclasses.asdict(Training(**checked))
     training["watch"] = list(training["watch"])
     if num_data is not None and settings.get("batch_size") is None:
         training["batch_size"] = min(training["batch_size"], num_data)

@@ -11,15 +11,15 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Key
 
-from nelbo.core import Masked, observed_of, values_of
+from nelbo.core import AnyExample, Example, as_example
 from nelbo.distributions import total_log_prob
-from nelbo.models import Draw, Example, Model, load_model, save_model
+from nelbo.models import Draw, Model, load_model, save_model
 from nelbo.nets import trainable
 from nelbo.testing.statistics import assert_unbiased
 from nelbo.testing.trees import arrays, clone_keys, require, require_close, require_finite, stack
 
 
-def check_model(model: Model, key: Key[Array, ""], x: Example | None = None, *, draws: int = 4000) -> None:
+def check_model(model: Model, key: Key[Array, ""], x: AnyExample | None = None, *, draws: int = 4000) -> None:
     """Check the laws of a model with its recognition model.
 
     - Draws have the shapes that the densities expect; every term is a finite number of nats.
@@ -27,13 +27,13 @@ def check_model(model: Model, key: Key[Array, ""], x: Example | None = None, *, 
     - Samples follow the densities: the expected score, E[d log p / d parameters] under p, is zero, and so for q
       (z-scores over `draws` samples; one coordinate in 1.7 million fails by chance).
     - Compiled equals eager, mapped equals looped, and one key gives one draw.
-    - A fully observed `Masked` example equals the plain one; a missing entry's value does not matter.
-    - A model with a configuration comes back from disk bit for bit.
+    - An example with a mask of nothing missing equals the plain one; a missing entry's value does not matter.
+    - A model with a specification comes back from disk bit for bit.
 
     Args:
         model: the model under test; small ones are checked in seconds.
         key: for the draws.
-        x: an example, plain or `Masked`; drawn from the model by default.
+        x: an example, a bare array or with a mask; drawn from the model by default.
         draws: samples for the expected scores; 0 skips that law (for models with nothing to train).
 
     Raises:
@@ -42,8 +42,8 @@ def check_model(model: Model, key: Key[Array, ""], x: Example | None = None, *, 
     sample_key, draw_key, batch_key, score_key = jr.split(key, 4)
     sample, log_p = _sample(model, clone_keys(sample_key))
     drawn, z = sample
-    x = drawn if x is None else x
-    got, want = (drawn.shape, drawn.dtype), (values_of(x).shape, values_of(x).dtype)
+    x = as_example(drawn if x is None else x)
+    got, want = (drawn.shape, drawn.dtype), (x.values.shape, x.values.dtype)
     require(got == want, f"sample gives x of shape and type {got}, the example has {want}.")
     require(log_p.shape == (1 + len(z),), f"log_prob has shape {log_p.shape}, expected {(1 + len(z),)}: one a node.")
     require_finite(log_p, "log_prob of a sample of the model")
@@ -55,7 +55,7 @@ def check_model(model: Model, key: Key[Array, ""], x: Example | None = None, *, 
     _check_draw(terms)
     _check_batches(model, batch_key, x)
     _check_masks(model, terms["draw"], x)
-    if model.config is not None:
+    if model.spec is not None:
         _check_disk(model)
     if draws:
         _check_scores(model, score_key, x, draws)
@@ -70,13 +70,13 @@ def _sample(model: Model, key: Key[Array, ""]) -> tuple[tuple[Array, tuple[Array
 def _terms(model: Model, key: Key[Array, ""], x: Example) -> dict[str, Any]:
     """Everything a model says about one draw, each number in every way it can be asked for."""
     draw = model.draw(key, x)
-    observed = jax.tree.map(jnp.asarray, observed_of(x))
+    observed = jax.tree.map(jnp.asarray, x.observed)
     return {
         "draw": draw,
         "log_w": draw.log_w,
         "log_p": model.generative.log_prob(x, draw.z),
         "log_q": model.recognition(x).log_prob(draw.z),
-        "likelihood": total_log_prob(model.generative.likelihood(draw.z), values_of(x), observed),
+        "likelihood": total_log_prob(model.generative.likelihood(draw.z, x.context), x.values, observed),
         "kl": model.kl(draw),
     }
 
@@ -102,7 +102,7 @@ def _check_batches(model: Model, key: Key[Array, ""], x: Example) -> None:
 
 
 def _check_masks(model: Model, draw: Draw, x: Example) -> None:
-    values = values_of(x)
+    values = x.values
     likelihood = eqx.filter_eval_shape(model.generative.likelihood, draw.z)
     shape = jax.eval_shape(lambda z: model.generative.likelihood(z).log_prob(values), draw.z).shape
     if shape != values.shape and not hasattr(likelihood, "observed_log_prob"):
@@ -110,19 +110,17 @@ def _check_masks(model: Model, draw: Draw, x: Example) -> None:
 
     @eqx.filter_jit
     def at(model: Model, values: Array, observed: Array | None) -> tuple[Array, Array]:
-        x = values if observed is None else Masked(values, observed)
-        return jax.value_and_grad(lambda v: model.generative.log_prob(_with(x, v), draw.z)[0])(values)
+        def log_p(v: Array) -> Array:
+            return model.generative.log_prob(Example(v, observed, context=x.context), draw.z)[0]
+
+        return jax.value_and_grad(log_p)(values)
 
     whole, some = jnp.ones(values.shape, bool), (jnp.arange(values.size) % 2 == 0).reshape(values.shape)
-    require_close(at(model, values, whole), at(model, values, None), "a fully observed Masked against the plain one")
+    require_close(at(model, values, whole), at(model, values, None), "a mask of nothing missing against none")
     odd = jnp.where(some, values, values[::-1] + 1.0)
     require_close(at(model, odd, some)[0], at(model, values, some)[0], "the value of a missing entry matters")
     slope = jnp.where(some, 0.0, at(model, values, some)[1])
     require(not slope.any(), "log_prob has a slope along a missing entry.")
-
-
-def _with(x: Example, values: Array) -> Example:
-    return values if observed_of(x) is None else Masked(values, x.observed)
 
 
 def _check_disk(model: Model) -> None:
@@ -130,7 +128,7 @@ def _check_disk(model: Model) -> None:
         path = Path(folder) / "model.safetensors"
         save_model(path, model)
         again = load_model(path)
-    require(again.config == model.config, "the configuration changed on its way through the disk.")
+    require(again.spec == model.spec, "the specification changed on its way through the disk.")
     first, second = arrays(model), arrays(again)
     require([p for p, _ in first] == [p for p, _ in second], "the saved model has other arrays than the model.")
     for (place, a), (_, b) in zip(first, second, strict=True):

@@ -9,9 +9,9 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Key, PyTree
 
-from nelbo.models import Example
+from nelbo.core import AnyExample, Example, as_example
 from nelbo.nets import trainable
-from nelbo.objectives import Loss, Objective, batch_size
+from nelbo.objectives import Loss, Objective, ObjectiveState, batch_size
 from nelbo.testing.statistics import SIGMAS, assert_below, assert_same_mean, assert_unbiased
 from nelbo.testing.trees import clone_keys, require, require_close, require_finite, take
 
@@ -19,7 +19,7 @@ from nelbo.testing.trees import clone_keys, require, require_close, require_fini
 def check_objective(
     objective: Objective,
     model: Any,
-    batch: Example,
+    batch: AnyExample,
     key: Key[Array, ""],
     *,
     evidence: float | Float[Array, " batch"] | Float[np.ndarray, " batch"] | None = None,
@@ -52,12 +52,13 @@ def check_objective(
     Raises:
         AssertionError: naming the law and the place where it is broken.
     """
-    bounds_key, draws_key = jr.split(key)
-    params, static = eqx.partition((model, objective), trainable((model, objective)))
+    bounds_key, draws_key, init_key = jr.split(key, 3)
+    batch, before = as_example(batch), objective.init(init_key, model)
+    params, static = eqx.partition((model, before.trained), trainable((model, before.trained)))
 
     def loss_of(params: PyTree, k: Key[Array, ""]) -> tuple[Array, tuple[Loss, PyTree]]:
-        model, objective = eqx.combine(params, static)
-        loss, state = objective(k, model, batch, objective.init(model))
+        model, trained = eqx.combine(params, static)
+        loss, state = objective(k, model, batch, ObjectiveState(trained, before.carried))
         return loss.surrogate, (loss, state)
 
     @eqx.filter_jit
@@ -68,7 +69,7 @@ def check_objective(
     keys = jr.split(draws_key, draws)
     (losses, states), grads = replicates(params, clone_keys(keys))
     require(isinstance(losses, Loss), f"an objective returns (Loss, state), got {type(losses).__name__}.")
-    _check_forms(take(losses, 0), take(states, 0), objective.init(model))
+    _check_forms(take(losses, 0), take(states, 0), before)
     require_finite(losses, "a replicate of the loss: ")
     require_finite(grads, "a replicate of the gradient: ")
     slopes = [bool(jnp.any(leaf)) for leaf in jax.tree.leaves(grads)]

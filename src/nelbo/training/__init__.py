@@ -6,7 +6,7 @@ from nelbo.training.loop import Callback, Event, Fit, fit
 from nelbo.training.optimizers import DEFAULT_RATES, OPTIMIZERS, SCHEDULES, optimizer
 from nelbo.training.progress import Progress
 from nelbo.training.state import TrainState, load_state, save_state
-from nelbo.training.steps import bounds_runner, examples, heldout_bound, padded_batches
+from nelbo.training.steps import examples, padded_batches
 
 __all__ = [
     "DEFAULT_RATES",
@@ -20,11 +20,9 @@ __all__ = [
     "Interrupted",
     "Progress",
     "TrainState",
-    "bounds_runner",
     "checkpoints",
     "examples",
     "fit",
-    "heldout_bound",
     "load_state",
     "optimizer",
     "padded_batches",

@@ -8,20 +8,20 @@ from typing import Any, Literal, NoReturn
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Key
 
-from nelbo.core import InputError, NotFiniteError, split
+from nelbo.core import InputError, NotFiniteError
 from nelbo.data import Source
-from nelbo.nets import trainable
 from nelbo.objectives import Objective
 from nelbo.training.interrupt import Interrupted, interruptible
 from nelbo.training.order import Order
 from nelbo.training.state import TrainState, copy_tree, finite
-from nelbo.training.steps import bounds_runner, chunk_runner, heldout_bound, resident, split_trainable, starter
+from nelbo.training.steps import Rule, convolve, heldout_bound, resident, run_chunk, run_steps, start
 
 Event = Literal["start", "progress", "evaluate", "interrupted", "failed", "done"]
 Callback = Callable[[Event, TrainState], None]
@@ -36,13 +36,15 @@ class Fit:
 
     Args:
         model: with the kept parameters (the best by validation bound, or the last).
-        objective: with its own trained parameters.
+        objective: that it was trained with.
+        trained: the objective's own trained arrays (`ObjectiveState.trained`), or None.
         history: a row per evaluation; bounds in nats per example.
         state: to go on from.
     """
 
     model: Any
     objective: Objective
+    trained: Any
     history: list[dict[str, Any]]
     state: TrainState
 
@@ -54,6 +56,8 @@ class _Plan:
     chunk: int
     batch: int
     patience: int | None
+    keep_best: bool
+    mesh: Mesh | None
 
 
 def fit(
@@ -103,8 +107,9 @@ def fit(
         Interrupted: Ctrl-C or SIGTERM; the callbacks have received the state.
     """
     plan = _plan(len(data), steps, epochs, batch_size, evaluate_every, patience, chunk, mesh)
-    loop = _Loop(key, model, objective, data, optimizer, plan, valid, keep == "best", tuple(callbacks), mesh)
-    loop.watch = dict(watch or {})
+    plan = dataclasses.replace(plan, keep_best=keep == "best")
+    loop = _Loop(key, model, objective, data, optimizer, plan)
+    loop.valid, loop.watch, loop.callbacks = valid, dict(watch or {}), tuple(callbacks)
     if resume is not None:
         loop.state = resume(loop.state)
     if mesh is not None:
@@ -113,8 +118,8 @@ def fit(
             loop.data = jax.device_put(data, NamedSharding(mesh, PartitionSpec()))
     loop.run()
     kept = loop.state.carry.params if loop.state.best is None else loop.state.best
-    model, objective = eqx.combine(copy_tree(kept), loop.static)
-    return Fit(model, objective, loop.state.history, loop.state)
+    whole = eqx.combine(copy_tree(kept), loop.static)
+    return Fit(whole.model, objective, whole.objective, loop.state.history, loop.state)
 
 
 class _Loop:
@@ -128,24 +133,20 @@ class _Loop:
         data: Source,
         optimizer: optax.GradientTransformation,
         plan: _Plan,
-        valid: Source | None,
-        keep_best: bool,  # noqa: FBT001
-        callbacks: tuple[Callback, ...],
-        mesh: Mesh | None,
     ) -> None:
-        params, self.static = split_trainable(model, objective, trainable)
-        order_key, self._step_key, self._valid_key = split(key, 3)
-        start = starter(self.static, optimizer)(params)
+        order_key, self._step_key, self._valid_key = jr.split(key, 3)
+        carry, self.static = start(model, objective, optimizer, jr.fold_in(self._valid_key, 1))
         fingerprint = {"examples": len(data), "batch_size": plan.batch, "evaluate_every": plan.interval}
-        self.state = TrainState(start, None, [], {}, 0, None, 0, 0.0, fingerprint)
-        self.data, self._valid, self._plan = data, valid, plan
-        self._keep_best, self._callbacks = keep_best, callbacks
-        self._chunk = chunk_runner(self.static, optimizer, on_device=resident(data), mesh=mesh)
-        self._score = bounds_runner(self.static)
+        self.state = TrainState(carry, None, [], {}, 0, None, 0, 0.0, fingerprint)
+        self.data, self._plan, self._objective = data, plan, objective
+        self._rule = Rule(self.static, objective, optimizer, plan.mesh)
         self._order = Order(order_key, len(data), plan.batch)
         self._good = self.state
+        self._stepwise: bool | None = None  # whether steps are looped in Python; None until it is known
         self._pace: float | None = None  # seconds a step; None until the first call has compiled
+        self.valid: Source | None = None
         self.watch: dict[str, Source] = {}
+        self.callbacks: tuple[Callback, ...] = ()
 
     def run(self) -> None:
         """Train to the end, telling the callbacks."""
@@ -175,7 +176,7 @@ class _Loop:
         return self.state.step >= self._plan.steps or (patience is not None and self.state.stale >= patience)
 
     def _tell(self, event: Event, about: TrainState) -> None:
-        for callback in self._callbacks:
+        for callback in self.callbacks:
             callback(event, about)
 
     def _snapshot(self) -> TrainState:
@@ -196,10 +197,20 @@ class _Loop:
         # the first call compiles: one step, to see how long they are; then calls short enough for Ctrl-C
         most = 1 if self._pace is None else max(1, int(CALL_SECONDS / self._pace))
         count = min(most, plan.chunk, plan.interval - done % plan.interval, plan.steps - done)
+        indexed = resident(self.data)
         feed = self._order.indices(done, count, plan.chunk)
-        feed = feed if resident(self.data) else self.data.take(feed)
+        feed = jax.tree.map(jnp.asarray, feed if indexed else self.data.take(feed))
+        source = self.data if indexed else self.data.head(0)  # the rows stay where they are
         began = time.perf_counter()
-        state.carry, buffers, sound = self._chunk(state.carry, self.data, feed, self._step_key, count)
+        if self._stepwise is None:
+            item = jax.tree.map(lambda leaf: leaf[0], feed)
+            self._stepwise = convolve(state.carry, self._rule, source, item, self._step_key, indexed=indexed)
+        if self._stepwise:
+            result = run_steps(state.carry, self._rule, source, feed, self._step_key, count, indexed=indexed)
+        else:
+            length = jnp.asarray(count, jnp.int32)
+            result = run_chunk(state.carry, self._rule, source, feed, self._step_key, length, indexed=indexed)
+        state.carry, buffers, sound = result
         values = {name: np.asarray(buffer, np.float64)[:count] for name, buffer in buffers.items()}
         self._pace = CALL_SECONDS if self._pace is None else max((time.perf_counter() - began) / count, 1e-9)
         bad = {name: int(np.argmin(np.isfinite(row))) for name, row in values.items() if not np.isfinite(row).all()}
@@ -216,14 +227,14 @@ class _Loop:
     def _heldout(self, source: Source) -> float:
         # the same draws at every evaluation, on purpose: differences between bounds are then the model's
         key, params = jr.clone(self._valid_key), self.state.carry.params
-        return heldout_bound(self._score, params, source, key, 10 * self._plan.batch)
+        return heldout_bound(params, self.static, self._objective, source, key, 10 * self._plan.batch)
 
     def _evaluate(self) -> None:
         """Close an interval: a row of history, the best parameters, fresh sums, a state to fall back on."""
         state, plan, bound = self.state, self._plan, None
         step = state.step
-        if self._valid is not None:
-            bound = self._heldout(self._valid)
+        if self.valid is not None:
+            bound = self._heldout(self.valid)
             if not np.isfinite(bound):
                 self._fail(step, "the validation bound")
         means = {name: finite(total / state.count) for name, total in state.sums.items()}
@@ -236,7 +247,7 @@ class _Loop:
         state.sums, state.count = {}, 0
         if bound is not None and (state.best_bound is None or bound > state.best_bound):
             state.best_bound, state.stale = bound, 0
-            state.best = copy_tree(state.carry.params) if self._keep_best else None
+            state.best = copy_tree(state.carry.params) if plan.keep_best else None
         elif bound is not None:
             state.stale += 1
         self._good = self._snapshot()
@@ -268,4 +279,4 @@ def _plan(
     interval = max(1, round(size / batch)) if every is None else every
     if interval < 1 or chunk < 1 or (patience is not None and patience < 1):
         raise InputError("evaluate_every, chunk and patience must be at least 1.")
-    return _Plan(total, interval, min(chunk, interval, total), batch, patience)
+    return _Plan(total, interval, min(chunk, interval, total), batch, patience, keep_best=True, mesh=mesh)

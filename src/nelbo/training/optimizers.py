@@ -1,5 +1,6 @@
 """Optimizers and schedules by name, from optax; Adam in its cheaper order."""
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -57,6 +58,7 @@ SCHEDULES: dict[str, Callable[[float, int], optax.ScalarOrSchedule]] = {
 DEFAULT_RATES = {"adam": 1e-3, "adamax": 2e-3, "adagrad": 0.02, "rmsprop": 1e-3, "momentum": 1e-3, "sgd": 1e-3}
 
 
+@functools.cache
 def optimizer(
     name: str = "adam",
     *,
@@ -65,7 +67,7 @@ def optimizer(
     steps: int = 1,
     clip: float | int | None = None,
 ) -> optax.GradientTransformation:
-    """An optax optimizer by name.
+    """An optax optimizer by name. Equal arguments give the same object, so that what was compiled with it is found.
 
     Args:
         name: see `OPTIMIZERS`.

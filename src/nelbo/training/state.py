@@ -17,12 +17,31 @@ KIND = "checkpoint"
 FORMAT = 1
 
 
+class Trained(eqx.Module):
+    """What the optimizer changes, or the rest of the same trees.
+
+    Args:
+        model: of the model.
+        objective: of the objective's state (`ObjectiveState.trained`).
+    """
+
+    model: PyTree
+    objective: PyTree
+
+
 class Carry(eqx.Module):
-    """What one step hands to the next, on the device."""
+    """What one step hands to the next, on the device.
+
+    Args:
+        params: trained arrays of the model and of the objective's state, see `Trained`.
+        optimizer: its state.
+        carried: what the objective hands from step to step.
+        step: steps done.
+    """
 
     params: PyTree
     optimizer: PyTree
-    objective: PyTree
+    carried: PyTree
     step: Int[Array, ""]
 
 

@@ -1,7 +1,6 @@
 """The compiled functions of training: how it starts, a chunk of steps, and the bounds of a held-out set."""
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -13,12 +12,11 @@ import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
-from nelbo.core import ONCE
+from nelbo.core import compiled
 from nelbo.data import Source
-from nelbo.objectives import Loss, Objective
-from nelbo.training.state import Carry
-
-Chunk = Callable[[Carry, Source, Any, Key[Array, ""], int], tuple[Carry, dict[str, Array], Array]]
+from nelbo.nets import trainable
+from nelbo.objectives import Loss, Objective, ObjectiveState
+from nelbo.training.state import Carry, Trained
 
 
 def examples(key: Key[Array, ""], source: Source, raw: PyTree) -> PyTree:
@@ -29,7 +27,7 @@ def examples(key: Key[Array, ""], source: Source, raw: PyTree) -> PyTree:
 
 def resident(source: Source) -> bool:
     """Whether the data are on the device, so that batches are gathered inside the compiled step."""
-    return all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(source.arrays))
+    return not source.on_host
 
 
 def all_finite(tree: PyTree) -> Bool[Array, ""]:
@@ -42,84 +40,143 @@ def metrics_of(loss: Loss) -> dict[str, Float[Array, ""]]:
     return {**loss.metrics, "bound": loss.bound, "surrogate": loss.surrogate}
 
 
-def starter(static: PyTree, optimizer: optax.GradientTransformation) -> Callable[[PyTree], Carry]:
-    """Build the compiled function that gives the first carry: one compilation for many small arrays."""
-
-    def run(params: PyTree) -> Carry:
-        model, objective = eqx.combine(params, static)
-        copied = jax.tree.map(jnp.copy, (params, objective.init(model)))  # the caller keeps its own
-        return Carry(copied[0], optimizer.init(params), copied[1], jnp.zeros((), jnp.int32))
-
-    return jax.jit(run, compiler_options=ONCE)
+def _start(model: PyTree, objective: Objective, optimizer: optax.GradientTransformation, key: Any) -> tuple[Carry, Any]:
+    state = objective.init(key, model)
+    params, static = split_trainable(Trained(model, state.trained))
+    copied, carried = jax.tree.map(jnp.copy, (params, state.carried))  # the caller keeps its own
+    return Carry(copied, optimizer.init(params), carried, jnp.zeros((), jnp.int32)), static
 
 
-def chunk_runner(
-    static: PyTree, optimizer: optax.GradientTransformation, *, on_device: bool, mesh: Mesh | None
-) -> Chunk:
-    """Build the compiled function that runs up to a fixed number of steps.
+start = compiled(_start, once=True)
 
-    It takes (carry, source, feed, key, count): the feed holds the indices of each step's batch, or the batches
-    themselves for data that are not on the device; only the first `count` steps are run, so one compilation serves
-    every length. Keys are made from the step number, so where a chunk ends does not change the numbers. Beside the
-    carry and each step's metrics it gives whether all parameters are finite at the end: a bad gradient in the last
-    step shows in no metric yet.
+
+class Rule(eqx.Module):
+    """What makes one step out of another, beside the numbers that change.
+
+    Args:
+        static: what is not trained of the model and of the objective's state.
+        objective: bound and gradient rule.
+        optimizer: from optax.
+        mesh: devices with an axis "data" over which batches are sharded, or None.
     """
 
-    def loss_of(params: PyTree, key: Key[Array, ""], batch: PyTree, state: PyTree) -> tuple[Array, tuple[Loss, PyTree]]:
-        model, objective = eqx.combine(params, static)
-        loss, state = objective(key, model, batch, state)
-        return loss.surrogate, (loss, state)
+    static: Trained
+    objective: Objective
+    optimizer: optax.GradientTransformation = eqx.field(static=True)
+    mesh: Mesh | None = eqx.field(static=True)
 
-    @functools.partial(jax.jit, inline=True)  # traced once, for its shapes and in the loop
-    def step(carry: Carry, source: Source, raw: PyTree, key: Key[Array, ""]) -> tuple[Carry, dict[str, Array]]:
+    def step(
+        self, carry: Carry, source: Source, raw: PyTree, key: Key[Array, ""]
+    ) -> tuple[Carry, dict[str, Float[Array, ""]]]:
+        """From a carry and a batch as it is stored to the next carry and the step's metrics.
+
+        Keys are made from the step number, so where a chunk of steps ends does not change the numbers.
+        """
+
+        def loss_of(params: Trained, key: Key[Array, ""], batch: PyTree, carried: PyTree) -> tuple[Array, Any]:
+            whole = eqx.combine(params, self.static)
+            loss, state = self.objective(key, whole.model, batch, ObjectiveState(whole.objective, carried))
+            return loss.surrogate, (loss, state.carried)
+
         data_key, loss_key = jr.split(jr.fold_in(key, carry.step))
         batch = examples(data_key, source, raw)
-        if mesh is not None:
-            batch = jax.lax.with_sharding_constraint(batch, NamedSharding(mesh, PartitionSpec("data")))
-        grads, (loss, state) = jax.grad(loss_of, has_aux=True)(carry.params, loss_key, batch, carry.objective)
+        if self.mesh is not None:
+            batch = jax.lax.with_sharding_constraint(batch, NamedSharding(self.mesh, PartitionSpec("data")))
+        grads, (loss, carried) = jax.grad(loss_of, has_aux=True)(carry.params, loss_key, batch, carry.carried)
         with jax.numpy_dtype_promotion("standard"):  # optax multiplies floats by its integer counts
-            updates, optimizer_state = optimizer.update(grads, carry.optimizer, carry.params)
+            updates, optimizer_state = self.optimizer.update(grads, carry.optimizer, carry.params)
             params = optax.apply_updates(carry.params, updates)
-        return Carry(params, optimizer_state, state, carry.step + 1), metrics_of(loss)
-
-    def run(
-        carry: Carry, source: Source, feed: PyTree, key: Key[Array, ""], count: Int[Array, ""]
-    ) -> tuple[Carry, dict[str, Array], Bool[Array, ""]]:
-        length = jax.tree.leaves(feed)[0].shape[0]
-
-        def raw_batch(i: Int[Array, ""]) -> PyTree:
-            item = jax.tree.map(lambda leaf: leaf[i], feed)
-            return source.take(item) if on_device else item
-
-        def body(i: Int[Array, ""], loop: tuple[Carry, dict[str, Array]]) -> tuple[Carry, dict[str, Array]]:
-            carry, buffers = loop
-            carry, metrics = step(carry, source, raw_batch(i), key)
-            return carry, {name: buffers[name].at[i].set(value) for name, value in metrics.items()}
-
-        first = jax.eval_shape(lambda c: step(c, source, raw_batch(jnp.zeros((), jnp.int32)), key)[1], carry)
-        buffers = {name: jnp.zeros(length, value.dtype) for name, value in first.items()}
-        carry, buffers = jax.lax.fori_loop(0, count, body, (carry, buffers))
-        return carry, buffers, all_finite(carry.params)
-
-    return jax.jit(run, donate_argnums=0)
+        return Carry(params, optimizer_state, carried, carry.step + 1), metrics_of(loss)
 
 
-def bounds_runner(static: PyTree) -> Callable[[PyTree, Source, Any, Key[Array, ""]], Array]:
-    """Build the compiled function that gives the bound of each example, in batches: (params, source, indices, key)."""
+def _run_chunk(
+    carry: Carry, rule: Rule, source: Source, feed: PyTree, key: Key[Array, ""], count: Int[Array, ""], *, indexed: bool
+) -> tuple[Carry, dict[str, Array], Bool[Array, ""]]:
+    """Run up to a fixed number of steps.
 
-    def run(
-        params: PyTree, source: Source, indices: Int[Array, "batches batch"], key: Key[Array, ""]
-    ) -> Float[Array, "batches batch"]:
-        model, objective = eqx.combine(params, static)
+    The feed holds the indices of each step's batch (`indexed`), or the batches themselves for data that are not on the
+    device; only the first `count` steps are run, so one compilation serves every length. Beside the carry and each
+    step's metrics it gives whether all parameters are finite at the end: a bad gradient in the last step shows in no
+    metric yet.
+    """
+    length = jax.tree.leaves(feed)[0].shape[0]
 
-        def one(inputs: tuple[Array, Array]) -> Array:
-            data_key, bound_key = jr.split(inputs[1])
-            batch = examples(data_key, source, source.take(inputs[0]))
-            return objective.bounds(bound_key, model, batch)
+    @functools.partial(jax.jit, inline=True)  # traced once, for its shapes and in the loop
+    def step(carry: Carry, raw: PyTree) -> tuple[Carry, dict[str, Array]]:
+        return rule.step(carry, source, raw, key)
 
-        return jax.lax.map(one, (indices, jr.split(key, indices.shape[0])))
+    def raw_batch(i: Int[Array, ""]) -> PyTree:
+        item = jax.tree.map(lambda leaf: leaf[i], feed)
+        return source.take(item) if indexed else item
 
-    return jax.jit(run)
+    def body(i: Int[Array, ""], loop: tuple[Carry, dict[str, Array]]) -> tuple[Carry, dict[str, Array]]:
+        carry, buffers = loop
+        carry, metrics = step(carry, raw_batch(i))
+        return carry, {name: buffers[name].at[i].set(value) for name, value in metrics.items()}
+
+    first = jax.eval_shape(lambda c: step(c, raw_batch(jnp.zeros((), jnp.int32)))[1], carry)
+    buffers = {name: jnp.zeros(length, value.dtype) for name, value in first.items()}
+    carry, buffers = jax.lax.fori_loop(0, count, body, (carry, buffers))
+    return carry, buffers, all_finite(carry.params)
+
+
+run_chunk = compiled(_run_chunk, donate=True)
+
+
+def _run_step(
+    carry: Carry, rule: Rule, source: Source, item: PyTree, key: Key[Array, ""], *, indexed: bool
+) -> tuple[Carry, dict[str, Array]]:
+    return rule.step(carry, source, source.take(item) if indexed else item, key)
+
+
+run_step = compiled(_run_step, donate=True)
+_finite = compiled(all_finite)
+
+
+def run_steps(
+    carry: Carry, rule: Rule, source: Source, feed: PyTree, key: Key[Array, ""], count: int, *, indexed: bool
+) -> tuple[Carry, dict[str, Array], Array]:
+    """What `run_chunk` does, as a loop in Python over one compiled step: for steps that `convolve`."""
+    rows = []
+    for i in range(count):
+        item = jax.tree.map(lambda leaf, i=i: leaf[i], feed)
+        carry, metrics = run_step(carry, rule, source, item, key, indexed=indexed)
+        rows.append(metrics)
+    return carry, {name: jnp.stack([row[name] for row in rows]) for name in rows[0]}, _finite(carry.params)
+
+
+def convolve(carry: Carry, rule: Rule, source: Source, item: PyTree, key: Key[Array, ""], *, indexed: bool) -> bool:
+    """Whether a step has convolutions that XLA would slow down inside of a compiled loop.
+
+    XLA's CPU backend brings a convolution into the form of its fast kernel only outside of loops
+    (`ConvCanonicalization` walks the entry computation alone; github.com/jax-ml/jax/issues/12868). The gradients of a
+    convolution are never in that form, and without it take ten times as long.
+    """
+    if jax.default_backend() != "cpu":
+        return False
+    return "conv_general_dilated" in run_step.text(carry, rule, source, item, key, indexed=indexed)
+
+
+def _run_bounds(
+    params: Trained,
+    static: Trained,
+    objective: Objective,
+    source: Source,
+    indices: Int[Array, "batches batch"],
+    key: Key[Array, ""],
+) -> Float[Array, "batches batch"]:
+    """The bound of each example, in batches."""
+    model = eqx.combine(params.model, static.model)
+
+    def one(inputs: tuple[Array, Array]) -> Array:
+        data_key, bound_key = jr.split(inputs[1])
+        batch = examples(data_key, source, source.take(inputs[0]))
+        return objective.bounds(bound_key, model, batch)
+
+    return jax.lax.map(one, (indices, jr.split(key, indices.shape[0])))
+
+
+run_bounds = compiled(_run_bounds)
 
 
 def padded_batches(size: int, batch: int) -> tuple[np.ndarray, np.ndarray]:
@@ -130,13 +187,15 @@ def padded_batches(size: int, batch: int) -> tuple[np.ndarray, np.ndarray]:
     return np.where(real, flat, 0).astype(np.int32).reshape(rows, batch), real.reshape(rows, batch)
 
 
-def heldout_bound(run: Callable[..., Array], params: PyTree, source: Source, key: Key[Array, ""], batch: int) -> float:
+def heldout_bound(
+    params: Trained, static: Trained, objective: Objective, source: Source, key: Key[Array, ""], batch: int
+) -> float:
     """Mean bound of a held-out set [nats per example], accumulated in float64."""
     indices, real = padded_batches(len(source), min(batch, len(source)))
-    values = np.asarray(run(params, source, indices, key), np.float64)
+    values = np.asarray(run_bounds(params, static, objective, source, jnp.asarray(indices), key), np.float64)
     return float(values[real].mean())
 
 
-def split_trainable(model: Any, objective: Objective, mark: Callable[[PyTree], PyTree]) -> tuple[PyTree, PyTree]:
+def split_trainable(tree: Any) -> tuple[PyTree, PyTree]:
     """Parameters that the optimizer changes, and the rest."""
-    return eqx.partition((model, objective), mark((model, objective)))
+    return eqx.partition(tree, trainable(tree))

@@ -1,0 +1,87 @@
+"""Answers in the form of what was given: the user's own table with cells filled in, or with new columns."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from nelbo.core import InputError
+from nelbo.data.schema import Schema
+from nelbo.data.splits import Data, Split
+from nelbo.data.tables import Table
+
+
+def filled_table(data: Data, split: Split, values: np.ndarray, observed: np.ndarray) -> bytes:
+    """The user's table with missing cells written anew; all others come back as they were, character for character.
+
+    Header, order, ids, labels, dialect and types stay. New cells are written in the form of their column: whole numbers
+    where the column holds such, its decimal places and decimal mark, its words for true and false.
+
+    Args:
+        data: read from a table, see `Data.table`.
+        split: the rows to give back; those of `data.only` are all rows in the order of the file.
+        values: `(rows, features)`, as the model gives them.
+        observed: bool, the same shape; cells that are False are written.
+
+    Returns:
+        The bytes of a file whose suffix is `data.table.suffix`.
+
+    Raises:
+        InputError: the data are no table, or one that cannot be written back cell by cell.
+    """
+    table = table_of(data)
+    places = feature_places(data.schema, table)
+    restored = data.schema.restored(np.asarray(values))
+    exact = [offset != 0 for offset in data.schema.offset] if data.schema.offset is not None else None
+    columns = dict(zip(places, data.schema.features, strict=True))
+    return table.filled(columns, restored, ~np.asarray(observed, bool), rows=_rows(split, table), exact=exact)
+
+
+def extended_table(data: Data, split: Split, new: Mapping[str, np.ndarray], *, everything: bool = False) -> bytes:
+    """New columns (embeddings, scores) for each row, beside what tells the rows apart.
+
+    Args:
+        data: read from a table.
+        split: the rows that the new columns are about.
+        new: `(rows,)` each, by name, in the order to write.
+        everything: keep all columns of the table; else those that were not modelled (ids, index, text, labels).
+
+    Returns:
+        The bytes of a file in the form of the user's table.
+
+    Raises:
+        InputError: as for `filled_table`.
+    """
+    table = table_of(data)
+    modelled = set() if everything else set(feature_places(data.schema, table))
+    kept = [i for i in range(len(table.names)) if i not in modelled]
+    arrays = {name: np.asarray(column) for name, column in new.items()}
+    for name, column in arrays.items():
+        if column.shape != (len(split),):
+            raise InputError(f"Column {name!r} has shape {column.shape}; one value for each of {len(split)} rows was "
+                             "expected.")  # fmt: skip
+    return table.extended(kept, arrays, _rows(split, table))
+
+
+def table_of(data: Data) -> Table:
+    """The user's table.
+
+    Raises:
+        InputError: the data were not read from one.
+    """
+    if data.table is None:
+        raise InputError(f"{data.name} was not read from a table: write the result as .npz or .npy.")
+    return data.table
+
+
+def feature_places(schema: Schema, table: Table) -> tuple[int, ...]:
+    """The place in a table of each modelled column."""
+    return schema.matched(table)[0]
+
+
+def _rows(split: Split, table: Table) -> np.ndarray | None:
+    """The places of the rows; None where they are all, in their order."""
+    if split.index is None:
+        if len(split) != len(table):
+            raise InputError(f"{len(split)} rows do not belong to the {len(table)} of {table.where}: give all of them.")
+        return None
+    return None if np.array_equal(split.index, np.arange(len(table))) else split.index

@@ -1,0 +1,207 @@
+"""What one column of a table is, how a table's text is written, and how a new number is written into it."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+Role = Literal["feature", "label", "set aside"]
+Kind = Literal["real", "whole", "binary", "truth", "text", "empty"]
+ROLES = ("feature", "label", "set aside")
+KINDS = ("real", "whole", "binary", "truth", "text", "empty")
+
+MISSING = frozenset(
+    ("", "NA", "N/A", "n/a", "#N/A", "#NA", "#N/A N/A", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None")
+    + ("1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN")
+)
+ODD_MISSING = frozenset(("?", "-", "--", ".", "*"))  # missing where they stand among numbers
+_POINT = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?)")
+_COMMA = re.compile(r"[+-]?(?:\d+,?\d*|,\d+)(?:[eE][+-]?\d+)?")
+_TRUTH = {"true": "false", "True": "False", "TRUE": "FALSE"}
+_MOST_PLACES = 8
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How the text of a table is written.
+
+    Args:
+        delimiter: between cells.
+        encoding: of the bytes, as Python names it.
+        decimal: the decimal mark, "." or ",".
+        header: whether the first line names the columns.
+        mark: whether the file begins with a byte order mark.
+        line_end: of the first line.
+        row_names: whether the header lacks a name for the first column, as R writes it.
+    """
+
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    decimal: str = "."
+    header: bool = True
+    mark: bool = False
+    line_end: str = "\n"
+    row_names: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    Args:
+        name: as the table has it; "" where it has none.
+        role: "feature": modelled; "label"; "set aside": left alone, and given back as it was.
+        kind: "real", "whole" (whole numbers), "binary" (0 and 1), "truth" (words for false and true), "text" or
+            "empty" (no values at all).
+        reason: why it is set aside.
+        places: decimal places to write; None: as many as the number needs.
+        words: for false and true, of a column of truth values.
+    """
+
+    name: str
+    role: Role
+    kind: Kind
+    reason: str = ""
+    places: int | None = None
+    words: tuple[str, str] | None = None
+
+    def written(self, value: float, decimal: str = ".", *, exact: bool = False) -> str:
+        """A value in the form that the column's own cells have.
+
+        Args:
+            value: in the user's units.
+            decimal: the decimal mark.
+            exact: write 15 significant digits where the places are open, not 8 (large numbers with a small spread).
+        """
+        if self.kind == "truth" and self.words is not None:
+            return self.words[int(value >= 0.5)]
+        if self.kind == "binary":
+            value = float(value >= 0.5)
+        elif self.kind == "whole":
+            value = float(np.rint(value))
+        form = (".15g" if exact else ".8g") if self.places is None else f".{self.places}f"
+        text = format(value, form)
+        if text.startswith("-") and not text.strip("-0."):
+            text = text[1:]  # no negative zero
+        return text.replace(".", decimal)
+
+
+@dataclass(frozen=True, eq=False)
+class Content:
+    """The cells of one column, read.
+
+    Args:
+        kind: as in `Column`.
+        numbers: `(n,)` float64, NaN where a cell is missing or holds text.
+        codes: `(n,)` places in `texts`; -1 where a cell is missing.
+        texts: the distinct cells.
+        places: as in `Column`.
+        words: as in `Column`.
+        fault: what keeps a column of numbers from being one; "" where nothing does.
+        marker: text that was taken for a missing number, such as "?"; "" where there is none.
+    """
+
+    kind: Kind
+    numbers: np.ndarray
+    codes: np.ndarray
+    texts: tuple[str, ...]
+    places: int | None = None
+    words: tuple[str, str] | None = None
+    fault: str = ""
+    marker: str = field(default="")
+
+    @property
+    def counts_rows(self) -> bool:
+        """Whether the cells are distinct whole numbers, as those of a saved index are."""
+        whole = self.kind in {"whole", "binary"} and not np.isnan(self.numbers).any()
+        return whole and len(np.unique(self.numbers)) == len(self.numbers)
+
+
+def is_number(cell: str, decimal: str = ".") -> bool:
+    """Whether a stripped cell holds a number, with this decimal mark."""
+    return (_POINT if decimal == "." else _COMMA).fullmatch(cell) is not None
+
+
+def content_of(codes: np.ndarray, distinct: list[str], decimal: str) -> Content:
+    """Read the cells of a text column.
+
+    Args:
+        codes: `(n,)` places in `distinct`.
+        distinct: the distinct cells, as they were found.
+        decimal: the decimal mark.
+    """
+    texts = [text.strip() for text in distinct]
+    missing = np.array([text in MISSING for text in texts], bool)
+    counts = np.bincount(codes, minlength=len(texts))
+    words = _truth_words({text for text, gone in zip(texts, missing, strict=True) if not gone})
+    if words is not None:
+        numbers = np.array(
+            [np.nan if gone else text.lower() == "true" for text, gone in zip(texts, missing, strict=True)]
+        )
+        return _content("truth", numbers, codes, texts, missing, words=words)
+    numeric = np.array([is_number(text, decimal) for text in texts], bool) & ~missing
+    present = int(counts[~missing].sum())
+    mostly = 2 * int(counts[numeric].sum()) >= present > 0
+    odd = ~missing & ~numeric
+    marker = next((text for text, is_odd in zip(texts, odd, strict=True) if is_odd), "")
+    if mostly and odd.any() and all(text in ODD_MISSING for text, o in zip(texts, odd, strict=True) if o):
+        missing, odd = missing | odd, np.zeros_like(odd)
+    else:
+        marker = ""
+    pointed = texts if decimal == "." else [text.replace(decimal, ".") for text in texts]
+    values = [float(text) if is_one else np.nan for text, is_one in zip(pointed, numeric, strict=True)]
+    numbers = np.array(values, np.float64)
+    if not numeric.any():
+        return _content("text" if odd.any() else "empty", numbers, codes, texts, missing)
+    if odd.any() and not mostly:
+        return _content("text", numbers, codes, texts, missing)
+    fault = ""
+    if odd.any():
+        row = int(np.argmax(odd[codes]))
+        fault = f"row {row} holds {texts[codes[row]]!r}"
+    written = [text for text, is_one in zip(texts, numeric, strict=True) if is_one]
+    found = numbers[numeric]
+    kind = "real"
+    if np.isfinite(found).all() and (found == np.rint(found)).all():
+        kind = "binary" if np.isin(found, (0.0, 1.0)).all() else "whole"
+    places = _places(written, found, decimal)
+    return _content(kind, numbers, codes, texts, missing, places=places, fault=fault, marker=marker)
+
+
+def _content(
+    kind: Kind,
+    numbers: np.ndarray,
+    codes: np.ndarray,
+    texts: list[str],
+    missing: np.ndarray,
+    *,
+    places: int | None = None,
+    words: tuple[str, str] | None = None,
+    fault: str = "",
+    marker: str = "",
+) -> Content:
+    """Spread what was found about the distinct cells over the rows."""
+    values = numbers[codes] if len(numbers) else np.full(len(codes), np.nan)
+    places_of = np.where(missing, -1, np.arange(len(texts)))
+    rows = places_of[codes] if len(texts) else codes
+    return Content(kind, values, rows, tuple(texts), places, words, fault, marker)
+
+
+def _truth_words(texts: set[str]) -> tuple[str, str] | None:
+    """The words for false and true, in the letters of the table; None where the cells are no truth values."""
+    if not 0 < len(texts) <= 8 or not {t.lower() for t in texts} <= {"true", "false"}:
+        return None
+    for true, false in _TRUTH.items():
+        if texts <= {true, false}:
+            return false, true
+    return "False", "True"
+
+
+def _places(written: list[str], found: np.ndarray, decimal: str) -> int | None:
+    """The decimal places of new numbers; None where the column is written with exponents or holds tiny numbers."""
+    if any("e" in text or "E" in text for text in written) or not np.isfinite(found).all():
+        return None
+    most = max(len(text.partition(decimal)[2]) for text in written)
+    tiny = most > _MOST_PLACES and float(np.abs(found).max()) < 0.01
+    return None if tiny else min(most, _MOST_PLACES)

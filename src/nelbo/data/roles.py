@@ -1,0 +1,166 @@
+"""Which columns of a table are modelled, which is the label, and which are set aside."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nelbo.core import InputError, choice
+from nelbo.data.columns import Column, Content
+from nelbo.data.reading import Reading
+
+LABEL_COLUMNS = ("label", "y")
+_INDEX_NAMES = ("", "Unnamed: 0")
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """What a user can say about a table.
+
+    Args:
+        header: whether the first line of a CSV file names the columns; None finds out.
+        columns: the names of those to model; () models all that hold numbers.
+        ignore: the names of those to set aside.
+    """
+
+    header: bool | None = None
+    columns: tuple[str, ...] = field(default=())
+    ignore: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The columns of a table with their roles, and what is to be said about them."""
+
+    columns: tuple[Column, ...]
+    notes: tuple[str, ...]
+
+
+def assign_roles(reading: Reading, options: TableOptions) -> Roles:
+    """Give every column its role.
+
+    Set aside are: what `ignore` names or `columns` does not, text, columns without a value, and a first column without
+    a name that holds distinct whole numbers (a saved pandas index, shuffled too). A column `label` or `y` holds
+    labels. All other columns are modelled; numbers in an identifier or a time stamp too, unless `ignore` names them.
+
+    Raises:
+        InputError: an unknown name, a column of numbers with text in it, or no column to model.
+    """
+    table, contents = reading.table, reading.contents
+    if len(table) == 0:
+        raise InputError(f"{table.where} has no rows; a table with at least one row was expected.")
+    names = shown_names(table.names)
+    for name in (*options.columns, *options.ignore):
+        choice("column", name, names)
+    label = next((name for name in LABEL_COLUMNS if name in names and name not in options.ignore), None)
+    columns = []
+    named = table.dialect is None or table.dialect.header
+    for i, (name, content) in enumerate(zip(names, contents, strict=True)):
+        index = named and i == 0 and table.names[i] in _INDEX_NAMES and len(table) > 1 and content.counts_rows
+        reason = _reason(name, content, options, index=index)
+        role = "label" if name == label else "set aside" if reason else "feature"
+        if role == "feature" and content.fault:
+            raise not_numeric(table.where, name, content.fault)
+        if role == "feature" and content.kind == "text":  # named by `columns`
+            raise not_numeric(table.where, name, f"its first cell is {content.texts[0]!r}")
+        why = reason if role == "set aside" else ""
+        columns.append(Column(table.names[i], role, content.kind, why, content.places, content.words))
+    if not any(column.role == "feature" for column in columns):
+        text = next(
+            (f" ({n!r} holds {c.texts[0]!r})" for n, c in zip(names, contents, strict=True) if c.kind == "text"), ""
+        )
+        raise InputError(
+            f"{table.where} has no columns of numbers besides its labels{text}; at least one was expected, with cells "
+            "parted by commas, semicolons, tabs or bars."
+        )
+    return Roles(tuple(columns), (*reading.notes, *_notes(table.where, names, columns, contents)))
+
+
+def not_numeric(where: str, name: str, fault: str) -> InputError:
+    """The sentence for text among the numbers of a column."""
+    return InputError(
+        f"{where}: column {name!r} is not numeric ({fault}); numbers or blanks were expected: correct it, leave the "
+        f"cell blank, encode the column as numbers, set it aside with ignore={name!r}, or call it 'label' if it is one."
+    )
+
+
+def shown_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Names to call columns by: a column without a name, or with the name of one before it, is told by its place."""
+    shown: list[str] = []
+    for i, name in enumerate(names):
+        shown.append(f"column {i + 1}" if name == "" else f"{name} (column {i + 1})" if name in shown else name)
+    return tuple(shown)
+
+
+def _reason(name: str, content: Content, options: TableOptions, *, index: bool) -> str:
+    """Why a column is not modelled; "" where it is."""
+    if name in options.ignore:
+        return "named by ignore"
+    if options.columns:
+        return "" if name in options.columns else "not named by columns"
+    if content.kind == "empty":
+        return "it has no values"
+    if content.kind == "text":
+        return "it holds text"
+    return "saved index" if index else ""
+
+
+def _notes(where: str, names: Sequence[str], columns: Sequence[Column], contents: Sequence[Content]) -> list[str]:
+    aside: dict[str, list[str]] = {}
+    for name, column in zip(names, columns, strict=True):
+        if column.role == "set aside":
+            aside.setdefault(column.reason, []).append(name)
+    notes = []
+    for reason, which in aside.items():
+        listed = listing(which)
+        if reason == "saved index":
+            notes.append(f"{where}: its first column has no name and holds distinct whole numbers; it was taken for a "
+                         "saved index and set aside.")  # fmt: skip
+        elif reason == "it has no values":
+            notes.append(f"{where}: {listed} set aside, for want of values: nothing can be learned about it.")
+        elif reason == "it holds text":
+            notes.append(f"{where}: {listed} set aside, for holding text.")
+        else:
+            notes.append(f"{where}: {listed} set aside ({reason}).")
+    for name, column, content in zip(names, columns, contents, strict=True):
+        if content.marker and column.role == "feature":
+            notes.append(f"{where}: {content.marker!r} in column {name!r} was read as a missing number.")
+    return notes
+
+
+def listing(names: Sequence[str], most: int = 8) -> str:
+    """The names as the subject of a sentence: "column 'a' was", "columns 'a', 'b' were"."""
+    shown = ", ".join(repr(name) for name in names[:most]) + (
+        f" and {len(names) - most} more" if len(names) > most else ""
+    )
+    return f"column {shown} was" if len(names) == 1 else f"columns {shown} were"
+
+
+def read_labels(
+    where: str, column: Column, content: Content, known: tuple[str, ...] | None
+) -> tuple[np.ndarray, tuple[str, ...] | None]:
+    """The labels in a column: whole numbers as they are, or text, whose sorted values are numbered.
+
+    Args:
+        where: for messages.
+        column: the label column.
+        content: its cells.
+        known: the label names of data that these must agree with.
+
+    Raises:
+        InputError: a blank, fractions, or a label that is not known.
+    """
+    blank = content.codes < 0
+    if blank.any():
+        row = int(np.argmax(blank))
+        raise InputError(f"{where}: the label in row {row} is blank; give every row a label, or remove the column.")
+    if known is None and not content.fault and content.kind in {"whole", "binary"}:
+        return content.numbers.astype(np.int64), None
+    if known is None and not content.fault and content.kind == "real":
+        raise InputError(f"{where}: the labels in {column.name!r} are fractions; integers or text were expected.")
+    names = known or tuple(sorted({content.texts[code] for code in np.unique(content.codes)}))
+    number = {name: index for index, name in enumerate(names)}
+    unknown = [text for code in np.unique(content.codes) if (text := content.texts[code]) not in number]
+    if unknown:
+        raise InputError(f"{where}: the label {unknown[0]!r} is not one of {', '.join(names)}.")
+    return np.array([number.get(text, -1) for text in content.texts])[content.codes], names

@@ -1,0 +1,103 @@
+"""Named model families: functions from a key and JSON-able options to a `Model`, and what belongs to each."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import equinox as eqx
+import jax.random as jr
+from jaxtyping import Array, Key
+
+from nelbo.core import added, checked_arguments, choice, defaults, joined
+from nelbo.models.autoencoder import vae
+from nelbo.models.belief import darn, fdarn, sbn
+from nelbo.models.gaussian import (
+    dlgm,
+    factor_analysis,
+    hvae,
+    linear,
+    nonlinear_belief_network,
+    nonlinear_factor_analysis,
+)
+from nelbo.models.stack import Model
+from nelbo.models.visible import mixture, nade
+
+MOMENTS = ("centre", "spread")  # options whose arrays are the training data's; the user says whether they are used
+
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+    """A named model family.
+
+    Args:
+        make: from a key, the shape of one example and the family's options, by keyword, to a model. Decorated by
+            `drawn_at_once` it draws all weights in one compiled call.
+        likelihood: of families that have no choice of one.
+        objective: what trains it, unless the user says otherwise.
+        spread: whether a `spread` is one number for each entry, or one for all ("whole"; pictures always have one).
+        arguments: options that are better than the signature's defaults where a run decides, by likelihood or "*".
+        training: the same of training settings.
+    """
+
+    make: Callable[..., Model]
+    likelihood: str | None = None
+    objective: str = "sgvb"
+    spread: Literal["entry", "whole"] = "entry"
+    arguments: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    training: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+
+
+MODELS: dict[str, Family] = {
+    "vae": Family(vae),
+    "linear": Family(linear, likelihood="gaussian-shared", spread="whole"),
+    "factor-analysis": Family(factor_analysis, likelihood="gaussian-pixel"),
+    "nonlinear-factor-analysis": Family(nonlinear_factor_analysis, likelihood="gaussian-pixel"),
+    "nonlinear-belief-network": Family(nonlinear_belief_network),
+    "dlgm": Family(dlgm),
+    "hvae": Family(hvae),
+    "sbn": Family(sbn, objective="nvil"),
+    "darn": Family(darn, objective="nvil"),
+    "fdarn": Family(fdarn, objective="nvil"),
+    "nade": Family(nade, likelihood="bernoulli", objective="maximum-likelihood"),
+    "mixture": Family(mixture, likelihood="bernoulli", objective="maximum-likelihood"),
+}
+
+
+def families() -> Mapping[str, Family]:
+    """Every model family by name: nelbo's own, and those that were added (see `nelbo.core.Registry`)."""
+    return joined("models", MODELS, added().models)
+
+
+def family(name: str) -> Family:
+    """The family called `name`.
+
+    Raises:
+        InputError: there is none.
+    """
+    every = families()
+    return every[choice("model", name, every)]
+
+
+def family_options(name: str) -> dict[str, Any]:
+    """The options of a family with their defaults.
+
+    Raises:
+        InputError: no such family.
+    """
+    return defaults(family(name).make)
+
+
+def build(key: Key[Array, ""], name: str, arguments: Mapping[str, Any]) -> Model:
+    """Build the named model.
+
+    Raises:
+        InputError: an unknown model, or an argument it does not have.
+    """
+    make = family(name).make
+    checked = checked_arguments(f"option of model {name}", make, arguments, hidden=("key",))
+    return make(key, **{k: tuple(v) if isinstance(v, list) else v for k, v in checked.items()})
+
+
+def skeleton(name: str, arguments: Mapping[str, Any]) -> Model:
+    """The model with shapes in place of arrays, at no cost."""
+    return eqx.filter_eval_shape(lambda key: build(key, name, arguments), jr.key(0))

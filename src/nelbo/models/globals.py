@@ -1,0 +1,22 @@
+"""The contract of what all examples share, treated as random: weights, factors, topics."""
+
+import abc
+from typing import Any
+
+import equinox as eqx
+from jaxtyping import Array, Float, Key
+
+
+class Globals(eqx.Module):
+    """Abstract: a prior and a posterior over some of a model's arrays. Families are in `nelbo.bayes`."""
+
+    # whether `cost` belongs to a bound on the evidence (a divergence), or is a penalty alone
+    in_bound: eqx.AbstractVar[bool]
+
+    @abc.abstractmethod
+    def sample(self, key: Key[Array, ""], model: Any) -> Any:
+        """The model with its shared arrays drawn from their posterior, reparameterized, and no globals."""
+
+    @abc.abstractmethod
+    def cost(self, model: Any) -> Float[Array, ""]:
+        """KL(posterior || prior), or -log prior up to a constant at a point: once for a whole data set [nats]."""

@@ -1,0 +1,202 @@
+"""Objectives by name, made from JSON-able options: what the command line and run records call them."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from nelbo.core import InputError, added, joined
+from nelbo.models import Model
+from nelbo.objectives.base import Objective
+from nelbo.objectives.binary_gradients import half, straight_through
+from nelbo.objectives.importance import Iwae
+from nelbo.objectives.score import ScoreFunction, Vimco
+from nelbo.objectives.sgvb import MaximumLikelihood, Sgvb, WarmUp
+from nelbo.objectives.stochastic_backpropagation import StochasticBackpropagation
+from nelbo.objectives.wake_sleep import WakeSleep
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What an objective may want to know of a run.
+
+    Args:
+        num_data: N, the number of training examples.
+        epoch_steps: steps of one pass over them.
+    """
+
+    num_data: int
+    epoch_steps: float
+
+
+@dataclasses.dataclass(frozen=True)
+class NamedObjective:
+    """An objective that a run can name.
+
+    Args:
+        make: from a `Setting` and options, by keyword, to the objective.
+        draws_latents: it is about latents, and refused for models without any.
+        prepare: from the model and the options to the model that is trained, where that is another (one with a
+            posterior over its weights); None: the model itself.
+    """
+
+    make: Callable[..., Objective]
+    draws_latents: bool = True
+    prepare: Callable[[Model, Mapping[str, Any]], Model] | None = None
+
+
+def sgvb(
+    setting: Setting, *, form: str = "B", samples: int = 1, beta: float | int = 1.0, warmup: float | int = 0.0
+) -> Objective:
+    """The evidence lower bound by reparameterization.
+
+    Args:
+        setting: of the run.
+        form: of the estimator, see `FORMS`.
+        samples: draws of z for each example.
+        beta: weight of the KL part.
+        warmup: epochs in which that weight rises from zero.
+
+    Raises:
+        InputError: a negative weight or length.
+    """
+    if not (warmup >= 0 and beta >= 0):
+        raise InputError(f"warmup (epochs) and beta must be zero or positive, got {warmup} and {beta}.")
+    rising = WarmUp(float(beta), max(1, round(warmup * setting.epoch_steps)))
+    return Sgvb(form, num_samples=samples, beta=rising if warmup else float(beta))
+
+
+def maximum_likelihood(setting: Setting) -> Objective:
+    """The exact log-likelihood: nade, mixture, linear, factor analysis, belief networks of at most 16 units.
+
+    Args:
+        setting: of the run.
+    """
+    del setting
+    return MaximumLikelihood()
+
+
+def stochastic_backpropagation(setting: Setting, *, hessian: bool = True, samples: int = 1) -> Objective:
+    """The evidence lower bound with gradients by Bonnet's and Price's identities.
+
+    Args:
+        setting: of the run.
+        hessian: use second derivatives for the covariance.
+        samples: draws of z for each example.
+    """
+    del setting
+    return StochasticBackpropagation(hessian=hessian, num_samples=samples)
+
+
+def nvil(
+    setting: Setting,
+    *,
+    centring: bool = True,
+    baseline: bool = True,
+    normalization: bool = True,
+    local: bool | None = None,
+    decay: float | int = 0.8,
+    baseline_hidden: Sequence[int] = (100,),
+) -> Objective:
+    """Score-function gradients with the variance reductions of NVIL.
+
+    Args:
+        setting: of the run.
+        centring: subtract the moving average of past learning signals.
+        baseline: subtract what networks predict of the learning signals.
+        normalization: divide by the moving standard deviation where it is above one.
+        local: a learning signal for each layer; null: wherever that is unbiased.
+        decay: of the moving averages.
+        baseline_hidden: widths of the baselines' hidden layers.
+    """
+    del setting
+    switches = {"centring": centring, "baseline": baseline, "normalization": normalization, "local": local}
+    return ScoreFunction(decay=float(decay), hidden=tuple(baseline_hidden), **switches)
+
+
+def vimco(setting: Setting, *, samples: int = 5) -> Objective:
+    """The importance-weighted bound by score-function gradients with leave-one-out baselines.
+
+    Args:
+        setting: of the run.
+        samples: draws of z for each example, at least 2.
+    """
+    del setting
+    return Vimco(samples)
+
+
+def iwae(setting: Setting, *, samples: int = 5, form: str = "dreg") -> Objective:
+    """The importance-weighted bound by reparameterization.
+
+    Args:
+        setting: of the run.
+        samples: draws of z for each example.
+        form: of the gradient: plain, dreg or stl, see `IWAE_FORMS`.
+    """
+    del setting
+    return Iwae(samples, form=form)
+
+
+def reweighted_wake_sleep(
+    setting: Setting, *, samples: int = 5, wake_phi: float | int = 1.0, sleep_phi: float | int = 0.0
+) -> Objective:
+    """Reweighted wake-sleep with its two updates of q.
+
+    Args:
+        setting: of the run.
+        samples: draws of z for each example.
+        wake_phi: weight of the wake-phase update of q.
+        sleep_phi: weight of the sleep-phase update of q.
+    """
+    del setting
+    return WakeSleep(samples, wake_phi=float(wake_phi), sleep_phi=float(sleep_phi))
+
+
+def wake_sleep(setting: Setting) -> Objective:
+    """Classical wake-sleep.
+
+    Args:
+        setting: of the run.
+    """
+    del setting
+    return WakeSleep()
+
+
+def darn(setting: Setting, *, samples: int = 1) -> Objective:
+    """DARN's biased gradient through binary draws.
+
+    Args:
+        setting: of the run.
+        samples: draws of z for each example.
+    """
+    del setting
+    return Sgvb("path", num_samples=samples, through=half)
+
+
+def straight_through_gradient(setting: Setting, *, samples: int = 1) -> Objective:
+    """The straight-through estimator, biased.
+
+    Args:
+        setting: of the run.
+        samples: draws of z for each example.
+    """
+    del setting
+    return Sgvb("path", num_samples=samples, through=straight_through)
+
+
+NAMED: dict[str, NamedObjective] = {
+    "sgvb": NamedObjective(sgvb, draws_latents=False),
+    "maximum-likelihood": NamedObjective(maximum_likelihood, draws_latents=False),
+    "stochastic-backpropagation": NamedObjective(stochastic_backpropagation),
+    "nvil": NamedObjective(nvil),
+    "vimco": NamedObjective(vimco),
+    "iwae": NamedObjective(iwae),
+    "wake-sleep": NamedObjective(wake_sleep),
+    "rws": NamedObjective(reweighted_wake_sleep),
+    "darn": NamedObjective(darn),
+    "straight-through": NamedObjective(straight_through_gradient),
+}
+
+
+def with_added(own: Mapping[str, NamedObjective]) -> Mapping[str, NamedObjective]:
+    """A table of named objectives, and those that were added (see `nelbo.core.Registry`)."""
+    return joined("objectives", own, added().objectives)
