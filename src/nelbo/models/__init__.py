@@ -39,6 +39,7 @@ from nelbo.models.heads import (
     NormalHead,
     SharedNormalHead,
     StandardizedHead,
+    soft_bound,
 )
 from nelbo.models.layers import Conditional, Context, Latents, Layer, Reads, StandardNormal, Unconditional
 from nelbo.models.likelihoods import LIKELIHOODS, Likelihood, likelihood, likelihood_head, likelihoods
@@ -163,6 +164,7 @@ __all__ = [
     "save_model",
     "sbn",
     "skeleton",
+    "soft_bound",
     "stop_gradient",
     "vae",
     "variational_em",
