@@ -53,8 +53,7 @@ def _array(options: argparse.Namespace, run: Run) -> tuple[np.ndarray, str]:
             raise InputError("A .npy file has no splits and is compressed whole: leave --split out.")
         return read_npy(Path(options.data), mmap=True), "none"
     data, _ = run.rows(options.data, options.split, options.data_dir)
-    everything = options.data is not None and options.split is None and "test" not in data.splits
-    split = data.train if everything else data.split(options.split or "test")
+    split = data.only
     if split.observed is not None:
         raise InputError("Data with missing entries cannot be compressed: fill them in first (`nelbo impute`).")
     own = options.data is None or options.data in catalogue()

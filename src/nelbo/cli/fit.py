@@ -17,7 +17,7 @@ MODEL_OPTIONS = ("latents", "layers", "recognition", "recognition_hidden", "hidd
 OBJECTIVE_OPTIONS = ("form", "samples", "beta", "warmup", "weight_prior", "input_noise", "noise_rate")
 TRAINING_OPTIONS = ("epochs", "batch_size", "optimizer", "learning_rate", "schedule", "clip", "evaluate_every",
                     "patience", "keep", "score")  # fmt: skip
-DATA_OPTIONS = ("data_dir", "binarize", "binarize_seed", "split_seed")
+DATA_OPTIONS = ("data_dir", "binarize", "binarize_seed", "split_seed", "header", "columns", "ignore")
 
 
 def _given(options: argparse.Namespace, names: tuple[str, ...]) -> dict[str, Any]:

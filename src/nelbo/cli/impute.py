@@ -11,9 +11,21 @@ from jaxtyping import Array, Key
 
 from nelbo.cli.output import Line, note, print_json
 from nelbo.core import InputError, atomic_write, os_error
-from nelbo.data import Source
+from nelbo.data import Data, Source
 from nelbo.report import enlarge, image_grid, save_png, text_table
-from nelbo.runs import FILM_STEPS, Run, comparison, film, hiding, known_rows, open_run, scored
+from nelbo.runs import (
+    FILM_STEPS,
+    Run,
+    comparison,
+    film,
+    hiding,
+    in_user_units,
+    known_rows,
+    open_run,
+    scored,
+    table_suffixes,
+    write_filled,
+)
 from nelbo.tasks import Imputation, hide, spoiled
 from nelbo.tasks import impute as impute_data
 
@@ -46,13 +58,13 @@ def impute(options: argparse.Namespace) -> None:
     run = open_run(options.run)
     hide_key, impute_key, film_key = jr.split(jr.key(options.seed), 3)
     noise, rate = _noise(options.noise)
-    data, known = _rows(options, run, hide_key, noise, rate)
+    dataset, data, known = _rows(options, run, hide_key, noise, rate)
     counts = {"steps": options.steps, "draws": options.draws, "proposals": options.proposals}
     path = Path(options.output or run.folder / "imputed.npz")
-    _check_name(path, data)
+    _check_name(path, dataset, data)
     result = impute_data(impute_key, run.model, data, method=options.method, truth=known, noise=noise, rate=rate,
                          progress=_progress(options, len(data)), **counts)  # fmt: skip
-    _write(path, result, data)
+    _write(path, result, dataset, data)
     record = _record(result, path, options)
     if known is not None:
         record |= scored(known_rows(known), result)
@@ -90,15 +102,17 @@ def _noise(text: str | None) -> tuple[str | None, float]:
 
 def _rows(
     options: argparse.Namespace, run: Run, key: Key[Array, ""], noise: str | None, rate: float
-) -> tuple[Source, Source | None]:
-    """The rows as they are given, and where they were spoiled here the same rows before that."""
+) -> tuple[Data, Source, Source | None]:
+    """The data, their rows as they are given, and where they were spoiled here the same rows before that."""
     if options.compare and (options.hide is None or noise is not None):
         raise InputError("--compare needs entries whose truth is known: give --hide too, and no --noise.")
     if options.add_noise and noise is None:
         raise InputError("--add-noise needs the noise: give --noise bit-flip:RATE or gaussian:SD.")
     if options.film and noise is not None:
         raise InputError("A film shows missing pixels alone: leave --film or --noise out.")
-    _, data = run.rows(options.data, options.split, options.data_dir)
+    dataset, data = run.rows(options.data, options.split, options.data_dir)
+    for text in dataset.notes:
+        note(options, text)
     if options.limit is not None:
         if options.limit < 1:
             raise InputError(f"--limit must be at least 1, got {options.limit}.")
@@ -110,7 +124,7 @@ def _rows(
         data = spoiled(jr.fold_in(key, 0), data, noise, rate)
     if options.hide is not None:
         data = hide(data, hiding(options.hide, jr.fold_in(key, 1), data))
-    return data, truth if spoil or options.hide is not None else None
+    return dataset, data, truth if spoil or options.hide is not None else None
 
 
 def _show(options: argparse.Namespace, record: dict[str, Any], result: Imputation) -> None:
@@ -132,27 +146,31 @@ def _unit(values: np.ndarray, data: Source) -> np.ndarray:
     return values / 255.0 if data.values == "uint8" and data.pixels == "counts" else values
 
 
-def _check_name(path: Path, data: Source) -> None:
+def _check_name(path: Path, dataset: Data, data: Source) -> None:
     """Refuse a name that says nothing about the form, before anything is computed."""
-    wanted = {".npz": True, ".npy": True, ".csv": len(data.shape) == 1, ".png": len(data.shape) == 3}
+    tables = dict.fromkeys(table_suffixes(dataset), len(data.shape) == 1)
+    wanted = {".npz": True, ".npy": True, ".png": len(data.shape) == 3} | tables
     if not wanted.get(path.suffix, False):
-        raise InputError(f"Cannot write {path}: choose a name in .npz, .npy, .csv (tables) or .png (images).")
+        form = "/".join(tables)
+        raise InputError(f"Cannot write {path}: choose a name in .npz, .npy, {form} (tables) or .png (images).")
 
 
-def _write(path: Path, result: Imputation, data: Source) -> None:
-    """All numbers as `.npz`; the means alone as `.npy`, `.csv` (tables) or `.png` (images)."""
+def _write(path: Path, result: Imputation, dataset: Data, data: Source) -> None:
+    """All numbers as `.npz`; the means alone as `.npy`, in the form of the user's table, or as `.png` (images)."""
     if path.suffix == ".npz":
+        mean, low, high, draws = (
+            in_user_units(dataset, a) for a in (result.mean, result.low, result.high, result.draws)
+        )
         with atomic_write(path) as stream:
-            np.savez_compressed(stream, mean=result.mean, std=result.std, low=result.low, high=result.high,
-                                draws=result.draws, observed=result.observed)  # fmt: skip
+            np.savez_compressed(stream, mean=mean, std=result.std, low=low, high=high, draws=draws,
+                                observed=result.observed)  # fmt: skip
     elif path.suffix == ".npy":
         with atomic_write(path) as stream:
-            np.save(stream, result.mean, allow_pickle=False)
-    elif path.suffix == ".csv":
-        with atomic_write(path, "w") as stream:
-            np.savetxt(stream, result.mean, delimiter=",", fmt="%.8g")
-    else:
+            np.save(stream, in_user_units(dataset, result.mean), allow_pickle=False)
+    elif path.suffix == ".png":
         save_png(image_grid(_unit(result.mean[:100], data)), path)
+    else:
+        write_filled(path, dataset, result.mean, result.observed)
 
 
 def _record(result: Imputation, path: Path, options: argparse.Namespace) -> dict[str, Any]:

@@ -113,6 +113,13 @@ def _data(parser: argparse.ArgumentParser, *, default: str) -> None:
     group.add_argument("--data-dir", metavar="DIR", help="a folder that holds named sets (or set NELBO_DATA)")
 
 
+def _table_options(data: "argparse._ArgumentGroup") -> None:
+    data.add_argument("--no-header", action="store_false", dest="header", default=None, help="the first line of the table holds values, not names")  # fmt: skip  # noqa: E501
+    data.add_argument("--header", action="store_true", default=None, help="the first line of the table holds names")
+    data.add_argument("--columns", nargs="+", metavar="NAME", help="the columns of the table to model (all numbers)")
+    data.add_argument("--ignore", nargs="+", metavar="NAME", help="columns of the table to set aside")
+
+
 def _command(commands: "argparse._SubParsersAction[Parser]", name: str, text: str, example: str) -> Parser:
     return commands.add_parser(
         name,
@@ -139,6 +146,7 @@ def _fit(commands: "argparse._SubParsersAction[Parser]") -> None:
     data = fit.add_argument_group("reading the data")
     data.add_argument("--binarize", metavar="HOW", help="static, dynamic, threshold or none (grey named sets: static)")
     data.add_argument("--binarize-seed", type=int, metavar="N", help="of static binarization (default 0)")
+    _table_options(data)
     data.add_argument("--split-seed", type=int, metavar="N", help="of splits that the data do not bring (default 0)")
     model = fit.add_argument_group("model")
     model.add_argument("--latents", type=int, metavar="N", help="number of latent variables")
@@ -185,8 +193,9 @@ def _use(commands: "argparse._SubParsersAction[Parser]") -> None:
     evaluate.add_argument(
         "--samples", type=int, metavar="K", help="draws for each example (default: elbo 100, iwae 5000)"
     )
-    evaluate.add_argument("--split", choices=["train", "valid", "test"], default="test", help="default test")
+    evaluate.add_argument("--split", choices=["train", "valid", "test"], help="default test; all rows of a file without splits")  # fmt: skip  # noqa: E501
     evaluate.add_argument("--limit", type=int, metavar="N", help="only the first N examples")
+    evaluate.add_argument("-o", "--output", metavar="FILE", help="write the bound of each row: .npy, or a table")
     _data(evaluate, default="the run's own")
     sample = _command(commands, "sample", "draw examples from a run's model", "nelbo sample runs/mnist -n 64")
     sample.add_argument("run", metavar="RUN", help="run folder")
@@ -197,7 +206,7 @@ def _use(commands: "argparse._SubParsersAction[Parser]") -> None:
     embed.add_argument("run", metavar="RUN", help="run folder")
     embed.add_argument("data", nargs="?", metavar="DATA", help="a named set, a file or a folder (the run's own)")
     embed.add_argument("--data-dir", metavar="DIR", help="a folder that holds named sets (or set NELBO_DATA)")
-    embed.add_argument("--split", choices=["train", "valid", "test"], default="test", help="default test")
+    embed.add_argument("--split", choices=["train", "valid", "test"], help="default test; all rows of a file without splits")  # fmt: skip  # noqa: E501
     embed.add_argument("-o", "--output", metavar="FILE", help="a .npy or .csv file (default RUN/embedding.npy)")
     reconstruct = _command(commands, "reconstruct", "encode and decode data", "nelbo reconstruct runs/mnist -n 10")
     reconstruct.add_argument("run", metavar="RUN", help="run folder")

@@ -13,7 +13,20 @@ from nelbo.core import InputError, atomic_write, write_json
 from nelbo.data import Data, Source
 from nelbo.evaluation import topic_words, variance_report
 from nelbo.report import image_grid, pair_grid, save_png, text_table, variance_figure, write_report
-from nelbo.runs import BOUNDS, Run, add_result, checked_seed, open_run, result_row, shown
+from nelbo.runs import (
+    BOUNDS,
+    Run,
+    add_result,
+    check_columns_name,
+    checked_seed,
+    in_user_units,
+    is_named,
+    open_run,
+    result_row,
+    shown,
+    table_suffixes,
+    write_columns,
+)
 from nelbo.tasks import embed as embed_data
 from nelbo.tasks import reconstruct as reconstruct_data
 from nelbo.tasks import sample as draw_samples
@@ -22,9 +35,13 @@ from nelbo.training import examples as read_examples
 DEFAULT_SAMPLES = {"elbo": 100, "iwae": 5000}
 
 
-def _opened(options: argparse.Namespace) -> tuple[Run, Data, dict[str, Source]]:
+def _opened(options: argparse.Namespace, split: str | None) -> tuple[Run, Data, Source]:
+    """The run, and the rows to use: those of a split, or all rows of a file that has none."""
     run = open_run(options.run)
-    return run, *run.data(options.data, options.data_dir, fetching(options))
+    data, rows = run.rows(options.data, split, options.data_dir, fetching(options))
+    for text in data.notes:
+        note(options, text)
+    return run, data, rows
 
 
 def evaluate(options: argparse.Namespace) -> None:
@@ -33,15 +50,21 @@ def evaluate(options: argparse.Namespace) -> None:
     for name, value in (("--limit", options.limit), ("--samples", count)):
         if value is not None and value < 1:
             raise InputError(f"{name} must be at least 1, got {value}.")
-    run, data, sources = _opened(options)
-    examples = sources[options.split]
+    path = None if options.output is None else Path(options.output)
+    run, data, examples = _opened(options, options.split)
+    (split,) = data.splits
+    if path is not None:
+        check_columns_name(path, data)
     if options.limit is not None:
         examples = examples.head(options.limit)
     progress = counter(options, len(examples))
     key = jr.key(checked_seed(options.seed))
     score = BOUNDS[options.bound](key, run.model, examples, num_samples=count, progress=progress)
-    row = result_row(score, options.bound, options.split, data)
+    row = result_row(score, options.bound, split, data)
     add_result(run.folder, row)
+    if path is not None:
+        write_columns(path, data, {options.bound: score.per_example})
+        note(options, f"Wrote {path}: the {options.bound} bound of each of {len(score.per_example)} rows [nats]")
     if options.json:
         print_json(row)
     else:
@@ -95,36 +118,39 @@ def sample(options: argparse.Namespace) -> None:
     run = open_run(options.run)
     path = _target(options, run, "samples", _suffixes(run))
     values = draw_samples(jr.key(checked_seed(options.seed)), run.model, options.count, mean=options.mean)
+    values = run.in_user_units(values)
     _write(path, values, lambda: image_grid(values / run.white))
     _done(options, path, values)
 
 
 def reconstruct(options: argparse.Namespace) -> None:
     """Encode and decode the first examples of the test set."""
-    run, _, sources = _opened(options)
+    run, data, examples = _opened(options, None)
     path = _target(options, run, "reconstructions", _suffixes(run))
-    examples = sources["test"]
     if not 1 <= options.count <= len(examples):
-        raise InputError(f"-n must be between 1 and the {len(examples)} test examples, got {options.count}.")
+        what = "rows" if "rows" in data.splits else "test examples"
+        raise InputError(f"-n must be between 1 and the {len(examples)} {what}, got {options.count}.")
     key = jr.key(checked_seed(options.seed))
     originals, means = reconstruct_data(key, run.model, examples, np.arange(options.count))
+    means = in_user_units(data, means)
     _write(path, means, lambda: pair_grid(shown(originals) / run.white, means / run.white))
     _done(options, path, means)
 
 
 def embed(options: argparse.Namespace) -> None:
     """Posterior means of a split."""
-    run, _, sources = _opened(options)
-    path = _target(options, run, "embedding", (".npy", ".csv"))
-    values = embed_data(jr.key(checked_seed(options.seed)), run.model, sources[options.split])
-    _write(path, values, lambda: values)
+    run, data, rows = _opened(options, options.split)
+    path = _target(options, run, "embedding", (".npy", *table_suffixes(data)))
+    values = embed_data(jr.key(checked_seed(options.seed)), run.model, rows)
+    write_columns(path, data, {f"z{i + 1}": column for i, column in enumerate(values.T)})
     _done(options, path, values)
 
 
 def variance(options: argparse.Namespace) -> None:
     """Gradient noise of every estimator, as a table, a record and a plot."""
-    run, _, sources = _opened(options)
-    data = sources["train"]
+    run = open_run(options.run)
+    own = options.data is None or is_named(options.data)
+    _, data = run.rows(options.data, "train" if own else None, options.data_dir, fetching(options))
     if not 1 <= options.batch_size <= len(data):
         raise InputError(f"--batch-size must be between 1 and the {len(data)} examples, got {options.batch_size}.")
     data_key, key = jr.split(jr.key(checked_seed(options.seed)))
@@ -143,7 +169,7 @@ def variance(options: argparse.Namespace) -> None:
 
 def topics(options: argparse.Namespace) -> None:
     """The strongest words of each latent."""
-    run, data, _ = _opened(options)
+    run, data, _ = _opened(options, None)
     if data.vocabulary is None:
         raise InputError(f"{data.name} holds no words: topics are for runs on documents (sotu, newsgroups).")
     found = topic_words(run.model, data.vocabulary, count=options.count)

@@ -1,9 +1,12 @@
 """Experiments as records, carried out in run folders."""
 
+from nelbo.runs.answers import check_columns_name, in_user_units, table_suffixes, write_columns, write_filled
+from nelbo.runs.claims import resumed
+from nelbo.runs.environment import environment
 from nelbo.runs.execute import carry_out, execute, figure_arrays, shown
-from nelbo.runs.folder import RECORD, Run, environment, open_run, resumed
+from nelbo.runs.folder import RECORD, Run, open_run
 from nelbo.runs.imputation import FILM_STEPS, comparison, film, hiding, imputation_study, known_rows, scored
-from nelbo.runs.inputs import sources_for
+from nelbo.runs.inputs import is_named, sources_for
 from nelbo.runs.objectives import OBJECTIVES, default_objective, objective_options, objectives
 from nelbo.runs.results import BOUNDS, add_result, result_row
 from nelbo.runs.settings import TRAINING_DEFAULTS, Experiment, checked_seed
@@ -18,6 +21,7 @@ __all__ = [
     "Run",
     "add_result",
     "carry_out",
+    "check_columns_name",
     "checked_seed",
     "comparison",
     "default_objective",
@@ -27,6 +31,8 @@ __all__ = [
     "film",
     "hiding",
     "imputation_study",
+    "in_user_units",
+    "is_named",
     "known_rows",
     "objective_options",
     "objectives",
@@ -36,4 +42,7 @@ __all__ = [
     "scored",
     "shown",
     "sources_for",
+    "table_suffixes",
+    "write_columns",
+    "write_filled",
 ]

@@ -9,13 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from nelbo.core import InputError, checked_arguments, choice
-from nelbo.data import CORPORA, Data, Progress, Source, Split, binarize, catalogue, load, source
+from nelbo.data import CORPORA, Data, Progress, Schema, Source, Split, binarize, catalogue, load, source
 from nelbo.models import MOMENTS, ModelSpec, family, family_options
 from nelbo.models import likelihood as likelihood_called
 from nelbo.runs.objectives import objective_arguments
 from nelbo.runs.settings import Experiment, checked_seed, training_for
 
-_DATA_OPTIONS = ("name", "data_dir", "binarize", "binarize_seed", "split_seed", "valid_fraction", "test_fraction")
+TABLE_OPTIONS = ("header", "columns", "ignore")  # how a table is read, see `nelbo.data.load`
+_DATA_OPTIONS = ("name", "data_dir", "binarize", "binarize_seed", "split_seed", "valid_fraction", "test_fraction",
+                 *TABLE_OPTIONS)  # fmt: skip
 _FILLED = ("key", "shape")  # never the user's
 
 
@@ -35,37 +37,79 @@ def likelihood_of(spec: ModelSpec | None) -> str | None:
     return spec.arguments.get("likelihood", family(spec.name).likelihood)
 
 
+def is_named(name: Any) -> bool:
+    """Whether data settings name a set that nelbo knows, and not a file of the user's."""
+    return str(name) in {*catalogue(), *CORPORA}
+
+
 def dataset_for(
     settings: Mapping[str, Any], likelihood: str | None, progress: Progress | None = None
 ) -> tuple[Data, Data]:
-    """The training data, and the same data as they are scored.
+    """The training data, and the same data as they are scored; see `read_data` and `binarized`.
 
-    Dynamic binarization trains on fresh draws but is scored on one fixed draw, so that numbers can be compared.
-    A named set of grey counts is binarized (static) unless the likelihood wants its pixels.
+    Raises:
+        InputError: see `nelbo.data.load`; binarized data for a likelihood of pixels.
+    """
+    return binarized(read_data(settings, likelihood, progress), settings, likelihood)
+
+
+def read_data(
+    settings: Mapping[str, Any],
+    likelihood: str | None,
+    progress: Progress | None = None,
+    schema: Schema | None = None,
+) -> Data:
+    """The data as they are read, before any binarization.
 
     Args:
         settings: of `nelbo.data.load`, with the name or path under "name".
         likelihood: of the model, or None where the data decide.
         progress: told while data are fetched.
+        schema: of the data that a model was fitted to, which a file must be like; a named set has its own.
 
     Raises:
-        InputError: see `nelbo.data.load`; binarized data for a likelihood of pixels.
+        InputError: see `nelbo.data.load`; settings that go with no such likelihood.
     """
-    arguments = {name: value for name, value in settings.items() if value is not None}
-    for name in arguments:
-        choice("data setting", name, _DATA_OPTIONS)
-    name, how = arguments.pop("name"), arguments.pop("binarize", None)
-    seed = arguments.pop("binarize_seed", 0)
-    # checked before the data are read, which can take long
-    wanted = None if likelihood is None else likelihood_called(likelihood)
-    if how in {"static", "dynamic", "threshold"} and wanted is not None and not wanted.binarizes:
+    check_data_settings(settings, likelihood)
+    left = {"binarize", "binarize_seed"}
+    arguments = {name: value for name, value in settings.items() if value is not None and name not in left}
+    name = arguments.pop("name")
+    return load(name, **arguments, schema=None if is_named(name) else schema, progress=progress)
+
+
+def check_data_settings(settings: Mapping[str, Any], likelihood: str | None) -> None:
+    """Refuse what needs no data to be refused: reading them can take long.
+
+    Raises:
+        InputError: an unknown setting, or binarization for a likelihood of pixels.
+    """
+    for name, value in settings.items():
+        if value is not None:
+            choice("data setting", name, _DATA_OPTIONS)
+    how = settings.get("binarize")
+    drawn = how in {"static", "dynamic", "threshold"}
+    if drawn and likelihood is not None and not likelihood_called(likelihood).binarizes:
         raise InputError(
             f"{likelihood} is a distribution of pixels, not of binarized ones ({how}): leave binarization out, or use "
             "the Bernoulli likelihood."
         )
-    data = load(name, **arguments, progress=progress)
+
+
+def binarized(data: Data, settings: Mapping[str, Any], likelihood: str | None) -> tuple[Data, Data]:
+    """The data as they are trained on, and as they are scored.
+
+    Dynamic binarization trains on fresh draws but is scored on one fixed draw, so that numbers can be compared.
+    A named set of grey counts is binarized (static) unless the likelihood wants its pixels.
+
+    Args:
+        data: as they were read.
+        settings: see `read_data`.
+        likelihood: of the model, or None where the data decide.
+    """
+    how, seed = settings.get("binarize"), settings.get("binarize_seed") or 0
+    wanted = None if likelihood is None else likelihood_called(likelihood)
     if how is None:
-        grey = name in catalogue() and (wanted is None or wanted.binarizes) and data.values == "uint8"
+        grey = settings["name"] in catalogue() and (wanted is None or wanted.binarizes) and data.values == "uint8"
         how = "static" if grey else "none"
     if how == "none" and wanted is not None and wanted.binarizes and data.values in {"uint8", "unit"}:
         # a cross-entropy and no likelihood: every number must say so
@@ -105,7 +149,7 @@ def settled(experiment: Experiment, data: Data) -> Experiment:
     arguments |= {key: given.get(key, True) for key in MOMENTS if key in arguments}
     if "likelihood" in arguments and given.get("likelihood") is None:
         arguments["likelihood"] = likelihood_for(data)
-    _suits(arguments.get("likelihood", family(name).likelihood), data)
+    check_suits(arguments.get("likelihood", family(name).likelihood), data)
     binarization = data.binarization.split("(")[0].strip()
     origin = {"binarize_seed": 0, "split_seed": 0} | located(experiment.data)
     return dataclasses.replace(
@@ -121,11 +165,12 @@ def settled(experiment: Experiment, data: Data) -> Experiment:
 def located(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Data settings with whole paths, so that a run can be used from another folder."""
     given = {name: value for name, value in settings.items() if value is not None}
-    paths = {"data_dir"} if str(given.get("name")) in {*catalogue(), *CORPORA} else {"data_dir", "name"}
-    return {name: str(Path(v).expanduser().absolute()) if name in paths else v for name, v in given.items()}
+    paths = {"data_dir"} if is_named(given.get("name")) else {"data_dir", "name"}
+    whole = {name: str(Path(v).expanduser().absolute()) if name in paths else v for name, v in given.items()}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in whole.items()}
 
 
-def _suits(name: str | None, data: Data) -> None:
+def check_suits(name: str | None, data: Data) -> None:
     """Refuse a likelihood that gives these values no probability or density."""
     if name is None:
         return
@@ -187,7 +232,7 @@ def _spread(data: Split, axis: int | None) -> np.ndarray:
 
 
 def sources_for(train: Data, score: Data, likelihood: str) -> dict[str, Source]:
-    """A source for each split: training data from `train`, the others from `score`."""
+    """A source for each split that there is: training data from `train`, the others from `score`."""
     pixels = "counts" if likelihood_called(likelihood).scale != 1.0 else "unit"
-    parts = {name: source(score.split(name), score, pixels=pixels) for name in ("valid", "test")}
-    return {"train": source(train.train, train, pixels=pixels), **parts}
+    parts = {name: train if name == "train" else score for name in score.splits}
+    return {name: source(data.split(name), data, pixels=pixels) for name, data in parts.items()}

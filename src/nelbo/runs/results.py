@@ -9,10 +9,11 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from nelbo.core import InputError, NotFiniteError, read_json, write_json
-from nelbo.data import Data, Source
+from nelbo.data import Data, Source, array_digest
 from nelbo.evaluation import Score, elbo, importance_bound, perplexity
 from nelbo.models import Model
 from nelbo.runs.folder import RECORD
+from nelbo.runs.locks import locked
 
 BOUNDS = {"elbo": elbo, "iwae": importance_bound}
 UNITS = "nats per example"
@@ -48,6 +49,7 @@ def result_row(score: Score, bound: str, split: str, data: Data) -> dict[str, An
         "kl": score.kl,
         "examples": score.num_examples,
         "data": data.name,
+        "sha256": array_digest(data.split(split).x[: score.num_examples]),
         "binarization": data.binarization,
         "units": UNITS,
     }
@@ -117,9 +119,11 @@ def add_result(folder: Path | str, row: dict[str, Any]) -> None:
         InputError: the record is damaged or cannot be written.
     """
     path = Path(folder) / RECORD
-    record = read_json(path) if path.exists() else {"results": []}
-    if not isinstance(record, dict) or not isinstance(record.get("results", []), list):
-        raise InputError(f"{path} is damaged: it must be an object with a list of results; remove or restore it.")
-    same = ("split", "bound", "samples", "examples", "data", "binarization")
-    kept = [old for old in record.get("results", []) if any(old.get(k) != row[k] for k in same)]
-    write_json(path, record | {"results": [*kept, row]})
+    # examples of one name may be those of two files
+    same = ("split", "bound", "samples", "examples", "data", "sha256", "binarization")
+    with locked(path.with_name(".record.lock")):
+        record = read_json(path) if path.exists() else {"results": []}
+        if not isinstance(record, dict) or not isinstance(record.get("results", []), list):
+            raise InputError(f"{path} is damaged: it must be an object with a list of results; remove or restore it.")
+        kept = [old for old in record.get("results", []) if any(old.get(k) != row.get(k) for k in same)]
+        write_json(path, record | {"results": [*kept, row]})
