@@ -113,7 +113,9 @@ def _data(parser: argparse.ArgumentParser, *, default: str) -> None:
     group.add_argument("--data-dir", metavar="DIR", help="a folder that holds named sets (or set NELBO_DATA)")
 
 
-def _table_options(data: "argparse._ArgumentGroup") -> None:
+def _reading_options(data: "argparse._ArgumentGroup") -> None:
+    data.add_argument("--binarize", metavar="HOW", help="static, dynamic, threshold or none (grey named sets: static)")
+    data.add_argument("--binarize-seed", type=int, metavar="N", help="of static binarization (default 0)")
     data.add_argument("--no-header", action="store_false", dest="header", default=None, help="the first line of the table holds values, not names")  # fmt: skip  # noqa: E501
     data.add_argument("--header", action="store_true", default=None, help="the first line of the table holds names")
     data.add_argument("--columns", nargs="+", metavar="NAME", help="the columns of the table to model (all numbers)")
@@ -144,9 +146,7 @@ def _fit(commands: "argparse._SubParsersAction[Parser]") -> None:
     fit.set_defaults(seed=None)
     _data(fit, default="digits")
     data = fit.add_argument_group("reading the data")
-    data.add_argument("--binarize", metavar="HOW", help="static, dynamic, threshold or none (grey named sets: static)")
-    data.add_argument("--binarize-seed", type=int, metavar="N", help="of static binarization (default 0)")
-    _table_options(data)
+    _reading_options(data)
     data.add_argument("--split-seed", type=int, metavar="N", help="of splits that the data do not bring (default 0)")
     model = fit.add_argument_group("model")
     model.add_argument("--latents", type=int, metavar="N", help="number of latent variables")
