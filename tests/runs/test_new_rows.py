@@ -82,7 +82,7 @@ def test_values_that_the_model_cannot_have_are_refused(tmp_path, values):
     assert len(run.rows(str(tmp_path / "again.npy"), None)[1]) == 50
     np.save(tmp_path / "other.npy", values.reshape(20, 4))
     for split in (None, "test"):
-        with pytest.raises(InputError, match="zeros and ones were expected|no splits"):
+        with pytest.raises(InputError, match=r"zeros and ones were expected|no splits"):
             run.rows(str(tmp_path / "other.npy"), split)
     # a run of before schemas still knows its likelihood
     old = type(run)(run.folder, run.experiment, run.model)

@@ -189,7 +189,12 @@ def _fit(commands: "argparse._SubParsersAction[Parser]") -> None:
 def _use(commands: "argparse._SubParsersAction[Parser]") -> None:
     evaluate = _command(commands, "evaluate", "score a run's model", "nelbo evaluate runs/mnist --bound iwae --samples 5000")  # fmt: skip  # noqa: E501
     evaluate.add_argument("run", metavar="RUN", help="run folder")
-    evaluate.add_argument("--bound", choices=["elbo", "iwae"], default="elbo", help="which bound (default elbo)")
+    evaluate.add_argument(
+        "--bound",
+        choices=["elbo", "iwae", "exact"],
+        default="elbo",
+        help="default elbo; exact: log p(x), where it has a closed form",
+    )
     evaluate.add_argument(
         "--samples", type=int, metavar="K", help="draws for each example (default: elbo 100, iwae 5000)"
     )

@@ -14,11 +14,11 @@ from nelbo.data import Data, Source
 from nelbo.evaluation import topic_words, variance_report
 from nelbo.report import image_grid, pair_grid, save_png, text_table, variance_figure, write_report
 from nelbo.runs import (
-    BOUNDS,
     Run,
     add_result,
     check_columns_name,
     checked_seed,
+    evaluation,
     in_user_units,
     is_named,
     open_run,
@@ -32,8 +32,6 @@ from nelbo.tasks import reconstruct as reconstruct_data
 from nelbo.tasks import sample as draw_samples
 from nelbo.training import examples as read_examples
 
-DEFAULT_SAMPLES = {"elbo": 100, "iwae": 5000}
-
 
 def _opened(options: argparse.Namespace, split: str | None) -> tuple[Run, Data, Source]:
     """The run, and the rows to use: those of a split, or all rows of a file that has none."""
@@ -46,7 +44,8 @@ def _opened(options: argparse.Namespace, split: str | None) -> tuple[Run, Data, 
 
 def evaluate(options: argparse.Namespace) -> None:
     """Score a split and put the row into the run's record."""
-    count = DEFAULT_SAMPLES[options.bound] if options.samples is None else options.samples
+    asked = evaluation(options.bound)
+    count = asked.samples if options.samples is None else options.samples
     for name, value in (("--limit", options.limit), ("--samples", count)):
         if value is not None and value < 1:
             raise InputError(f"{name} must be at least 1, got {value}.")
@@ -59,8 +58,8 @@ def evaluate(options: argparse.Namespace) -> None:
         examples = examples.head(options.limit)
     progress = counter(options, len(examples))
     key = jr.key(checked_seed(options.seed))
-    score = BOUNDS[options.bound](key, run.model, examples, num_samples=count, progress=progress)
-    row = result_row(score, options.bound, split, data)
+    score = asked.score(key, run.model, examples, num_samples=count, progress=progress)
+    row = result_row(score, options.bound, split, data, run.model)
     add_result(run.folder, row)
     if path is not None:
         write_columns(path, data, {options.bound: score.per_example})

@@ -20,6 +20,7 @@ from nelbo.models import Model, build, named_arrays, save_model
 from nelbo.objectives import Objective, Setting
 from nelbo.runs.claims import FolderClaim, check_folder, resumed
 from nelbo.runs.environment import environment
+from nelbo.runs.evaluations import plug_in_row, weight_rows
 from nelbo.runs.folder import ARRAYS, CHECKPOINTS, CONFIG, HISTORY, MODEL, POSTERIOR, RECORD
 from nelbo.runs.inputs import (
     binarized,
@@ -31,7 +32,6 @@ from nelbo.runs.inputs import (
     sources_for,
 )
 from nelbo.runs.objectives import objective_arguments, objective_for
-from nelbo.runs.results import plug_in_row, weight_rows
 from nelbo.runs.settings import Experiment, checked_seed, optimizer_for, steps_for, training_for
 from nelbo.tasks import manifold, reconstruct, sample
 from nelbo.training import Callback, Checkpoints, Event, Fit, HistoryFile, TrainState, fit, resume_from

@@ -145,11 +145,16 @@ def settled(experiment: Experiment, data: Data) -> Experiment:
     for key in MOMENTS:
         if not isinstance(given.get(key, True), bool):
             raise InputError(f"{key} is taken from the training data: give true or false, not {given[key]!r}.")
-    arguments = family_options(name) | checked_arguments(f"option of model {name}", make, given, hidden=_FILLED)
-    arguments |= {key: given.get(key, True) for key in MOMENTS if key in arguments}
-    if "likelihood" in arguments and given.get("likelihood") is None:
-        arguments["likelihood"] = likelihood_for(data)
-    check_suits(arguments.get("likelihood", family(name).likelihood), data)
+    checked = checked_arguments(f"option of model {name}", make, given, hidden=_FILLED)
+    usual = family_options(name)
+    likelihood = checked.get("likelihood", family(name).likelihood)
+    if "likelihood" in usual and likelihood is None:
+        likelihood = likelihood_for(data)
+    moments = {key: True for key in MOMENTS if key in usual}
+    arguments = usual | moments | by_likelihood(family(name).arguments, likelihood) | checked
+    if "likelihood" in usual:
+        arguments["likelihood"] = likelihood
+    check_suits(likelihood, data)
     binarization = data.binarization.split("(")[0].strip()
     origin = {"binarize_seed": 0, "split_seed": 0} | located(experiment.data)
     return dataclasses.replace(
@@ -157,9 +162,14 @@ def settled(experiment: Experiment, data: Data) -> Experiment:
         model={"name": name, "arguments": arguments},
         data=origin | {"binarize": binarization},
         objective={"name": experiment.objective["name"], "arguments": objective_arguments(experiment)},
-        training=training_for(experiment.training, len(data.train)),
+        training=training_for(experiment.training, len(data.train), by_likelihood(family(name).training, likelihood)),
         seed=checked_seed(experiment.seed),
     )
+
+
+def by_likelihood(table: Mapping[str, Mapping[str, Any]], likelihood: str | None) -> dict[str, Any]:
+    """What a family's table of defaults says of a likelihood: its entry "*", and over it that of the likelihood."""
+    return {**table.get("*", {}), **(table.get(likelihood, {}) if likelihood is not None else {})}
 
 
 def located(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import types
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -93,17 +94,20 @@ class Experiment:
         return cls(**{name: record[name] for name in fields})
 
 
-def training_for(settings: Mapping[str, Any], num_data: int | None = None) -> dict[str, Any]:
+def training_for(
+    settings: Mapping[str, Any], num_data: int | None = None, usual: Mapping[str, Any] = types.MappingProxyType({})
+) -> dict[str, Any]:
     """Training settings with the defaults filled in: the optimizer's usual learning rate, a batch that is there.
 
     Args:
         settings: that were given.
         num_data: training examples, where known; fewer than the usual batch make one batch.
+        usual: what suits the model better than the defaults, see `nelbo.models.Family.training`; the settings win.
 
     Raises:
         InputError: an unknown setting or an impossible value.
     """
-    training = dataclasses.asdict(Training(**checked_arguments("training setting", Training, settings)))
+    training = dataclasses.asdict(Training(**checked_arguments("training setting", Training, {**usual, **settings})))
     training["watch"] = list(training["watch"])
     if num_data is not None and settings.get("batch_size") is None:
         training["batch_size"] = min(training["batch_size"], num_data)
