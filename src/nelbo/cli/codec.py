@@ -74,8 +74,7 @@ def _array(options: argparse.Namespace, run: Run) -> tuple[np.ndarray, str, Any]
     if options.context is not None:
         raise InputError("--context goes with a .npy file: other data have their labels with them.")
     data, source = run.rows(options.data, options.split, options.data_dir)
-    everything = options.data is not None and options.split is None and "test" not in data.splits
-    split = data.train if everything else data.split(options.split or "test")
+    split = data.only
     if split.observed is not None:
         raise InputError("Data with missing entries cannot be compressed: fill them in first (`nelbo impute`).")
     own = options.data is None or options.data in catalogue()

@@ -14,9 +14,21 @@ from nelbo.cli.commands import Command
 from nelbo.cli.output import Line, note, print_json
 from nelbo.cli.parser import Parser, data_folder, run_folder, split
 from nelbo.core import InputError, atomic_write, os_error
-from nelbo.data import Source
+from nelbo.data import Data, Source
 from nelbo.report import GRID_WIDTH, image_grid, save_png, text_table
-from nelbo.runs import CHAIN_STEPS, Run, chain_pictures, comparison, hiding, known_columns, open_run, scored
+from nelbo.runs import (
+    CHAIN_STEPS,
+    Run,
+    chain_pictures,
+    comparison,
+    hiding,
+    in_user_units,
+    known_columns,
+    open_run,
+    scored,
+    table_suffixes,
+    write_filled,
+)
 from nelbo.tasks import METHODS, Imputation, ImputationSettings, hide, rows_as_seen, spoiled
 from nelbo.tasks import impute as impute_data
 
@@ -49,14 +61,14 @@ def impute(options: argparse.Namespace) -> None:
     run = open_run(options.run)
     hide_key, impute_key, chain_key = jr.split(jr.key(options.seed), 3)
     noise, rate = _noise(options.noise)
-    data, known = _rows(options, run, hide_key, noise, rate)
+    table, data, known = _rows(options, run, hide_key, noise, rate)
     settings = ImputationSettings(options.method, options.steps, options.draws, options.proposals, noise, rate)
     path = Path(options.output or run.folder / "imputed.npz")
-    _check_name(path, data)
+    _check_name(path, table, data)
     columns = known_columns(run, data, options.data_dir)
     result = impute_data(impute_key, run.model, data, settings, truth=known, columns=columns,
                          progress=_progress(options, len(data)))  # fmt: skip
-    _write(path, result, data)
+    _write(path, result, table, data)
     record = _record(result, path, options)
     if known is not None:
         record |= scored(rows_as_seen(known), result)
@@ -96,15 +108,17 @@ def _noise(text: str | None) -> tuple[str | None, float]:
 
 def _rows(
     options: argparse.Namespace, run: Run, key: Key[Array, ""], noise: str | None, rate: float
-) -> tuple[Source, Source | None]:
-    """The rows as they are given, and where they were spoiled here the same rows before that."""
+) -> tuple[Data, Source, Source | None]:
+    """The data, the rows as they are given, and where they were spoiled here the same rows before that."""
     if options.compare and (options.hide is None or noise is not None):
         raise InputError("--compare needs entries whose truth is known: give --hide too, and no --noise.")
     if options.add_noise and noise is None:
         raise InputError("--add-noise needs the noise: give --noise bit-flip:RATE or gaussian:SD.")
     if options.film and noise is not None:
         raise InputError("A film shows missing pixels alone: leave --film or --noise out.")
-    _, data = run.rows(options.data, options.split, options.data_dir)
+    table, data = run.rows(options.data, options.split, options.data_dir)
+    for text in table.notes:
+        note(options, text)
     if options.limit is not None:
         if options.limit < 1:
             raise InputError(f"--limit must be at least 1, got {options.limit}.")
@@ -116,7 +130,7 @@ def _rows(
         data = spoiled(jr.fold_in(key, 0), data, noise, rate)
     if options.hide is not None:
         data = hide(data, hiding(options.hide, jr.fold_in(key, 1), data))
-    return data, truth if spoil or options.hide is not None else None
+    return table, data, truth if spoil or options.hide is not None else None
 
 
 def _show(options: argparse.Namespace, record: dict[str, Any], result: Imputation) -> None:
@@ -140,27 +154,27 @@ def _unit(values: np.ndarray, data: Source) -> np.ndarray:
     return values / 255.0 if data.values == "uint8" and data.pixels == "counts" else values
 
 
-def _check_name(path: Path, data: Source) -> None:
+def _check_name(path: Path, table: Data, data: Source) -> None:
     """Refuse a name that says nothing about the form, before anything is computed."""
-    wanted = {".npz": True, ".npy": True, ".csv": len(data.shape) == 1, ".png": len(data.shape) == 3}
-    if not wanted.get(path.suffix, False):
-        raise InputError(f"Cannot write {path}: choose a name in .npz, .npy, .csv (tables) or .png (images).")
+    forms = (".npz", ".npy", *(table_suffixes(table) if len(data.shape) == 1 else ()))
+    wanted = (*forms, ".png") if len(data.shape) == 3 else forms
+    if path.suffix not in wanted:
+        raise InputError(f"Cannot write {path}: choose a name that ends in {' or '.join(wanted)}.")
 
 
-def _write(path: Path, result: Imputation, data: Source) -> None:
-    """All numbers as `.npz`; the means alone as `.npy`, `.csv` (tables) or `.png` (images)."""
+def _write(path: Path, result: Imputation, table: Data, data: Source) -> None:
+    """All numbers as `.npz`; the means alone as `.npy`, as the user's table, or as `.png` (images)."""
     if path.suffix == ".npz":
+        shown = {name: in_user_units(table, getattr(result, name)) for name in ("mean", "low", "high", "draws")}
         with atomic_write(path) as stream:
-            np.savez_compressed(stream, mean=result.mean, std=result.std, low=result.low, high=result.high,
-                                draws=result.draws, observed=result.observed)  # fmt: skip
+            np.savez_compressed(stream, std=result.std, observed=result.observed, **shown)
     elif path.suffix == ".npy":
         with atomic_write(path) as stream:
-            np.save(stream, result.mean, allow_pickle=False)
-    elif path.suffix == ".csv":
-        with atomic_write(path, "w") as stream:
-            np.savetxt(stream, result.mean, delimiter=",", fmt="%.8g")
-    else:
+            np.save(stream, in_user_units(table, result.mean), allow_pickle=False)
+    elif path.suffix == ".png":
         save_png(image_grid(_unit(result.mean[:100], data), width=GRID_WIDTH), path)
+    else:
+        write_filled(path, table, result.mean, result.observed)
 
 
 def _record(result: Imputation, path: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -177,7 +191,7 @@ def _arguments(parser: Parser) -> None:
     run_folder(parser)
     parser.add_argument("data", nargs="?", metavar="DATA", help="a named set, a file or a folder; NaN is missing (the run's own)")  # fmt: skip  # noqa: E501
     data_folder(parser)
-    split(parser, None, without="default test; all rows of a file without splits")
+    split(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N rows")
     parser.add_argument("--mask", metavar="FILE", help=".npy, .npz or .csv: 1 where observed, of all rows or of one example")  # fmt: skip  # noqa: E501
     parser.add_argument("--hide", metavar="HOW", help="hide known entries and score: a share, square:SIDE or grid:STEP")

@@ -111,9 +111,10 @@ def other_data(parser: Parser) -> None:
     data_folder(parser)
 
 
-def split(parser: Parser, default: str | None = "test", *, without: str = "default test") -> None:
+def split(parser: Parser) -> None:
     """The option --split."""
-    parser.add_argument("--split", choices=["train", "valid", "test"], default=default, help=without)
+    usual = "default test; all rows of a file without splits"
+    parser.add_argument("--split", choices=["train", "valid", "test"], help=usual)
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:

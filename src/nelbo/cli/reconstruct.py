@@ -23,12 +23,13 @@ def _arguments(parser: Parser) -> None:
 
 def reconstruct(options: argparse.Namespace) -> None:
     """Encode and decode the first examples of the test set."""
-    run, _, sources = opened(options)
+    run, data, examples = opened(options, None)
     path = target(options, run, "reconstructions", suffixes(run))
-    examples = sources["test"]
     if not 1 <= options.count <= len(examples):
-        raise InputError(f"-n must be between 1 and the {len(examples)} test examples, got {options.count}.")
+        what = "rows" if "rows" in data.splits else "test examples"
+        raise InputError(f"-n must be between 1 and the {len(examples)} {what}, got {options.count}.")
     originals, means = reconstruct_data(jr.key(options.seed), run.model, examples, np.arange(options.count))
+    means = run.in_user_units(means)
     write(path, means, lambda: pair_grid(shown(originals) / run.white, means / run.white, width=GRID_WIDTH))
     tell(options, path, means)
 

@@ -18,7 +18,7 @@ def _arguments(parser: Parser) -> None:
 
 def topics(options: argparse.Namespace) -> None:
     """The strongest words of each latent."""
-    run, data, _ = opened(options)
+    run, data, _ = opened(options, None)
     if data.vocabulary is None:
         raise InputError(f"{data.name} holds no words: topics are for runs on documents (sotu, newsgroups).")
     found = topic_words(run.model, data.vocabulary, count=options.count)

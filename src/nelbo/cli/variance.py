@@ -13,6 +13,7 @@ from nelbo.cli.writing import opened
 from nelbo.core import InputError, write_json
 from nelbo.evaluation import variance_report
 from nelbo.report import save_png, text_table, variance_figure
+from nelbo.runs import is_named
 from nelbo.training import examples as read_examples
 
 
@@ -26,8 +27,8 @@ def _arguments(parser: Parser) -> None:
 
 def variance(options: argparse.Namespace) -> None:
     """Gradient noise of every estimator, as a table, a record and a plot."""
-    run, _, sources = opened(options)
-    data = sources["train"]
+    own = options.data is None or is_named(options.data)
+    run, _, data = opened(options, "train" if own else None)
     if not 1 <= options.batch_size <= len(data):
         raise InputError(f"--batch-size must be between 1 and the {len(data)} examples, got {options.batch_size}.")
     data_key, key = jr.split(jr.key(options.seed))

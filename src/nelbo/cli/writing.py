@@ -14,10 +14,13 @@ from nelbo.report import save_png
 from nelbo.runs import Run, open_run
 
 
-def opened(options: argparse.Namespace) -> tuple[Run, Data, dict[str, Source]]:
-    """The run, and the data that the options name or its own."""
+def opened(options: argparse.Namespace, split: str | None) -> tuple[Run, Data, Source]:
+    """The run, and the rows to use: those of a split, or all rows of a file that has none."""
     run = open_run(options.run)
-    return run, *run.data(options.data, options.data_dir, fetching(options))
+    data, rows = run.rows(options.data, split, options.data_dir, fetching(options))
+    for text in data.notes:
+        note(options, text)
+    return run, data, rows
 
 
 def target(options: argparse.Namespace, run: Run, stem: str, suffixes: tuple[str, ...]) -> Path:

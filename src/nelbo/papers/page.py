@@ -11,7 +11,7 @@ import jax.random as jr
 from nelbo.core import InputError, NotFiniteError, choice, read_json, write_json
 from nelbo.papers.bibliography import BIBLIOGRAPHY
 from nelbo.papers.measures import MEASURES, Rows, measured_once
-from nelbo.runs import BOUNDS, RECORD, Experiment, add_result, carry_out, environment, open_run, result_row
+from nelbo.runs import RECORD, Experiment, add_result, carry_out, environment, evaluation, open_run, result_row
 from nelbo.training import Callback
 
 RESULT = "result.json"
@@ -368,7 +368,7 @@ def _scored(part: Part, folder: Path, record: Record) -> Record:
     run = open_run(folder)
     data, sources = run.data()
     key = jr.fold_in(jr.key(run.experiment.seed), count)
-    score = BOUNDS["iwae"](key, run.model, sources["test"], num_samples=count)
+    score = evaluation("iwae").score(key, run.model, sources["test"], num_samples=count)
     add_result(folder, result_row(score, "iwae", "test", data))
     return read_json(folder / RECORD)
 

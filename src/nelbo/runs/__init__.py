@@ -1,7 +1,11 @@
 """Experiments as records, carried out in run folders."""
 
+from nelbo.runs.answers import check_columns_name, in_user_units, table_suffixes, write_columns, write_filled
+from nelbo.runs.claims import resumed
+from nelbo.runs.environment import environment
+from nelbo.runs.evaluations import EVALUATIONS, Evaluation, add_result, evaluation, result_row
 from nelbo.runs.execute import carry_out, execute, figure_arrays, shown
-from nelbo.runs.folder import RECORD, Run, environment, open_run, resumed
+from nelbo.runs.folder import RECORD, Run, open_run
 from nelbo.runs.imputation import (
     CHAIN_STEPS,
     chain_pictures,
@@ -11,7 +15,7 @@ from nelbo.runs.imputation import (
     known_columns,
     scored,
 )
-from nelbo.runs.inputs import data_options, model_options, sources_for, training_defaults
+from nelbo.runs.inputs import data_options, is_named, model_options, sources_for, training_defaults
 from nelbo.runs.objectives import (
     OBJECTIVES,
     default_objective,
@@ -21,18 +25,18 @@ from nelbo.runs.objectives import (
     objectives,
 )
 from nelbo.runs.record import DataRecord, RunRecord, read_history, read_run_record
-from nelbo.runs.results import BOUNDS, add_result, result_row
 from nelbo.runs.settings import TRAINING_DEFAULTS, Experiment, Training, checked_seed
 from nelbo.runs.size import MOST_BYTES
 
 __all__ = [
-    "BOUNDS",
     "CHAIN_STEPS",
+    "EVALUATIONS",
     "MOST_BYTES",
     "OBJECTIVES",
     "RECORD",
     "TRAINING_DEFAULTS",
     "DataRecord",
+    "Evaluation",
     "Experiment",
     "Run",
     "RunRecord",
@@ -40,15 +44,19 @@ __all__ = [
     "add_result",
     "carry_out",
     "chain_pictures",
+    "check_columns_name",
     "checked_seed",
     "comparison",
     "data_options",
     "default_objective",
     "environment",
+    "evaluation",
     "execute",
     "figure_arrays",
     "hiding",
     "imputation_study",
+    "in_user_units",
+    "is_named",
     "known_columns",
     "model_options",
     "named_objective_options",
@@ -63,5 +71,8 @@ __all__ = [
     "scored",
     "shown",
     "sources_for",
+    "table_suffixes",
     "training_defaults",
+    "write_columns",
+    "write_filled",
 ]

@@ -13,27 +13,25 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from nelbo.core import Example, InputError, choice, read_json, write_arrays, write_json
-from nelbo.data import Data, Progress, Source
+from nelbo.data import Data, Progress, Schema, Source, row_digests
 from nelbo.distributions import Normal
 from nelbo.evaluation import active_units, posterior_means
 from nelbo.models import Model, build, named_arrays, save_model
 from nelbo.objectives import Objective, Setting
-from nelbo.runs.folder import (
-    ARRAYS,
-    CHECKPOINTS,
-    CONFIG,
-    HISTORY,
-    MODEL,
-    POSTERIOR,
-    RECORD,
-    check_folder,
-    claim,
-    environment,
-    resumed,
+from nelbo.runs.claims import FolderClaim, check_folder, resumed
+from nelbo.runs.environment import environment
+from nelbo.runs.evaluations import plug_in_row, weight_rows
+from nelbo.runs.folder import ARRAYS, CHECKPOINTS, CONFIG, HISTORY, MODEL, POSTERIOR, RECORD
+from nelbo.runs.inputs import (
+    binarized,
+    is_named,
+    likelihood_option,
+    model_arguments,
+    read_data,
+    settled,
+    sources_for,
 )
-from nelbo.runs.inputs import dataset_for, likelihood_option, model_arguments, settled, sources_for
 from nelbo.runs.objectives import objective_arguments, objective_for
-from nelbo.runs.results import plug_in_row, weight_rows
 from nelbo.runs.settings import Experiment, checked_seed, optimizer_for, steps_for, training_for
 from nelbo.runs.size import MOST_BYTES, Size, check_size, model_size
 from nelbo.tasks import manifold, reconstruct, sample
@@ -47,6 +45,8 @@ class _Ready:
     experiment: Experiment
     train: Data
     score: Data
+    schema: Schema
+    digests: Mapping[str, np.ndarray]
     sources: dict[str, Source]
     model: Model
     objective: Objective
@@ -54,6 +54,19 @@ class _Ready:
     steps: int
     size: Size
     keys: Mapping[str, Key[Array, ""]]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Way:
+    """How an experiment is carried out, as `execute` was told."""
+
+    resume: bool
+    overwrite: bool
+    callbacks: Callable[[int, int], list[Callback]] | None
+    figures: bool
+    command: str | None
+    checkpoint_seconds: float | int
+    say: Callable[[str], None] | None
 
 
 def execute(
@@ -91,41 +104,59 @@ def execute(
         InputError: settings or data that cannot work, a full disk.
         NotFiniteError, Interrupted: see `nelbo.training.fit`; the checkpoints are written.
     """
-    folder, began = Path(folder), time.perf_counter()
-    check_folder(folder, resume=resume, overwrite=overwrite)
-    saving = Checkpoints(folder / CHECKPOINTS, seconds=checkpoint_seconds)
-    if resume:
-        experiment = resumed(folder, {} if experiment is None else experiment.record())
-        if (record := _finished(folder)) is not None:
-            return record
-    if experiment is None:
-        raise InputError("Say which experiment to carry out: only a resumed run has its own settings.")
-    ready = _ready(experiment, fetching, most_bytes)
+    claim = FolderClaim(Path(folder))
+    how = _Way(resume, overwrite, callbacks, figures, command, checkpoint_seconds, say)
+    try:
+        claim.recover()
+        check_folder(claim.folder, resume=resume, overwrite=overwrite)
+        if resume:
+            claim.hold()
+            experiment = resumed(claim.folder, {} if experiment is None else experiment.record())
+            if (record := _finished(claim.folder)) is not None:
+                claim.settle()
+                return record
+        if experiment is None:
+            raise InputError("Say which experiment to carry out: only a resumed run has its own settings.")
+        record = _carried(_ready(experiment, fetching, most_bytes), claim, how)
+        claim.settle()
+        return record
+    finally:
+        claim.release()
+
+
+def _carried(ready: _Ready, claim: FolderClaim, how: _Way) -> dict[str, Any]:
+    """Train, score and save what is ready, in a folder that is taken when training starts."""
+    folder, began = claim.folder, time.perf_counter()
     about = ready.train.describe()
-    if say is not None:
-        say(f"{ready.experiment.model['name']}: {ready.size}")
-    config = read_json(folder / CONFIG) if resume else None
+    if how.say is not None:
+        for note in ready.train.notes:
+            how.say(note)
+        how.say(f"{ready.experiment.model['name']}: {ready.size}")
+    command = how.command
+    config = read_json(folder / CONFIG) if how.resume else None
     if config is not None:
         _same_data(folder, config, about)
         command = config.get("command")
 
     def begin(event: Event, state: TrainState) -> None:
         del state
-        if event == "start" and not resume:
-            extra = {"command": command, "steps": ready.steps, "shape": about["shape"], "sha256": about["sha256"]}
-            claim(folder, ready.experiment.record() | extra)
+        if event == "start" and not how.resume:
+            extra = {"command": command, "steps": ready.steps, "shape": about["shape"], "sha256": about["sha256"],
+                     "schema": ready.schema.record()}  # fmt: skip
+            claim.begin(ready.experiment.record() | extra, ready.digests, overwrite=how.overwrite)
 
     # the folder is taken when the loop has checked everything and starts
+    saving = Checkpoints(folder / CHECKPOINTS, seconds=how.checkpoint_seconds)
     watching = [begin, saving, HistoryFile(folder / HISTORY)]
-    watching += [] if callbacks is None else callbacks(ready.steps, ready.training["batch_size"])
-    fitted = _train(ready, watching, resume_from(folder / CHECKPOINTS, say) if resume else None)
-    model, score = _save(folder, fitted), ready.training["score"]
+    watching += [] if how.callbacks is None else how.callbacks(ready.steps, ready.training["batch_size"])
+    fitted = _train(ready, watching, resume_from(folder / CHECKPOINTS, how.say) if how.resume else None)
+    model, score = _save(folder, fitted), ready.training["score"] and "test" in ready.sources
     active = active_units(ready.keys["figures"], model, ready.sources["test"]) if score else ()
     record = {"name": ready.experiment.model["name"], "seed": ready.experiment.seed,
               "results": _results(ready, fitted.model, model) if score else [], "active_units": list(active),
               "training_seconds": fitted.state.seconds, "steps": fitted.state.step, "data": about,
               "command": command, **environment()}  # fmt: skip
-    if figures and score:
+    if how.figures and score:
         arrays = figure_arrays(ready.keys["figures"], model, ready.score, ready.sources["test"])
         notes = {"kind": "figure data", "samples": "means" if model.depth else "draws"}
         write_arrays(folder / ARRAYS, arrays, notes)
@@ -165,7 +196,11 @@ def _ready(experiment: Experiment, fetching: Progress | None, most_bytes: float)
     training_for(experiment.training)  # what needs no data is refused before they are read
     objective_arguments(experiment)
     keys = jr.split(jr.key(checked_seed(experiment.seed)), 5)
-    train, score = dataset_for(experiment.data, likelihood_option(experiment), fetching)
+    wanted = likelihood_option(experiment)
+    raw = read_data(experiment.data, wanted, fetching)
+    # named sets are known by their own digests; rows are hashed before they are binarized, which draws by place
+    digests = {} if is_named(experiment.data["name"]) else {n: row_digests(rows) for n, rows in raw.splits.items()}
+    train, score = binarized(raw, experiment.data, wanted)
     experiment = settled(experiment, train)
     arguments = model_arguments(experiment, train)
     size, training = len(train.train), experiment.training
@@ -173,14 +208,15 @@ def _ready(experiment: Experiment, fetching: Progress | None, most_bytes: float)
     check_size(held, most_bytes, train.shape)
     model = build(keys[0], experiment.model["name"], arguments)
     objective, model = objective_for(experiment, Setting(size, size / training["batch_size"]), model)
-    likelihood = arguments.get("likelihood", "gaussian")
-    sources = sources_for(train, score, likelihood, experiment.data.get("labels"))
+    sources = sources_for(train, score, arguments.get("likelihood", "gaussian"), experiment.data.get("labels"))
     for one in sources.values():
         _takes(model, one)
     return _Ready(
         experiment,
         train,
         score,
+        raw.schema,
+        digests,
         sources,
         model,
         objective,
@@ -219,7 +255,7 @@ def _train(ready: _Ready, callbacks: list[Callback], resume: Callable[[TrainStat
         ready.sources["train"],
         optimizer_for(ready.training, len(ready.sources["train"])),
         steps=ready.steps,
-        valid=ready.sources["valid"] if ready.training["score"] else None,
+        valid=ready.sources.get("valid") if ready.training["score"] else None,
         watch=watched(ready.training["watch"], ready.sources),
         resume=resume,
         callbacks=callbacks,

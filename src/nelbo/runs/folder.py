@@ -1,30 +1,47 @@
 """Run folders: what is in them, and opening them again."""
 
-import contextlib
 import dataclasses
-import platform
-import shutil
-import subprocess
-from collections.abc import Iterator, Mapping
-from importlib import metadata
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nelbo._version import __version__
-from nelbo.core import InputError, os_error, read_json, remove_leftovers, write_json
-from nelbo.data import Data, Progress, Source, catalogue
+from nelbo.core import InputError, read_arrays, read_json
+from nelbo.data import SPLITS, Data, Progress, Schema, Source, load_rows, row_digests, split_by_digests
 from nelbo.models import Model, likelihood, load_model
 from nelbo.runs.context import one_hot
-from nelbo.runs.inputs import dataset_for, likelihood_for, likelihood_of, located, source_for, sources_for
+from nelbo.runs.inputs import (
+    TABLE_OPTIONS,
+    binarized,
+    check_suits,
+    is_named,
+    likelihood_for,
+    likelihood_of,
+    located,
+    read_data,
+    sources_for,
+)
 from nelbo.runs.settings import Experiment
 
 CONFIG, MODEL, HISTORY, RECORD = "config.json", "model.safetensors", "history.jsonl", "record.json"
-CHECKPOINTS, ARRAYS, POSTERIOR = "checkpoints", "arrays.safetensors", "posterior.safetensors"
-# everything of a run but its configuration, which is replaced last
-PARTS = (RECORD, MODEL, POSTERIOR, HISTORY, ARRAYS, CHECKPOINTS, "figures", "report.html", "samples.png", "samples.npy",
-         "reconstructions.png", "reconstructions.npy", "embedding.npy", "variance.json")  # fmt: skip
+CHECKPOINTS, ARRAYS, POSTERIOR, ROWS = "checkpoints", "arrays.safetensors", "posterior.safetensors", "rows.safetensors"
+ROW_DIGESTS = "row digests"  # what ROWS holds: `nelbo.data.row_digests` of each split
+
+
+@dataclasses.dataclass(frozen=True)
+class FittedData:
+    """What a run remembers of the data that it was fitted to; None where its folder was written without.
+
+    Args:
+        schema: of the data.
+        digests: `row_digests` of each split of the user's own data.
+        sha256: of each split, as `Data.describe` gives it.
+    """
+
+    schema: Schema | None = None
+    digests: Mapping[str, np.ndarray] | None = None
+    sha256: Mapping[str, str] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,11 +52,13 @@ class Run:
         folder: where it is.
         experiment: its settings.
         model: the fitted model.
+        fitted_data: what is remembered of the data.
     """
 
     folder: Path
     experiment: Experiment
     model: Model
+    fitted_data: FittedData = FittedData()
 
     @property
     def likelihood(self) -> str | None:
@@ -86,52 +105,112 @@ class Run:
                              f"{', '.join(self.labels)}.")  # fmt: skip
         return one_hot(label, self.labels)
 
+    def in_user_units(self, values: np.ndarray) -> np.ndarray:
+        """Values of entries as the model has them, `(..., *shape)`, in the units that the user's numbers have."""
+        schema = self.fitted_data.schema
+        return values if schema is None else schema.restored(values)
+
     def data(
         self, name: str | None = None, data_dir: str | None = None, progress: Progress | None = None
     ) -> tuple[Data, dict[str, Source]]:
-        """The run's own data, or others read in the same way: the data set as it is scored, and its sources.
+        """The run's own data, or others split in the same way: as they are scored, with a source for each split.
+
+        The user's own file may have changed since the run: then every row that the run knows stays in its split, and a
+        note of the data says so. Of another file see `rows`.
 
         Raises:
             InputError: data of another shape or kind than the model was fitted to.
         """
-        settings = dict(self.experiment.data)
-        if name is not None:
-            settings["name"] = name
-        if data_dir is not None:
-            settings["data_dir"] = data_dir
-        train, score = dataset_for(settings, self.likelihood, progress)
-        self._check_shape(settings["name"], score)
-        return score, sources_for(train, score, self.likelihood or likelihood_for(score), self.labels)
+        settings = self._settings(name, data_dir)
+        raw = self._own(settings, progress) if self._is_own(name) else read_data(
+            settings, self.likelihood, progress, self.fitted_data.schema
+        )  # fmt: skip
+        return self._scored(raw, settings)
 
-    def rows(self, name: str | None, split: str | None, data_dir: str | None = None) -> tuple[Data, Source]:
-        """Rows in the order of their file: of the user's file all of them, unless it has splits or one is named.
+    def rows(
+        self, name: str | None, split: str | None, data_dir: str | None = None, progress: Progress | None = None
+    ) -> tuple[Data, Source]:
+        """Rows in the order of their file, of the user's file all of them unless it has splits or one is named.
 
         Args:
             name: a named set or a path; None for the run's own data.
             split: "train", "valid" or "test"; None means "test", or all rows of a file without splits.
             data_dir: a folder that holds named sets.
+            progress: told while data are fetched.
+
+        Returns:
+            The data with this one split (`Data.only`), and its source.
 
         Raises:
-            InputError: as for `data`.
+            InputError: as for `data`; a split that is not there.
         """
-        if name is not None and split is None and name not in catalogue():
-            settings = {**self.experiment.data, "name": name, "valid_fraction": 0.0, "test_fraction": 0.0}
-            try:
-                _, data = dataset_for(settings, self.likelihood)
-            except InputError:
-                pass  # the file has splits of its own; any other fault comes again below
-            else:
-                self._check_shape(name, data)
-                return data, source_for(data.train, data, self.likelihood or likelihood_for(data), self.labels)
-        data, sources = self.data(name, data_dir)
-        return data, sources[split or "test"]
+        if name is None or is_named(name) or (split is not None and self._is_own(name)):
+            data, sources = self.data(name, data_dir, progress)
+            chosen = split or "test"
+        else:
+            settings = self._settings(name, data_dir)
+            raw = self._whole(settings)
+            chosen = _chosen_split(raw, split)
+            data, sources = self._scored(dataclasses.replace(raw, splits={chosen: raw.split(chosen)}), settings)
+        return dataclasses.replace(data, splits={chosen: data.split(chosen)}), sources[chosen]
 
-    def _check_shape(self, name: str, data: Data) -> None:
-        if data.shape != self.shape:
+    def _settings(self, name: str | None, data_dir: str | None) -> dict[str, Any]:
+        given = {"name": name, "data_dir": data_dir}
+        return self.experiment.data | {key: value for key, value in given.items() if value is not None}
+
+    def _is_own(self, name: str | None) -> bool:
+        return name is None or located({"name": name})["name"] == self.experiment.data["name"]
+
+    def _own(self, settings: Mapping[str, Any], progress: Progress | None) -> Data:
+        """The run's own data before binarization, in the splits that they had when it was fitted."""
+        known = self.fitted_data.digests
+        raw = read_data(settings, self.likelihood, progress, self.fitted_data.schema)
+        if known is None or is_named(settings["name"]):
+            return raw
+        found = {split: row_digests(rows) for split, rows in raw.splits.items()}
+        if found.keys() == known.keys() and all(np.array_equal(found[split], known[split]) for split in found):
+            return raw
+        return split_by_digests(self._whole(settings), known)
+
+    def _whole(self, settings: Mapping[str, Any]) -> Data:
+        """All rows of a file, before binarization, like the data that the model was fitted to."""
+        schema = self.fitted_data.schema
+        options = {key: settings[key] for key in TABLE_OPTIONS if settings.get(key) is not None and schema is None}
+        return load_rows(settings["name"], schema, **options)
+
+    def _scored(self, raw: Data, settings: Mapping[str, Any]) -> tuple[Data, dict[str, Source]]:
+        train, score = binarized(raw, settings, self.likelihood)
+        if score.shape != self.shape:
             raise InputError(
-                f"{name} has examples of shape {list(data.shape)}, but the model in {self.folder} was "
+                f"{settings['name']} has examples of shape {list(score.shape)}, but the model in {self.folder} was "
                 f"fitted to {list(self.shape)}: give data of that shape."
             )
+        check_suits(self.likelihood, train)
+        recorded = self.fitted_data.sha256
+        own = self._is_own(settings["name"]) and set(raw.splits) <= set(SPLITS)
+        if own and self.fitted_data.digests is None and recorded not in (None, train.describe()["sha256"]):
+            note = (
+                f"{raw.name} has changed since {self.folder} was fitted to it, and this older run does not know its "
+                "rows again: rows that it was trained on may stand in any split."
+            )
+            score = dataclasses.replace(score, notes=(*score.notes, note))
+        return score, sources_for(train, score, self.likelihood or likelihood_for(score), self.labels)
+
+
+def _chosen_split(data: Data, split: str | None) -> str:
+    """Which split of a file's own is meant, or "rows" of a file that has none.
+
+    Raises:
+        InputError: a split of a file without splits, or none named of several without "test".
+    """
+    names = list(data.splits)
+    if names == ["rows"]:
+        if split is not None:
+            raise InputError(f"{data.source} has no splits of its own: leave the split out, and all its rows are used.")
+        return "rows"
+    if split is None and "test" not in names and len(names) > 1:
+        raise InputError(f"{data.source} has the splits {', '.join(names)}: name the one that is meant.")
+    return split or ("test" if "test" in names else names[0])
 
 
 def open_run(folder: Path | str) -> Run:
@@ -149,8 +228,19 @@ def open_run(folder: Path | str) -> Run:
         raise InputError(
             f"{folder} has no {MODEL} yet: wait until its training ends, or run `nelbo fit --resume --out {folder}`."
         )
-    experiment = read_experiment(folder)
-    return Run(folder, experiment, load_model(folder / MODEL))
+    config = read_json(folder / CONFIG)
+    experiment = Experiment.from_record(config, str(folder / CONFIG))
+    return Run(folder, experiment, load_model(folder / MODEL), _fitted_data(folder, config))
+
+
+def _fitted_data(folder: Path, config: Mapping[str, Any]) -> FittedData:
+    schema = config.get("schema")
+    digests = read_arrays(folder / ROWS, ROW_DIGESTS)[0] if (folder / ROWS).is_file() else None
+    return FittedData(
+        None if schema is None else Schema.from_record(schema, f"The schema in {folder / CONFIG}"),
+        digests,
+        config.get("sha256"),
+    )
 
 
 def read_experiment(folder: Path) -> Experiment:
@@ -160,114 +250,3 @@ def read_experiment(folder: Path) -> Experiment:
         InputError: its `config.json` is missing, damaged or no experiment.
     """
     return Experiment.from_record(read_json(folder / CONFIG), str(folder / CONFIG))
-
-
-def check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
-    """See whether a run may begin or go on in a folder; nothing is changed.
-
-    Raises:
-        InputError: the folder holds a run, files that are no run, or nothing to resume.
-    """
-    if resume and overwrite:
-        raise InputError("A run is either resumed or overwritten, not both: leave one of the two out.")
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file: give a folder for the run.")
-    taken = (folder / CONFIG).exists()
-    if resume and not taken:
-        raise InputError(f"There is nothing to resume in {folder}: it has no {CONFIG}; start without resuming.")
-    if not resume and not taken and (stray := next((part for part in PARTS if (folder / part).exists()), None)):
-        raise InputError(f"{folder} holds {stray} but no {CONFIG}, so it is no run of nelbo: give another folder.")
-    if taken and not resume and not overwrite:
-        raise InputError(f"{folder} already holds a run: use --resume to go on, --overwrite to replace it, or --out.")
-    if taken and overwrite:
-        read_experiment(folder)  # a config.json of something else protects its folder
-
-
-def claim(folder: Path, config: dict[str, Any]) -> None:
-    """Take a folder for a run that begins: remove the run that was there, write the configuration.
-
-    The configuration comes last, so a kill in between leaves the old run's settings and never a mixture.
-
-    Raises:
-        InputError: the disk is full or the folder cannot be written.
-    """
-    new = not folder.exists()
-    try:
-        for part in PARTS:
-            path = folder / part
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        remove_leftovers(folder)
-        write_json(folder / CONFIG, config)
-    except OSError as error:
-        raise os_error("replace the run in", folder, error) from error
-    except InputError:
-        if new:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-        raise
-
-
-def resumed(folder: Path | str, given: Mapping[str, Any]) -> Experiment:
-    """The settings of the run in a folder, to go on with.
-
-    Args:
-        folder: the run's.
-        given: settings that were asked for beside, in the form of `Experiment.record`; whatever is there must agree.
-
-    Raises:
-        InputError: no run, or one with other settings (the message names one).
-    """
-    folder = Path(folder)
-    check_folder(folder, resume=True, overwrite=False)
-    own = read_experiment(folder)
-    asked = dict(given) | ({"data": located(given["data"])} if "data" in given else {})
-    for (name, want), (_, have) in zip(_leaves(asked, asked), _leaves(asked, own.record()), strict=True):
-        if want is not None and want != have:
-            raise InputError(
-                f"{name} is {want} here but {have} in the run of {folder}: a run is not resumed with other "
-                "settings; leave the option out, or start another run."
-            )
-    return own
-
-
-def _leaves(like: Mapping[str, Any], record: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted names and values of a record at the places where `like` has leaves; None where it has no such place."""
-    for key, value in like.items():
-        found = record.get(key) if isinstance(record, Mapping) else None
-        if isinstance(value, Mapping):
-            yield from _leaves(value, found, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", list(found) if isinstance(found, tuple) else found
-
-
-def environment() -> dict[str, Any]:
-    """Versions, hardware and commit, for records."""
-    import jax
-
-    packages = ("jax", "jaxlib", "equinox", "optax", "numpyro", "numpy")
-    devices = jax.devices()
-    return {
-        "versions": {"nelbo": __version__, "python": platform.python_version()}
-        | {name: metadata.version(name) for name in packages},
-        "hardware": {"machine": platform.machine(), "system": platform.system(), "device": devices[0].device_kind,
-                     "devices": len(devices), "cores": len(_cores())},
-        "commit": _commit(),
-    }  # fmt: skip
-
-
-def _cores() -> set[int]:
-    import os
-
-    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
-
-
-def _commit() -> str | None:
-    """The commit of nelbo's own checkout, if it runs from one."""
-    root = Path(__file__).resolve().parents[3]
-    if not (root / ".git").exists():
-        return None
-    command = ["git", "-C", str(root), "rev-parse", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()  # noqa: S603
-    except (OSError, subprocess.SubprocessError):
-        return None

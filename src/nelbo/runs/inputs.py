@@ -9,15 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from nelbo.core import InputError, Option, checked_arguments, choice, options_of
-from nelbo.data import Data, Progress, Source, Split, binarize, load, names, source
+from nelbo.data import Data, Progress, Schema, Source, Split, binarize, load, names, source
 from nelbo.models import MOMENTS, ModelSpec, families, family, family_options, skeleton
 from nelbo.models import likelihood as likelihood_called
 from nelbo.runs.context import CONTEXTS, conditioned, label_names
 from nelbo.runs.objectives import objective_arguments
 from nelbo.runs.settings import Experiment, checked_seed, training_for
 
+TABLE_OPTIONS = ("header", "columns", "ignore")  # how a table is read, see `nelbo.data.load`
 _DATA_OPTIONS = ("name", "data_dir", "binarize", "binarize_seed", "split_seed", "valid_fraction", "test_fraction",
-                 "context", "labels")  # fmt: skip
+                 *TABLE_OPTIONS, "context", "labels")  # fmt: skip
 _FILLED = ("key", "shape", "context")  # never the user's
 
 
@@ -40,8 +41,7 @@ def model_options(name: str, likelihood: str | None = None) -> tuple[Option, ...
     """
     found = family(name)
     # the moments are those of the training data, which decide on the likelihood too
-    better: dict[str, Any] = {**dict.fromkeys(MOMENTS, True), "likelihood": likelihood}
-    better |= found.arguments.get("*", {}) | found.arguments.get(likelihood or "*", {})
+    better = {**dict.fromkeys(MOMENTS, True), "likelihood": likelihood, **by_likelihood(found.arguments, likelihood)}
     options = (option for option in options_of(found.make) if option.name not in _FILLED)
     return tuple(dataclasses.replace(one, default=better.get(one.name, one.default)) for one in options)
 
@@ -56,8 +56,7 @@ def training_defaults(name: str, likelihood: str | None = None) -> dict[str, Any
     Raises:
         InputError: no such family.
     """
-    found = family(name)
-    return {**found.training.get("*", {}), **found.training.get(likelihood or "*", {})}
+    return by_likelihood(family(name).training, likelihood)
 
 
 def likelihood_option(experiment: Experiment) -> str | None:
@@ -76,39 +75,80 @@ def likelihood_of(spec: ModelSpec | None) -> str | None:
     return spec.arguments.get("likelihood", family(spec.name).likelihood)
 
 
+def is_named(name: Any) -> bool:
+    """Whether data settings name a set that nelbo knows, and not a file of the user's."""
+    return str(name) in names()
+
+
 def dataset_for(
     settings: Mapping[str, Any], likelihood: str | None, progress: Progress | None = None
 ) -> tuple[Data, Data]:
-    """The training data, and the same data as they are scored.
+    """The training data, and the same data as they are scored; see `read_data` and `binarized`.
 
-    Dynamic binarization trains on fresh draws but is scored on one fixed draw, so that numbers can be compared.
-    A named set of grey counts is binarized (static) unless the likelihood wants its pixels.
+    Raises:
+        InputError: see `nelbo.data.load`; binarized data for a likelihood of pixels.
+    """
+    return binarized(read_data(settings, likelihood, progress), settings, likelihood)
+
+
+def read_data(
+    settings: Mapping[str, Any],
+    likelihood: str | None,
+    progress: Progress | None = None,
+    schema: Schema | None = None,
+) -> Data:
+    """The data as they are read, before any binarization.
 
     Args:
         settings: of `nelbo.data.load`, with the name or path under "name".
         likelihood: of the model, or None where the data decide.
         progress: told while data are fetched.
+        schema: of the data that a model was fitted to, which a file must be like; a named set has its own.
 
     Raises:
-        InputError: see `nelbo.data.load`; binarized data for a likelihood of pixels.
+        InputError: see `nelbo.data.load`; settings that go with no such likelihood.
     """
-    arguments = {name: value for name, value in settings.items() if value is not None}
-    for name in arguments:
-        choice("data setting", name, _DATA_OPTIONS)
-    choice("context", arguments.pop("context", CONTEXTS[0]), CONTEXTS)
-    arguments.pop("labels", None)
-    name, how = arguments.pop("name"), arguments.pop("binarize", None)
-    seed = arguments.pop("binarize_seed", 0)
-    # checked before the data are read, which can take long
-    wanted = None if likelihood is None else likelihood_called(likelihood)
-    if how in {"static", "dynamic", "threshold"} and wanted is not None and not wanted.binarizes:
+    check_data_settings(settings, likelihood)
+    left = {"binarize", "binarize_seed", "context", "labels"}
+    arguments = {name: value for name, value in settings.items() if value is not None and name not in left}
+    name = arguments.pop("name")
+    return load(name, **arguments, schema=None if is_named(name) else schema, progress=progress)
+
+
+def check_data_settings(settings: Mapping[str, Any], likelihood: str | None) -> None:
+    """Refuse what needs no data to be refused: reading them can take long.
+
+    Raises:
+        InputError: an unknown setting, or binarization for a likelihood of pixels.
+    """
+    for name, value in settings.items():
+        if value is not None:
+            choice("data setting", name, _DATA_OPTIONS)
+    choice("context", settings.get("context") or CONTEXTS[0], CONTEXTS)
+    how = settings.get("binarize")
+    drawn = how in {"static", "dynamic", "threshold"}
+    if drawn and likelihood is not None and not likelihood_called(likelihood).binarizes:
         raise InputError(
             f"{likelihood} is a distribution of pixels, not of binarized ones ({how}): leave binarization out, or use "
             "the Bernoulli likelihood."
         )
-    data = load(name, **arguments, progress=progress)
+
+
+def binarized(data: Data, settings: Mapping[str, Any], likelihood: str | None) -> tuple[Data, Data]:
+    """The data as they are trained on, and as they are scored.
+
+    Dynamic binarization trains on fresh draws but is scored on one fixed draw, so that numbers can be compared.
+    A named set of grey counts is binarized (static) unless the likelihood wants its pixels.
+
+    Args:
+        data: as they were read.
+        settings: see `read_data`.
+        likelihood: of the model, or None where the data decide.
+    """
+    how, seed = settings.get("binarize"), settings.get("binarize_seed") or 0
+    wanted = None if likelihood is None else likelihood_called(likelihood)
     if how is None:
-        grey = name in names() and (wanted is None or wanted.binarizes) and data.values == "uint8"
+        grey = is_named(settings["name"]) and (wanted is None or wanted.binarizes) and data.values == "uint8"
         how = "static" if grey else "none"
     if how == "none" and wanted is not None and wanted.binarizes and data.values in {"uint8", "unit"}:
         # a cross-entropy and no likelihood: every number must say so
@@ -148,7 +188,7 @@ def settled(experiment: Experiment, data: Data) -> Experiment:
     likelihood = family(name).likelihood
     if "likelihood" in family_options(name):
         likelihood = given.setdefault("likelihood", likelihood_for(data))
-    _suits(name, likelihood, data)
+    check_suits(likelihood, data, name)
     arguments = {option.name: option.default for option in model_options(name, likelihood)} | given
     binarization = data.binarization.split("(")[0].strip()
     origin = {"binarize_seed": 0, "split_seed": 0} | located(experiment.data)
@@ -172,15 +212,30 @@ def _takes_context(name: str) -> None:
         raise InputError(f"{name} is conditioned on nothing: leave the context out, or use {' or '.join(able)}.")
 
 
+def by_likelihood(table: Mapping[str, Mapping[str, Any]], likelihood: str | None) -> dict[str, Any]:
+    """What a family's table of defaults says of a likelihood: its entry "*", and over it that of the likelihood."""
+    return {**table.get("*", {}), **(table.get(likelihood, {}) if likelihood is not None else {})}
+
+
 def located(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Data settings with whole paths, so that a run can be used from another folder."""
     given = {name: value for name, value in settings.items() if value is not None}
-    paths = {"data_dir"} if str(given.get("name")) in names() else {"data_dir", "name"}
-    return {name: str(Path(v).expanduser().absolute()) if name in paths else v for name, v in given.items()}
+    paths = {"data_dir"} if is_named(given.get("name")) else {"data_dir", "name"}
+    whole = {name: str(Path(v).expanduser().absolute()) if name in paths else v for name, v in given.items()}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in whole.items()}
 
 
-def _suits(model: str, name: str | None, data: Data) -> None:
-    """Refuse a likelihood that gives these values no probability or density."""
+def check_suits(name: str | None, data: Data, model: str | None = None) -> None:
+    """Refuse a likelihood that gives these values no probability or density.
+
+    Args:
+        name: of the likelihood.
+        data: that it would score.
+        model: the family that is to be fitted; None: a model is fitted already.
+
+    Raises:
+        InputError: it does not; of a family that is to be fitted the sentence says what to use instead.
+    """
     if name is None:
         return
     found = likelihood_called(name)
@@ -188,8 +243,8 @@ def _suits(model: str, name: str | None, data: Data) -> None:
     if data.values not in found.values or binarized:
         held = f"{data.values} ({data.binarization})" if data.binarization != "none" else data.values
         raise InputError(
-            f"{name} scores {_KINDS[found.values[0]]}, but {data.name} holds {held} values: {_advice(model, data)}, or "
-            "give other data."
+            f"{name} scores {_KINDS[found.values[0]]}, but {data.name} holds {held} values: "
+            f"{'' if model is None else f'{_advice(model, data)}, or '}give other data."
         )
 
 
@@ -264,7 +319,7 @@ def _spread(data: Split, axis: int | None) -> np.ndarray:
 
 
 def sources_for(train: Data, score: Data, likelihood: str, labels: Sequence[str] | None = None) -> dict[str, Source]:
-    """A source for each split: training data from `train`, the others from `score`.
+    """A source for each split that there is: training data from `train`, the others from `score`.
 
     Args:
         train: the training data.
@@ -275,13 +330,10 @@ def sources_for(train: Data, score: Data, likelihood: str, labels: Sequence[str]
     Raises:
         InputError: see `nelbo.runs.context.conditioned`.
     """
-    return {
-        "train": source_for(train.train, train, likelihood, labels),
-        **{name: source_for(score.split(name), score, likelihood, labels) for name in ("valid", "test")},
-    }
-
-
-def source_for(split: Split, data: Data, likelihood: str, labels: Sequence[str] | None) -> Source:
-    """The source of one split of a data set; see `sources_for`."""
     pixels = "counts" if likelihood_called(likelihood).scale != 1.0 else "unit"
-    return conditioned(source(split, data, pixels=pixels), split, data, labels)
+    found = {}
+    for name in score.splits:
+        data = train if name == "train" else score
+        split = data.split(name)
+        found[name] = conditioned(source(split, data, pixels=pixels), split, data, labels)
+    return found

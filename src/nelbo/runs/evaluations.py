@@ -1,32 +1,69 @@
-"""Scores as rows of a record: what was bounded, on which data, in which units."""
+"""Evaluations of a run as rows of its record: which number, of which kind, on which data, in which units."""
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Key
 
-from nelbo.core import InputError, NotFiniteError, read_json, write_json
-from nelbo.data import Data, Source
-from nelbo.evaluation import Score, elbo, importance_bound, perplexity
+from nelbo.core import InputError, NotFiniteError, choice, read_json, write_json
+from nelbo.data import Data, Source, array_digest
+from nelbo.evaluation import Score, elbo, exact_log_likelihood, importance_bound, perplexity
 from nelbo.models import Model
 from nelbo.runs.folder import RECORD
+from nelbo.runs.locks import locked
 
-BOUNDS = {"elbo": elbo, "iwae": importance_bound}
 UNITS = "nats per example"
 WEIGHT_DRAWS = 10
 
 
-def result_row(score: Score, bound: str, split: str, data: Data) -> dict[str, Any]:
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """A number that says how well a model accounts for data.
+
+    Args:
+        score: from a key, a model and a source, with `num_samples` and `progress`, to the score.
+        kind: "exact", or on which side of log p(x) its mean lies.
+        samples: draws of z for each example, unless told otherwise.
+        title: in words.
+    """
+
+    score: Callable[..., Score]
+    kind: Literal["exact", "lower", "upper", "estimate"]
+    samples: int
+    title: str
+
+
+EVALUATIONS: Mapping[str, Evaluation] = {
+    "elbo": Evaluation(elbo, "lower", 100, "evidence lower bound"),
+    "iwae": Evaluation(importance_bound, "lower", 5000, "importance-weighted bound"),
+    "exact": Evaluation(exact_log_likelihood, "exact", 1, "log p(x), where it has a closed form"),
+}
+
+
+def evaluation(name: str) -> Evaluation:
+    """The evaluation called `name`.
+
+    Raises:
+        InputError: there is none.
+    """
+    return EVALUATIONS[choice("bound", name, EVALUATIONS)]
+
+
+def result_row(score: Score, bound: str, split: str, data: Data, model: Model | None = None) -> dict[str, Any]:
     """A score as a row of a record; all likelihoods in nats per example unless the name says otherwise.
+
+    "standard_error" is Monte Carlo error alone, "spread" the standard error over the examples as a sample of many.
 
     Args:
         score: the numbers.
-        bound: what they are.
-        split: "train", "valid" or "test".
+        bound: what they are, by their name in `EVALUATIONS` or in words (a lower bound then).
+        split: "train", "valid" or "test"; "rows" of a file without splits.
         data: the data set as it was scored: its binarization is the row's.
+        model: that was scored: without latents its bounds are log p(x) itself.
 
     Raises:
         NotFiniteError: the model gives some example no probability.
@@ -37,9 +74,13 @@ def result_row(score: Score, bound: str, split: str, data: Data) -> dict[str, An
             f"The {bound} bound of the {split} set of {data.name} is not finite for {len(bad)} of {score.num_examples} "
             f"examples (first: example {bad[0]}): look at these data, or train with a lower learning rate."
         )
+    kind = EVALUATIONS[bound].kind if bound in EVALUATIONS else "lower"
+    if model is not None and not model.depth:
+        kind = "exact"
     row = {
         "split": split,
         "bound": bound,
+        "kind": kind,
         "samples": score.num_samples,
         "nats": score.nats,
         "standard_error": score.standard_error,
@@ -49,6 +90,7 @@ def result_row(score: Score, bound: str, split: str, data: Data) -> dict[str, An
         "kl": score.kl,
         "examples": score.num_examples,
         "data": data.name,
+        "sha256": array_digest(data.split(split).x[: score.num_examples]),
         "binarization": data.binarization,
         "units": UNITS,
     }
@@ -62,7 +104,7 @@ def plug_in_row(
     key: Key[Array, ""], model: Model, source: Source, bound: str, split: str, data: Data
 ) -> dict[str, Any]:
     """The row of a bound with the usual number of samples."""
-    return result_row(BOUNDS[bound](key, model, source), bound, split, data)
+    return result_row(EVALUATIONS[bound].score(key, model, source), bound, split, data, model)
 
 
 def weight_rows(
@@ -118,9 +160,11 @@ def add_result(folder: Path | str, row: dict[str, Any]) -> None:
         InputError: the record is damaged or cannot be written.
     """
     path = Path(folder) / RECORD
-    record = read_json(path) if path.exists() else {"results": []}
-    if not isinstance(record, dict) or not isinstance(record.get("results", []), list):
-        raise InputError(f"{path} is damaged: it must be an object with a list of results; remove or restore it.")
-    same = ("split", "bound", "samples", "examples", "data", "binarization")
-    kept = [old for old in record.get("results", []) if any(old.get(k) != row[k] for k in same)]
-    write_json(path, record | {"results": [*kept, row]})
+    # examples of one name may be those of two files
+    same = ("split", "bound", "samples", "examples", "data", "sha256", "binarization")
+    with locked(path.with_name(".record.lock")):
+        record = read_json(path) if path.exists() else {"results": []}
+        if not isinstance(record, dict) or not isinstance(record.get("results", []), list):
+            raise InputError(f"{path} is damaged: it must be an object with a list of results; remove or restore it.")
+        kept = [old for old in record.get("results", []) if any(old.get(k) != row.get(k) for k in same)]
+        write_json(path, record | {"results": [*kept, row]})

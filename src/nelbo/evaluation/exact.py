@@ -1,0 +1,75 @@
+"""The exact log-likelihood of a data set, for models that have one."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from nelbo.core import NATS_PER_BIT, InputError, compiled
+from nelbo.data import Source
+from nelbo.evaluation.bounds import Score
+from nelbo.models import Model
+from nelbo.training import examples, padded_batches
+
+ROWS = 500  # examples scored at once
+
+
+@compiled
+def _batch(
+    key: Key[Array, ""], model: Model, data: Source, raw: Any
+) -> tuple[Float[Array, " batch"], Float[Array, " batch"]]:
+    """Log p(x) of each example, and how many of its entries are observed."""
+    batch = examples(key, data, raw)
+    size = float(np.prod(data.shape))
+    observed = None if batch.observed is None else batch.observed.reshape(len(raw.values), -1).sum(1)
+    return jax.vmap(model.log_prob)(batch), jax.numpy.full(len(raw.values), size) if observed is None else observed
+
+
+def exact_log_likelihood(
+    key: Key[Array, ""],
+    model: Model,
+    data: Source,
+    *,
+    num_samples: int = 1,
+    progress: Callable[[int, float], None] | None = None,
+) -> Score:
+    """Mean of log p(x) over the examples, with all latents summed or integrated out (`Model.log_prob`) [nats].
+
+    Args:
+        key: of dynamic binarization; nothing else is random.
+        model: one whose log p(x) has a closed form.
+        data: the examples.
+        num_samples: not used: nothing is sampled.
+        progress: called with the number of examples done and their mean so far.
+
+    Raises:
+        InputError: the model has no such form, or there is no example.
+    """
+    del num_samples
+    if len(data) == 0:
+        raise InputError("There is no example to score.")
+    indices, real = padded_batches(len(data), min(ROWS, len(data)))
+    found, dimensions = [], 0.0
+    for i, (rows, mask) in enumerate(zip(indices, real, strict=True)):
+        nats, count = _batch(jr.fold_in(key, i), model, data, data.take(rows))
+        found.append(np.asarray(nats, np.float64)[mask])
+        dimensions += float(np.asarray(count, np.float64)[mask].sum())
+        if progress is not None:
+            done = np.concatenate(found)
+            progress(len(done), float(done.mean()))
+    values = np.concatenate(found)
+    mean = float(values.mean())
+    return Score(
+        nats=mean,
+        standard_error=0.0,
+        spread=float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0,
+        bits_per_dim=-float(values.sum()) / (NATS_PER_BIT * max(dimensions, 1.0)),
+        reconstruction=mean,
+        kl=0.0,
+        num_samples=1,
+        num_examples=len(values),
+        per_example=values,
+    )
