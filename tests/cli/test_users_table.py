@@ -79,7 +79,7 @@ def test_another_form_than_the_tables_is_refused_before_work(fitted, nelbo, tmp_
 def test_what_a_run_was_not_told_about_is_refused(fitted, nelbo, tmp_path):
     new = write(tmp_path / "new.csv", 1, 20, ("id", "a", "b", "c"))
     new.write_text(new.read_text().replace("c", "d", 1))
-    assert nelbo("evaluate", fitted, "--data", new).is_refusal("lacks the column 'c'", "'d' not known")
+    assert nelbo("evaluate", fitted, "--data", new).is_refusal("lacks the column 'c'", "'d' was not known")
 
 
 def test_a_damaged_schema_is_said(fitted, nelbo, tmp_path):
