@@ -34,7 +34,8 @@ def note(options: argparse.Namespace, text: str) -> None:
 
 def show_results(results: Sequence[Mapping[str, Any]]) -> None:
     """Scores as a table with units and binarization."""
-    print(text_table(result_rows(results)), end="")
+    shown = [{name: value for name, value in row.items() if name != "sha256"} for row in results]
+    print(text_table(result_rows(shown)), end="")
 
 
 class Line:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Key
@@ -23,9 +24,12 @@ def _batch(
 ) -> tuple[Float[Array, " batch"], Float[Array, " batch"]]:
     """Log p(x) of each example, and how many of its entries are observed."""
     batch = examples(key, data, raw)
-    size = float(np.prod(data.shape))
-    observed = None if batch.observed is None else batch.observed.reshape(len(raw.values), -1).sum(1)
-    return jax.vmap(model.log_prob)(batch), jax.numpy.full(len(raw.values), size) if observed is None else observed
+    count = batch.values.shape[0]
+    if batch.observed is None:
+        observed = jnp.full(count, batch.values.size / count, jnp.float32)
+    else:
+        observed = batch.observed.reshape(count, -1).sum(1).astype(jnp.float32)
+    return jax.vmap(model.log_prob)(batch), observed
 
 
 def exact_log_likelihood(

