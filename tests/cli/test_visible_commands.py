@@ -33,7 +33,7 @@ def test_samples_files_and_a_report(nelbo, fitted, tmp_path):
     assert (tmp_path / "back.npy").read_bytes() == (tmp_path / "x.npy").read_bytes()
     assert nelbo("report", fitted).code == 0
     page = (fitted / "report.html").read_text()
-    assert "Drawn from the model." in page
+    assert "Draws of x from the model." in page
     assert "Reconstructions" not in page
 
 

@@ -323,3 +323,10 @@ def test_a_missing_extra_says_what_to_install(tmp_path, monkeypatch, module, nam
 
 def test_public_names_exist():
     assert all(hasattr(nelbo.data, name) for name in nelbo.data.__all__)
+
+
+def test_a_description_names_the_columns_of_a_table(tmp_path):
+    path = tmp_path / "people.csv"
+    path.write_text("age,height\n" + "".join(f"{20 + i},{150.5 + i}\n" for i in range(30)))
+    assert load(path).describe()["columns"] == ["age", "height"]
+    assert load("digits").describe()["columns"] == []

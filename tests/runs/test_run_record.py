@@ -117,12 +117,30 @@ def test_arrays_of_no_real_numbers_are_an_input_error(tmp_path):
         ({"name": "sgvb", "arguments": {"samples": 10}}, "ELBO"),
         ({"name": "vimco", "arguments": {"samples": 5}}, "IWAE, 5 samples"),
         ({"name": "iwae", "arguments": {"samples": 1}}, "ELBO"),
+        ({"name": "maximum-likelihood"}, "log p(x)"),
         ("sgvb", "ELBO"),
     ],
 )
 def test_a_record_says_which_bound_its_history_holds(tmp_path, objective, bound):
     write_json(tmp_path / "config.json", {"objective": objective})
     assert read_run_record(tmp_path).history_bound == bound
+
+
+@pytest.mark.parametrize(
+    ("model", "values"),
+    [
+        ({"name": "nade"}, "binary"),
+        ({"name": "linear"}, "real"),
+        ({"name": "vae", "arguments": {"likelihood": "gaussian-unit"}}, "real"),
+        ({"name": "vae", "arguments": {"likelihood": "beta-binomial"}}, "uint8"),
+        ({"name": "vae", "arguments": {"likelihood": "multinomial"}}, "counts"),
+        ({"name": "of a package that is not installed", "arguments": {"likelihood": "its own"}}, ""),
+        ({"name": 7, "arguments": []}, ""),
+    ],
+)
+def test_a_record_says_what_its_numbers_are_likelihoods_of(tmp_path, model, values):
+    write_json(tmp_path / "config.json", {"model": model})
+    assert read_run_record(tmp_path).values == values
 
 
 def test_a_record_says_what_its_samples_are(tmp_path):

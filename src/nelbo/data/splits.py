@@ -136,6 +136,7 @@ class Data:
             "binarization": self.binarization,
             "missing": {name: missing_fraction(split) for name, split in self.splits.items()},
             "labels": None if self.label_names is None else list(self.label_names),
+            "columns": list(self.schema.feature_names),
             "sha256": {name: _split_digest(split) for name, split in self.splits.items()},
             "citation": self.citation,
             "source": self.source,

@@ -46,10 +46,10 @@ def bound_caption(bound: str, *, exact: bool = False) -> str:
     """How to read curves of a bound.
 
     Args:
-        bound: "ELBO", or "IWAE, 5 samples".
-        exact: the model has no latents, so that the bound is log p(x) itself.
+        bound: "ELBO", "IWAE, 5 samples", or "log p(x)".
+        exact: the model has no latents, so that any bound is log p(x) itself.
     """
-    if exact:
+    if exact or bound == "log p(x)":
         return "log p(x), mean over examples; higher is better."
     return f"{bound}: a lower bound on log p(x), mean over examples; higher is better."
 

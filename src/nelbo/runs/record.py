@@ -49,7 +49,7 @@ class RunRecord:
         model: the name of the model.
         objective: the name of the objective.
         history: a row for each evaluation, in order of training; bounds in nats per example.
-        history_bound: which bound the history holds: "ELBO", or "IWAE, 5 samples".
+        history_bound: which bound the history holds: "ELBO", "IWAE, 5 samples", or "log p(x)", which is exact.
         results: the final numbers, a row for each; see `result_row`.
         data: what it was fitted to.
         values: what its likelihood is a distribution of; numbers of different values do not compare.
@@ -203,6 +203,8 @@ def _read_variance(path: Path) -> Mapping[str, Any]:
 
 def _history_bound(objective: Mapping[str, Any]) -> str:
     """The bound that an objective reports while it trains."""
+    if objective.get("name") == "maximum-likelihood":
+        return "log p(x)"
     samples = _object(objective.get("arguments")).get("samples", 1)
     return f"IWAE, {samples} samples" if objective.get("name") in _MULTI_SAMPLE and samples != 1 else "ELBO"
 
@@ -219,11 +221,15 @@ def _data_record(record: Mapping[str, Any], config: Mapping[str, Any]) -> DataRe
 
 
 def _values(model: Mapping[str, Any]) -> str:
-    """What the likelihood of a model is a distribution of; empty where the settings do not say."""
+    """What the likelihood of a model is a distribution of; empty where nobody here knows the likelihood."""
     family = families().get(_text(model.get("name")))
+    of_family = None if family is None else family.likelihood
     asked = _text(_object(model.get("arguments")).get("likelihood"))
-    found = likelihoods().get(asked or (family.likelihood or "" if family is not None else ""))
-    return "" if found is None else {"uint8": "integers", "unit": "real"}.get(found.values[0], found.values[0])
+    likelihood = likelihoods().get(asked or of_family or "")
+    if likelihood is None:
+        return ""
+    # densities compare with each other, whatever limits their means have
+    return "real" if likelihood.values[0] == "unit" else likelihood.values[0]
 
 
 def _command(value: Any) -> str:
