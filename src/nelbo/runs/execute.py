@@ -102,8 +102,6 @@ def execute(
         raise InputError("Say which experiment to carry out: only a resumed run has its own settings.")
     ready = _ready(experiment, fetching, most_bytes)
     about = ready.train.describe()
-    if say is not None:
-        say(f"{ready.experiment.model['name']}: {ready.size}")
     config = read_json(folder / CONFIG) if resume else None
     if config is not None:
         _same_data(folder, config, about)
@@ -111,6 +109,8 @@ def execute(
 
     def begin(event: Event, state: TrainState) -> None:
         del state
+        if event == "start" and say is not None:
+            say(f"{ready.experiment.model['name']}: {ready.size}")
         if event == "start" and not resume:
             extra = {"command": command, "steps": ready.steps, "shape": about["shape"], "sha256": about["sha256"]}
             claim(folder, ready.experiment.record() | extra)

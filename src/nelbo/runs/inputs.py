@@ -41,7 +41,7 @@ def model_options(name: str, likelihood: str | None = None) -> tuple[Option, ...
     found = family(name)
     # the moments are those of the training data, which decide on the likelihood too
     better: dict[str, Any] = {**dict.fromkeys(MOMENTS, True), "likelihood": likelihood}
-    better |= found.arguments.get("*", {}) | found.arguments.get(likelihood or "*", {})
+    better |= {**found.arguments.get("*", {}), **found.arguments.get(likelihood or "*", {})}
     options = (option for option in options_of(found.make) if option.name not in _FILLED)
     return tuple(dataclasses.replace(one, default=better.get(one.name, one.default)) for one in options)
 
