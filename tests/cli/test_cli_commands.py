@@ -4,12 +4,14 @@ import argparse
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import matplotlib.image
 import numpy as np
 import pytest
 from shell import SOURCES, TINY, finish, start
 
+from nelbo.cli import commands as commands_module
 from nelbo.cli.commands import COMMANDS, command
 from nelbo.cli.parser import parse, parsers
 from nelbo.core import read_arrays
@@ -38,6 +40,11 @@ def test_every_command_has_help_with_an_example_that_parses(name, capsys):
     options = parse([*words[1:], "--seed", "3", "--json", "--quiet"])
     assert (options.command, options.seed, options.json, options.quiet) == (name, 3, True, True)
     assert options.carry_out is command(name).run
+
+
+def test_a_command_is_one_row_and_one_file():
+    files = Path(commands_module.__file__).parent.glob("*.py")
+    assert {path.stem for path in files if "\nCOMMAND = Command(" in path.read_text()} == set(COMMANDS)
 
 
 def test_a_parser_knows_its_flags():

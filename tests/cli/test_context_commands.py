@@ -84,6 +84,8 @@ def test_imputed_embedded_and_reconstructed_with_labels(conditional, nelbo, tmp_
 def test_data_without_labels_and_models_without_a_context_are_refused(conditional, nelbo, tmp_path):
     np.save(tmp_path / "x.npy", block_images(np.random.default_rng(3), np.zeros(30, int)))
     assert nelbo("embed", conditional / "run", tmp_path / "x.npy").is_refusal("no labels")
+    again = ("fit", "vae", "--data", tmp_path / "x.npy", "--context", "label", "--out", tmp_path / "r")
+    assert nelbo(*again).is_refusal("no labels")
     x = conditional / "x.npz"
     assert nelbo("fit", "sbn", "--data", x, "--context", "label", "--out", tmp_path / "r").is_refusal("vae")
     assert nelbo("fit", "vae", "--data", x, "--set", "context=3", "--out", tmp_path / "r").is_refusal("context")

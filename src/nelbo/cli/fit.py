@@ -72,8 +72,8 @@ def experiment_from(options: argparse.Namespace) -> Experiment:
     Raises:
         InputError: see `given`.
     """
-    usual = {"model": "vae", "data": "digits", "objective": default_objective(options.model or "vae")}
     record: dict[str, Any] = {"seed": 0} | given(options)
+    usual = {"model": "vae", "data": "digits", "objective": default_objective(options.model or "vae")}
     for part, name in usual.items():
         record[part] = {"name": name} | record[part]
     arguments = record["model"]["arguments"]

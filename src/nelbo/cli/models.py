@@ -23,12 +23,12 @@ def models(options: argparse.Namespace) -> None:
     """The model families, or one with its options as the command line has them."""
     if listed(options, _rows):
         return
-    name, make = options.name, family(options.name).make
-    rows = option_rows(model_options(name), {other: model_options(other) for other in families()})
+    name, make, fixed = options.name, family(options.name).make, family(options.name).likelihood
+    rows = option_rows(model_options(name, fixed), {other: model_options(other) for other in families()})
     for row in rows:
         if row["option"] == "likelihood":
             row["default"] = BY_DATA
-    training, special = TRAINING_DEFAULTS | training_defaults(name), _by_likelihood(name)
+    training, special = {**TRAINING_DEFAULTS, **training_defaults(name, fixed)}, _by_likelihood(name)
     if options.json:
         settings = {row["option"]: row["default"] for row in rows}
         print_json({"name": name, "options": settings, "objective": default_objective(name), "training": training,
@@ -41,7 +41,7 @@ def models(options: argparse.Namespace) -> None:
 
 
 def _by_likelihood(name: str) -> dict[str, dict[str, Any]]:
-    """Defaults of options and training settings that are others with a likelihood."""
+    """Defaults of options and training settings that are others with one of the likelihoods to choose from."""
     usual = {option.name: option.default for option in model_options(name)} | training_defaults(name)
     found = {}
     for likelihood in likelihoods():

@@ -131,7 +131,6 @@ def _carried(ready: _Ready, claim: FolderClaim, how: _Way) -> dict[str, Any]:
     if how.say is not None:
         for note in ready.train.notes:
             how.say(note)
-        how.say(f"{ready.experiment.model['name']}: {ready.size}")
     command = how.command
     config = read_json(folder / CONFIG) if how.resume else None
     if config is not None:
@@ -140,6 +139,8 @@ def _carried(ready: _Ready, claim: FolderClaim, how: _Way) -> dict[str, Any]:
 
     def begin(event: Event, state: TrainState) -> None:
         del state
+        if event == "start" and how.say is not None:
+            how.say(f"{ready.experiment.model['name']}: {ready.size}")
         if event == "start" and not how.resume:
             extra = {"command": command, "steps": ready.steps, "shape": about["shape"], "sha256": about["sha256"],
                      "schema": ready.schema.record()}  # fmt: skip
