@@ -3,7 +3,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint slow clean
+SOURCES := $(shell find src -name '*.py')
+
+.PHONY: demo test style pytest slow lint clean
 
 $(VENV)/.demo: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -20,17 +22,26 @@ demo: $(VENV)/.demo
 	$(BIN)/nelbo evaluate runs/digits --bound iwae --samples 1000
 	$(BIN)/nelbo report runs/digits
 
-test: $(VENV)/.test
+# Types are checked beside the tests, and not again until a source changes.
+test: style
+	$(MAKE) --jobs 2 $(VENV)/.types pytest
+
+style: $(VENV)/.test
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/ruff format --check .
+
+$(VENV)/.types: $(VENV)/.test $(SOURCES)
+	$(BIN)/pyright
+	touch $@
+
+# Each worker has half of the tests in their order, so that tests of a file share fixtures; who is done first helps.
+pytest: $(VENV)/.test
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 slow: $(VENV)/.test
 	$(BIN)/python -m pytest -m slow
 
-lint: $(VENV)/.test
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+lint: style $(VENV)/.types
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache

@@ -89,7 +89,7 @@ def measured(folder, rounds):
     grid = 0.0 if score.bits_per_dim is None else score.bits_per_dim
     return x, {
         "run": Path(folder).name,
-        "model": json.loads(run.model.config)["name"],
+        "model": None if run.model.spec is None else run.model.spec.name,
         "data": data.name,
         "binarization": data.binarization,
         "examples": len(x),

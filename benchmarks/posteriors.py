@@ -93,14 +93,14 @@ def chain(latents: int) -> dict[str, Any]:
     import jax.numpy as jnp
 
     from nelbo.data import Source
-    from nelbo.tasks import hide, impute
+    from nelbo.tasks import ImputationSettings, hide, impute
 
     observed = np.random.default_rng(1).random((EXAMPLES, PIXELS)) < 0.4
     data = hide(Source(jnp.asarray(pictures()), "binary", dynamic=False), observed)
     model, seconds = model_of("diagonal", latents), []
     for _ in range(2):  # the first compiles
         start = time.perf_counter()
-        impute(jax.random.key(0), model, data, method="chain", steps=STEPS, draws=1)
+        impute(jax.random.key(0), model, data, ImputationSettings("chain", steps=STEPS, draws=1))
         seconds.append(time.perf_counter() - start)
     return {"latents": latents, "images": EXAMPLES, "steps": STEPS, "seconds": seconds[1], "first_seconds": seconds[0]}
 

@@ -1,7 +1,10 @@
-"""Strict JAX in every test: a reused key, a silent promotion of types or of ranks is an error."""
+"""Strict JAX in every test: a reused key, a silent promotion of types or of ranks is an error. And compiled programs
+are kept, for the other worker, for commands in processes of their own, and for the next run of the tests."""
 
 import importlib.util
 import os
+import shutil
+from pathlib import Path
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
 if WORKER and hasattr(os, "sched_setaffinity"):
@@ -10,8 +13,22 @@ if WORKER and hasattr(os, "sched_setaffinity"):
     CORES = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {CORES[int(WORKER) % len(CORES)]})
 
-# most of the time of the tests is compilation, and most of what is compiled runs once
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+# Most of the time of the tests is compilation, and most of what is compiled runs once: no optimization, the plainer of
+# XLA's two code generators (half the time of the other), and each program in one piece (a worker has one core).
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
+)
+
+# Below pytest's own cache, which git ignores. JAX writes an entry in place, so another process may read half of it:
+# that fails its checksum, is compiled anew, and warns (ignored in pyproject.toml).
+COMPILED = Path(__file__).parents[1] / ".pytest_cache" / "compiled"
+MANY = 30_000  # entries, of 7 kB on average; a run from nothing makes about 8,000
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(COMPILED))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+if not WORKER and COMPILED.is_dir() and sum(1 for _ in COMPILED.iterdir()) > MANY:
+    shutil.rmtree(COMPILED)
 
 if importlib.util.find_spec("jax") is not None:  # the tests of the architecture read sources, and need no package
     import jax

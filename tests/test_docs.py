@@ -8,6 +8,7 @@ from pathlib import Path
 import jax
 import pytest
 
+from nelbo.cli import main
 from nelbo.cli.commands import COMMANDS
 from nelbo.cli.parser import parse
 from nelbo.models import MODELS
@@ -64,6 +65,12 @@ def test_the_parser_refuses_what_is_wrong(capsys):
     with pytest.raises(SystemExit):
         parse(["fit", "vae", "--latent-size", "3"])
     assert "--latent-size" in capsys.readouterr().err
+
+
+def test_the_refusal_on_the_page_is_the_one_that_comes(capsys):
+    page = (ROOT / "docs" / "commands.md").read_text()
+    assert main(["fit", "vea", "--data", "digits"]) == 2
+    assert capsys.readouterr().err in page
 
 
 def test_every_command_has_an_example():

@@ -8,16 +8,20 @@ from pathlib import Path
 import nelbo
 
 SOURCES = str(Path(nelbo.__file__).parents[1])
-# every warning is shown, but for one of Equinox 0.13.0, which goes with JAX 0.7
-WARNINGS = "default,ignore:jax.interpreters.batching.NotMapped is deprecated.:DeprecationWarning"
+# every warning is shown, but for those that pyproject.toml ignores in the tests
+IGNORED = (
+    "jax.interpreters.batching.NotMapped is deprecated.:DeprecationWarning",
+    "Error reading persistent compilation cache entry:UserWarning",
+)
+WARNINGS = ",".join(["default", *(f"ignore:{warning}" for warning in IGNORED)])
 # small enough to train in seconds, with enough evaluations for many checkpoints
 TINY = ("vae", "--data", "digits", "--hidden", "8", "--latents", "2")
 
 
-def start(*arguments: str, cwd: Path | None = None) -> subprocess.Popen:
-    """Begin a command in a process of its own."""
+def start(*arguments: object, cwd: Path | None = None, encoding: str = "utf-8") -> subprocess.Popen:
+    """Begin a command in a process of its own, whose console has an encoding."""
     path = os.pathsep.join(filter(None, [SOURCES, os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": WARNINGS}
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": WARNINGS, "PYTHONIOENCODING": encoding}
     return subprocess.Popen(
         [sys.executable, "-m", "nelbo", *map(str, arguments)],
         stdin=subprocess.DEVNULL,

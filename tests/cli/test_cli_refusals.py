@@ -2,12 +2,13 @@
 
 import errno
 import os
+import re
 import resource
 from pathlib import Path
 
 import numpy as np
 import pytest
-from shell import TINY, snapshot
+from shell import TINY, finish, snapshot, start
 
 FIT = ("fit", *TINY, "--epochs", "1", "--quiet")
 
@@ -56,6 +57,9 @@ BAD_OPTIONS = {
     "checkpoints": (("--checkpoint-seconds", "-1"), "checkpoints"),
     "seed": (("--seed", "-1"), "seed"),
     "seed too large": (("--seed", "99999999999999999999"), "seed"),
+    "too large": (("--max-gigabytes", "0.00001"), "--max-gigabytes"),
+    "context of data that are unlabelled": (("--data", "patches", "--context", "label"), "no labels"),
+    "context of another kind": (("--context", "labels"), "did you mean 'label'?"),
     "binarization": (("--binarize", "maybe"), "dynamic, none, static, threshold"),
     "pixels of binarized data": (("--likelihood", "beta-binomial", "--binarize", "static"), "binarized"),
     "grey density of dynamic data": (("--likelihood", "gaussian", "--binarize", "dynamic"), "binarized"),
@@ -214,6 +218,8 @@ def test_commands_on_what_is_no_finished_run(nelbo, run, tmp_path):
     assert nelbo("data", "show", "digts").is_refusal("did you mean 'digits'?")
     assert nelbo("data", "list", "digits").is_refusal("show digits")
     assert nelbo("models", "show", "vea").is_refusal("did you mean 'vae'?")
+    assert nelbo("objectives", "show", "nvill").is_refusal("did you mean 'nvil'?")
+    assert nelbo("sample", run, "--context", "3").is_refusal("conditioned on nothing")
     assert nelbo("cite", "rezende2015").is_refusal("did you mean 'rezende2014'?")
     assert snapshot(run) == before
     (run / "model.safetensors").unlink()
@@ -237,6 +243,42 @@ def test_a_damaged_file_of_a_run(name, damage, nelbo, run):
     outcome = nelbo("evaluate", run, "--samples", "1", "--limit", "5", "--quiet")
     assert outcome.is_refusal()
     assert snapshot(run) == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("impute", "--hide", "0.3"), ("evaluate",), ("sample",), ("embed",), ("reconstruct",), ("variance",), ("report",)],
+)
+def test_a_seed_of_twenty_digits_is_refused_everywhere(words, nelbo, run):
+    before = snapshot(run)
+    assert nelbo(words[0], run, *words[1:], "--seed", "99999999999999999999").is_refusal("seed", "4294967295")
+    assert snapshot(run) == before
+
+
+def test_a_link_is_written_through_and_a_name_may_be_as_long_as_a_name_can_be(nelbo, run, tmp_path):
+    (tmp_path / "real.npy").write_text("old")
+    (tmp_path / "link.npy").symlink_to("real.npy")
+    assert nelbo("embed", run, "-o", tmp_path / "link.npy", "--quiet").code == 0
+    assert (tmp_path / "link.npy").is_symlink()
+    assert np.load(tmp_path / "real.npy").shape == (250, 2)
+    long = tmp_path / ("z" * 251 + ".npy")
+    assert nelbo("embed", run, "-o", long, "--quiet").code == 0
+    assert np.load(long).shape == (250, 2)
+
+
+@pytest.mark.parametrize("how", ["0", "square:0"])
+def test_hiding_nothing_is_not_scored(how, nelbo, run, tmp_path):
+    assert nelbo("impute", run, "--hide", how, "-o", tmp_path / "x.npz").is_refusal("hide")
+    assert not (tmp_path / "x.npz").exists()
+
+
+def test_a_console_that_is_not_utf8_is_shown_plain_characters(run):
+    words = ("evaluate", run, "--bound", "elbo", "--samples", "1", "--quiet")
+    code, out, err = finish(start(*words, encoding="ascii"))
+    assert (code, err) == (0, "")
+    # a single sample has no standard error, which is written as a dash
+    cells = dict(zip(*(re.split(r"  +", line) for line in out.splitlines()[::2]), strict=True))
+    assert cells["standard error (nats)"] == "-"
 
 
 def fail_at(number: int, monkeypatch) -> None:

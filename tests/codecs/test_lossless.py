@@ -12,17 +12,18 @@ from nelbo.codecs import (
     BlockCoder,
     Coded,
     DamagedError,
+    Layout,
     Networks,
     Stage,
     compress,
     decompress,
     describe,
-    passes,
     schedule,
+    sequential,
     unpack,
 )
 from nelbo.core import NATS_PER_BIT, InputError
-from nelbo.models import Model, Stack, Unconditional, darn, dlgm, fdarn, hvae, mixture, nade, sbn, vae
+from nelbo.models import Amortized, Model, Stack, Unconditional, darn, dlgm, fdarn, hvae, mixture, nade, sbn, vae
 from nelbo.models.heads import AutoregressiveBernoulliHead
 
 SHAPE = (6,)
@@ -71,7 +72,7 @@ LONG = {"deep chain", "two gaussian layers"}
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in LONG else ()) for n in MODELS])
 def test_every_family_comes_back(name):
     model, x = MODELS[name](), data_for(name, 60)
-    packed = compress(model, x, batch=16, lanes=4, block=40, verify=False)
+    packed = compress(model, x, layout=Layout(batch=16, lanes=4, block=40), verify=False)
     back = decompress(packed, model)
     assert back.dtype == x.dtype
     assert np.array_equal(back, x)
@@ -96,7 +97,7 @@ def grey():
 )
 def test_every_type_and_length_comes_back(binary, dtype, count, block, seed):
     x = data_for("bernoulli", count, seed).astype(dtype)
-    packed = compress(binary, x, batch=8, lanes=8, block=block)
+    packed = compress(binary, x, layout=Layout(batch=8, lanes=8, block=block))
     back = decompress(packed, binary)
     assert (back.dtype, back.shape) == (x.dtype, x.shape)
     assert back.tobytes() == x.tobytes()
@@ -107,18 +108,18 @@ def test_every_type_and_length_comes_back(binary, dtype, count, block, seed):
 @pytest.mark.parametrize("dtype", ["<f4", "<f8", ">f4"])
 def test_grey_values_from_0_to_1_come_back(grey, dtype):
     x = (data_for("gaussian on integers", 30) / 255.0).astype(dtype)
-    assert decompress(compress(grey, x, batch=8, lanes=4), grey).tobytes() == x.tobytes()
+    assert decompress(compress(grey, x, layout=Layout(batch=8, lanes=4)), grey).tobytes() == x.tobytes()
 
 
 def test_any_batch_and_any_lanes_give_the_same_array(binary):
     x = data_for("bernoulli", 50)
     for batch, lanes in ((1, 1), (3, 16), (64, 2)):
-        assert np.array_equal(decompress(compress(binary, x, batch=batch, lanes=lanes), binary), x)
+        assert np.array_equal(decompress(compress(binary, x, layout=Layout(batch=batch, lanes=lanes)), binary), x)
 
 
 def test_one_block_can_be_read_alone(binary):
     x = data_for("bernoulli", 50)
-    packed = compress(binary, x, batch=8, lanes=4, block=20)
+    packed = compress(binary, x, layout=Layout(batch=8, lanes=4, block=20))
     spoilt = bytearray(packed)
     low = unpack(packed).start
     spoilt[low + 3] ^= 1  # in block 0
@@ -133,7 +134,7 @@ def test_the_model_can_travel_inside(tmp_path):
     del tmp_path
     model = vae(jr.key(0), SHAPE, latents=2, hidden=(3,))
     x = data_for("bernoulli", 20)
-    assert np.array_equal(decompress(compress(model, x, self_contained=True, batch=8)), x)
+    assert np.array_equal(decompress(compress(model, x, self_contained=True, layout=Layout(batch=8))), x)
 
 
 # Tightness. A chain of binary layers whose ELBO is a finite sum: the message grows by log q - log p at every example,
@@ -216,46 +217,48 @@ def test_a_model_without_latents_is_coded_at_its_likelihood():
 
 # Bits behind a state: the batches here have the same sizes, so that each class is compiled once
 
-PASSES = {
+UNIT_BY_UNIT = {
     "nade": lambda: made("nade", hidden=(5,), order=2),
     "mixture": lambda: made("mixture", components=4),
 }
 
 
-@pytest.mark.parametrize("name", PASSES)
-def test_a_pass_over_units_is_as_long_as_the_likelihood_says_and_forgives_roundoff(name, monkeypatch):
+@pytest.mark.parametrize("name", UNIT_BY_UNIT)
+def test_bits_one_by_one_are_as_long_as_the_likelihood_says_and_forgives_roundoff(name, monkeypatch):
     """States and logits off by 1e-10 of their size at every unit decode the same, off by a fifth they are told."""
-    model, x = PASSES[name](), np.random.default_rng(0).integers(0, 2, (400, *SHAPE)).astype(np.uint8)
+    model, x = UNIT_BY_UNIT[name](), np.random.default_rng(0).integers(0, 2, (400, *SHAPE)).astype(np.uint8)
     log_probs = jax.jit(jax.vmap(model.generative.likelihood(()).log_prob))(x.astype(np.float32))
     bits = -float(log_probs.sum()) / NATS_PER_BIT
-    packed = compress(model, x, batch=16, lanes=8, verify=False)
+    packed = compress(model, x, layout=Layout(batch=16, lanes=8), verify=False)
     (block,) = describe(packed)["blocks"]
     assert abs(8 * block["bytes"] - bits) < 0.01 * bits + 100
-    exact, rng = passes._step, np.random.default_rng(0)
+    exact, rng = sequential._step, np.random.default_rng(0)
 
     def off(*given):
         return tuple(value * (1 + 1e-10 * rng.uniform(-1, 1, value.shape)) for value in exact(*given))
 
-    monkeypatch.setattr(passes, "_step", off)
+    monkeypatch.setattr(sequential, "_step", off)
     assert np.array_equal(decompress(packed, model), x)
-    monkeypatch.setattr(passes, "_step", lambda *given: tuple(1.2 * value for value in exact(*given)))
+    monkeypatch.setattr(sequential, "_step", lambda *given: tuple(1.2 * value for value in exact(*given)))
     with pytest.raises(DamagedError, match="Block 0 cannot be decoded"):
         decompress(packed, model)
 
 
 @settings(max_examples=8, deadline=None)
 @given(
-    name=st.sampled_from(sorted(PASSES)),
+    name=st.sampled_from(sorted(UNIT_BY_UNIT)),
     count=st.integers(0, 40),
     block=st.integers(1, 50),
     scale=st.floats(0.0, 30.0),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_every_array_comes_back_from_a_pass_over_units(name, count, block, scale, seed):
+def test_every_array_of_bits_coded_one_by_one_comes_back(name, count, block, scale, seed):
     """Also from weights so large that logits are at the ends of their range."""
-    model = zoo.randomized(PASSES[name](), jr.key(seed), scale)
+    model = zoo.randomized(UNIT_BY_UNIT[name](), jr.key(seed), scale)
     x = np.random.default_rng(seed).integers(0, 2, (count, *SHAPE)).astype(bool)
-    assert np.array_equal(decompress(compress(model, x, batch=16, lanes=4, block=block, verify=False), model), x)
+    assert np.array_equal(
+        decompress(compress(model, x, layout=Layout(batch=16, lanes=4, block=block), verify=False), model), x
+    )
 
 
 # Order and borrowed bits
@@ -312,12 +315,12 @@ def test_a_chain_borrows_less_than_all_layers_at_once():
 def test_a_receiver_with_other_roundoff_decodes_the_same(binary, monkeypatch):
     """Networks that are off by 1e-10 of their size, a thousand times what threads and versions change."""
     x = data_for("bernoulli", 200)
-    packed = compress(binary, x, batch=16, lanes=8)
+    packed = compress(binary, x, layout=Layout(batch=16, lanes=8))
     exact = Stage.__call__
     rng = np.random.default_rng(0)
 
-    def off(self, nodes, count):
-        return tuple(value * (1 + 1e-10 * rng.uniform(-1, 1, value.shape)) for value in exact(self, nodes, count))
+    def off(*given):
+        return tuple(value * (1 + 1e-10 * rng.uniform(-1, 1, value.shape)) for value in exact(*given))
 
     monkeypatch.setattr(Stage, "__call__", off)
     assert np.array_equal(decompress(packed, binary), x)
@@ -325,7 +328,7 @@ def test_a_receiver_with_other_roundoff_decodes_the_same(binary, monkeypatch):
 
 def test_a_receiver_that_is_too_far_off_is_told(binary, monkeypatch):
     x = data_for("bernoulli", 200)
-    packed = compress(binary, x, batch=16, lanes=8)
+    packed = compress(binary, x, layout=Layout(batch=16, lanes=8))
     exact = Stage.__call__
     monkeypatch.setattr(Stage, "__call__", lambda *given: tuple(1.2 * value for value in exact(*given)))
     with pytest.raises(DamagedError, match="Block 0 cannot be decoded"):
@@ -341,7 +344,8 @@ def test_a_receiver_that_is_too_far_off_is_told(binary, monkeypatch):
         (np.full((3, *SHAPE), 2, np.uint8), "0 and 1"),
         (np.full((3, *SHAPE), 0.5), "0 and 1"),
         (np.full((3, *SHAPE), -0.0), "other values"),
-        (np.full((3, *SHAPE), np.nan), "other values"),
+        (np.full((3, *SHAPE), np.nan), "missing entries"),
+        (np.full((3, *SHAPE), np.inf), "other values"),
         (np.full((3, *SHAPE), "a"), "type"),
         (np.zeros((3, 4), np.uint8), "fitted to"),
         (np.zeros((), np.uint8), "single number"),
@@ -354,7 +358,7 @@ def test_data_that_the_model_cannot_code_are_refused(binary, x, words):
 
 
 def test_another_model_is_told_at_once(binary):
-    packed = compress(binary, data_for("bernoulli", 5), batch=8)
+    packed = compress(binary, data_for("bernoulli", 5), layout=Layout(batch=8))
     with pytest.raises(InputError, match="another model"):
         decompress(packed, MODELS["rank-one posterior"]())
     with pytest.raises(InputError, match="no model inside"):
@@ -367,9 +371,9 @@ def test_a_distribution_without_a_codec_is_refused():
 
 
 @pytest.mark.parametrize(("name", "value"), [("block", 0), ("batch", 0), ("lanes", 3), ("lanes", 2**20)])
-def test_sizes_that_make_no_sense_are_refused(binary, name, value):
+def test_sizes_that_make_no_sense_are_refused(name, value):
     with pytest.raises(InputError, match=name):
-        compress(binary, data_for("bernoulli", 2), **{name: value})
+        Layout(**{name: value})
 
 
 def test_a_crafted_stream_is_refused(binary):

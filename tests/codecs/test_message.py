@@ -107,10 +107,10 @@ def test_it_is_the_plain_coder(seed, lanes, sizes):
         elif action == 2:
             assert message.pop_bits(ones).tolist() == plain.pop_bits(ones.tolist())
         elif action == 3:
-            message.stir(int(size))
+            message.scramble(int(size))
             plain.scramble(size, 0x4F1BBD)
         elif action == 4:
-            message.unstir(int(size))
+            message.unscramble(int(size))
             plain.scramble(size, pow(0x4F1BBD, -1, 1 << 23))
         else:  # as a sender draws: any number of an interval may lie there
             drawn = message.pop(size, table.find, drawn=True)
@@ -174,7 +174,7 @@ def test_drawn_latents_follow_their_distribution():
 
 
 def test_what_is_drawn_is_unlike_what_was_pushed():
-    """Without stirring, drawing from the table that symbols were pushed with gives these symbols again."""
+    """Without scrambling, drawing from the table that symbols were pushed with gives these symbols again."""
     rng = np.random.default_rng(6)
     table, count = Bits(np.zeros(20_000, int)), 20_000
     symbols = rng.integers(0, 2, count)

@@ -62,7 +62,7 @@ def test_digest_is_of_type_shape_and_bytes():
 def test_digest_reads_large_arrays_in_pieces(monkeypatch, tmp_path):
     np.save(tmp_path / "x.npy", np.arange(1000.0).reshape(100, 10))
     whole = array_digest(np.load(tmp_path / "x.npy"))
-    monkeypatch.setattr("nelbo.data.dataset._CHUNK_BYTES", 300)
+    monkeypatch.setattr("nelbo.data.splits._CHUNK_BYTES", 300)
     assert array_digest(np.load(tmp_path / "x.npy", mmap_mode="r")) == whole
 
 

@@ -40,8 +40,8 @@ def values(made, key, indices):
 def test_what_the_model_sees(values, x, pixels, expected, on_host):
     made = source(Split(x), values, pixels=pixels, on_host=on_host)
     seen = made.example(jr.key(0), jax.tree.map(lambda leaf: leaf[0], made.take(np.array([0]))))
-    assert seen.dtype == jnp.float32
-    np.testing.assert_allclose(seen, expected, rtol=1e-6)
+    assert seen.values.dtype == jnp.float32
+    np.testing.assert_allclose(seen.values, expected, rtol=1e-6)
     assert (len(made), made.shape, made.on_host) == (1, (3,), on_host)
 
 
@@ -89,10 +89,10 @@ def test_take_gathers_the_same_rows_on_device_and_host():
     train = load("digits").train
     indices = np.array([5, 0, 5, 1296])
     device, host = source(train, "uint8"), source(train, "uint8", on_host=True)
-    assert device.take(indices).dtype == jnp.uint8
-    assert isinstance(host.take(jnp.asarray(indices)), np.ndarray)
-    np.testing.assert_array_equal(device.take(indices), train.x[indices])
-    np.testing.assert_array_equal(host.take(indices), train.x[indices])
+    assert device.take(indices).values.dtype == jnp.uint8
+    assert isinstance(host.take(jnp.asarray(indices)).values, np.ndarray)
+    np.testing.assert_array_equal(device.take(indices).values, train.x[indices])
+    np.testing.assert_array_equal(host.take(indices).values, train.x[indices])
 
 
 def test_one_compilation_serves_all_batches():
@@ -144,10 +144,10 @@ def test_streamed_rows_are_read_as_needed(tmp_path):
     made = source(dataset.train, dataset)
     assert made.on_host
     rows = made.take(np.array([3, 1]))
-    assert not isinstance(rows, np.memmap)
+    assert not isinstance(rows.values, np.memmap)
     seen = jax.vmap(made.example)(jr.split(jr.key(0), 2), rows)
-    assert seen.dtype == jnp.float32
-    np.testing.assert_allclose(seen, np.linspace(0, 1, 60).reshape(30, 2)[[3, 1]], rtol=1e-6)
+    assert seen.values.dtype == jnp.float32
+    np.testing.assert_allclose(seen.values, np.linspace(0, 1, 60).reshape(30, 2)[[3, 1]], rtol=1e-6)
 
 
 def test_what_gives_no_source():

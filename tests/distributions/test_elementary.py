@@ -84,14 +84,33 @@ def _chi_square(counts, masses):
     return scipy.stats.chisquare(observed[keep], expected[keep]).pvalue
 
 
-@pytest.mark.parametrize(("a", "b"), [(0.3, 2.0), (1.0, 1.0), (5.5, 0.7)])
-def test_beta_binomial_equals_scipy_and_sums_to_one(a, b):
+def _rising(x):
+    """Log Gamma(x + k) / (Gamma(x) k!) for k = 0 .. 255, and its slope along x: sums of 255 terms in float64."""
+    i = np.arange(255)
+    sums = (np.log((x[:, None] + i) / (1.0 + i)), 1.0 / (x[:, None] + i))
+    return tuple(np.pad(np.cumsum(terms, axis=1), ((0, 0), (1, 0))) for terms in sums)
+
+
+def test_beta_binomial_and_its_slopes_keep_their_digits_at_any_concentration():
+    values = np.array([1e-3, 0.3, 1.0, 5.5, 7.999, 8.001, 100.0, 1e4, 1e6], np.float32)
+    a, b = (grid.ravel() for grid in np.meshgrid(values, values))
+    of_a, of_b, of_both = (_rising(x.astype(np.float64)) for x in (a, b, a.astype(np.float64) + b))
+    full, levels = [jnp.repeat(jnp.asarray(x)[:, None], 256, 1) for x in (a, b)], jnp.tile(LEVELS, (len(a), 1))
+    log_p = np.asarray(BetaBinomial(*full, 255).log_prob(levels), np.float64)
+    np.testing.assert_allclose(log_p, of_a[0] + of_b[0][:, ::-1] - of_both[0][:, -1:], rtol=1e-6, atol=1e-4)
+    np.testing.assert_allclose(np.exp(log_p).sum(1), 1.0, atol=1e-4)
+    slopes = jax.jit(jax.grad(lambda a, b: BetaBinomial(a, b, 255).log_prob(levels).sum(), (0, 1)))(*full)
+    for slope, up in zip(slopes, (of_a[1], of_b[1][:, ::-1]), strict=True):
+        down = of_both[1][:, -1:]
+        assert (np.abs(slope - (up - down)) <= 1e-5 * (up + down)).all()  # relative to the terms of the difference
+
+
+@pytest.mark.parametrize(("a", "b"), [(0.3, 2.0), (1.0, 1.0), (5.5, 0.7), (1e4, 1e4)])
+def test_beta_binomial_equals_scipy(a, b):
     made = BetaBinomial(jnp.full(256, a), jnp.full(256, b), 255)
-    log_p = np.asarray(made.log_prob(LEVELS), np.float64)
-    # float32 log-gammas of numbers near 255 cancel to about 1e-4
-    np.testing.assert_allclose(log_p, scipy.stats.betabinom(255, a, b).logpmf(np.arange(256)), atol=2e-3)
-    assert np.exp(log_p).sum() == pytest.approx(1.0, abs=1e-3)
-    assert float(made.mean[0]) == pytest.approx(255 * a / (a + b), rel=1e-5)
+    exact = scipy.stats.betabinom(255, a, b)
+    np.testing.assert_allclose(made.log_prob(LEVELS), exact.logpmf(np.arange(256)), rtol=1e-6, atol=1e-4)
+    assert float(made.mean[0]) == pytest.approx(exact.mean(), rel=1e-5)
 
 
 def test_beta_binomial_samples_follow_its_masses():

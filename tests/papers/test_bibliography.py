@@ -4,10 +4,10 @@ import ast
 import re
 from pathlib import Path
 
-import nelbo.weights
 import pytest
 
 import nelbo.objectives
+import nelbo.weights
 from nelbo.objectives import Objective
 from nelbo.papers import BIBLIOGRAPHY, PAPERS
 

@@ -204,7 +204,9 @@ def test_kingma_smoke_end_to_end(tmp_path):
     for part in (binary, continuous, wake_sleep):
         assert part["curve"]["test_bound"][-1] > part["curve"]["test_bound"][0]
         assert len(part["curve"]["examples"]) == 5
-    assert {claim["holds"] for claim in result["claims"]} <= {True, None}
+    # the claims about MNIST have no runs here, and the variance of a bound over 10 draws is far below 1
+    ahead = binary["results"][0]["nats"] > wake_sleep["results"][0]["nats"]
+    assert [claim["holds"] for claim in result["claims"]] == [None, None, ahead, True]
     written = show_page(tmp_path, result)
     assert all(path.stat().st_size > 0 for path in written)
     assert {path.name for path in written} >= {"page.md", "page.html", "figure-4-binary.png", "figure-5-binary.png"}

@@ -7,6 +7,12 @@ from made_up_runs import history_rows, images, write_history
 from nelbo.core import write_arrays, write_json
 
 
+@pytest.fixture(autouse=True)
+def _few_pixels(monkeypatch):
+    """Figures of a quarter of the width: no test looks at their pixels, and most of the time goes into these."""
+    monkeypatch.setattr("nelbo.report.style._DPI", 50)
+
+
 @pytest.fixture
 def make_run(tmp_path):
     """A function that writes a run folder with everything in it and returns its path."""
@@ -37,6 +43,7 @@ def make_run(tmp_path):
                         "samples": 5000,
                         "nats": final + 2.5,
                         "standard_error": 0.0794,
+                        "spread": 0.7384,
                         "bits_per_dim": 0.17724,
                         "binarization": "static(seed=0)",
                     },

@@ -165,6 +165,19 @@ def test_vector_pairs_draw_each_pair_in_its_panel():
         vector_pairs(vectors, vectors[:2])
 
 
+def test_dimensions_are_called_by_their_names_where_these_are_known():
+    vectors = np.random.default_rng(0).normal(size=(3, 2))
+    for figure in (
+        vector_rows(vectors, columns=["age", "cost $"]),
+        vector_pairs(vectors, vectors, columns=["age", "b"]),
+    ):
+        labels = [text.get_text() for axes in figure.axes for text in axes.get_xticklabels()]
+        assert "age" in labels
+        assert png_bytes(figure)
+    axes = vector_rows(vectors, columns=["one name of two"]).axes[0]
+    assert axes.get_xlabel() == "dimension"
+
+
 def test_the_same_figure_gives_the_same_bytes_and_themes_differ():
     light, again, dark = (png_bytes(learning_curves(history_rows(), theme=t)) for t in (LIGHT, LIGHT, DARK))
     assert light == again != dark

@@ -4,8 +4,8 @@ import pytest
 from made_up_runs import images
 
 from nelbo.core import InputError
-from nelbo.report import image_grid, manifold_grid, pair_grid, png_bytes, save_png
-from nelbo.report.pixels import as_images, enlarge, signed_images
+from nelbo.report import GRID_WIDTH, image_grid, manifold_grid, pair_grid, png_bytes, save_png
+from nelbo.report.pixels import as_images, signed_images
 
 
 @pytest.mark.parametrize(("count", "columns", "gap"), [(7, 3, 1), (6, 3, 0), (1, None, 2), (10, None, 1), (2, 5, 1)])
@@ -20,7 +20,36 @@ def test_image_i_is_at_its_row_and_column(count, columns, gap):
         place = np.s_[row * (4 + gap) : row * (4 + gap) + 4, column * (4 + gap) : column * (4 + gap) + 4]
         np.testing.assert_array_equal(grid[place][..., :3], np.rint(pictures[index] * 255).repeat(3, axis=-1))
         covered[place] = True
-    np.testing.assert_array_equal(grid[..., 3], np.where(covered, 255, 0))
+    assert (grid[covered][:, 3] == 255).all()
+    between = grid[~covered]
+    assert ((between == (214, 218, 223, 255)).all(1) | (between[:, 3] == 0)).all()
+
+
+def test_a_line_between_neighbours_and_nothing_in_cells_left_over():
+    grid = image_grid(np.ones((3, 2, 2)), columns=2, gap=1)
+    assert grid[:, 2, 3].tolist() == grid[2, :, 3].tolist() == [255, 255, 0, 0, 0]
+    assert image_grid(np.ones((4, 2, 2)), columns=2, gap=1)[2, 2].tolist() == [214, 218, 223, 255]
+    assert (grid[3:, 3:] == 0).all()
+
+
+@pytest.mark.parametrize(("size", "count"), [(8, 100), (28, 100), (32, 100), (8, 1), (5, 7), (48, 100)])
+def test_small_images_are_enlarged_by_whole_factors(size, count):
+    pictures = images(count, size=size)
+    grid = image_grid(pictures, width=GRID_WIDTH)
+    columns = int(np.ceil(np.sqrt(count)))
+    times, rest = divmod(grid.shape[1] + 2, columns)
+    assert rest == 0
+    times = (times - 2) / size
+    assert times == int(times)
+    assert 2 / 3 * GRID_WIDTH <= grid.shape[1] <= 1.5 * GRID_WIDTH
+    np.testing.assert_array_equal(
+        grid[: size * int(times) : int(times), : size * int(times) : int(times), 0],
+        np.rint(pictures[0, ..., 0] * 255),
+    )
+
+
+def test_large_images_stay_as_they_are():
+    assert image_grid(np.zeros((4, 500, 500)), width=GRID_WIDTH).shape == (1002, 1002, 4)
 
 
 def test_colours_keep_their_channels():
@@ -44,13 +73,15 @@ def test_a_value_that_is_not_finite_is_not_black():
 def test_each_reconstruction_is_right_below_its_original():
     upper, lower = images(5, size=3, seed=1), images(5, size=3, seed=2)
     grid = pair_grid(upper, lower, columns=3, gap=2)
-    pitch = 2 * 3 + 3 * 2 + 1
-    assert grid.shape == (2 * pitch - 7, 3 * 5 - 2, 4)
+    pitch = 2 * 3 + 2 + 6 * 2
+    assert grid.shape == (2 * pitch - 12, 3 * 5 - 2, 4)
     for index in range(5):
         row, column = divmod(index, 3)
-        cell = grid[row * pitch : row * pitch + 6, column * 5 : column * 5 + 3, 0]
+        cell = grid[row * pitch : row * pitch + 8, column * 5 : column * 5 + 3, 0]
         np.testing.assert_array_equal(cell[:3], np.rint(upper[index, ..., 0] * 255))
-        np.testing.assert_array_equal(cell[3:], np.rint(lower[index, ..., 0] * 255))
+        np.testing.assert_array_equal(cell[5:], np.rint(lower[index, ..., 0] * 255))
+        assert (cell[3:5] == 214).all()
+    assert (grid[8:20, :, 3] == 0).all()
 
 
 def test_the_manifold_keeps_its_order_and_leaves_no_gap():
@@ -82,9 +113,9 @@ def test_pairs_of_unequal_shape_are_refused():
 
 
 def test_pixels_survive_the_file(tmp_path):
-    grid = enlarge(image_grid(images(4)), width=60)
+    grid = image_grid(images(4), width=60)
     path = save_png(grid, tmp_path / "new" / "grid.png")
-    assert grid.shape == (55, 55, 4)
+    assert grid.shape == (62, 62, 4)
     np.testing.assert_array_equal(np.rint(matplotlib.image.imread(path) * 255), grid)
     assert png_bytes(grid) == path.read_bytes()
     assert list(path.parent.iterdir()) == [path]

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from nelbo.report import html_table, markdown_table, result_rows, text_table
+from nelbo.report import html_table, markdown_table, text_table
 from nelbo.report.tables import cell_text
 
 ROWS = [{"name": "a", "nats": -99.5}, {"name": "longer", "nats": None, "note": "x|y"}]
@@ -57,19 +57,3 @@ def test_html_is_escaped_and_marked_up():
 )
 def test_cells_read_as_a_person_would_say(value, text):
     assert cell_text(value) == text
-
-
-def test_results_always_state_units_and_binarization():
-    rows = result_rows([{"nats": -1.0}, {"nats": -96.2, "standard_error": 0.0794, "bound": "iwae", "ess": 12}], run="r")
-    for row in rows:
-        assert {"nats per example", "standard error (nats)", "bits per dim", "binarization"} <= row.keys()
-    assert rows[0]["binarization"] == "not stated"
-    assert (rows[0]["run"], rows[0]["nats per example"]) == ("r", "-1.00")
-    assert (rows[1]["nats per example"], rows[1]["standard error (nats)"]) == ("-96.200", "0.079")
-    assert (rows[1]["bound"], rows[1]["ess"]) == ("IWAE", 12)
-
-
-@pytest.mark.parametrize("nats", [math.nan, math.inf, None, "?"])
-def test_results_survive_numbers_that_are_none(nats):
-    row = result_rows([{"nats": nats, "standard_error": nats, "bits_per_dim": nats}])[0]
-    assert row["nats per example"] == cell_text(nats)

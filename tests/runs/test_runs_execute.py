@@ -48,6 +48,7 @@ def test_the_configuration_repeats_the_run(tmp_path):
     assert record["data"]["binarization"] == "dynamic"
     (row,) = record["results"]
     assert (row["binarization"], row["units"], row["split"]) == ("static(seed=0)", "nats per example", "test")
+    assert row["spread"] > row["standard_error"] > 0.0
 
 
 def test_settling_twice_is_settling_once():

@@ -8,10 +8,10 @@ import pytest
 import scipy.stats
 from sklearn.impute import KNNImputer, SimpleImputer
 
-from nelbo.core import InputError
+from nelbo.core import Example, InputError
 from nelbo.data import Source
 from nelbo.models import factor_analysis
-from nelbo.tasks import filling_scores, hide, imputation_scores, impute, mean_fill, neighbour_fill
+from nelbo.tasks import ImputationSettings, filling_scores, hide, imputation_scores, impute, mean_fill, neighbour_fill
 
 RNG = np.random.default_rng(0)
 TRAIN = RNG.normal(size=(60, 5)).astype(np.float32)
@@ -85,8 +85,8 @@ def test_the_log_density_of_hidden_entries_is_that_of_the_mixture_of_draws():
     bias = np.linspace(-1, 1, 5).astype(np.float32)
     places = lambda m: (net(m).kernel, net(m).bias)  # noqa: E731
     model = eqx.tree_at(places, model, (jnp.zeros((2, 5)), jnp.asarray(bias)))
-    truth = Source(jnp.asarray(ROWS), "real", dynamic=False)
-    result = impute(jr.key(1), model, hide(truth, OBSERVED), steps=2, draws=3, truth=truth)
+    truth = Source(Example(jnp.asarray(ROWS)), "real", dynamic=False)
+    result = impute(jr.key(1), model, hide(truth, OBSERVED), ImputationSettings("metropolis", 2, 3), truth=truth)
     logs = np.where(OBSERVED, 0.0, scipy.stats.norm.logpdf(ROWS, bias, 0.7))
     np.testing.assert_allclose(result.joint_nats, logs.sum(1), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(result.entry_nats, logs.sum(1), rtol=1e-4, atol=1e-5)

@@ -8,11 +8,12 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from nelbo.core import InputError, Masked
+from nelbo.core import Example, InputError
 from nelbo.data import Source
+from nelbo.distributions import reading
 from nelbo.models import factor_analysis, sbn, vae
-from nelbo.tasks import METHODS, chain_film, hide, imputation_scores, impute, spoiled
-from nelbo.tasks.given import Given
+from nelbo.tasks import METHODS, ImputationSettings, chain_frames, hide, imputation_scores, impute, spoiled
+from nelbo.tasks.evidence import Evidence
 
 SIZE, LATENTS = 5, 2
 X = np.array([1.2, 0.0, -0.7, 0.0, 0.4], np.float32)
@@ -35,6 +36,10 @@ class Exact:
         c = self.covariance
         gain = c[np.ix_(~seen, seen)] @ np.linalg.inv(c[np.ix_(seen, seen)])
         return self.b[~seen] + gain @ (x[seen] - self.b[seen]), c[np.ix_(~seen, ~seen)] - gain @ c[np.ix_(seen, ~seen)]
+
+
+def filled(key, model, data, **settings):
+    return impute(key, model, data, ImputationSettings(**settings))
 
 
 def pair(bias: float = 0.0, widen: float = 1.0):
@@ -61,7 +66,7 @@ def pair(bias: float = 0.0, widen: float = 1.0):
 
 
 def one_row(copies: int = 1, x=X, observed=OBSERVED) -> Source:
-    rows = Masked(jnp.asarray(np.tile(x, (copies, 1))), jnp.asarray(np.tile(observed, (copies, 1))))
+    rows = Example(jnp.asarray(np.tile(x, (copies, 1))), jnp.asarray(np.tile(observed, (copies, 1))))
     return Source(rows, "real", dynamic=False)
 
 
@@ -93,7 +98,7 @@ def test_draws_follow_the_exact_conditional_unless_an_uncorrected_chain_has_a_wr
     method, wrong, right = CASES[case]
     exact, model = pair(**wrong)
     copies = 4000
-    result = impute(jr.key(1), model, one_row(copies), method=method, steps=5 if method == "resample" else 60,
+    result = filled(jr.key(1), model, one_row(copies), method=method, steps=5 if method == "resample" else 60,
                     draws=1, proposals=2 if method == "hmc" else 100)  # fmt: skip
     mean, covariance = exact.conditional(X.astype(np.float64), OBSERVED)
     score = z_scores(result.draws[0][:, ~OBSERVED].astype(np.float64), mean, covariance)
@@ -107,7 +112,7 @@ def test_draws_follow_the_exact_conditional_unless_an_uncorrected_chain_has_a_wr
 def test_weighted_means_are_the_conditional_ones(method):
     """4000 proposals, weighted: within 0.1 of the exact conditional mean, whose standard deviations are near one."""
     exact, model = pair(bias=0.3, widen=1.3)
-    result = impute(jr.key(1), model, one_row(3), method=method, steps=2, draws=1, proposals=4000)
+    result = filled(jr.key(1), model, one_row(3), method=method, steps=2, draws=1, proposals=4000)
     mean, covariance = exact.conditional(X.astype(np.float64), OBSERVED)
     assert np.diag(covariance).min() > 0.3
     np.testing.assert_allclose(result.mean[:, ~OBSERVED], np.broadcast_to(mean, (3, len(mean))), atol=0.1)
@@ -116,7 +121,7 @@ def test_weighted_means_are_the_conditional_ones(method):
 def test_means_over_hamiltonian_chains_are_the_conditional_ones():
     """H0: the mean over rows is the exact one; 2 t-scores of 100 rows, |t| < 5, false alarm 5e-6, fixed seed."""
     exact, model = pair(bias=0.3, widen=1.3)
-    result = impute(jr.key(1), model, one_row(100), method="hmc", steps=60, draws=4, proposals=10)
+    result = filled(jr.key(1), model, one_row(100), method="hmc", steps=60, draws=4, proposals=10)
     mean, covariance = exact.conditional(X.astype(np.float64), OBSERVED)
     found = result.mean[:, ~OBSERVED].astype(np.float64)
     spread = found.std(0, ddof=1)
@@ -124,12 +129,12 @@ def test_means_over_hamiltonian_chains_are_the_conditional_ones():
     assert (spread < 0.5 * np.sqrt(np.diag(covariance) / 4)).all()  # a chain's mean knows more than its last draw
     belief = sbn(jr.key(0), (SIZE,), layers=(2,))
     with pytest.raises(InputError, match="real-valued latents"):
-        impute(jr.key(0), belief, one_row(1, np.ones(SIZE, np.float32)), method="hmc")
+        filled(jr.key(0), belief, one_row(1, np.ones(SIZE, np.float32)), method="hmc")
 
 
 def test_the_exact_posterior_is_always_accepted():
     _, model = pair()
-    result = impute(jr.key(1), model, one_row(50), method="metropolis", steps=5, draws=4)
+    result = filled(jr.key(1), model, one_row(50), method="metropolis", steps=5, draws=4)
     assert result.accepted > 0.999
 
 
@@ -140,8 +145,8 @@ def test_intervals_cover_what_they_state_and_spreads_are_the_conditional_ones():
     rows = 600
     truth = rng.multivariate_normal(exact.b, exact.covariance, rows).astype(np.float32)
     observed = rng.random((rows, SIZE)) < 0.5
-    data = hide(Source(jnp.asarray(truth), "real", dynamic=False), observed)
-    result = impute(jr.key(2), model, data, steps=40, draws=19)
+    data = hide(Source(Example(jnp.asarray(truth)), "real", dynamic=False), observed)
+    result = filled(jr.key(2), model, data, steps=40, draws=19)
     inside = ((truth >= result.low) & (truth <= result.high)) & ~observed
     counts = (~observed).sum(1)
     excess = inside.sum(1) - 0.9 * counts
@@ -163,15 +168,15 @@ def test_a_row_with_nothing_observed_is_a_draw_from_the_prior(method):
     """H0: N(b, W W' + noise); 20 z-scores, |z| < 5, false alarm 1e-5, fixed seed; q is wrong on purpose."""
     exact, model = pair(bias=0.8, widen=1.5)
     nothing = one_row(3000, np.zeros(SIZE, np.float32), np.zeros(SIZE, bool))
-    result = impute(jr.key(3), model, nothing, method=method, steps=3, draws=1, proposals=5)
+    result = filled(jr.key(3), model, nothing, method=method, steps=3, draws=1, proposals=5)
     assert result.empty == 3000
     assert z_scores(result.draws[0].astype(np.float64), exact.b, exact.covariance) < 5
 
 
 def test_complete_rows_come_back_and_bad_input_is_one_sentence():
     _, model = pair()
-    complete = Source(jnp.asarray(np.tile(X, (3, 1))), "real", dynamic=False)
-    result = impute(jr.key(0), model, complete, draws=2)
+    complete = Source(Example(jnp.asarray(np.tile(X, (3, 1)))), "real", dynamic=False)
+    result = filled(jr.key(0), model, complete, draws=2)
     assert (result.draws == X[None, None]).all()
     assert (result.std == 0).all()
     assert result.accepted is None
@@ -180,22 +185,22 @@ def test_complete_rows_come_back_and_bad_input_is_one_sentence():
     with pytest.raises(InputError, match="True or 1 where an entry is observed"):
         hide(complete, np.full(SIZE, 0.5))
     with pytest.raises(InputError, match="did you mean 'metropolis'"):
-        impute(jr.key(0), model, complete, method="metropolitan")
+        filled(jr.key(0), model, complete, method="metropolitan")
     with pytest.raises(InputError, match="at least 1 for steps, got 0"):
-        impute(jr.key(0), model, complete, steps=0)
+        filled(jr.key(0), model, complete, steps=0)
     binary = vae(jr.key(0), (SIZE,), latents=2, hidden=(3,))
     with pytest.raises(InputError, match=r"needs values from 0 to 1, but these reach from -0\.7 to 1\.2"):
-        impute(jr.key(0), binary, complete)
+        filled(jr.key(0), binary, complete)
     counts = vae(jr.key(0), (SIZE,), latents=2, hidden=(3,), likelihood="beta-binomial")
     with pytest.raises(InputError, match="whole and from 0 to 255"):
-        impute(jr.key(0), counts, complete)
+        filled(jr.key(0), counts, complete)
 
 
 def test_hiding_adds_to_what_is_missing_and_takes_one_mask_for_all_rows():
     data = hide(one_row(3), np.array([0, 1, 1, 1, 1]))
     assert (np.asarray(data.arrays.observed) == (OBSERVED & [False, True, True, True, True])).all()
     assert (np.asarray(data.arrays.values)[~np.asarray(data.arrays.observed)] == 0).all()
-    grey = Source(jnp.ones((2, 3, 3, 1), jnp.uint8), "uint8", dynamic=False)
+    grey = Source(Example(jnp.ones((2, 3, 3, 1), jnp.uint8)), "uint8", dynamic=False)
     assert hide(grey, np.eye(3, dtype=bool)).arrays.observed.shape == (2, 3, 3, 1)
 
 
@@ -206,7 +211,7 @@ def test_noisy_readings_give_the_exact_conditional_of_the_clean_values(method):
     """H0: draws of x given y = x + N(0, 0.6^2) in the observed entries; 20 z-scores, |z| < 5, false alarm 1e-5."""
     exact, model = pair(bias=0.3, widen=1.3)
     noise, copies = 0.6, 4000
-    result = impute(jr.key(1), model, one_row(copies), method=method, steps=5 if method == "resample" else 60,
+    result = filled(jr.key(1), model, one_row(copies), method=method, steps=5 if method == "resample" else 60,
                     draws=1, noise="gaussian", rate=noise)  # fmt: skip
     c, y = exact.covariance, X.astype(np.float64)
     gain = c[:, OBSERVED] @ np.linalg.inv(c[np.ix_(OBSERVED, OBSERVED)] + noise**2 * np.eye(OBSERVED.sum()))
@@ -222,21 +227,21 @@ def test_readings_of_bits_follow_bayes_rule():
     z = (jnp.array([0.5, -1.0]),)
     y = np.array([1.0, 0.0, 1.0, 1.0, 0.0])
     read = np.array([True, True, False, True, True])
-    given = Given(Masked(jnp.asarray(y * read, jnp.float32), jnp.asarray(read)), "bit-flip", 0.2)
+    evidence = Evidence(Example(jnp.asarray(y * read, jnp.float32), jnp.asarray(read)), reading("bit-flip", 0.2))
     p = np.asarray(model.generative.likelihood(z).mean, np.float64)
     one, zero = np.where(y == 1, 0.8, 0.2) * p, np.where(y == 1, 0.2, 0.8) * (1 - p)
-    np.testing.assert_allclose(given.clean(model.generative.likelihood(z)).mean, np.where(read, one / (one + zero), p),
-                               rtol=1e-5)  # fmt: skip
-    log_p = given.log_prob(model.generative, z)
+    found = evidence.hidden(model.generative, z).mean
+    np.testing.assert_allclose(found, np.where(read, one / (one + zero), p), rtol=1e-5)
+    log_p = evidence.log_prob(model.generative, z)
     assert float(log_p[0]) == pytest.approx(np.log(one + zero)[read].sum(), rel=1e-5)
-    np.testing.assert_allclose(log_p[1], model.generative.log_prob(given.x, z)[1])
-    data = Source(jnp.asarray(np.tile(y, (400, 1)), jnp.float32), "binary", dynamic=False)
+    np.testing.assert_allclose(log_p[1], model.generative.log_prob(evidence.x, z)[1])
+    data = Source(Example(jnp.asarray(np.tile(y, (400, 1)), jnp.float32)), "binary", dynamic=False)
     flipped = np.asarray(spoiled(jr.key(1), data, "bit-flip", 0.2).arrays.values) != y
     assert abs(flipped.mean() - 0.2) < 5 * np.sqrt(0.16 / flipped.size)
     with pytest.raises(InputError, match="gaussian readings need a Gaussian likelihood"):
-        impute(jr.key(0), model, data, noise="gaussian", rate=0.1)
+        filled(jr.key(0), model, data, noise="gaussian", rate=0.1)
     with pytest.raises(InputError, match="must be between 0 and 1, got 1"):
-        impute(jr.key(0), model, data, noise="bit-flip", rate=1.0)
+        filled(jr.key(0), model, data, noise="bit-flip", rate=1.0)
     with pytest.raises(InputError, match="Only zeros and ones have bits"):
         spoiled(jr.key(1), one_row(2), "bit-flip", 0.2)
 
@@ -244,7 +249,7 @@ def test_readings_of_bits_follow_bayes_rule():
 def test_the_film_starts_at_random_keeps_what_is_observed_and_ends_in_means():
     _, model = pair()
     batch = one_row(2).arrays
-    frames = chain_film(jr.key(0), model, batch, steps=4)
+    frames = chain_frames(jr.key(0), model, batch, steps=4)
     assert frames.shape == (2, 5, SIZE)
     assert (frames[:, :, OBSERVED] == X[OBSERVED]).all()
     assert len(np.unique(frames[:, :, 1])) == 10

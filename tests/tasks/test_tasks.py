@@ -78,7 +78,7 @@ def test_reconstruction_decodes_one_draw_of_each_examples_posterior():
     case = zoo.linear_gaussian()
     indices = np.full(5000, 1)
     originals, means = reconstruct(jr.key(0), case.model, data_of(case), indices)
-    np.testing.assert_array_equal(originals, np.asarray(case.batch)[indices])
+    np.testing.assert_array_equal(originals.values, np.asarray(case.batch)[indices])
     up, down = zoo.affine(case.model.recognition.layers[0]), zoo.gaussian_oracle(case.model).generative[0]
     x = np.asarray(case.batch, np.float64)[1]
     assert_unbiased(means, down.weight @ (up.weight @ x + up.bias) + down.bias, what="E reconstruction")

@@ -1,75 +1,71 @@
 """The command line: parsing and printing only."""
 
+import codecs
 import contextlib
-import gc
+import io
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+INTERRUPTED = 130
+# what a console that has no such character is shown instead
+PLAIN = {"–": "-", "—": "-", "…": "...", "·": "|", "±": "+/-", "×": "x", "−": "-", "²": "^2", "≥": ">=", "≤": "<="}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; give its exit code: 0 done, 1 training diverged, 2 bad input, 130 interrupted."""
-    from nelbo.cli.parser import parse
-
-    options = parse(sys.argv[1:] if arguments is None else arguments)
     stop = _Stop()
-    restore = _on_signals(stop)
+    with stop.listening():
+        try:
+            from nelbo.cli.parser import parse
+
+            # JAX and the rest of the house are imported here, once it is known which command needs them
+            options = parse(sys.argv[1:] if arguments is None else arguments)
+            stop.at_once = False
+            code = _guarded(options)
+        except BaseException as error:
+            # what fails once a stop was asked for (an import cut short, say) fails for that reason
+            if not (stop.asked or isinstance(error, KeyboardInterrupt)):
+                raise
+            stop.asked = stop.told = True
+            told = f" ({error})" if isinstance(error, KeyboardInterrupt) and str(error) else ""
+            return _told(f"interrupted{told}.", INTERRUPTED)
+    return code
+
+
+def run() -> NoReturn:
+    """The command as a process of its own: run it and leave with its exit code."""
+    _listen(lambda *_: _leave())
+    _show_plain_characters()
     try:
-        # JAX and the rest of the house are imported only once a command needs them
-        from nelbo.cli.commands import command
-
-        with _no_collection():
-            carry_out = command(options.command)
-        stop.at_once = False
-        return _guarded(carry_out, options)
-    except BaseException as error:
-        # what fails once a stop was asked for (an import cut short, say) fails for that reason
-        if not (stop.asked or isinstance(error, KeyboardInterrupt)):
-            raise
-        told = f" ({error})" if isinstance(error, KeyboardInterrupt) and str(error) else ""
-        return _told(f"interrupted{told}.", 130)
+        code = main()
     finally:
-        restore()
+        # what was asked for is done; a signal from here on would only disturb the interpreter's end
+        _listen(signal.SIG_IGN)
+    if code == INTERRUPTED:
+        # compiled work may be under way in other threads, and JAX crashes when it is taken apart under it
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):  # what could not be written was told
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
-def run() -> None:
-    """The command as a process of its own: run it and leave with its exit code.
-
-    Every file is closed by then. The interpreter's usual end takes JAX apart first, a third of a second, and crashes
-    where compiled work is still under way in other threads, after an interrupt.
-    """
-    code = main()
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):  # what could not be written was told
-            stream.flush()
-    os._exit(code)
-
-
-@contextlib.contextmanager
-def _no_collection() -> Iterator[None]:
-    """Without searches for garbage, of which importing makes none: a tenth of the time that importing JAX takes."""
-    on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if on:
-            gc.enable()
-
-
-def _guarded(command: Callable[[Any], None], options: Any) -> int:
+def _guarded(options: Any) -> int:
     """Run a command and turn what people can do something about into one sentence."""
     from jax.errors import JaxRuntimeError
 
     from nelbo.core import InputError, NotFiniteError, os_error
+    from nelbo.runs import checked_seed
 
     try:
-        command(options)
+        if options.seed is not None:
+            checked_seed(options.seed)
+        options.carry_out(options)
         sys.stdout.flush()
     except InputError as error:
         return _told(str(error), 2)
@@ -94,46 +90,70 @@ def _told(message: str, code: int) -> int:
 
 
 class _Stop:
-    """What SIGINT and SIGTERM do to a command: leave at once while it is being imported, `KeyboardInterrupt` after.
+    """What SIGINT and SIGTERM do to a command: `KeyboardInterrupt`, so that it can say what is saved and how to go on.
 
-    An exception raised in a callback (of the garbage collector, say) is swallowed there, so the stop is asked for again
-    until it is heard.
+    The process is left at once where that would not be heard or not be understood: while modules are imported (they
+    turn exceptions into others), for a second signal, and where a callback of the interpreter has swallowed it. Every
+    file is written whole or not at all, so nothing is lost by that.
     """
-
-    AGAIN = 0.5  # seconds
 
     def __init__(self) -> None:
         self.at_once = True
         self.asked = False
+        self.told = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         del number, frame
-        if self.at_once:
-            os.write(2, b"nelbo: interrupted.\n")
-            os._exit(130)
+        if self.at_once or self.asked:
+            _leave(say=not self.told)
         self.asked = True
-        signal.setitimer(signal.ITIMER_REAL, self.AGAIN)
         raise KeyboardInterrupt
 
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Have the signals call this, in the main thread."""
+        earlier, said = _listen(self), sys.unraisablehook
+        sys.unraisablehook = self._swallowed
+        try:
+            yield
+        finally:
+            sys.unraisablehook = said
+            for number, before in earlier.items():
+                signal.signal(number, signal.SIG_DFL if before is None else before)
 
-def _on_signals(handler: Callable[[int, FrameType | None], None]) -> Callable[[], None]:
-    """Let SIGINT, SIGTERM and the timer call a function, quietly where it is not heard; give what undoes it."""
+    def _swallowed(self, unraisable: Any) -> None:
+        if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            _leave(say=not self.told)
+        if not self.asked:
+            sys.__unraisablehook__(unraisable)
+
+
+def _listen(handler: Any) -> dict[signal.Signals, Any]:
+    """Let the signals call a handler; give the handlers before it, none of them outside the main thread."""
     try:
-        earlier = {number: signal.signal(number, handler) for number in SIGNALS}
-    except ValueError:  # not in the main thread
-        return lambda: None
-
-    said, sys.unraisablehook = sys.unraisablehook, _all_but_interrupts
-
-    def restore() -> None:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-        sys.unraisablehook = said
-        for number, before in earlier.items():
-            signal.signal(number, signal.SIG_DFL if before is None else before)
-
-    return restore
+        return {number: signal.signal(number, handler) for number in SIGNALS}
+    except ValueError:
+        return {}
 
 
-def _all_but_interrupts(unraisable: Any) -> None:
-    if not issubclass(unraisable.exc_type, KeyboardInterrupt):
-        sys.__unraisablehook__(unraisable)
+def _leave(*, say: bool = True) -> NoReturn:
+    """End the process at once, from wherever it is."""
+    _listen(signal.SIG_IGN)
+    if say:
+        # not through `sys.stderr`, which may be in the middle of writing
+        os.write(2, b"nelbo: interrupted.\n")
+    os._exit(INTERRUPTED)
+
+
+def _show_plain_characters() -> None:
+    """Write something readable where a console's encoding lacks a character, in place of a traceback."""
+
+    def plain(error: UnicodeError) -> tuple[str, int]:
+        if not isinstance(error, UnicodeEncodeError):
+            raise error
+        return "".join(PLAIN.get(letter, "?") for letter in error.object[error.start : error.end]), error.end
+
+    codecs.register_error("nelbo.plain", plain)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="nelbo.plain")

@@ -6,17 +6,20 @@ import mmap
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nelbo.cli.output import Line, note, print_json
+from nelbo.codecs import Layout, decoded, describe, model_inside, unpack
 from nelbo.codecs import compress as compressed
-from nelbo.codecs import decoded, describe, unpack
 from nelbo.core import InputError, atomic_write, os_error
 from nelbo.data import catalogue, read_npy
-from nelbo.models import load_model
+from nelbo.models import Model, load_model
 from nelbo.report import text_table
 from nelbo.runs import Run, open_run
+
+CONTEXT = "of a conditional model: a .npy file with a row of numbers, or the number of a label, for each example"
 
 
 def _suffixed(path: str, suffix: str) -> Path:
@@ -42,8 +45,24 @@ def _read(path: str) -> Iterator[memoryview]:
         raise os_error("read", path, error if isinstance(error, OSError) else OSError(str(error))) from error
 
 
-def _array(options: argparse.Namespace, run: Run) -> tuple[np.ndarray, str]:
-    """What to compress, and how it was binarized: a `.npy` file as it is, other data as the run reads them.
+def _context(path: str | None, model: Model) -> np.ndarray | None:
+    """What the examples are conditioned on: a row of numbers for each, or the number of its label.
+
+    Raises:
+        InputError: the file cannot be read, or has labels that the model does not know.
+    """
+    if path is None:
+        return None
+    found, size = read_npy(Path(path)), model.generative.context_size
+    if found.ndim != 1 or size < 2:
+        return found
+    if found.dtype.kind not in "ui" or (found.size and not 0 <= found.min() <= found.max() < size):
+        raise InputError(f"{path} must hold a row of {size} numbers for each example, or labels 0 .. {size - 1}.")
+    return np.eye(size, dtype=np.float32)[found]
+
+
+def _array(options: argparse.Namespace, run: Run) -> tuple[np.ndarray, str, Any]:
+    """What to compress, how it was binarized, its context: a `.npy` file as it is, other data as the run reads them.
 
     Raises:
         InputError: data that the run would change, so that they could not come back as they were.
@@ -51,8 +70,10 @@ def _array(options: argparse.Namespace, run: Run) -> tuple[np.ndarray, str]:
     if options.data is not None and Path(options.data).suffix == ".npy":
         if options.split is not None:
             raise InputError("A .npy file has no splits and is compressed whole: leave --split out.")
-        return read_npy(Path(options.data), mmap=True), "none"
-    data, _ = run.rows(options.data, options.split, options.data_dir)
+        return read_npy(Path(options.data), mmap=True), "none", _context(options.context, run.model)
+    if options.context is not None:
+        raise InputError("--context goes with a .npy file: other data have their labels with them.")
+    data, source = run.rows(options.data, options.split, options.data_dir)
     split = data.only
     if split.observed is not None:
         raise InputError("Data with missing entries cannot be compressed: fill them in first (`nelbo impute`).")
@@ -62,19 +83,19 @@ def _array(options: argparse.Namespace, run: Run) -> tuple[np.ndarray, str]:
             f"This run binarizes its data ({data.binarization}), so {options.data} would not come back as it is: save "
             "zeros and ones as .npy and compress that."
         )
-    return split.x, data.binarization
+    return split.x, data.binarization, source.arrays.context
 
 
 def compress(options: argparse.Namespace) -> None:
     """Code a split or a file into a `.nlb` file."""
     path = _suffixed(options.output or f"{Path(options.run) / 'data'}.nlb", ".nlb")
     run = open_run(options.run)
-    x, binarization = _array(options, run)
+    x, binarization, context = _array(options, run)
     line, total = Line(), len(x)
     show = None if options.quiet else lambda done: line.show(f"{done} of {total} examples", done=done >= total)
     begun = time.perf_counter()
-    found = compressed(run.model, x, block=options.block, verify=not options.no_verify,
-                       self_contained=options.self_contained, progress=show)  # fmt: skip
+    found = compressed(run.model, x, context=context, layout=Layout(block=options.block),
+                       verify=not options.no_verify, self_contained=options.self_contained, progress=show)  # fmt: skip
     seconds = time.perf_counter() - begun
     with atomic_write(path) as file:
         file.write(found)
@@ -95,12 +116,16 @@ def decompress(options: argparse.Namespace) -> None:
         found = unpack(view)
         found.check()
         given = None if options.run is None else Path(options.run)
-        model = None if given is None else load_model(given) if given.is_file() else open_run(given).model
+        if given is None:
+            model = model_inside(found)
+        else:
+            model = load_model(given) if given.is_file() else open_run(given).model
         header = found.header
+        context = _context(options.context, model)
         with atomic_write(path) as file:
             form = {"descr": header.dtype, "fortran_order": False, "shape": header.shape}
             np.lib.format.write_array_header_1_0(file, form)
-            for part in decoded(found, model):
+            for part in decoded(found, model, context=context):
                 file.write(part.tobytes())
         if options.json:
             print_json({"file": str(path), "shape": list(header.shape), "dtype": header.dtype})

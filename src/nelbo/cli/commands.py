@@ -1,29 +1,47 @@
-"""The table of commands."""
+"""The table of commands: a row here and a file of the same name beside it for each."""
 
+import argparse
+import dataclasses
 import importlib
 from collections.abc import Callable
 from typing import Any
 
-COMMANDS = {  # name -> module of this room, imported only when the command is called
-    "cite": "lists",
-    "compress": "codec",
-    "data": "lists",
-    "decompress": "codec",
-    "embed": "use",
-    "evaluate": "use",
-    "fit": "fit",
-    "impute": "impute",
-    "info": "codec",
-    "models": "lists",
-    "report": "use",
-    "reconstruct": "use",
-    "reproduce": "lists",
-    "sample": "use",
-    "topics": "use",
-    "variance": "use",
+COMMANDS = {  # name -> what it does; `nelbo.cli.NAME` has its `COMMAND`, and is imported only when it is asked for
+    "fit": "train a model and score it on the test set",
+    "evaluate": "score a run's model",
+    "sample": "draw examples from a run's model",
+    "embed": "give the latent coordinates of data",
+    "reconstruct": "encode and decode data",
+    "impute": "fill in missing entries",
+    "compress": "code data without loss, in about -ELBO bits",
+    "decompress": "give back what was compressed, as it was",
+    "info": "say what a compressed file holds",
+    "variance": "compare gradient estimators on a batch of a run's training data",
+    "topics": "print the strongest words of each latent of a run on documents",
+    "report": "write one self-contained HTML page about runs",
+    "reproduce": "repeat a paper's experiments",
+    "data": "list or show data sets",
+    "models": "list or show models",
+    "objectives": "list or show what models are trained by",
+    "cite": "print a paper's BibTeX entry",
 }
 
 
-def command(name: str) -> Callable[[Any], None]:
-    """The function that carries out a command."""
-    return getattr(importlib.import_module(f"nelbo.cli.{COMMANDS[name]}"), name)
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """One command.
+
+    Args:
+        example: of a whole line.
+        arguments: puts the command's arguments on its parser.
+        run: carries it out.
+    """
+
+    example: str
+    arguments: Callable[[Any], None]
+    run: Callable[[argparse.Namespace], None]
+
+
+def command(name: str) -> Command:
+    """The command called `name`."""
+    return importlib.import_module(f"nelbo.cli.{name}").COMMAND

@@ -1,37 +1,39 @@
 """`nelbo fit`."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
+from nelbo.cli.commands import Command
+from nelbo.cli.flags import add_flags
+from nelbo.cli.flags import given as given_flags
 from nelbo.cli.output import fetching, note, print_json, show_results
+from nelbo.cli.parser import Parser, data_folder, setting
 from nelbo.core import InputError, choice
 from nelbo.data import names
 from nelbo.models import families
-from nelbo.runs import Experiment, default_objective, execute, objectives, resumed
+from nelbo.runs import MOST_BYTES, Experiment, default_objective, execute, objectives, resumed
 from nelbo.training import Callback, Event, Interrupted, Progress, TrainState
 
-MODEL_OPTIONS = ("latents", "layers", "recognition", "recognition_hidden", "hidden", "likelihood", "posterior",
-                 "architecture", "channels", "activation", "init", "missing", "components", "order")  # fmt: skip
-OBJECTIVE_OPTIONS = ("form", "samples", "beta", "warmup", "weight_prior", "input_noise", "noise_rate")
-TRAINING_OPTIONS = ("epochs", "batch_size", "optimizer", "learning_rate", "schedule", "clip", "evaluate_every",
-                    "patience", "keep", "score")  # fmt: skip
-DATA_OPTIONS = ("data_dir", "binarize", "binarize_seed", "split_seed", "header", "columns", "ignore")
 
-
-def _given(options: argparse.Namespace, names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-
-
-def _free(settings: list[tuple[str, str]]) -> dict[str, Any]:
-    def value(text: str) -> Any:
-        try:
-            return json.loads(text)
-        except json.JSONDecodeError:
-            return text
-
-    return {name: value(text) for name, text in settings}
+def _arguments(parser: Parser) -> None:
+    parser.add_argument("model", nargs="?", metavar="MODEL", help=f"{', '.join(families())} (default vae)")
+    parser.add_argument("--out", metavar="DIR", help="run folder (default runs/MODEL-DATA)")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out, with its own settings")
+    parser.add_argument("--overwrite", action="store_true", help="replace the run in --out")
+    parser.add_argument("--checkpoint-seconds", type=float, default=30.0, metavar="S", help="least time between checkpoints (default 30; 0: as often as can be)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--no-figures", action="store_true", help="draw no pictures at the end")
+    parser.add_argument("--train-only", action="store_false", dest="training.score", default=None, help="no validation, no test score, no pictures: only train, and keep the last parameters")  # fmt: skip  # noqa: E501
+    parser.add_argument("--max-gigabytes", type=float, default=MOST_BYTES / 1e9, metavar="X", help=f"refuse a model that needs more memory for its parameters, their gradient and the optimizer (default {MOST_BYTES / 1e9:g})")  # fmt: skip  # noqa: E501
+    # None means that the option was not given, which matters when a run is resumed
+    parser.set_defaults(seed=None)
+    parser.add_argument("--data", metavar="NAME|PATH", help="a named set, a file or a folder (default digits)")
+    data_folder(parser)
+    parser.add_argument("--objective", metavar="NAME", help=f"{', '.join(objectives())} (default: that of the model)")
+    add_flags(parser)
+    for part in ("model", "objective"):
+        name = "--set" if part == "model" else "--objective-set"
+        parser.add_argument(name, type=setting, action="append", default=[], metavar="NAME=VALUE", help=f"an option of the {part} by its name, the value as JSON (`nelbo {part}s show NAME` lists them)")  # fmt: skip  # noqa: E501
 
 
 def _named(name: str | None, arguments: dict[str, Any], inner: str | None) -> dict[str, Any]:
@@ -52,14 +54,14 @@ def given(options: argparse.Namespace) -> dict[str, Any]:
         choice("model", options.model, families())
     if options.objective is not None:
         choice("objective", options.objective, objectives())
-    arguments = _given(options, MODEL_OPTIONS) | _free(options.set)
+    folder = {} if options.data_dir is None else {"data_dir": options.data_dir}
     record = {
-        "model": _named(options.model, arguments, "arguments"),
-        "data": _named(options.data, _given(options, DATA_OPTIONS), None),
+        "model": _named(options.model, given_flags(options, "model") | dict(options.set), "arguments"),
+        "data": _named(options.data, folder | given_flags(options, "data"), None),
         "objective": _named(
-            options.objective, _given(options, OBJECTIVE_OPTIONS) | _free(options.objective_set), "arguments"
+            options.objective, given_flags(options, "objective") | dict(options.objective_set), "arguments"
         ),
-        "training": _given(options, TRAINING_OPTIONS),
+        "training": given_flags(options, "training"),
     }
     return record if options.seed is None else record | {"seed": options.seed}
 
@@ -75,7 +77,7 @@ def experiment_from(options: argparse.Namespace) -> Experiment:
     for part, name in usual.items():
         record[part] = {"name": name} | record[part]
     arguments = record["model"]["arguments"]
-    if options.channels is not None and arguments.get("architecture") != "conv":
+    if "channels" in arguments and arguments.get("architecture") != "conv":
         raise InputError("--channels are of convolutions: add --architecture conv, or leave them out.")
     return Experiment(**record)
 
@@ -125,6 +127,7 @@ def fit(options: argparse.Namespace) -> None:
             checkpoint_seconds=options.checkpoint_seconds,
             say=lambda text: note(options, text),
             fetching=fetching(options),
+            most_bytes=options.max_gigabytes * 1e9,
         )
         pictures = [] if options.no_figures or experiment.training.get("score") is False else _draw(folder)
     except KeyboardInterrupt as stop:
@@ -142,3 +145,6 @@ def fit(options: argparse.Namespace) -> None:
     note(options, f"Trained {record['steps']} steps in {record['training_seconds']:.1f} s; the run is in {folder}")
     for picture in pictures:
         note(options, f"  {picture}")
+
+
+COMMAND = Command("nelbo fit vae --data mnist --out runs/mnist --latents 20 --epochs 100", _arguments, fit)

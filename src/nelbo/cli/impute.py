@@ -1,6 +1,7 @@
 """`nelbo impute`."""
 
 import argparse
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,24 +10,26 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Key
 
+from nelbo.cli.commands import Command
 from nelbo.cli.output import Line, note, print_json
+from nelbo.cli.parser import Parser, data_folder, run_folder, split
 from nelbo.core import InputError, atomic_write, os_error
 from nelbo.data import Data, Source
-from nelbo.report import enlarge, image_grid, save_png, text_table
+from nelbo.report import GRID_WIDTH, image_grid, save_png, text_table
 from nelbo.runs import (
-    FILM_STEPS,
+    CHAIN_STEPS,
     Run,
+    chain_pictures,
     comparison,
-    film,
     hiding,
     in_user_units,
-    known_rows,
+    known_columns,
     open_run,
     scored,
     table_suffixes,
     write_filled,
 )
-from nelbo.tasks import Imputation, hide, spoiled
+from nelbo.tasks import METHODS, Imputation, ImputationSettings, hide, rows_as_seen, spoiled
 from nelbo.tasks import impute as impute_data
 
 
@@ -56,25 +59,28 @@ def read_mask(path: Path) -> np.ndarray:
 def impute(options: argparse.Namespace) -> None:
     """Fill in what is missing and write it down."""
     run = open_run(options.run)
-    hide_key, impute_key, film_key = jr.split(jr.key(options.seed), 3)
+    hide_key, impute_key, chain_key = jr.split(jr.key(options.seed), 3)
     noise, rate = _noise(options.noise)
     dataset, data, known = _rows(options, run, hide_key, noise, rate)
-    counts = {"steps": options.steps, "draws": options.draws, "proposals": options.proposals}
+    settings = ImputationSettings(options.method, options.steps, options.draws, options.proposals, noise, rate)
     path = Path(options.output or run.folder / "imputed.npz")
     _check_name(path, dataset, data)
-    result = impute_data(impute_key, run.model, data, method=options.method, truth=known, noise=noise, rate=rate,
-                         progress=_progress(options, len(data)), **counts)  # fmt: skip
+    columns = known_columns(run, data, options.data_dir)
+    result = impute_data(impute_key, run.model, data, settings, truth=known, columns=columns,
+                         progress=_progress(options, len(data)))  # fmt: skip
     _write(path, result, dataset, data)
     record = _record(result, path, options)
     if known is not None:
-        record |= scored(known_rows(known), result)
+        record |= scored(rows_as_seen(known), result)
     pictures = len(data.shape) == 3 and data.arrays.observed is not None and noise is None
     if options.film or (options.output is None and pictures):
         picture = Path(options.film or run.folder / "imputation.png")
-        steps, corrected = min(options.steps, FILM_STEPS), options.method == "metropolis"
-        strip = film(film_key, run.model, data, white=run.white, steps=steps, corrected=corrected, truth=known)
-        grid = image_grid(strip.reshape(-1, *data.shape), columns=strip.shape[1], name="film")
-        save_png(enlarge(grid), picture)
+        steps, corrected = min(options.steps, CHAIN_STEPS), result.method == "metropolis"
+        strip = chain_pictures(
+            chain_key, run.model, data, white=run.white, steps=steps, corrected=corrected, truth=known
+        )
+        images = strip.reshape(-1, *data.shape)
+        save_png(image_grid(images, columns=strip.shape[1], width=GRID_WIDTH, name="film"), picture)
         record["film"] = str(picture)
     if options.compare and known is not None:
         _, train = run.rows(None, "train", options.data_dir)
@@ -128,16 +134,18 @@ def _rows(
 
 
 def _show(options: argparse.Namespace, record: dict[str, Any], result: Imputation) -> None:
+    for sentence in result.warnings:
+        print(f"nelbo: warning: {sentence}", file=sys.stderr)
     if options.json:
         print_json(record)
         return
     table = record.pop("comparison", None)
     for name, value in record.items():
+        if name == "warnings":
+            continue
         note(options, f"{name.replace('_', ' ')}: {value}")
     if table is not None:
         print(text_table(table), end="")
-    if result.empty:
-        note(options, f"{result.empty} rows have no observed entry: what they got are draws from the prior.")
     if result.observed.all():
         note(options, "Nothing is missing: the rows were written as they are.")
 
@@ -168,7 +176,7 @@ def _write(path: Path, result: Imputation, dataset: Data, data: Source) -> None:
         with atomic_write(path) as stream:
             np.save(stream, in_user_units(dataset, result.mean), allow_pickle=False)
     elif path.suffix == ".png":
-        save_png(image_grid(_unit(result.mean[:100], data)), path)
+        save_png(image_grid(_unit(result.mean[:100], data), width=GRID_WIDTH), path)
     else:
         write_filled(path, dataset, result.mean, result.observed)
 
@@ -176,8 +184,30 @@ def _write(path: Path, result: Imputation, dataset: Data, data: Source) -> None:
 def _record(result: Imputation, path: Path, options: argparse.Namespace) -> dict[str, Any]:
     missing = int((~result.observed).sum())
     record: dict[str, Any] = {"file": str(path), "rows": len(result.mean), "missing_entries": missing,
-                              "method": options.method, "steps": options.steps, "draws": options.draws,
-                              "empty_rows": result.empty}  # fmt: skip
+                              "method": result.method, "steps": options.steps, "draws": options.draws,
+                              "empty_rows": result.empty, "warnings": list(result.warnings)}  # fmt: skip
     if result.accepted is not None:
         record["accepted"] = result.accepted
     return record
+
+
+def _arguments(parser: Parser) -> None:
+    run_folder(parser)
+    parser.add_argument("data", nargs="?", metavar="DATA", help="a named set, a file or a folder; NaN is missing (the run's own)")  # fmt: skip  # noqa: E501
+    data_folder(parser)
+    split(parser)
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N rows")
+    parser.add_argument("--mask", metavar="FILE", help=".npy, .npz or .csv: 1 where observed, of all rows or of one example")  # fmt: skip  # noqa: E501
+    parser.add_argument("--hide", metavar="HOW", help="hide known entries and score: a share, square:SIDE or grid:STEP")
+    parser.add_argument("--method", metavar="NAME", help=f"{', '.join(METHODS)} (default hmc, importance if latents are discrete)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--steps", type=int, default=50, metavar="N", help="moves of each chain, trajectories of hmc (default 50)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--draws", type=int, default=19, metavar="N", help="completions of each row (default 19)")
+    parser.add_argument("--proposals", type=int, metavar="N", help="draws to resample from (default 1000)")
+    parser.add_argument("--noise", metavar="KIND:X", help="what is given is noisy: bit-flip:RATE or gaussian:SD")
+    parser.add_argument("--add-noise", action="store_true", help="put that noise on the data first, and score")
+    parser.add_argument("--compare", action="store_true", help="with --hide: mean filling and nearest neighbours too")
+    parser.add_argument("--film", metavar="FILE", help="a .png of the paper's chain (default RUN/imputation.png)")
+    parser.add_argument("-o", "--output", metavar="FILE", help=".npz (all), .npy, .csv or .png (default RUN/imputed.npz)")  # fmt: skip  # noqa: E501
+
+
+COMMAND = Command("nelbo impute runs/mnist --hide 0.6", _arguments, impute)

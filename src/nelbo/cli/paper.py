@@ -8,6 +8,7 @@ import numpy as np
 
 from nelbo.papers import PROVENANCE, measured_arrays
 from nelbo.report import (
+    GRID_WIDTH,
     Block,
     Code,
     Heading,
@@ -16,14 +17,14 @@ from nelbo.report import (
     Text,
     curves_figure,
     embedding_scatter,
-    enlarge,
     image_grid,
     manifold_grid,
-    read_run,
     write_document,
 )
+from nelbo.runs import read_run_record
 
 SHOWN = 64  # samples of each run
+WIDE = 1000  # pixels of a picture of several runs
 HOLDS = {True: "yes", False: "no", None: "cannot tell"}
 
 
@@ -142,7 +143,8 @@ def _pictures(figure: Mapping[str, Any], parts: Mapping[str, Any], folder: Path)
         return [_curves(figure, parts, kind) for kind in kinds]
     if figure["kind"] == "film":
         return [_film(figure, parts, folder)]
-    arrays = [read_run(folder / part).arrays for part in figure["parts"]]
+    records = [read_run_record(folder / part) for part in figure["parts"]]
+    arrays = [record.arrays for record in records]
     if figure["kind"] == "embedding":
         caption = f"Posterior means of the test set, coloured by class; {labels}."
         points, classes = arrays[0]["embedding"], arrays[0].get("labels")
@@ -151,28 +153,28 @@ def _pictures(figure: Mapping[str, Any], parts: Mapping[str, Any], folder: Path)
     if figure["kind"] == "manifold":
         caption = f"Decoder means on a grid of Gaussian quantiles of z, {labels}."
         values = arrays[0]["manifold"]
-        draw = lambda _: enlarge(manifold_grid(values), 600)  # noqa: E731
+        draw = lambda _: manifold_grid(values, width=GRID_WIDTH)  # noqa: E731
         return [Picture(name, title, caption, f"{title}: a grid of decoded images.", draw, themed=False)]
-    shown = [image_grid(run["samples"][:SHOWN]) for run in arrays]
-    gap = np.zeros((shown[0].shape[0], 6, 4), np.uint8)
+    shown = [image_grid(run["samples"][:SHOWN], width=WIDE // len(arrays)) for run in arrays]
+    gap = np.zeros((shown[0].shape[0], 24, 4), np.uint8)
     joined = np.concatenate([piece for picture in shown for piece in (picture, gap)][:-1], axis=1)
-    caption = f"Means of x given z, z from the prior; from left to right {labels}."
-    draw = lambda _: enlarge(joined, 1000)  # noqa: E731
-    return [Picture(name, title, caption, f"{title}: grids of samples.", draw, themed=False)]
+    means = all(record.samples_are == "means" for record in records)
+    what = "E[x | z] with z drawn from the prior" if means else "Draws of x from the model"
+    caption = f"{what}; from left to right {labels}."
+    return [Picture(name, title, caption, f"{title}: grids of samples.", lambda _: joined, themed=False)]
 
 
 def _film(figure: Mapping[str, Any], parts: Mapping[str, Any], folder: Path) -> Picture:
     """One test image a row: what was given, the chain from its start, the truth."""
     (part,) = figure["parts"]
     strip = measured_arrays(folder / part, figure["measure"])["film"]
-    picture = image_grid(strip.reshape(-1, *strip.shape[2:]), columns=strip.shape[1], name="film")
+    picture = image_grid(strip.reshape(-1, *strip.shape[2:]), columns=strip.shape[1], width=WIDE, name="film")
     caption = (
         "A test image a row. From left to right: what was given (missing pixels coloured), a draw from the prior in "
         f"their place, E[x | z] after each step of the chain, the truth; {parts[part]['label']}."
     )
     title = figure["title"]
-    draw = lambda _: enlarge(picture, 1000)  # noqa: E731
-    return Picture(figure["name"], title, caption, f"{title}: rows of images.", draw, themed=False)
+    return Picture(figure["name"], title, caption, f"{title}: rows of images.", lambda _: picture, themed=False)
 
 
 def _curves(figure: Mapping[str, Any], parts: Mapping[str, Any], kind: str) -> Picture:

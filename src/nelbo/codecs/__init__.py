@@ -1,13 +1,15 @@
 """Bytes: every fitted model as a lossless code, by bits back (Townsend et al. 2019; Kingma et al. 2019)."""
 
 from nelbo.codecs.block import BlockCoder, Coded
-from nelbo.codecs.codec import Codec, Table, bits_back, conditional, repeat, sequence, tabled
-from nelbo.codecs.container import VERSION, Container, Entry, Header, pack, unpack
-from nelbo.codecs.kinds import KINDS, Kind, kind_of
-from nelbo.codecs.lossless import compress, decoded, decompress, describe, model_digest
+from nelbo.codecs.codec import Codec, IntervalTable, bits_back, conditional, repeat, sequence, tabled
+from nelbo.codecs.codings import CODINGS, Coding, coding_of
+from nelbo.codecs.container import FORMAT, BlockEntry, Container, Header, pack, unpack
+from nelbo.codecs.identity import model_digest
+from nelbo.codecs.lossless import Layout, compress, decoded, decompress, describe, model_inside
 from nelbo.codecs.message import DamagedError, Message
-from nelbo.codecs.networks import Networks, Node, Stage, schedule
+from nelbo.codecs.networks import Networks, Node, schedule
 from nelbo.codecs.rounding import Rounding
+from nelbo.codecs.stages import Stage
 from nelbo.codecs.tables import (
     Bins,
     Bits,
@@ -22,18 +24,20 @@ from nelbo.codecs.tables import (
 )
 
 __all__ = [
-    "KINDS",
-    "VERSION",
+    "CODINGS",
+    "FORMAT",
     "Bins",
     "Bits",
     "BlockCoder",
+    "BlockEntry",
     "Codec",
     "Coded",
+    "Coding",
     "Container",
     "DamagedError",
-    "Entry",
     "Header",
-    "Kind",
+    "IntervalTable",
+    "Layout",
     "LocationScale",
     "Message",
     "Networks",
@@ -41,19 +45,19 @@ __all__ = [
     "Rounding",
     "Rows",
     "Stage",
-    "Table",
     "Uniform",
     "beta_binomial_weights",
     "bits_back",
+    "coding_of",
     "compress",
     "conditional",
     "decoded",
     "decompress",
     "describe",
     "from_weights",
-    "kind_of",
     "level_bins",
     "model_digest",
+    "model_inside",
     "pack",
     "quantile_bins",
     "repeat",

@@ -1,10 +1,12 @@
 """One block: a run of examples coded by bits back into bytes that can be read without any other block."""
 
-import functools
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import jax
 import numpy as np
+from jaxtyping import PyTree
 
 from nelbo.codecs.codec import Codec, tabled
 from nelbo.codecs.message import DamagedError, Message
@@ -46,14 +48,14 @@ class BlockCoder:
         self._stride = 0
         for how, node in networks.steps:
             self._offsets[how, node] = self._stride
-            stage = networks.stages[how][node]
-            self._stride += batch * networks.nodes[node].units * stage.kind.planes
+            self._stride += batch * networks.nodes[node].units * networks.stages[how][node].rounded
 
-    def encode(self, symbols: np.ndarray) -> Coded:
+    def encode(self, symbols: np.ndarray, context: PyTree = None) -> Coded:
         """Code examples.
 
         Args:
             symbols: `(examples, units)`, whole numbers below the model's levels.
+            context: of these examples, float64.
 
         Raises:
             InputError: the model gives NaN.
@@ -61,11 +63,16 @@ class BlockCoder:
         rounding, message = Rounding(), Message()
         for number, low, count in self._batches(len(symbols)):
             message.lanes = self._lanes_after(low)
-            self._codec(rounding, number, count).push(message, symbols[low : low + count])
+            self._codec(rounding, number, count, _rows(context, low, count)).push(message, symbols[low : low + count])
         return Coded(message.to_bytes(), rounding.to_bytes())
 
-    def decode(self, coded: Coded, count: int) -> np.ndarray:
+    def decode(self, coded: Coded, count: int, context: PyTree = None) -> np.ndarray:
         """The examples of a block, `(count, units)`, int64.
+
+        Args:
+            coded: the block.
+            count: of examples.
+            context: of these examples, float64.
 
         Raises:
             DamagedError: no sender with this model wrote the block.
@@ -74,7 +81,7 @@ class BlockCoder:
         parts = []
         for number, low, rows in reversed(self._batches(count)):
             message.lanes = self._lanes_after(low)
-            parts.append(self._codec(rounding, number, rows).pop(message)[1])
+            parts.append(self._codec(rounding, number, rows, _rows(context, low, rows)).pop(message)[1])
         if not message.is_spent():
             raise DamagedError("The stream is damaged: something is left of it.")
         return np.concatenate(parts[::-1]) if parts else np.zeros((0, self._networks.nodes[0].units), np.int64)
@@ -97,10 +104,17 @@ class BlockCoder:
         symbols = done * self._networks.nodes[0].units // _SYMBOLS_PER_LANE
         return min(self._lanes, 1 << max(symbols.bit_length() - 1, 0))
 
-    def _codec(self, rounding: Rounding, number: int, count: int) -> Codec:
+    def _codec(self, rounding: Rounding, number: int, count: int, context: PyTree) -> Codec:
         """Codec of a batch of examples: the networks' schedule forwards to push, backwards to pop."""
-        of_node = functools.partial(self._of_node, rounding, number, count)
         steps = self._networks.steps
+
+        def of_node(how: str, node: int, known: dict[int, np.ndarray]) -> Codec:
+            own = self._networks.nodes[node]
+            if how == "push" and own.is_standard:
+                return _uniform(count, own.units)
+            parameters = self._parameters(how, node, known, context, count)
+            place, stage = number * self._stride + self._offsets[how, node], self._networks.stages[how][node]
+            return stage.coding.codec(parameters, rounding, place, stage.tables, drawn=how == "pop")
 
         def push(message: Message, x: np.ndarray) -> Message:
             known = {0: x}
@@ -122,26 +136,29 @@ class BlockCoder:
 
         return Codec(push, pop)
 
-    def _of_node(
-        self, rounding: Rounding, number: int, count: int, how: str, node: int, known: dict[int, np.ndarray]
-    ) -> Codec:
-        """Codec of one node of a batch, given the nodes that its distribution reads."""
-        stage, own = self._networks.stages[how][node], self._networks.nodes[node]
-        if stage.fixed:
-            inner = tabled(Uniform(GRID_BITS, count * own.units), count * own.units)
-            return Codec(
-                lambda message, symbols: inner.push(message, symbols.ravel()),
-                lambda message: (message, inner.pop(message)[1].reshape(count, own.units)),
-            )
-        nodes = range(node + 1, len(self._networks.nodes)) if how == "push" else range(node - 1, -1, -1)
-        reads = self._networks.reads[how][node]
-        given = [self._values(i, known[i] if i in reads else None, count) for i in nodes]
-        place = number * self._stride + self._offsets[how, node]
-        return stage.kind.codec(stage(given, count), rounding, place, own.division, drawn=how == "pop")
+    def _parameters(
+        self, how: str, node: int, known: dict[int, np.ndarray], context: PyTree, count: int
+    ) -> Sequence[np.ndarray]:
+        """Parameters of one node of a batch, given the nodes that its distribution reads."""
+        networks = self._networks
+        nodes = range(node + 1, len(networks.nodes)) if how == "push" else range(node - 1, -1, -1)
+        read = [self._values(i, known[i], count) if i in networks.reads[how][node] else None for i in nodes]
+        return networks.stages[how][node](read, context, count)
 
-    def _values(self, node: int, symbols: np.ndarray | None, count: int) -> np.ndarray:
-        """A node as the networks see it; zeros where it is not read."""
+    def _values(self, node: int, symbols: np.ndarray, count: int) -> np.ndarray:
+        """A node as the networks see it."""
         own = self._networks.nodes[node]
-        if symbols is None:
-            return np.zeros((count, *own.shape))
         return own.values[symbols].reshape(count, *own.shape)
+
+
+def _rows(context: PyTree, low: int, count: int) -> PyTree:
+    return jax.tree.map(lambda leaf: leaf[low : low + count], context)
+
+
+def _uniform(count: int, units: int) -> Codec:
+    """Latents with prior N(0, I), in bins of equal mass."""
+    inner = tabled(Uniform(GRID_BITS, count * units), count * units)
+    return Codec(
+        lambda message, symbols: inner.push(message, symbols.ravel()),
+        lambda message: (message, inner.pop(message)[1].reshape(count, units)),
+    )

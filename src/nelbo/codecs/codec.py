@@ -22,7 +22,7 @@ class Codec(NamedTuple):
 
 
 @runtime_checkable
-class Table(Protocol):
+class IntervalTable(Protocol):
     """What gives each of a row of symbols its interval in [0, 2^16)."""
 
     @property
@@ -39,7 +39,7 @@ class Table(Protocol):
         ...
 
 
-def tabled(table: Table, count: int, *, drawn: bool = False) -> Codec:
+def tabled(table: IntervalTable, count: int, *, drawn: bool = False) -> Codec:
     """`count` independent symbols, each with its own row of a table.
 
     `drawn` says that a sender pops them, as latents: see `Message`.
@@ -54,12 +54,12 @@ def tabled(table: Table, count: int, *, drawn: bool = False) -> Codec:
     def push(message: Message, symbols: np.ndarray) -> Message:
         put(message, symbols)
         if drawn:
-            message.unstir(table.entropy // STEPS)
+            message.unscramble(table.entropy // STEPS)
         return message
 
     def pop(message: Message) -> tuple[Message, np.ndarray]:
         if drawn:
-            message.stir(table.entropy // STEPS)
+            message.scramble(table.entropy // STEPS)
         return message, take(message)
 
     return Codec(push, pop)

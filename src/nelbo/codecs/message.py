@@ -11,7 +11,7 @@ of `Uniform`; their frequency over 2^16, which a float holds exactly, goes to `B
 
 Bits back draws latents from the message, so what lies on it must look like coin flips. Two things see to that. A new
 message begins on words of a fixed pseudo-random sequence; those that a sender draws on are part of the message and are
-counted. And before latents are drawn, what they are drawn from is stirred: on top lie the latents that were pushed
+counted. And before latents are drawn, what they are drawn from is scrambled: on top lie the latents that were pushed
 last, so that the next ones would be much like them, and where the latents of all examples together are not distributed
 like the prior, the draws would drift away from q.
 """
@@ -37,11 +37,11 @@ _SHIFTS = np.array([max(0, value.bit_length() - _SIGNIFICANT) for value in range
 _NO_SENDER = "The stream is damaged: it holds a number that no sender leaves."
 _STATE = 2  # words that the coder keeps in its state
 _MOST_BITS = 24  # that one symbol can take from the message
-_STIRRED_BITS = 23  # of a number that is stirred
-_STIRRED_MASK = (1 << _STIRRED_BITS) - 1
-_STIRRED = _Uniform(1 << _STIRRED_BITS)
-_STIR = 0x4F1BBD  # odd, near 2^23 over the golden ratio: multiples of it lie far apart
-_UNSTIR = pow(_STIR, -1, 1 << _STIRRED_BITS)
+_SCRAMBLED_BITS = 23  # of a number that is scrambled
+_SCRAMBLED_MASK = (1 << _SCRAMBLED_BITS) - 1
+_SCRAMBLED = _Uniform(1 << _SCRAMBLED_BITS)
+_SCRAMBLING = 0x4F1BBD  # odd, near 2^23 over the golden ratio: multiples of it lie far apart
+_UNSCRAMBLING = pow(_SCRAMBLING, -1, 1 << _SCRAMBLED_BITS)
 
 Interval = tuple[np.ndarray, np.ndarray]  # starts and frequencies, uint32
 Found = tuple[np.ndarray, np.ndarray, np.ndarray]  # symbols, starts, frequencies
@@ -162,20 +162,20 @@ class Message:
         """
         return self._decode(_BERNOULLI, ones * (1.0 / TOTAL)).astype(np.int64)
 
-    def stir(self, bits: int) -> None:
-        """Make the top of the message, about so many bits of it, unlike what was pushed last; `unstir` undoes it."""
-        self._scramble(bits, _STIR)
+    def scramble(self, bits: int) -> None:
+        """Make the top of the message, about so many bits, unlike what was pushed last; `unscramble` undoes it."""
+        self._multiply_top(bits, _SCRAMBLING)
 
-    def unstir(self, bits: int) -> None:
-        """Undo `stir` with the same number."""
-        self._scramble(bits, _UNSTIR)
+    def unscramble(self, bits: int) -> None:
+        """Undo `scramble` with the same number."""
+        self._multiply_top(bits, _UNSCRAMBLING)
 
-    def _scramble(self, bits: int, factor: int) -> None:
+    def _multiply_top(self, bits: int, factor: int) -> None:
         """Numbers of the top: each times an odd one, its upper half on its lower, times the odd one again."""
-        numbers = self._decode(_STIRRED, -(-bits // _STIRRED_BITS)).astype(np.int64)
-        numbers = numbers * factor & _STIRRED_MASK
-        numbers = (numbers ^ (numbers >> (_STIRRED_BITS // 2 + 1))) * factor & _STIRRED_MASK
-        self._coder.encode_reverse(numbers.astype(np.int32), _STIRRED)
+        numbers = self._decode(_SCRAMBLED, -(-bits // _SCRAMBLED_BITS)).astype(np.int64)
+        numbers = numbers * factor & _SCRAMBLED_MASK
+        numbers = (numbers ^ (numbers >> (_SCRAMBLED_BITS // 2 + 1))) * factor & _SCRAMBLED_MASK
+        self._coder.encode_reverse(numbers.astype(np.int32), _SCRAMBLED)
 
     def _take_rest(self, frequencies: np.ndarray, *, drawn: bool) -> np.ndarray:
         """A number that is uniform over each interval."""

@@ -1,34 +1,26 @@
-"""A model's conditional distributions as compiled float64 functions of batches, and the order of coding."""
+"""A model as coding asks for it: its conditional distributions, what their symbols stand for, the order of coding."""
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from jaxtyping import Array, Key, PyTree
 
-from nelbo.codecs.kinds import BetaBinomials, Kind, Parameters, kind_of
-from nelbo.codecs.passes import Passes, float64
-from nelbo.codecs.tables import Bins, level_bins, quantile_bins, uniform_bins
-from nelbo.core import InputError
-from nelbo.distributions import (
-    AutoregressiveBernoulli,
-    Bernoulli,
-    BetaBinomial,
-    Categorical,
-    CorrelatedNormal,
-    DiscretizedLogistic,
-    Normal,
-    SequentialBernoulli,
-)
-from nelbo.models import Layer, Model, Reads
+from nelbo.codecs.codings import CODINGS, Range
+from nelbo.codecs.message import DamagedError
+from nelbo.codecs.sequential import float64
+from nelbo.codecs.stages import Codings, FromAbove, FromBelow, Stage, widened
+from nelbo.codecs.tables import MAX_EDGE, UNIFORM_BITS, Bins, level_bins, quantile_bins, uniform_bins
+from nelbo.core import InputError, compiled
+from nelbo.models import Model, Stack
 
-BINARY = (Bernoulli, AutoregressiveBernoulli)
 GREY = 256
+DRAWS = 1000  # of the model, over whose range the bins of its real latents lie
+Grids = dict[int, tuple[float, float]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,74 +29,25 @@ class Node:
 
     Args:
         shape: of the node.
-        levels: how many symbols each unit has.
         values: the number that the networks see for each symbol, float64.
-        division: of a real node, or what else its tables need.
+        division: of the line, where units are real; else their smallest and greatest value.
+        is_standard: whether the node is N(0, I), so that all symbols are equally frequent.
     """
 
     shape: tuple[int, ...]
-    levels: int
     values: np.ndarray
-    division: Any = None
+    division: Bins | Range
+    is_standard: bool = False
 
     @property
     def units(self) -> int:
         """How many symbols an example has."""
         return math.prod(self.shape)
 
-
-@eqx.filter_jit
-def _parameters(layer: Any, kind: Kind, batch: int, nodes: tuple[Any, ...]) -> tuple[jax.Array, ...]:
-    """Parameters of a batch; compiled once for all models of the same structure."""
-    outs = tuple(None if shared else 0 for shared in kind.shared)
-    return jax.vmap(lambda *some: kind.parameters(layer(some)), out_axes=outs, axis_size=batch)(*nodes)
-
-
-class Stage:
-    """One conditional distribution: from the nodes that it may depend on to its parameters, for a batch.
-
-    Args:
-        layer: from the tuple of these nodes of one example to a distribution.
-        shapes: of the nodes.
-        batch: how many examples at once; fewer are filled up with zeros, so that one compiled function serves all.
-    """
-
-    def __init__(self, layer: Callable[..., Any], shapes: Sequence[tuple[int, ...]], batch: int) -> None:
-        self.fixed = _is_standard_normal(layer)  # known beforehand
-        with float64():
-            self._layer = jax.tree.map(lambda a: a.astype(float) if eqx.is_inexact_array(a) else a, layer)
-            self.distribution: Any = eqx.filter_eval_shape(self._layer, _zeros(shapes))
-            self.kind: Kind = kind_of(self.distribution)
-        self.batch = batch
-        self._without = layer.reads is Reads.NONE
-
-    def __call__(self, nodes: Sequence[np.ndarray], count: int) -> Parameters:
-        """Parameters of `count` examples, float64."""
-        if self._without:
-            nodes = ()
-        padded = []
-        for node in nodes:
-            full = np.zeros((self.batch, *node.shape[1:]))
-            full[:count] = node
-            padded.append(full)
-        with float64():
-            found = _parameters(self._layer, self.kind, self.batch, tuple(padded))
-        return tuple(
-            np.asarray(value) if shared else np.asarray(value)[:count]
-            for value, shared in zip(found, self.kind.shared, strict=True)
-        )
-
-
-def _is_standard_normal(layer: Layer) -> bool:
-    """Whether a layer is N(0, I), with nothing trained and nothing read."""
-    if layer.reads is not Reads.NONE or layer.conditioned or jax.tree.leaves(eqx.filter(layer, eqx.is_array)):
-        return False
-    found = layer(())
-    return isinstance(found, Normal) and bool(np.all(found.mean == 0.0) and np.all(found.variance == 1.0))
-
-
-def _zeros(shapes: Sequence[tuple[int, ...]]) -> tuple[jax.Array, ...]:
-    return tuple(jnp.zeros(shape, float) for shape in shapes)
+    @property
+    def levels(self) -> int:
+        """How many symbols each unit has."""
+        return self.values.size
 
 
 def schedule(below: Sequence[set[int]], above: Sequence[set[int]]) -> list[tuple[str, int]]:
@@ -139,108 +82,104 @@ class Networks:
 
     Args:
         model: the fitted model.
-        shape: of one example.
+        shape: of one example of the data; the model's own may have other axes (28 x 28 x 1 for 28 x 28).
         batch: examples at once.
-        grids: (first edge, width) of the bins of each latent layer whose prior is normal but not N(0, 1), by node;
-            None chooses them from draws of the model.
+        grids: (first edge, width) of the bins of each real layer of latents whose prior is not N(0, 1), by node; None
+            chooses them from draws of the model.
+        context: of all examples, examples first (see `checked_context`), or None.
+        codings: see `coding_of`.
 
     Raises:
         InputError: the model has a distribution that cannot be coded, or does not fit the shape.
     """
 
     def __init__(
-        self, model: Model, shape: tuple[int, ...], batch: int, grids: dict[int, tuple[float, float]] | None = None
+        self,
+        model: Model,
+        shape: tuple[int, ...],
+        batch: int,
+        grids: Grids | None = None,
+        context: PyTree = None,
+        codings: Codings = CODINGS,
     ) -> None:
-        layers, upward = model.generative.layers, model.recognition.layers
-        shapes = [shape, *_latent_shapes(model, shape)]
+        layers, recognition = widened(model.generative.layers), widened(model.recognition)
+        own = jax.tree.map(lambda rows: np.zeros(rows.shape[1:]), context)
+        down: list[Stage] = []
+        for layer in reversed(layers):
+            down.insert(0, Stage(FromAbove(layer), [stage.shape for stage in down], own, batch, codings))
+        if math.prod(down[0].shape) != math.prod(shape):
+            raise InputError(
+                f"The array has examples of shape {list(shape)}, but the model was fitted to {list(down[0].shape)}: "
+                "give data of that shape."
+            )
+        reads = recognition.reads
+        if len(reads) != len(layers) - 1:
+            raise InputError(f"The model has {len(layers) - 1} layers of latents in p, but {len(reads)} in q.")
+        up = [
+            Stage(FromBelow(recognition, i), [stage.shape for stage in down[i::-1]], own, batch, codings)
+            for i in range(len(reads))
+        ]
         above = [{i + 1 + j for j in layer.reads.places(len(layers) - 1 - i)} for i, layer in enumerate(layers)]
-        below = [{i - j for j in layer.reads.places(i + 1)} for i, layer in enumerate(upward)]
+        below = [{i - j for j in one.places(i + 1)} for i, one in enumerate(reads)]
         self.reads = {"push": above, "pop": [set(), *below]}
         self.steps = schedule(below, above)
-        try:
-            down = [Stage(layer, shapes[i + 1 :], batch) for i, layer in enumerate(layers)]
-            up = [Stage(layer, shapes[i::-1], batch) for i, layer in enumerate(upward)]
-        except (TypeError, ValueError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"The model does not take examples of shape {list(shape)}: give its own data.") from error
         self.stages = {"push": down, "pop": [None, *up]}
-        self.grids = _grids(model, down) if grids is None else grids
-        self.nodes = [_node(i, stage, shapes[i], self.grids) for i, stage in enumerate(down)]
+        standard = [bool(i) and stage.is_standard() for i, stage in enumerate(down)]
+        wanted = [i for i, stage in enumerate(down) if i and stage.values is None and not standard[i]]
+        self.grids = _grids(model.generative, wanted, context) if grids is None else grids
+        if set(self.grids) != set(wanted):
+            raise DamagedError("The file is damaged: its grids are not those of the model's layers; use another copy.")
+        self.nodes = [_node(i, stage, self.grids, standard=standard[i]) for i, stage in enumerate(down)]
         for i, stage in enumerate(up, 1):
-            if isinstance(stage.distribution, BINARY) != isinstance(down[i].distribution, BINARY):
+            if stage.values != down[i].values or math.prod(stage.shape) != math.prod(down[i].shape):
                 raise InputError(f"Layer {i} is of different kinds in p and q: its latents cannot be coded.")
-        if math.prod(_event(down[0].distribution)) != math.prod(shape):
-            raise InputError(f"The model's examples are not of shape {list(shape)}: give its own data.")
+            stage.set_division(self.nodes[i].division)
 
 
-def _latent_shapes(model: Model, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """The shape of each latent layer, from the recognition model."""
-    shapes = [shape]
-    with float64():
-        for layer in model.recognition.layers:
-            wide = jax.tree.map(lambda a: a.astype(float) if eqx.is_inexact_array(a) else a, layer)
-            try:
-                found = eqx.filter_eval_shape(wide, _zeros(shapes[::-1]))
-            except (TypeError, ValueError) as error:
-                raise InputError(
-                    f"The model does not take examples of shape {list(shape)}: give its own data."
-                ) from error
-            shapes.append(_event(found))
-    return shapes[1:]
+def _node(index: int, stage: Stage, grids: Grids, *, standard: bool) -> Node:
+    """What the symbols of a node stand for, by its distribution in p, whose tables are made for it."""
+    if stage.values is not None:
+        division, (low, high) = stage.values, stage.values
+        values = np.arange(float(low), high + 1.0)
+    else:
+        if not index:
+            division = level_bins(GREY, 1.0 / (GREY - 1))
+        else:
+            division = quantile_bins() if standard else uniform_bins(*grids[index])
+        values = division.centres
+    stage.set_division(division)
+    return Node(stage.shape, values, division, standard)
 
 
-def _event(distribution: Any) -> tuple[int, ...]:
-    """The shape of one draw."""
-    if isinstance(distribution, Categorical):
-        return tuple(distribution.batch_shape)
-    if isinstance(distribution, SequentialBernoulli):
-        return tuple(distribution.event_shape)
-    for name in ("logits", "loc", "concentration1"):
-        if hasattr(distribution, name):
-            return tuple(getattr(distribution, name).shape)
-    kind_of(distribution)
-    raise AssertionError(type(distribution))
+def _draw_ranges(generative: Stack, keys: Key[Array, " draws"], context: PyTree, nodes: tuple[int, ...]) -> Array:
+    """Smallest and greatest value of some nodes over draws of the model, one for each key."""
+    _, z = jax.vmap(generative.sample)(keys, context)
+    return jnp.stack([jnp.stack([z[node - 1].min(), z[node - 1].max()]) for node in nodes])
 
 
-def _node(index: int, stage: Stage, shape: tuple[int, ...], grids: dict[int, tuple[float, float]]) -> Node:
-    """What the symbols of a node stand for, by its distribution in p."""
-    found = stage.distribution
-    if isinstance(found, BINARY) or (isinstance(found, SequentialBernoulli) and not index):
-        division = None if isinstance(found, BINARY) else Passes(type(found), stage.kind.shared, stage.batch)
-        return Node(shape, 2, np.array([0.0, 1.0]), division)
-    if index and isinstance(found, Normal):
-        bins = quantile_bins() if stage.fixed else uniform_bins(*grids[index])
-        return Node(shape, bins.count, bins.centres, bins)
-    if isinstance(found, BetaBinomial) and not index:
-        return Node(shape, GREY, np.arange(float(GREY)), BetaBinomials(GREY))
-    if isinstance(found, Categorical) and not index:
-        return Node(shape, found.levels, np.arange(float(found.levels)))
-    if isinstance(found, DiscretizedLogistic) and not index:
-        return Node(shape, found.levels, np.arange(float(found.levels)), level_bins(found.levels, 1.0))
-    if isinstance(found, Normal):
-        bins = level_bins(GREY, 1.0 / (GREY - 1))
-        return Node(shape, GREY, bins.centres, bins)
-    raise InputError(f"{type(found).__name__} cannot be coded as node {index}: use another distribution there.")
+_ranges = compiled(_draw_ranges, once=True)
 
 
-def _grids(model: Model, down: Sequence[Stage]) -> dict[int, tuple[float, float]]:
-    """Where the bins of normal layers with parents lie: over the range of 1000 draws of the model, and a bit more."""
-    wanted = [i for i, stage in enumerate(down) if i and isinstance(stage.distribution, Normal) and not stage.fixed]
+def _grids(generative: Stack, wanted: Sequence[int], context: PyTree) -> Grids:
+    """Where the bins of real layers with parents lie: over the range of draws of the model, and a bit more.
+
+    Raises:
+        InputError: the draws are not finite, or astronomical.
+    """
     if not wanted:
         return {}
-    _, z = jax.vmap(model.generative.sample)(jr.split(jr.key(0), 1000))
+    rows = jax.tree.map(lambda leaf: jnp.asarray(np.resize(leaf, (DRAWS, *leaf.shape[1:])), jnp.float32), context)
+    ranges = np.asarray(_ranges(generative, jr.split(jr.key(0), DRAWS), rows, tuple(wanted)), float)
+    if not (np.abs(ranges) <= MAX_EDGE / 4).all():
+        raise InputError(
+            "Draws of the model run away, so it has diverged and cannot be coded with: fit it again, with a lower "
+            "learning rate perhaps."
+        )
     found = {}
-    for node in wanted:
-        low, high = float(z[node - 1].min()), float(z[node - 1].max())
-        width = 2.0 ** math.ceil(math.log2(1.3 * max(high - low, 1e-6) / 2**11))
+    for node, (low, high) in zip(wanted, ranges.tolist(), strict=True):
+        width = 2.0 ** math.ceil(math.log2(1.3 * max(high - low, 1e-6) / 2**UNIFORM_BITS))
         found[node] = (math.floor((low - 0.15 * (high - low)) / width) * width, width)
     return found
 
 
-def is_grey(node: Node) -> bool:
-    """Whether the networks see 0 .. 255 as numbers from 0 to 1."""
-    return node.levels == GREY and float(node.values[-1]) == 1.0
-
-
-__all__ = ["Bins", "CorrelatedNormal", "Networks", "Node", "Stage", "float64", "is_grey", "schedule"]
+__all__ = ["Grids", "Networks", "Node", "float64", "schedule"]

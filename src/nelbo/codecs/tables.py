@@ -126,6 +126,7 @@ def level_bins(levels: int, unit: float) -> Bins:
 
 
 UNIFORM_BITS = 11
+MAX_EDGE = 2.0**60  # no division of the line begins further out, has wider bins, or has bins narrower than its inverse
 _NEAR = 3  # steps from a guessed bin before it is looked for from the beginning
 
 

@@ -1,11 +1,12 @@
 """The ground floor: errors, files and numerics that every other room may use."""
 
-from nelbo.core.arguments import checked_arguments, defaults
+from nelbo.core.arguments import checked_arguments
 from nelbo.core.compilation import compiled
 from nelbo.core.errors import InputError, NotFiniteError, choice
 from nelbo.core.example import AnyExample, Example, as_example
 from nelbo.core.files import atomic_write, os_error, read_arrays, read_json, remove_leftovers, write_arrays, write_json
 from nelbo.core.numerics import NATS_PER_BIT, log_mean_exp, softplus
+from nelbo.core.options import Option, defaults, options_of, summary
 from nelbo.core.random import random_words
 from nelbo.core.registry import GROUP, Registry, added, joined, using
 
@@ -16,6 +17,7 @@ __all__ = [
     "Example",
     "InputError",
     "NotFiniteError",
+    "Option",
     "Registry",
     "added",
     "as_example",
@@ -26,12 +28,14 @@ __all__ = [
     "defaults",
     "joined",
     "log_mean_exp",
+    "options_of",
     "os_error",
     "random_words",
     "read_arrays",
     "read_json",
     "remove_leftovers",
     "softplus",
+    "summary",
     "using",
     "write_arrays",
     "write_json",

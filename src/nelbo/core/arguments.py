@@ -39,15 +39,6 @@ def checked_arguments(
     return dict(arguments)
 
 
-def defaults(function: Callable[..., Any]) -> dict[str, Any]:
-    """The keyword-only parameters of a function with their default values."""
-    return {
-        name: list(item.default) if isinstance(item.default, tuple) else item.default
-        for name, item in inspect.signature(function).parameters.items()
-        if item.kind is inspect.Parameter.KEYWORD_ONLY and item.default is not inspect.Parameter.empty
-    }
-
-
 def _fits(value: Any, wanted: Any) -> bool:
     origin, inner = typing.get_origin(wanted), typing.get_args(wanted)
     if origin in {typing.Union, types.UnionType}:

@@ -30,7 +30,38 @@ class _Static:
         return all(type(a) is type(b) and a == b for a, b in zip(self._leaves, other._leaves, strict=True))
 
 
-def compiled(function: Callable[..., Any], *, donate: bool = False, once: bool = False) -> Callable[..., Any]:
+class Compiled:
+    """A function, compiled for each structure and shape of its arguments; see `compiled`."""
+
+    def __init__(self, function: Callable[..., Any], *, donate: bool, once: bool) -> None:
+        functools.update_wrapper(self, function)
+        self._function = function
+        self._results: dict[Any, Any] = {}  # what is no array in the result of each program
+        options = {"xla_backend_optimization_level": 0} if once else None
+        donated = (0,) if donate else ()
+        self._run = jax.jit(self._arrays, static_argnums=2, donate_argnums=donated, compiler_options=options)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The function's result."""
+        if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((args, kwargs))):
+            return self._function(*args, **kwargs)  # a part of another program
+        parts = _parted(args, kwargs)
+        return eqx.combine(self._run(*parts), self._results[_program(*parts)])
+
+    def text(self, *args: Any, **kwargs: Any) -> str:
+        """The program that the arguments would run, as JAX prints it; nothing is compiled."""
+        return str(self._run.trace(*_parted(args, kwargs)).jaxpr)
+
+    def _arrays(self, first: Any, rest: Any, static: _Static) -> Any:
+        own, others = static.tree
+        args, kwargs = eqx.combine(rest, others)
+        arrays, self._results[_program(first, rest, static)] = eqx.partition(
+            self._function(*eqx.combine(first, own), *args, **kwargs), eqx.is_array
+        )
+        return arrays
+
+
+def compiled(function: Callable[..., Any], *, donate: bool = False, once: bool = False) -> Compiled:
     """The function, compiled; to be made once, at the top of a module.
 
     Arguments and results are trees. Arrays are traced; everything else must be hashable and is part of the program. A
@@ -41,36 +72,18 @@ def compiled(function: Callable[..., Any], *, donate: bool = False, once: bool =
         donate: the arrays of the first argument are used up.
         once: it runs once, as a rule: compile in half the time and leave out what the optimizer would save.
     """
-    results: dict[Any, Any] = {}  # what is no array in the result of each program
+    return Compiled(function, donate=donate, once=once)
 
-    @functools.partial(
-        jax.jit,
-        static_argnums=2,
-        donate_argnums=(0,) if donate else (),
-        compiler_options={"xla_backend_optimization_level": 0} if once else None,
-    )
-    def run(first: Any, rest: Any, static: _Static) -> Any:
-        own, others = static.tree
-        args, kwargs = eqx.combine(rest, others)
-        arrays, results[_program(first, rest, static)] = eqx.partition(
-            function(*eqx.combine(first, own), *args, **kwargs), eqx.is_array
-        )
-        return arrays
 
-    @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((args, kwargs))):
-            return function(*args, **kwargs)  # a part of another program
-        first, own = eqx.partition(args[:1], eqx.is_array)
-        rest, others = eqx.partition((args[1:], kwargs), eqx.is_array)
-        static = _Static((own, others))
-        arrays = run(first, rest, static)
-        return eqx.combine(arrays, results[_program(first, rest, static)])
-
-    return call
+def _parted(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, _Static]:
+    """Arrays of the first argument, arrays of the others, and all that is no array."""
+    first, own = eqx.partition(args[:1], eqx.is_array)
+    rest, others = eqx.partition((args[1:], kwargs), eqx.is_array)
+    return first, rest, _Static((own, others))
 
 
 def _program(first: Any, rest: Any, static: _Static) -> Any:
     """What one compiled program is told from another by."""
     leaves = jax.tree.leaves((first, rest))
-    return static, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
+    kinds = (jax.dtypes.canonicalize_dtype(leaf.dtype, allow_extended_dtype=True) for leaf in leaves)
+    return static, tuple((leaf.shape, kind) for leaf, kind in zip(leaves, kinds, strict=True))

@@ -21,6 +21,8 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 MAX_JSON_BYTES = 256 * 2**20
 _LEFTOVER = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")  # what `atomic_write` calls its temporary files
 
+_MOST = 40  # characters
+
 
 def os_error(action: str, path: Path | str, error: OSError) -> InputError:
     """One sentence for a failed read or write."""
@@ -34,6 +36,8 @@ def os_error(action: str, path: Path | str, error: OSError) -> InputError:
 def atomic_write(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
     """Open a temporary file beside `path`; on success flush, fsync and rename it; on failure remove it.
 
+    A link stays a link: the file that it points to is written.
+
     Raises:
         InputError: the folder cannot be written or the disk is full; an earlier file at `path` stays untouched.
     """
@@ -41,7 +45,9 @@ def atomic_write(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        place = Path(os.path.realpath(path)) if path.is_symlink() else path
+        # a part of the name, because all of it and more may be longer than a name can be
+        handle, temporary = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name[:_MOST]}.", suffix=".tmp")
         encoding = None if "b" in mode else "utf-8"
         with os.fdopen(handle, mode, encoding=encoding) as stream:
             yield stream
@@ -50,7 +56,7 @@ def atomic_write(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
+        os.replace(temporary, place)
         temporary = None
     except OSError as error:
         raise os_error("write", path, error) from error

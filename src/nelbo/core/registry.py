@@ -45,9 +45,9 @@ def joined(kind: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> di
     """Two tables of one kind of part as one.
 
     Raises:
-        InputError: a name that both have.
+        InputError: a name that stands for one part here and for another there.
     """
-    if twice := sorted(set(first) & set(second)):
+    if twice := sorted(name for name in set(first) & set(second) if first[name] is not second[name]):
         raise InputError(f"There are two {kind} called {twice[0]!r}: rename the one that was added.")
     return {**first, **second}
 

@@ -2,7 +2,7 @@
 
 from nelbo.data.answers import extended_table, filled_table
 from nelbo.data.binarization import BINARIZATIONS, binarize
-from nelbo.data.catalogue import Entry, catalogue, names
+from nelbo.data.catalogue import Entry, catalogue
 from nelbo.data.columns import Column, Dialect
 from nelbo.data.digests import row_digests, split_by_digests
 from nelbo.data.documents import (
@@ -20,6 +20,7 @@ from nelbo.data.formats import read_npy
 from nelbo.data.loading import load, load_rows
 from nelbo.data.masks import missing_at_random, missing_grid, missing_random_square, missing_square
 from nelbo.data.named import cache_folder
+from nelbo.data.registered import NamedData, added_sets, data_from_arrays, names
 from nelbo.data.schema import Schema, as_images, check_values
 from nelbo.data.sources import Source, dynamic_draw, source
 from nelbo.data.splits import SPLITS, Data, Split, array_digest, missing_fraction
@@ -35,11 +36,13 @@ __all__ = [
     "Data",
     "Dialect",
     "Entry",
+    "NamedData",
     "Progress",
     "Schema",
     "Source",
     "Split",
     "Table",
+    "added_sets",
     "array_digest",
     "as_images",
     "bag_of_words",
@@ -47,6 +50,7 @@ __all__ = [
     "cache_folder",
     "catalogue",
     "check_values",
+    "data_from_arrays",
     "documents_at_hand",
     "documents_dataset",
     "dynamic_draw",

@@ -228,8 +228,3 @@ _TABLE = (
 def catalogue() -> dict[str, Entry]:
     """The named data sets, by name."""
     return {entry.name: entry for entry in _TABLE}
-
-
-def names() -> tuple[str, ...]:
-    """The names `load` knows."""
-    return tuple(entry.name for entry in _TABLE)

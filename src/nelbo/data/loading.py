@@ -11,6 +11,7 @@ from nelbo.data.documents import CORPORA, load_documents
 from nelbo.data.fetch import Progress
 from nelbo.data.named import load_named
 from nelbo.data.prepare import Cuts
+from nelbo.data.registered import added_sets, names
 from nelbo.data.roles import TableOptions
 from nelbo.data.schema import Schema
 from nelbo.data.splits import Data
@@ -70,6 +71,10 @@ def load(
             if stream or cuts.asked:
                 raise InputError(f"{name} has its own splits and cannot be streamed: leave these options out.")
             data = load_documents(name, data_dir=data_dir, seed=split_seed)
+        elif name in added_sets():
+            if stream or cuts.asked:
+                raise InputError(f"{name} has its own splits and cannot be streamed: leave these options out.")
+            data = added_sets()[name].load()
         elif name in entries:
             if stream:
                 raise InputError(f"Only a .npy file can be streamed: load {name} without stream.")
@@ -119,5 +124,5 @@ def load_rows(
 def _path(name_or_path: str | Path) -> Path:
     name = str(name_or_path)
     if not ("/" in name or "\\" in name or Path(name).suffix in SUFFIXES or (name != "" and Path(name).exists())):
-        choice("data set", name, [*catalogue(), *CORPORA])
+        choice("data set", name, names())
     return Path(name_or_path).expanduser()

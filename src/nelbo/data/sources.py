@@ -72,7 +72,8 @@ class Source(eqx.Module):
         if observed is not None:
             values = jnp.where(observed, values, jnp.zeros_like(values))
         context = jax.tree.map(lambda leaf: jnp.asarray(leaf).astype(jnp.float32), raw.context)
-        return Example(values, observed, context=context)
+        seen = None if raw.seen is None else self.example(key, raw.seen)  # the same key: equal grey values, equal bits
+        return Example(values, observed, seen, context)
 
     def _read(self, key: PRNGKeyArray, raw: Shaped[Array, "*shape"]) -> Float[Array, "*shape"]:
         if self.dynamic:

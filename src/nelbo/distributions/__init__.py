@@ -8,12 +8,10 @@ from nelbo.distributions.correlated import (
     LowRankNormal,
     RankOneNormal,
 )
+from nelbo.distributions.counts import BetaBinomial, Categorical, DiscretizedLogistic
 from nelbo.distributions.elementary import (
     Bernoulli,
-    BetaBinomial,
     BinaryUnits,
-    Categorical,
-    DiscretizedLogistic,
     closed_form_kl,
     example_shape,
     total_log_prob,
@@ -21,11 +19,14 @@ from nelbo.distributions.elementary import (
 )
 from nelbo.distributions.joint import AutoregressiveBernoulli, BagOfWords
 from nelbo.distributions.moments import FUNCTIONS, MOMENTS, moments
+from nelbo.distributions.readings import READINGS, Reading, reading
 from nelbo.distributions.sequential import BernoulliMixture, Nade, SequentialBernoulli
+from nelbo.distributions.supports import check_support, value_range
 
 __all__ = [
     "FUNCTIONS",
     "MOMENTS",
+    "READINGS",
     "AutoregressiveBernoulli",
     "BagOfWords",
     "Bernoulli",
@@ -41,10 +42,14 @@ __all__ = [
     "Nade",
     "Normal",
     "RankOneNormal",
+    "Reading",
     "SequentialBernoulli",
+    "check_support",
     "closed_form_kl",
     "example_shape",
     "moments",
+    "reading",
     "total_log_prob",
     "uniforms",
+    "value_range",
 ]

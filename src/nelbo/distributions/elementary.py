@@ -1,16 +1,12 @@
-"""Elementwise distributions in the form that training needs: float samples, logits, counts."""
+"""Bits on logits with float samples, and what is asked of every distribution: a total under a mask, a KL."""
 
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 import numpyro.distributions as nd
-from jax.nn import log_sigmoid, sigmoid
-from jax.scipy.special import betaln, gammaln
+from jax.nn import sigmoid
 from jaxtyping import Array, Float, Key
-from numpyro.distributions import constraints
 
 from nelbo.core import InputError, random_words, softplus
 from nelbo.distributions.correlated import CorrelatedNormal, normal_kl
@@ -74,110 +70,6 @@ class Bernoulli(BinaryUnits, nd.BernoulliLogits):
     def mean(self) -> Float[Array, "..."]:
         """P(x = 1)."""
         return sigmoid(self.logits)
-
-
-class DiscretizedLogistic(nd.Distribution):
-    """A logistic distribution binned to the integers 0 .. levels - 1, the end bins taking the tails.
-
-    `P(k) = F((k + 1/2 - loc) / scale) - F((k - 1/2 - loc) / scale)` with F the logistic function; loc and scale are
-    in units of one level. Source: Salimans et al., PixelCNN++ (2017), eq. 2.
-    """
-
-    arg_constraints = {"loc": constraints.real, "scale": constraints.positive}
-    support: Any = constraints.nonnegative_integer
-    pytree_aux_fields = ("levels",)
-
-    def __init__(self, loc: Float[Array, "*d"], scale: Float[Array, "*d"], levels: int = 256) -> None:
-        self.loc, self.scale, self.levels = loc, scale, levels
-        super().__init__(batch_shape=jnp.shape(loc), validate_args=False)
-
-    def sample(self, key: Key[Array, ""], sample_shape: tuple[int, ...] = ()) -> Float[Array, "..."]:  # pyright: ignore
-        """Draw integers, as float32."""
-        shape = sample_shape + self.batch_shape
-        loc, scale = (jnp.broadcast_to(value, shape) for value in (self.loc, self.scale))
-        return jnp.clip(jnp.round(loc + scale * jr.logistic(key, shape)), 0.0, self.levels - 1.0)
-
-    def log_prob(self, value: Float[Array, "*d"]) -> Float[Array, "*d"]:  # pyright: ignore
-        """Elementwise log probability mass [nats]."""
-        upper = (value + 0.5 - self.loc) / self.scale
-        lower = (value - 0.5 - self.loc) / self.scale
-        # log(F(u) - F(l)) = log F(u) + log F(-l) + log(1 - exp(-(u - l))): no difference of nearly equal numbers
-        width = 1.0 / self.scale
-        inside = log_sigmoid(upper) + log_sigmoid(-lower) + jnp.log(-jnp.expm1(-width))
-        at_ends = jnp.where(value < 0.5, log_sigmoid(upper), log_sigmoid(-lower))
-        return jnp.where((value < 0.5) | (value > self.levels - 1.5), at_ends, inside)
-
-    @property
-    def mean(self) -> Float[Array, "..."]:
-        """The location clipped to the range of levels (the exact mean differs at the ends)."""
-        return jnp.clip(self.loc, 0.0, self.levels - 1.0)
-
-
-class BetaBinomial(nd.BetaBinomial):
-    """Beta-binomial on 0 .. total with float counts, as strict dtype promotion asks for."""
-
-    concentration1: Array
-    concentration0: Array
-    total_count: Array
-
-    def __init__(self, concentration1: Float[Array, "*d"], concentration0: Float[Array, "*d"], total: int) -> None:
-        counts = jnp.full(jnp.shape(concentration1), float(total), jnp.result_type(concentration1))
-        super().__init__(concentration1, concentration0, counts, validate_args=False)
-
-    def sample(self, key: Key[Array, ""], sample_shape: tuple[int, ...] = ()) -> Float[Array, "..."]:  # pyright: ignore
-        """Draw integers, as float32."""
-        beta_key, count_key = jr.split(key)
-        shape = sample_shape + self.batch_shape
-        a, b = (jnp.broadcast_to(value, shape) for value in (self.concentration1, self.concentration0))
-        probs = jr.beta(beta_key, a, b)
-        return jr.binomial(count_key, jnp.broadcast_to(self.total_count, shape), probs)
-
-    def log_prob(self, value: Float[Array, "*d"]) -> Float[Array, "*d"]:  # pyright: ignore
-        """Elementwise log probability mass [nats]."""
-        n, a, b = self.total_count, self.concentration1, self.concentration0
-        choose = gammaln(n + 1.0) - gammaln(value + 1.0) - gammaln(n - value + 1.0)
-        return choose + betaln(value + a, n - value + b) - betaln(a, b)
-
-    @property
-    def mean(self) -> Float[Array, "..."]:
-        """Expected count."""
-        return self.total_count * self.concentration1 / (self.concentration1 + self.concentration0)
-
-
-class Categorical(nd.Distribution):
-    """Any distribution on the integers 0 .. levels - 1, by the softmax of a logit for each.
-
-    Args:
-        logits: `(*d, levels)`.
-    """
-
-    arg_constraints = {"logits": constraints.real_vector}
-    support: Any = constraints.nonnegative_integer
-
-    def __init__(self, logits: Float[Array, "*d levels"]) -> None:
-        self.logits = logits
-        super().__init__(batch_shape=jnp.shape(logits)[:-1], validate_args=False)
-
-    @property
-    def levels(self) -> int:
-        """How many integers."""
-        return self.logits.shape[-1]
-
-    def sample(self, key: Key[Array, ""], sample_shape: tuple[int, ...] = ()) -> Float[Array, "..."]:  # pyright: ignore
-        """Draw integers, as float32."""
-        return jr.categorical(key, self.logits, shape=sample_shape + self.batch_shape).astype(self.logits.dtype)
-
-    def log_prob(self, value: Float[Array, "*d"]) -> Float[Array, "*d"]:  # pyright: ignore
-        """Elementwise log probability mass [nats]."""
-        index = jnp.broadcast_to(value, jnp.broadcast_shapes(value.shape, self.batch_shape)).astype(jnp.int32)
-        logs = jax.nn.log_softmax(self.logits)
-        logs = jnp.broadcast_to(logs, (*index.shape, self.levels))
-        return jnp.take_along_axis(logs, index[..., None], axis=-1)[..., 0]
-
-    @property
-    def mean(self) -> Float[Array, "..."]:
-        """Expected integer."""
-        return jax.nn.softmax(self.logits) @ jnp.arange(self.levels, dtype=self.logits.dtype)
 
 
 def total_log_prob(distribution: nd.Distribution, value: Array, observed: Array | None = None) -> Float[Array, ""]:

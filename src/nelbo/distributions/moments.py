@@ -38,8 +38,8 @@ def _probit(mu: Array, phi: Array) -> Pair:
     """F = Phi. E Phi^2 = Phi(a) - 2 T(a, 1 / sqrt(1 + 2 phi)), a = mu / sqrt(1 + phi), T being Owen's function."""
     a, end = mu / jnp.sqrt(1.0 + phi), 1.0 / jnp.sqrt(1.0 + 2.0 * phi)
     shape = (-1, *(1,) * jnp.ndim(mu))
-    nodes = 0.5 * (jnp.asarray(_NODES, jnp.float32).reshape(shape) + 1.0) * end[None]
-    weights = 0.5 * jnp.asarray(_WEIGHTS, jnp.float32).reshape(shape) * end[None]
+    nodes = 0.5 * (jnp.asarray(_NODES, end.dtype).reshape(shape) + 1.0) * end[None]
+    weights = 0.5 * jnp.asarray(_WEIGHTS, end.dtype).reshape(shape) * end[None]
     integrand = jnp.exp(-0.5 * (a**2)[None] * (1.0 + nodes**2)) / (1.0 + nodes**2)
     owen = (weights * integrand).sum(0) / (2.0 * math.pi)
     mean = ndtr(a)

@@ -1,6 +1,6 @@
 """Numbers about a fitted model."""
 
-from nelbo.evaluation.bounds import Score, Terms, elbo, importance_bound, importance_terms
+from nelbo.evaluation.bounds import Score, Terms, elbo, importance_bound, importance_terms, jackknife_variance
 from nelbo.evaluation.documents import perplexity, topic_words
 from nelbo.evaluation.exact import exact_log_likelihood
 from nelbo.evaluation.latents import active_units, posterior_mean, posterior_means
@@ -16,6 +16,7 @@ __all__ = [
     "gradient_noise",
     "importance_bound",
     "importance_terms",
+    "jackknife_variance",
     "perplexity",
     "posterior_mean",
     "posterior_means",

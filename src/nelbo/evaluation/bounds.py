@@ -11,7 +11,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from nelbo.core import NATS_PER_BIT, Example, InputError
+from nelbo.core import NATS_PER_BIT, Example, InputError, log_mean_exp
 from nelbo.data import Source
 from nelbo.models import Model
 from nelbo.training import examples, padded_batches
@@ -20,7 +20,16 @@ ROWS = 2000  # latent draws decoded at once: large enough for full matrix produc
 
 
 class Terms(eqx.Module):
-    """What K draws of each example's log w come to [nats]."""
+    """What K draws of each example's log w come to [nats].
+
+    Args:
+        importance: log (1/K) sum_k w_k.
+        importance_variance: the jackknife's estimate of its variance over draws [nats^2]; zero for one draw, which
+            cannot tell.
+        elbo: (1/K) sum_k log w_k.
+        elbo_variance: estimate of its variance over draws [nats^2]; zero for one draw.
+        reconstruction: mean of log p(x|z_k).
+    """
 
     importance: Float[Array, " batch"]
     importance_variance: Float[Array, " batch"]
@@ -32,38 +41,55 @@ class Terms(eqx.Module):
 def importance_terms(key: Key[Array, ""], model: Model, batch: Example, *, num_samples: int, block: int) -> Terms:
     """Reduce K = `num_samples` draws of each example of a batch, `block` at a time.
 
-    The importance-weighted bound is log (1/K) sum_k w_k (Burda et al. 2016, eq. 8); its variance is the delta
-    method's, sum_k wt_k^2 - 1/K with wt the normalized weights. The last block is cut short by a mask.
+    The importance-weighted bound is log (1/K) sum_k w_k (Burda et al. 2016, eq. 8). Latents are kept for one block
+    only; what stays is log w, K numbers for each example, from which the variances come.
     """
     size = jax.tree.leaves(batch)[0].shape[0]
 
-    def one(keys: Key[Array, " block"], x: Example, sums: tuple[Array, ...], start: Array) -> tuple[Array, ...]:
-        draws = jax.vmap(lambda k: model.draw(k, x))(keys)
-        used = start + jnp.arange(block) < num_samples
-        log_w = draws.log_w
-        hidden = jnp.where(used, log_w, -jnp.inf)
-        lse, lse_squared, shift, total, squares, visible = sums
-        # deviations from the first draw keep the variance exact in float32
-        shift = jnp.where(start == 0, log_w[0], shift)
-        deviation = jnp.where(used, log_w - shift, 0.0)
-        lse = jnp.logaddexp(lse, jax.nn.logsumexp(hidden))
-        lse_squared = jnp.logaddexp(lse_squared, jax.nn.logsumexp(2.0 * hidden))
-        visible = visible + jnp.where(used, draws.log_p[:, 0], 0.0).sum()
-        return lse, lse_squared, shift, total + deviation.sum(), squares + (deviation**2).sum(), visible
+    def drawn(one: Key[Array, ""], x: Example) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        draw = model.draw(one, x)
+        return draw.log_w, draw.log_p[0]
 
-    def body(sums: tuple[Array, ...], start: Array) -> tuple[tuple[Array, ...], None]:
+    def body(visible: Float[Array, " batch"], start: Array) -> tuple[Array, Float[Array, "batch block"]]:
         # one long row of keys: XLA takes five times as long to compile a split into rows of a few
         keys = jr.split(jr.fold_in(key, start), size * block).reshape(size, block)
-        return jax.vmap(one, (0, 0, 0, None))(keys, batch, sums, start), None
+        log_w, of_x = jax.vmap(jax.vmap(drawn, (0, None)))(keys, batch)
+        used = start + jnp.arange(block) < num_samples  # the last block is cut short
+        return visible + jnp.where(used, of_x, jnp.zeros_like(of_x)).sum(1), log_w
 
-    empty, zero = jnp.full(size, -jnp.inf), jnp.zeros(size)
     starts = jnp.arange(-(-num_samples // block)) * block
-    sums, _ = jax.lax.scan(body, (empty, empty, zero, zero, zero, zero), starts)
-    lse, lse_squared, shift, total, squares, visible = sums
-    mean = total / num_samples
-    spread = jnp.maximum(squares / num_samples - mean**2, 0.0) / max(num_samples - 1, 1)
-    variance = jnp.maximum(jnp.exp(lse_squared - 2.0 * lse) - 1.0 / num_samples, 0.0)
-    return Terms(lse - np.log(num_samples), variance, shift + mean, spread, visible / num_samples)
+    visible, blocks = jax.lax.scan(body, jnp.zeros(size, jnp.float32), starts)
+    log_w = jnp.moveaxis(blocks, 0, 1).reshape(size, -1)[:, :num_samples]
+    deviation = log_w - log_w[:, :1]  # their sum keeps the digits that a sum of large log w loses in float32
+    return Terms(
+        importance=log_mean_exp(log_w, 1),
+        importance_variance=jackknife_variance(log_w),
+        elbo=log_w[:, 0] + deviation.mean(1),
+        elbo_variance=deviation.var(1) / max(num_samples - 1, 1),
+        reconstruction=visible / num_samples,
+    )
+
+
+def jackknife_variance(log_w: Float[Array, "... k"]) -> Float[Array, "..."]:
+    """Variance over draws of log (1/K) sum_k w_k, estimated by leaving out each draw in turn; zero for K = 1.
+
+    With L_k the bound without draw k it is (K - 1) / K sum_k (L_k - mean L)^2. The delta method's
+    sum_k (w_k / sum_j w_j)^2 - 1/K is its limit for large K, but claims too little for few draws or uneven weights:
+    normalized weights are bounded and hide how far log w spreads.
+
+    Source: Efron and Stein, The jackknife estimate of variance (1981).
+    """
+    count = log_w.shape[-1]
+    if count == 1:
+        return jnp.zeros_like(log_w[..., 0])
+    log_w = log_w - log_w.max(-1, keepdims=True)  # exact in float32 for those that matter; their total is not
+    total = jax.nn.logsumexp(log_w, axis=-1, keepdims=True)
+    largest = jax.nn.one_hot(jnp.argmax(log_w, axis=-1), count, dtype=bool)
+    # 1 - w_k / sum_j w_j has no digits left where one draw outweighs all the others: those are summed without it
+    without_largest = jax.nn.logsumexp(jnp.where(largest, -jnp.inf, log_w), axis=-1, keepdims=True) - total
+    share = jnp.exp(jnp.where(largest, -jnp.inf, log_w - total))
+    left = jnp.where(largest, without_largest, jnp.log1p(-share))
+    return (count - 1) * left.var(-1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,9 +98,10 @@ class Score:
 
     Args:
         nats: mean bound per example [nats].
-        standard_error: Monte Carlo standard error of `nats` from the draws of z [nats]; None for a single draw, zero
-            for a model without latents.
-        spread: standard error of `nats` over the examples, as a sample of a population [nats].
+        standard_error: the Monte Carlo error of `nats`: how far it would move if z were drawn anew for the same
+            examples [nats]. None for a single draw, zero for a model without latents.
+        spread: the standard error of `nats` over examples: how far it would move if other examples came from the same
+            population [nats]. It contains the Monte Carlo error. Zero for a single example, which cannot tell.
         bits_per_dim: -nats / (log 2 * dimensions), observed entries only.
         reconstruction: mean of E_q log p(x|z) [nats].
         kl: mean of E_q[log q(z|x) - log p(z)] [nats].
@@ -110,7 +137,12 @@ def _dimensions(x: Example) -> Float[Array, ""]:
 
 
 def _all_terms(
-    key: Key[Array, ""], model: Model, data: Source, num_samples: int, progress: Callable[[int, float], None] | None
+    key: Key[Array, ""],
+    model: Model,
+    data: Source,
+    num_samples: int,
+    progress: Callable[[int, float], None] | None,
+    name: str,
 ) -> tuple[dict[str, np.ndarray], float]:
     if len(data) == 0:
         raise InputError("There is no example to score.")
@@ -118,15 +150,16 @@ def _all_terms(
     batch = max(1, min(ROWS // block, len(data)))
     indices, real = padded_batches(len(data), batch)
     parts: list[dict[str, np.ndarray]] = []
-    dimensions = 0.0
+    dimensions = total = 0.0
     done = 0
     for i, (rows, mask) in enumerate(zip(indices, real, strict=True)):
         terms, dims = _batch(jr.fold_in(key, i), model, data, data.take(rows), num_samples, block)
         parts.append({f.name: np.asarray(getattr(terms, f.name), np.float64)[mask] for f in dataclasses.fields(terms)})
         dimensions += float(np.asarray(dims, np.float64)[mask].sum())
         done += int(mask.sum())
+        total += float(parts[-1][name].sum())
         if progress is not None:
-            progress(done, float(np.mean(parts[-1]["importance"])))
+            progress(done, total / done)
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, dimensions
 
 
@@ -142,9 +175,9 @@ def _bound(
     if num_samples < 1:
         raise InputError(f"A bound needs at least one sample for each example, got {num_samples}.")
     if model.depth:
-        return _score(*_all_terms(key, model, data, num_samples, progress), name, num_samples)
+        return _score(*_all_terms(key, model, data, num_samples, progress, name), name, num_samples)
     # every draw of no latents gives log p(x)
-    exact = _score(*_all_terms(key, model, data, 1, progress), name, 1)
+    exact = _score(*_all_terms(key, model, data, 1, progress, name), name, 1)
     return dataclasses.replace(exact, standard_error=0.0)
 
 
@@ -182,7 +215,7 @@ def elbo(
         model: with its recognition model.
         data: the examples.
         num_samples: draws of z for each example.
-        progress: called with the number of examples done and the latest batch's bound.
+        progress: called with the number of examples done and their mean bound so far [nats].
 
     Raises:
         InputError: no example, or no sample.
@@ -200,7 +233,7 @@ def importance_bound(
 ) -> Score:
     """Importance-weighted bound of a data set, log (1/K) sum_k w_k (Burda et al. 2016) [nats].
 
-    It rises with K towards log p(x). Memory does not grow with K nor with the number of examples. Arguments and
-    errors are those of `elbo`.
+    It rises with K towards log p(x). Latents are decoded a few at a time: what grows with K is one number for each draw
+    and example of a batch. Arguments and errors are those of `elbo`.
     """
     return _bound(key, model, data, num_samples, progress, name="importance")

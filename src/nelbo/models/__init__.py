@@ -39,6 +39,7 @@ from nelbo.models.heads import (
     NormalHead,
     SharedNormalHead,
     StandardizedHead,
+    soft_bound,
 )
 from nelbo.models.layers import Conditional, Context, Latents, Layer, Reads, StandardNormal, Unconditional
 from nelbo.models.likelihoods import LIKELIHOODS, Likelihood, likelihood, likelihood_head, likelihoods
@@ -52,7 +53,7 @@ from nelbo.models.mean_field_belief import (
     mean_field_bound,
     variational_em,
 )
-from nelbo.models.parts import one_layer
+from nelbo.models.parts import drawn_at_once, input_rule, one_layer
 from nelbo.models.posteriors import (
     POSTERIORS,
     CholeskyHead,
@@ -131,6 +132,7 @@ __all__ = [
     "darn",
     "detached",
     "dlgm",
+    "drawn_at_once",
     "factor_analysis",
     "families",
     "family",
@@ -142,6 +144,7 @@ __all__ = [
     "gaussian_belief_bound",
     "gaussian_belief_net",
     "hvae",
+    "input_rule",
     "likelihood",
     "likelihood_head",
     "likelihoods",
@@ -161,6 +164,7 @@ __all__ = [
     "save_model",
     "sbn",
     "skeleton",
+    "soft_bound",
     "stop_gradient",
     "vae",
     "variational_em",

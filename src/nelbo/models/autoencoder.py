@@ -72,7 +72,7 @@ def vae(
     code = posterior_head(posterior, latents, rank=rank)
     shared = {"activation": activation, "init": init}
     moments = {"centre": constant_array(centre, shape), "spread": constant_array(spread, shape)}
-    visible, inputs = visible_head(likelihood, shape, **moments), input_rule(missing, **moments)
+    visible, inputs = visible_head(likelihood, shape, **moments), input_rule(missing, shape, **moments)
     seen = inputs.shape(shape)
     if architecture == "mlp":
         sizes = (math.prod(seen) + context, *hidden, code.size)

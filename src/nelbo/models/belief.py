@@ -88,7 +88,8 @@ def belief_network(
     for below, size in zip((math.prod(shape), *sizes[:-1]), sizes, strict=True):
         net = MLP(next(keys), (below, *hidden, size), activation=activation, init=init)
         upward.append(Conditional(net, units(recognition, size)))
-    return Model(Stack((*downward, top)), Amortized(tuple(upward), input_rule("zero", centre)), spec)
+    inputs = input_rule("zero", shape, centre=centre)
+    return Model(Stack((*downward, top)), Amortized(tuple(upward), inputs), spec)
 
 
 def _named(

@@ -144,7 +144,7 @@ def dlgm(
     encoder_hidden = hidden[::-1] if recognition_hidden is None else positive("recognition_hidden", recognition_hidden)
     choice("activation", between, ACTIVATIONS)
     moments = {"centre": constant_array(centre, shape), "spread": constant_array(spread, shape)}
-    visible, inputs = visible_head(likelihood, shape, **moments), input_rule(missing, **moments)
+    visible, inputs = visible_head(likelihood, shape, **moments), input_rule(missing, shape, **moments)
     seen = math.prod(inputs.shape(shape))
     shared = {"activation": activation, "init": init}
     link_key, mixing_key, encoder_key = jr.split(key, 3)
@@ -214,7 +214,7 @@ def hvae(
     shape, layers, hidden = positive("shape", shape), positive("layers", layers), positive("hidden", hidden)
     encoder_hidden = hidden[::-1] if recognition_hidden is None else positive("recognition_hidden", recognition_hidden)
     moments = {"centre": constant_array(centre, shape), "spread": constant_array(spread, shape)}
-    visible, inputs = visible_head(likelihood, shape, **moments), input_rule(missing, **moments)
+    visible, inputs = visible_head(likelihood, shape, **moments), input_rule(missing, shape, **moments)
     seen = math.prod(inputs.shape(shape))
     shared = {"activation": activation, "init": init}
     down_key, up_key = jr.split(key)
@@ -314,7 +314,7 @@ def linear(
     decoder = MLP(decoder_key, (latents, visible.size), init=init)
     arguments = {"latents": latents, "scale": scale, "learn_scale": learn_scale, "init": init, "per_unit": per_unit}
     arguments |= {"posterior": posterior, **{name: value is not None for name, value in moments.items()}}
-    inputs, spec = input_rule("zero", **moments), ModelSpec.of("linear", shape=shape, **arguments)
+    inputs, spec = input_rule("zero", shape, **moments), ModelSpec.of("linear", shape=shape, **arguments)
     return one_layer(encoder, code, decoder, standardized(visible, **moments), inputs, spec)
 
 

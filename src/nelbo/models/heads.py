@@ -27,6 +27,34 @@ from nelbo.distributions import (
 )
 from nelbo.nets import Frozen, initial_weight
 
+# where the logs of scales end, each with 1 more beyond it (see `soft_bound`); inside these a head is what it says
+
+# variance of a latent, near 1 under its prior: standard deviations of 5e-5 to 20. A recognition network fed with
+# unscaled data, or an unlucky step, gives log variances in the hundreds, whose exponentials are infinite
+LATENT_LOG_VARIANCE = (-20.0, 6.0)
+# variance of data in units that nobody knows: standard deviations of 3e-7 to 3e6
+DATA_LOG_VARIANCE = (-30.0, 30.0)
+# factor by which a trained scale may leave its first value: 3e-7 to 3e6
+LOG_FACTOR = (-15.0, 15.0)
+# standard deviation in units of the data's own: 5 is that of the 4 % of rows that make up the whole variance. A column
+# with two values would otherwise be given, away from the data, intervals thousands of times as wide as itself
+STANDARDIZED_LOG_SCALE = (-30.0, math.log(5.0))
+# scale of a discretized logistic in units of 16 levels: from 0.16 levels, where a level at the location has all mass
+# but 1 %, to 17,546, where the ends have all mass but 0.4 %
+LOGISTIC_LOG_SCALE = (-5.0, 7.0)
+
+
+def soft_bound(x: Float[Array, "*d"], bounds: tuple[float, float]) -> Float[Array, "*d"]:
+    """X itself within `bounds`; beyond them it bends towards 1 more, twice differentiable and never quite flat.
+
+    The slope u beyond a bound is 1 / (1 + (pi u / 2)^2): a unit that has run away can come back, which a clipped one
+    cannot. An infinite x gives a finite number.
+    """
+    low, high = bounds
+    over, under = jnp.maximum(x - high, 0.0), jnp.maximum(low - x, 0.0)
+    beyond = jnp.arctan(0.5 * math.pi * over) - jnp.arctan(0.5 * math.pi * under)
+    return jnp.clip(x, low, high) + (2.0 / math.pi) * beyond
+
 
 class Head(eqx.Module):
     """Abstract head."""
@@ -174,18 +202,21 @@ class NormalHead(Head):
         shape: of one example.
         min_scale: floor of the standard deviation: a constant pixel would otherwise drive the density to infinity.
         squash: pass the mean through a logistic function, for data in [0, 1].
+        bounds: soft ones of the log variance; by default those of a latent.
     """
 
     shape: tuple[int, ...] = eqx.field(static=True)
     min_scale: float = eqx.field(static=True, default=0.0)
     squash: bool = eqx.field(static=True, default=False)
+    bounds: tuple[float, float] = eqx.field(static=True, default=LATENT_LOG_VARIANCE)
     planes: ClassVar[int] = 2
     is_homoscedastic: ClassVar[bool] = False
 
     def __call__(self, raw: Float[Array, " raw"]) -> Normal:
         """Mean and log variance per unit."""
         mean, log_variance = self._split(raw)
-        return Normal(sigmoid(mean) if self.squash else mean, self.min_scale + jnp.exp(0.5 * log_variance))
+        scale = jnp.exp(0.5 * soft_bound(log_variance, self.bounds))
+        return Normal(sigmoid(mean) if self.squash else mean, self.min_scale + scale)
 
 
 class SharedNormalHead(Head):
@@ -229,12 +260,17 @@ class SharedNormalHead(Head):
         """One mean per unit."""
         mean = self._split(raw)[0]
         mean = sigmoid(mean) if self.squash else mean
-        factor = jnp.ones((), jnp.float32) if self.raw_scale is None else jnp.exp(self.raw_scale)
+        if self.raw_scale is None:
+            factor = jnp.ones((), jnp.float32)
+        else:
+            factor = jnp.exp(soft_bound(self.raw_scale, LOG_FACTOR))
         return Normal(mean, jnp.broadcast_to(self.min_scale + self.scale * factor, self.shape))
 
 
 class StandardizedHead(Head):
     """A normal head in units of the data: mean = centre + spread * m, standard deviation = spread * s.
+
+    Where s grows beyond 5 it bends towards 14 (`STANDARDIZED_LOG_SCALE`).
 
     Args:
         inner: gives m and s for standardized data.
@@ -260,7 +296,10 @@ class StandardizedHead(Head):
     def __call__(self, raw: Float[Array, " raw"]) -> Normal:
         """The inner head's distribution, rescaled."""
         inner: Any = self.inner(raw)
-        return Normal(self.centre() + self.spread() * inner.loc, self.spread() * inner.scale)
+        # within the bounds the scale is left as it is, not taken through its logarithm and back
+        log_scale = jnp.log(inner.scale)
+        factor = jnp.exp(soft_bound(log_scale, STANDARDIZED_LOG_SCALE) - log_scale)
+        return Normal(self.centre() + self.spread() * inner.loc, self.spread() * (inner.scale * factor))
 
 
 class DiscretizedLogisticHead(Head):
@@ -273,8 +312,9 @@ class DiscretizedLogisticHead(Head):
     def __call__(self, raw: Float[Array, " raw"]) -> DiscretizedLogistic:
         """Location (0 is mid-grey, 1 is half the range) and log scale per unit."""
         loc, log_scale = self._split(raw)
-        # a scale under 1/20 of a level puts all mass on one level; the floor keeps gradients finite
-        return DiscretizedLogistic(127.5 + 127.5 * loc, 0.05 + 16.0 * jnp.exp(jnp.minimum(log_scale, 8.0)))
+        # the floor and the bounds together hold slopes along the location under 1 / 0.09 for each level
+        scale = 0.05 + 16.0 * jnp.exp(soft_bound(log_scale, LOGISTIC_LOG_SCALE))
+        return DiscretizedLogistic(127.5 + 127.5 * loc, scale)
 
 
 class BetaBinomialHead(Head):
@@ -287,7 +327,7 @@ class BetaBinomialHead(Head):
     def __call__(self, raw: Float[Array, " raw"]) -> BetaBinomial:
         """Two concentrations per unit."""
         a, b = self._split(raw)
-        # under 1e-3 the log-gamma differences lose all digits in float32
+        # under 1e-3 the log mass is not known to be right to 1e-4 nats in float32
         return BetaBinomial(1e-3 + softplus(a), 1e-3 + softplus(b), 255)
 
 

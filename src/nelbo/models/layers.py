@@ -3,7 +3,7 @@
 import abc
 import enum
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -59,9 +59,9 @@ class Layer(eqx.Module):
         """Whether it is N(W nearest + b, diag(s^2)) with W, b and s that no parent changes, or a fixed normal."""
 
 
-def flat_context(context: Context) -> Float[Array, " n"] | None:
-    """All numbers of a context as one vector; None of no context."""
-    parts = [jnp.ravel(jnp.asarray(leaf, jnp.float32)) for leaf in jax.tree.leaves(context)]
+def flat_context(context: Context, dtype: Any = jnp.float32) -> Float[Array, " n"] | None:
+    """All numbers of a context as one vector of a type; None of no context."""
+    parts = [jnp.ravel(jnp.asarray(leaf, dtype)) for leaf in jax.tree.leaves(context)]
     return jnp.concatenate(parts) if parts else None
 
 
@@ -87,7 +87,7 @@ class Conditional(Layer):
             seen = jnp.concatenate([jnp.ravel(node) for node in parents])
         else:
             seen = parents[0 if self.reads is Reads.NEAREST else -1]
-        beside = (flat_context(context),) if self.conditioned else ()
+        beside = (flat_context(context, seen.dtype),) if self.conditioned else ()
         return self.head(self.net(seen, *beside))
 
     @property

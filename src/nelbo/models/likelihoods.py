@@ -6,6 +6,7 @@ from typing import Literal
 
 from nelbo.core import added, choice, joined
 from nelbo.models.heads import (
+    DATA_LOG_VARIANCE,
     BagOfWordsHead,
     BernoulliHead,
     BetaBinomialHead,
@@ -47,7 +48,12 @@ LIKELIHOODS: dict[str, Likelihood] = {
     one.name: one
     for one in (
         Likelihood("bernoulli", BernoulliHead, ("binary", "unit", "uint8"), binarizes=True),
-        Likelihood("gaussian", lambda shape: NormalHead(shape, min_scale=0.01), _REAL, standardizes=True),
+        Likelihood(
+            "gaussian",
+            lambda shape: NormalHead(shape, min_scale=0.01, bounds=DATA_LOG_VARIANCE),
+            _REAL,
+            standardizes=True,
+        ),
         Likelihood(
             "gaussian-unit", lambda shape: NormalHead(shape, min_scale=0.01, squash=True), ("unit", "binary", "uint8")
         ),

@@ -32,9 +32,9 @@ def positive(name: str, values: Sequence[int]) -> tuple[int, ...]:
     return tuple(values)
 
 
-def constant_array(value: Array | bool, shape: tuple[int, ...]) -> Array | None:  # noqa: FBT001
+def constant_array(value: Array | bool | None, shape: tuple[int, ...]) -> Array | None:  # noqa: FBT001
     """An array for `Frozen` from what a constructor was given: none for False, a place to be filled for True."""
-    if isinstance(value, bool):
+    if value is None or isinstance(value, bool):
         return jnp.ones(shape, jnp.float32) if value else None
     return jnp.broadcast_to(jnp.asarray(value, jnp.float32), shape)
 
@@ -44,9 +44,18 @@ def frozen(value: Array | None) -> Frozen | None:
     return None if value is None else Frozen(value)
 
 
-def input_rule(missing: str, centre: Array | None, spread: Array | None = None) -> InputRule:
-    """How a recognition model takes examples in; see `InputRule`."""
-    return InputRule(frozen(centre), frozen(spread), missing)  # pyright: ignore[reportArgumentType]
+def input_rule(
+    missing: str, shape: tuple[int, ...], *, centre: Array | bool | None = None, spread: Array | bool | None = None
+) -> InputRule:
+    """How a recognition model takes examples of a shape in; see `InputRule`.
+
+    Args:
+        missing: what a missing entry becomes.
+        shape: of one example.
+        centre: the training data's mean; `True` leaves its place to be filled from a file.
+        spread: the training data's standard deviation; the same.
+    """
+    return InputRule(frozen(constant_array(centre, shape)), frozen(constant_array(spread, shape)), missing)
 
 
 def visible_head(likelihood: str, shape: tuple[int, ...], centre: Array | None, spread: Array | None) -> Head:

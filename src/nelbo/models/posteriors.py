@@ -17,7 +17,11 @@ from jaxtyping import Array, Float, Key
 
 from nelbo.core import InputError, choice
 from nelbo.distributions import CholeskyNormal, Distribution, LowRankNormal, RankOneNormal
-from nelbo.models.heads import Head, NormalHead
+from nelbo.models.heads import LATENT_LOG_VARIANCE, Head, NormalHead, soft_bound
+
+
+def _precision(log_variance: Float[Array, " k"]) -> Float[Array, " k"]:
+    return jnp.exp(-soft_bound(log_variance, LATENT_LOG_VARIANCE))
 
 
 class RankOneHead(Head):
@@ -34,7 +38,7 @@ class RankOneHead(Head):
     def __call__(self, raw: Float[Array, " raw"]) -> RankOneNormal:
         """Distribution of the K latents."""
         mean, log_variance, direction = self._split(raw)
-        return RankOneNormal(mean, jnp.exp(-log_variance), direction / math.sqrt(mean.size))
+        return RankOneNormal(mean, _precision(log_variance), direction / math.sqrt(mean.size))
 
 
 class LowRankHead(Head):
@@ -58,7 +62,7 @@ class LowRankHead(Head):
     def __call__(self, raw: Float[Array, " raw"]) -> LowRankNormal:
         """Distribution of the K latents."""
         planes = self._split(raw)
-        return LowRankNormal(planes[0], jnp.exp(-planes[1]), planes[2:].T / math.sqrt(math.prod(self.shape)))
+        return LowRankNormal(planes[0], _precision(planes[1]), planes[2:].T / math.sqrt(math.prod(self.shape)))
 
 
 class CholeskyHead(Head):
@@ -82,7 +86,7 @@ class CholeskyHead(Head):
         """Distribution of the K latents."""
         units = math.prod(self.shape)
         mean, log_variance, below = raw[:units], raw[units : 2 * units], raw[2 * units :]
-        lower = jnp.diag(jnp.exp(0.5 * log_variance))
+        lower = jnp.diag(jnp.exp(0.5 * soft_bound(log_variance, LATENT_LOG_VARIANCE)))
         return CholeskyNormal(mean, lower.at[jnp.tril_indices(units, -1)].set(below / math.sqrt(units)))
 
 
@@ -123,9 +127,9 @@ def posterior_head(name: str, size: int, *, rank: int = 5) -> Head:
     Args:
         name: "diagonal", "rank-one", "low-rank" or "full".
         size: K.
-        rank: of "low-rank" only.
+        rank: of "low-rank" only; as many directions as latents are all there are.
 
     Raises:
-        InputError: no such posterior, or a rank beyond the size.
+        InputError: no such posterior, or a rank below one.
     """
-    return POSTERIORS[choice("posterior", name, POSTERIORS)](size, rank)
+    return POSTERIORS[choice("posterior", name, POSTERIORS)](size, min(rank, size))

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Int, Key
 from nelbo.core import AnyExample, InputError, choice
 from nelbo.models import Model, Through, reparameterized, stop_gradient
 from nelbo.objectives.base import BoundKind, Loss, Objective, ObjectiveState, over_batch, require_reparameterized
+from nelbo.objectives.score import ScoreFunction
 
 FORMS = {
     "A": "log p(x, z) - log q(z|x), sampled (Kingma and Welling 2014, eq. 6)",
@@ -127,7 +128,10 @@ class MaximumLikelihood(Objective):
         surrogate = -bound
         if model.depth:
             held = eqx.tree_at(lambda m: m.generative, model, replace_fn=stop_gradient)
-            follow = Sgvb("B")
+            # an unbiased gradient of the bound for whatever latents there are
+            discrete = any(part.is_discrete for part in model.generative.shapes()[1:])
+            plain = ScoreFunction(baseline=False, centring=False, normalization=False)
+            follow = plain if discrete else Sgvb("B")
             surrogate = surrogate + follow(key, held, batch, follow.init(key, held))[0].surrogate
         return Loss(surrogate, bound, {"log_likelihood": bound}), state
 

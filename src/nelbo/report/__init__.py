@@ -1,4 +1,6 @@
-"""Tables, plots and one HTML page from the records of runs on disk; the only room that draws.
+"""Tables, plots and HTML pages about runs; the only room that draws.
+
+What a page shows comes to it as values: run folders are read by `nelbo.runs`.
 
 Units: bounds and standard errors are in nats per example, `bits per dim` in bits per dimension of x; the binarization
 of the data stands beside every likelihood. The names below are imported when they are first used: a table does not
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING
 from nelbo._lazy import lazy
 
 if TYPE_CHECKING:
+    from nelbo.report.comparison import comparison_page as comparison_page
     from nelbo.report.document import Block as Block
     from nelbo.report.document import Code as Code
     from nelbo.report.document import Heading as Heading
@@ -21,16 +24,16 @@ if TYPE_CHECKING:
     from nelbo.report.figures import learning_curves as learning_curves
     from nelbo.report.figures import vector_pairs as vector_pairs
     from nelbo.report.figures import vector_rows as vector_rows
-    from nelbo.report.page import write_report as write_report
-    from nelbo.report.pictures import Picture as Picture
-    from nelbo.report.pictures import draw_figures as draw_figures
-    from nelbo.report.pixels import enlarge as enlarge
+    from nelbo.report.folders import draw_figures as draw_figures
+    from nelbo.report.folders import write_report as write_report
+    from nelbo.report.gradient_noise import variance_figure as variance_figure
+    from nelbo.report.picture import Picture as Picture
+    from nelbo.report.pixels import GRID_WIDTH as GRID_WIDTH
     from nelbo.report.pixels import image_grid as image_grid
     from nelbo.report.pixels import manifold_grid as manifold_grid
     from nelbo.report.pixels import pair_grid as pair_grid
-    from nelbo.report.records import Run as Run
-    from nelbo.report.records import read_history as read_history
-    from nelbo.report.records import read_run as read_run
+    from nelbo.report.results import result_rows as result_rows
+    from nelbo.report.single_run import run_page as run_page
     from nelbo.report.style import DARK as DARK
     from nelbo.report.style import LIGHT as LIGHT
     from nelbo.report.style import Theme as Theme
@@ -38,25 +41,23 @@ if TYPE_CHECKING:
     from nelbo.report.style import save_png as save_png
     from nelbo.report.tables import html_table as html_table
     from nelbo.report.tables import markdown_table as markdown_table
-    from nelbo.report.tables import result_rows as result_rows
     from nelbo.report.tables import text_table as text_table
-    from nelbo.report.variance import variance_figure as variance_figure
 
 _HOMES = {
     "Block": "document",
     "Code": "document",
     "DARK": "style",
+    "GRID_WIDTH": "pixels",
     "Heading": "document",
     "LIGHT": "style",
-    "Picture": "pictures",
-    "Run": "records",
+    "Picture": "picture",
     "Table": "document",
     "Text": "document",
     "Theme": "style",
+    "comparison_page": "comparison",
     "curves_figure": "figures",
-    "draw_figures": "pictures",
+    "draw_figures": "folders",
     "embedding_scatter": "figures",
-    "enlarge": "pixels",
     "html_table": "tables",
     "image_grid": "pixels",
     "learning_curves": "figures",
@@ -64,16 +65,15 @@ _HOMES = {
     "markdown_table": "tables",
     "pair_grid": "pixels",
     "png_bytes": "style",
-    "read_history": "records",
-    "read_run": "records",
-    "result_rows": "tables",
+    "result_rows": "results",
+    "run_page": "single_run",
     "save_png": "style",
     "text_table": "tables",
-    "variance_figure": "variance",
+    "variance_figure": "gradient_noise",
     "vector_pairs": "figures",
     "vector_rows": "figures",
     "write_document": "document",
-    "write_report": "page",
+    "write_report": "folders",
 }
 
 __all__ = [*_HOMES]  # noqa: PLE0604 (all are strings)

@@ -8,7 +8,7 @@ from typing import Any
 
 from nelbo.core import atomic_write
 from nelbo.report.markup import code, document, figure
-from nelbo.report.pictures import Picture
+from nelbo.report.picture import Picture
 from nelbo.report.style import LIGHT, save_png
 from nelbo.report.tables import html_table, markdown_table
 

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from nelbo.core import InputError
-from nelbo.report.records import column, numeric_keys
+from nelbo.report.json_values import column, numeric_keys
 from nelbo.report.style import LIGHT, Theme, style
 
 Curve = tuple[str, Any, Any]
@@ -25,6 +25,7 @@ _CURVE_NAMES = {"train_bound": "train", "valid_bound": "validation", "test_bound
 _DASHES = ("-", (0, (5, 2)), (0, (1.2, 1.6)), (0, (5, 2, 1.2, 2)))
 _FEW = 25  # points of a curve below which each is marked
 _CLASSES_NAMED = 10
+_DIMENSIONS_NAMED = 40
 _MANY = 7  # curves above which the legend leaves the axes
 _LONGEST_LABEL = 48  # letters
 
@@ -173,12 +174,15 @@ def embedding_scatter(
     return figure
 
 
-def vector_rows(vectors: np.ndarray, *, signed: bool = False, theme: Theme = LIGHT) -> Figure:
+def vector_rows(
+    vectors: np.ndarray, *, signed: bool = False, columns: Sequence[str] = (), theme: Theme = LIGHT
+) -> Figure:
     """Draw vectors as the rows of a heat map with its scale beside it.
 
     Args:
         vectors: `(count, dimensions)`; entries that are not finite are left blank.
         signed: centre the colours on zero.
+        columns: names of the dimensions, if they have any.
         theme: the colours.
 
     Raises:
@@ -196,18 +200,21 @@ def vector_rows(vectors: np.ndarray, *, signed: bool = False, theme: Theme = LIG
         drawn = axes.imshow(finite, aspect="auto", interpolation="nearest", **options)
         axes.grid(visible=False)
         axes.set(xlabel="dimension", ylabel="vector")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        _name_dimensions(axes, columns, vectors.shape[1])
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         _scale(figure, axes, drawn, "value")
     return figure
 
 
-def vector_pairs(originals: np.ndarray, reconstructions: np.ndarray, *, theme: Theme = LIGHT) -> Figure:
+def vector_pairs(
+    originals: np.ndarray, reconstructions: np.ndarray, *, columns: Sequence[str] = (), theme: Theme = LIGHT
+) -> Figure:
     """Draw up to eight vectors as points, each with its reconstruction as a line.
 
     Args:
         originals: `(count, dimensions)`.
         reconstructions: of the same shape.
+        columns: names of the dimensions, if they have any.
         theme: the colours.
 
     Raises:
@@ -229,10 +236,30 @@ def vector_pairs(originals: np.ndarray, reconstructions: np.ndarray, *, theme: T
             handles += axes.plot(reconstruction, color=theme.curves[0], lw=1.3, label="reconstruction")
         for axes in panels.flat[count:]:
             axes.set_visible(False)
-        figure.supxlabel("dimension", fontsize=9.5)
+        if count % 2 and rows > 1:
+            panels[-2, 1].tick_params(labelbottom=True)  # nothing is drawn below it
+        for axes in panels[-1]:
+            _name_dimensions(axes, columns, originals.shape[1])
+        figure.supxlabel("" if _can_name(columns, originals.shape[1]) else "dimension", fontsize=9.5)
         figure.supylabel("value", fontsize=9.5)
         figure.legend(handles=handles, loc="outside upper right", ncols=2)
     return figure
+
+
+def _can_name(columns: Sequence[str], count: int) -> bool:
+    """Whether each of `count` dimensions has a name that can be read on an axis."""
+    return len(columns) == count <= _DIMENSIONS_NAMED
+
+
+def _name_dimensions(axes: Axes, columns: Sequence[str], count: int) -> None:
+    """Names along the x axis where there is room for them, else whole numbers."""
+    if _can_name(columns, count):
+        axes.set_xticks(
+            range(count), [_plain(name) for name in columns], rotation=40, ha="right", rotation_mode="anchor"
+        )
+        axes.set_xlabel("")
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _bound_order(key: str) -> tuple[int, str]:

@@ -7,10 +7,13 @@ from jaxtyping import UInt8
 
 from nelbo.core import InputError
 
+GRID_WIDTH = 640  # pixels that the grids of a page come near to
 _NOT_FINITE = (213, 94, 0)  # vermilion: a NaN must not look like black
-_WIDTH = 1200  # pixels; small images are repeated up to about this width
+_BETWEEN = (214, 218, 223, 255)  # a light grey that neither black nor white tiles run into
+_TALLEST = 3  # times the width
+_APART = 6  # gaps between double rows of pairs
 
-Picture = UInt8[np.ndarray, "height width 4"]
+Grid = UInt8[np.ndarray, "height width 4"]
 
 
 def as_images(values: np.ndarray, name: str) -> UInt8[np.ndarray, "count height width 3"]:
@@ -38,40 +41,42 @@ def as_images(values: np.ndarray, name: str) -> UInt8[np.ndarray, "count height 
     return colours
 
 
-def image_grid(images: np.ndarray, *, columns: int | None = None, gap: int = 1, name: str = "images") -> Picture:
-    """Lay images out row by row, from the top left; gaps and cells left over are transparent.
+def image_grid(
+    images: np.ndarray, *, columns: int | None = None, gap: int = 2, width: int | None = None, name: str = "images"
+) -> Grid:
+    """Lay images out row by row, from the top left, with a thin grey line between neighbours.
 
     Args:
         images: as `as_images` takes them.
         columns: images in a row; about as many as rows if not given.
-        gap: space between neighbours, in image pixels.
+        gap: space between neighbours, in pixels of the grid.
+        width: repeat each pixel of an image a whole number of times, so that the grid comes near to so many pixels
+            across; as they are if not given.
         name: what the images are, for messages.
 
     Raises:
         InputError: the images have another shape, or `columns` or `gap` is out of range.
     """
-    colours = as_images(images, name)
-    count, height, width, _ = colours.shape
-    columns = math.ceil(math.sqrt(count)) if columns is None else columns
+    tiles = as_images(images, name)
+    columns = math.ceil(math.sqrt(len(tiles))) if columns is None else columns
     if columns < 1 or gap < 0:
         raise InputError(f"image_grid needs columns >= 1 and gap >= 0, got {columns} and {gap}.")
-    columns = min(columns, count)
-    rows = -(-count // columns)
-    canvas = np.zeros((rows * (height + gap) - gap, columns * (width + gap) - gap, 4), np.uint8)
-    for index, image in enumerate(colours):
-        row, column = divmod(index, columns)
-        _paste(canvas, image, row * (height + gap), column * (width + gap))
-    return canvas
+    columns = min(columns, len(tiles))
+    rows = -(-len(tiles) // columns)
+    return _regular(_repeated(tiles, (rows, columns), width), columns, gap)
 
 
-def pair_grid(originals: np.ndarray, reconstructions: np.ndarray, *, columns: int = 10, gap: int = 1) -> Picture:
-    """Lay pairs out in double rows: an original above, its reconstruction touching it below.
+def pair_grid(
+    originals: np.ndarray, reconstructions: np.ndarray, *, columns: int = 10, gap: int = 2, width: int | None = None
+) -> Grid:
+    """Lay pairs out in double rows: an original above, its reconstruction below.
 
     Args:
         originals: as `as_images` takes them.
         reconstructions: of the same shape.
         columns: pairs in a double row.
-        gap: space between columns, in image pixels; double rows are three times as far apart, and one more.
+        gap: space between neighbours, in pixels of the grid; double rows are six times as far apart.
+        width: as for `image_grid`.
 
     Raises:
         InputError: the two shapes differ or are no images.
@@ -80,23 +85,28 @@ def pair_grid(originals: np.ndarray, reconstructions: np.ndarray, *, columns: in
         raise InputError(
             f"originals have shape {originals.shape} but reconstructions {reconstructions.shape}: they must agree."
         )
-    upper, lower = as_images(originals, "originals"), as_images(reconstructions, "reconstructions")
-    count, height, width, _ = upper.shape
-    columns = min(columns, count)
-    rows, pitch = -(-count // columns), 2 * height + 3 * gap + 1
-    canvas = np.zeros((rows * pitch - 3 * gap - 1, columns * (width + gap) - gap, 4), np.uint8)
-    for index in range(count):
-        row, column = divmod(index, columns)
-        _paste(canvas, upper[index], row * pitch, column * (width + gap))
-        _paste(canvas, lower[index], row * pitch + height, column * (width + gap))
+    tiles = np.stack([as_images(originals, "originals"), as_images(reconstructions, "reconstructions")])
+    starts = range(0, len(originals), columns)
+    columns = min(columns, len(originals))
+    upper, lower = (_repeated(part, (2 * len(starts), columns), width) for part in tiles)
+    double_rows = []
+    for start in starts:
+        above, below = upper[start : start + columns], lower[start : start + columns]
+        double_rows.append(_regular(np.concatenate([above, below]), len(above), gap))
+    height, across, _ = double_rows[0].shape
+    canvas = np.zeros((len(starts) * (height + _APART * gap) - _APART * gap, across, 4), np.uint8)
+    for place, double_row in enumerate(double_rows):
+        top = place * (height + _APART * gap)
+        canvas[top : top + height, : double_row.shape[1]] = double_row
     return canvas
 
 
-def manifold_grid(manifold: np.ndarray) -> Picture:
+def manifold_grid(manifold: np.ndarray, *, width: int | None = None) -> Grid:
     """Lay a square of decoded images edge to edge: entry [i, j] is in row i from the top, column j from the left.
 
     Args:
         manifold: `(rows, columns, height, width)` with a last axis of 1 or 3 channels or none.
+        width: as for `image_grid`.
 
     Raises:
         InputError: another shape.
@@ -104,7 +114,7 @@ def manifold_grid(manifold: np.ndarray) -> Picture:
     if manifold.ndim not in (4, 5) or not manifold.size:
         raise InputError(f"manifold: expected shape (rows, columns, height, width, channels), got {manifold.shape}.")
     images = manifold.reshape(-1, *manifold.shape[2:])
-    return image_grid(images, columns=manifold.shape[1], gap=0, name="manifold")
+    return image_grid(images, columns=manifold.shape[1], gap=0, width=width, name="manifold")
 
 
 def signed_images(fields: np.ndarray) -> np.ndarray:
@@ -119,14 +129,23 @@ def signed_images(fields: np.ndarray) -> np.ndarray:
     return 0.5 + 0.5 * fields / np.where(largest > 0.0, largest, 1.0)
 
 
-def enlarge(picture: Picture, width: int = _WIDTH) -> UInt8[np.ndarray, "tall wide 4"]:
-    """Repeat each pixel a whole number of times, to at most `width` pixels across (and at least once)."""
-    times = max(1, min(12, width // picture.shape[1]))
-    return picture.repeat(times, axis=0).repeat(times, axis=1)
+def _repeated(tiles: np.ndarray, layout: tuple[int, int], width: int | None) -> np.ndarray:
+    """Tiles with each pixel repeated, so that `layout` (rows, columns) of them come near to a width."""
+    if width is None:
+        return tiles
+    (rows, columns), (_, height, across, _) = layout, tiles.shape
+    times = max(1, min(round(width / (columns * across)), _TALLEST * width // (rows * height)))
+    return tiles.repeat(times, axis=1).repeat(times, axis=2)
 
 
-def _paste(canvas: np.ndarray, image: np.ndarray, top: int, left: int) -> None:
-    """Put an opaque RGB image on an RGBA canvas."""
-    height, width, _ = image.shape
-    canvas[top : top + height, left : left + width, :3] = image
-    canvas[top : top + height, left : left + width, 3] = 255
+def _regular(tiles: np.ndarray, columns: int, gap: int) -> Grid:
+    """Opaque tiles row by row; grey lines between neighbours, and cells left over are transparent."""
+    count, height, across, _ = tiles.shape
+    rows = -(-count // columns)
+    canvas = np.zeros((rows * (height + gap) - gap, columns * (across + gap) - gap, 4), np.uint8)
+    for index, tile in enumerate(tiles):
+        top, left = index // columns * (height + gap), index % columns * (across + gap)
+        canvas[max(0, top - gap) : top + height, max(0, left - gap) : left + across] = _BETWEEN
+        canvas[top : top + height, left : left + across, :3] = tile
+        canvas[top : top + height, left : left + across, 3] = 255
+    return canvas

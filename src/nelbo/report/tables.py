@@ -1,4 +1,4 @@
-"""Tables from rows: plain text, Markdown, HTML. Units stand in the headings."""
+"""Tables from rows: plain text, Markdown, HTML."""
 
 import html
 import math
@@ -8,18 +8,7 @@ from typing import Any
 Row = Mapping[str, Any]
 
 MISSING = "–"
-NOT_STATED = "not stated"
 _MOST_ENTRIES = 24  # of a list in one cell
-_RESULT_COLUMNS = {
-    "split": "split",
-    "bound": "bound",
-    "samples": "samples",
-    "nats": "nats per example",
-    "standard_error": "standard error (nats)",
-    "bits_per_dim": "bits per dim",
-    "binarization": "binarization",
-}
-_ACRONYMS = ("elbo", "iwae", "ais")
 
 
 def cell_text(value: Any) -> str:
@@ -81,7 +70,8 @@ def html_table(
         rows: dictionaries from heading to value; a missing or None value is shown as a dash.
         columns: the headings in order; those of the rows, in order of appearance, if not given.
         caption: a line that names the table.
-        kind: "numbers" sets columns of numbers to the right, "settings" all to the left; also the table's class.
+        kind: "numbers" sets columns of numbers to the right and breaks no line; "texts" sets all to the left;
+            "settings" is "texts" with headings for screen readers alone. Also the table's class.
     """
     headings, body, right = _layout(rows, columns)
     if not headings:
@@ -96,39 +86,6 @@ def html_table(
     top = f"<caption>{html.escape(caption)}</caption>" if caption else ""
     table = f'<table class="{kind}">{top}<thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
     return f'<div class="scroll">{table}</div>'
-
-
-def result_rows(results: Sequence[Row], **first: Any) -> list[dict[str, Any]]:
-    """Results of a record as rows whose headings name the units; the binarization is always there.
-
-    Args:
-        results: the rows under "results" in a `record.json`: nats and standard errors per example.
-        first: columns to put before, the same in every row (such as `run=...`).
-    """
-    rows = []
-    for result in results:
-        row = {**first, **{heading: result.get(key) for key, heading in _RESULT_COLUMNS.items()}}
-        row["bound"] = bound_name(result.get("bound"))
-        row["nats per example"], row["standard error (nats)"] = nats_texts(result)
-        row["bits per dim"] = fixed(result.get("bits_per_dim"), 3)
-        row["binarization"] = result.get("binarization") or NOT_STATED
-        row.update((key, value) for key, value in result.items() if key not in {*_RESULT_COLUMNS, "units"})
-        rows.append(row)
-    return rows
-
-
-def bound_name(bound: Any) -> str:
-    """How a bound is written: acronyms in capitals, other names as they are."""
-    return bound.upper() if bound in _ACRONYMS else cell_text(bound)
-
-
-def nats_texts(result: Row) -> tuple[str, str]:
-    """A result's nats and standard error, both with as many decimals as the error supports (2 to 4)."""
-    error = result.get("standard_error")
-    decimals = 2
-    if isinstance(error, int | float) and math.isfinite(error) and error > 0:
-        decimals = min(4, max(2, 1 - math.floor(math.log10(error))))
-    return fixed(result.get("nats"), decimals), fixed(error, decimals)
 
 
 def fixed(value: Any, decimals: int) -> str:

@@ -33,6 +33,7 @@ from nelbo.runs.inputs import (
 )
 from nelbo.runs.objectives import objective_arguments, objective_for
 from nelbo.runs.settings import Experiment, checked_seed, optimizer_for, steps_for, training_for
+from nelbo.runs.size import MOST_BYTES, Size, check_size, model_size
 from nelbo.tasks import manifold, reconstruct, sample
 from nelbo.training import Callback, Checkpoints, Event, Fit, HistoryFile, TrainState, fit, resume_from
 
@@ -51,6 +52,7 @@ class _Ready:
     objective: Objective
     training: Mapping[str, Any]
     steps: int
+    size: Size
     keys: Mapping[str, Key[Array, ""]]
 
 
@@ -79,6 +81,7 @@ def execute(
     checkpoint_seconds: float | int = 30.0,
     say: Callable[[str], None] | None = None,
     fetching: Progress | None = None,
+    most_bytes: float = MOST_BYTES,
 ) -> dict[str, Any]:
     """Train, score and save; give the record that was written.
 
@@ -95,6 +98,7 @@ def execute(
         checkpoint_seconds: least time between two checkpoints [s].
         say: told what a person should know (a damaged checkpoint that was passed over).
         fetching: told while data are fetched; see `nelbo.data.load`.
+        most_bytes: a model that needs more for its parameters, their gradient and the optimizer is refused.
 
     Raises:
         InputError: settings or data that cannot work, a full disk.
@@ -113,7 +117,7 @@ def execute(
                 return record
         if experiment is None:
             raise InputError("Say which experiment to carry out: only a resumed run has its own settings.")
-        record = _carried(_ready(experiment, fetching), claim, how)
+        record = _carried(_ready(experiment, fetching, most_bytes), claim, how)
         claim.settle()
         return record
     finally:
@@ -125,7 +129,7 @@ def _carried(ready: _Ready, claim: FolderClaim, how: _Way) -> dict[str, Any]:
     folder, began = claim.folder, time.perf_counter()
     about = ready.train.describe()
     if how.say is not None:
-        for note in ready.train.notes:
+        for note in (*ready.train.notes, f"{ready.experiment.model['name']}: {ready.size}"):
             how.say(note)
     command = how.command
     config = read_json(folder / CONFIG) if how.resume else None
@@ -153,7 +157,8 @@ def _carried(ready: _Ready, claim: FolderClaim, how: _Way) -> dict[str, Any]:
               "command": command, **environment()}  # fmt: skip
     if how.figures and score:
         arrays = figure_arrays(ready.keys["figures"], model, ready.score, ready.sources["test"])
-        write_arrays(folder / ARRAYS, arrays, {"kind": "figure data"})
+        notes = {"kind": "figure data", "samples": "means" if model.depth else "draws"}
+        write_arrays(folder / ARRAYS, arrays, notes)
     record["wall_time_seconds"] = time.perf_counter() - began
     write_json(folder / RECORD, record)
     return record
@@ -186,7 +191,7 @@ def _finished(folder: Path) -> dict[str, Any] | None:
     return record if isinstance(record, dict) and "wall_time_seconds" in record else None
 
 
-def _ready(experiment: Experiment, fetching: Progress | None) -> _Ready:
+def _ready(experiment: Experiment, fetching: Progress | None, most_bytes: float) -> _Ready:
     training_for(experiment.training)  # what needs no data is refused before they are read
     objective_arguments(experiment)
     keys = jr.split(jr.key(checked_seed(experiment.seed)), 5)
@@ -198,9 +203,12 @@ def _ready(experiment: Experiment, fetching: Progress | None) -> _Ready:
     experiment = settled(experiment, train)
     arguments = model_arguments(experiment, train)
     size, training = len(train.train), experiment.training
+    held = model_size(experiment.model["name"], arguments, optimizer_for(training, size))
+    check_size(held, most_bytes, train.shape)
     model = build(keys[0], experiment.model["name"], arguments)
     objective, model = objective_for(experiment, Setting(size, size / training["batch_size"]), model)
-    sources = sources_for(train, score, arguments.get("likelihood", "gaussian"))
+    likelihood = arguments.get("likelihood", "gaussian")
+    sources = sources_for(train, score, likelihood, experiment.data.get("labels"))
     for one in sources.values():
         _takes(model, one)
     return _Ready(
@@ -214,6 +222,7 @@ def _ready(experiment: Experiment, fetching: Progress | None) -> _Ready:
         objective,
         training,
         steps_for(training, size),
+        held,
         {"fit": keys[1], "score": keys[2], "figures": keys[3]},
     )
 
@@ -290,7 +299,7 @@ def figure_arrays(key: Any, model: Model, data: Data, test: Source) -> dict[str,
     """
     sample_key, reconstruct_key, embed_key = jr.split(key, 3)
     top = 255.0 if data.values == "uint8" and test.pixels == "counts" else 1.0
-    arrays = {"samples": sample(sample_key, model, 100, mean=model.depth > 0) / top}
+    arrays = {"samples": _samples(sample_key, model) / top}
     if model.depth:
         originals, means = reconstruct(reconstruct_key, model, test, np.arange(min(10, len(test))))
         arrays |= {"originals": shown(originals) / top, "reconstructions": means / top}
@@ -302,11 +311,23 @@ def figure_arrays(key: Any, model: Model, data: Data, test: Source) -> dict[str,
     root = model.generative.root(1) if len(model.generative.layers) == 2 else None
     if root is not None and root.shape() == (2,):
         (arrays["embedding"],) = posterior_means(embed_key, model, test)
-        if isinstance(root, Normal) and arrays["samples"].ndim == 4:
+        if not model.generative.context_size and isinstance(root, Normal) and arrays["samples"].ndim == 4:
             arrays["manifold"] = manifold(model) / top
         if data.test.y is not None:
             arrays["labels"] = np.asarray(data.test.y)
     return {name: np.asarray(value, np.int32 if name == "labels" else np.float32) for name, value in arrays.items()}
+
+
+def _samples(key: Any, model: Model) -> np.ndarray:
+    """A hundred samples; of a conditional model as many for each label in turn."""
+    size, mean = model.generative.context_size, model.depth > 0
+    if not size:
+        return sample(key, model, 100, mean=mean)
+    rows = [
+        sample(jr.fold_in(key, i), model, -(-100 // size), mean=mean, context=context)
+        for i, context in enumerate(np.eye(size, dtype=np.float32))
+    ]
+    return np.concatenate(rows)[:100]
 
 
 def receptive_fields(model: Model, shape: tuple[int, ...]) -> np.ndarray | None:

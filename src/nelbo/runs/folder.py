@@ -10,6 +10,7 @@ import numpy as np
 from nelbo.core import InputError, read_arrays, read_json
 from nelbo.data import SPLITS, Data, Progress, Schema, Source, load_rows, row_digests, split_by_digests
 from nelbo.models import Model, likelihood, load_model
+from nelbo.runs.context import one_hot
 from nelbo.runs.inputs import (
     TABLE_OPTIONS,
     binarized,
@@ -86,6 +87,29 @@ class Run:
         schema = self.fitted_data.schema
         return values if schema is None else schema.restored(values)
 
+    @property
+    def labels(self) -> list[str] | None:
+        """The labels that the model is conditioned on; None of a model without a context."""
+        return self.experiment.data.get("labels")
+
+    def context(self, label: str | None) -> np.ndarray | None:
+        """What stands for a label where something is drawn.
+
+        Args:
+            label: its name.
+
+        Raises:
+            InputError: a label for a model without a context, none for a model with one, or an unknown one.
+        """
+        if self.labels is None and label is not None:
+            raise InputError(f"The model in {self.folder} is conditioned on nothing: leave --context out.")
+        if self.labels is None:
+            return None
+        if label is None:
+            raise InputError(f"The model in {self.folder} is conditioned on labels: say which with --context, one of "
+                             f"{', '.join(self.labels)}.")  # fmt: skip
+        return one_hot(label, self.labels)
+
     def data(
         self, name: str | None = None, data_dir: str | None = None, progress: Progress | None = None
     ) -> tuple[Data, dict[str, Source]]:
@@ -161,7 +185,7 @@ class Run:
                 f"{settings['name']} has examples of shape {list(score.shape)}, but the model in {self.folder} was "
                 f"fitted to {list(self.shape)}: give data of that shape."
             )
-        check_suits(self.likelihood, train)
+        check_suits(self.experiment.model["name"], self.likelihood, train)
         recorded = self.fitted_data.sha256
         own = self._is_own(settings["name"]) and set(raw.splits) <= set(SPLITS)
         if own and self.fitted_data.digests is None and recorded not in (None, train.describe()["sha256"]):
@@ -170,7 +194,7 @@ class Run:
                 "rows again: rows that it was trained on may stand in any split."
             )
             score = dataclasses.replace(score, notes=(*score.notes, note))
-        return score, sources_for(train, score, self.likelihood or likelihood_for(score))
+        return score, sources_for(train, score, self.likelihood or likelihood_for(score), self.labels)
 
 
 def _chosen_split(data: Data, split: str | None) -> str:

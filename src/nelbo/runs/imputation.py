@@ -1,9 +1,8 @@
-"""Imputation of a run's rows: masks by a word, a film of the chain, and known entries hidden and filled in again."""
+"""Imputation of a run's rows: masks by a word, pictures of a chain, and known entries hidden and filled in again."""
 
+import dataclasses
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Bool, Float, Key
@@ -14,49 +13,68 @@ from nelbo.models import Model
 from nelbo.runs.folder import Run
 from nelbo.tasks import (
     NEIGHBOURS,
+    Columns,
     Imputation,
-    chain_film,
+    ImputationSettings,
+    chain_frames,
     filling_scores,
     hide,
     imputation_scores,
     impute,
     mean_fill,
     neighbour_fill,
+    rows_as_seen,
 )
 
-FILM_ROWS, FILM_STEPS = 10, 15
+CHAIN_ROWS, CHAIN_STEPS = 10, 15
 
 
 def hiding(text: str, key: Key[Array, ""], data: Source) -> Bool[np.ndarray, "..."]:
     """The mask that a word describes: a share such as `0.6`, `square:SIDE` or `grid:STEP`.
 
     Raises:
-        InputError: none of these.
+        InputError: none of these, or one that hides nothing.
     """
     kind, _, size = text.partition(":")
     try:
         if kind == "square":
-            return np.asarray(missing_square(data.shape, size=int(size)))
-        if kind == "grid":
-            return np.asarray(missing_grid(data.shape, step=int(size)))
-        return np.asarray(missing_at_random(key, (len(data), *data.shape), rate=float(text)))
+            stays = np.asarray(missing_square(data.shape, size=int(size)))
+        elif kind == "grid":
+            stays = np.asarray(missing_grid(data.shape, step=int(size)))
+        else:
+            stays = np.asarray(missing_at_random(key, (len(data), *data.shape), rate=float(text)))
     except ValueError as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"--hide takes a share such as 0.6, square:SIDE or grid:STEP, got {text!r}.") from error
+    there = data.arrays.observed
+    if not np.any(~stays if there is None else ~stays & np.asarray(there)):
+        raise InputError(f"--hide {text} hides no known entry of these rows, so there is nothing to score: hide more.")
+    return stays
 
 
-def known_rows(data: Source) -> Example:
-    """All rows as a model sees them, on the host, with the mask of what is there."""
-    rows = jax.vmap(data.example)(jr.split(jr.key(0), len(data)), data.take(np.arange(len(data))))
-    values = np.asarray(rows.values)
-    observed = np.ones(values.shape, bool) if rows.observed is None else np.asarray(rows.observed)
-    return Example(values, observed, context=rows.context)
+def known_columns(run: Run, data: Source, data_dir: str | None = None) -> Columns:
+    """What is known of the columns of a table: which of them any training row of the run had.
+
+    Args:
+        run: what the model was fitted in.
+        data: the rows that are to be filled in; only of tables with gaps are the training rows read again.
+        data_dir: a folder that holds named sets.
+    """
+    if len(data.shape) != 1 or data.arrays.observed is None:
+        return Columns()
+    try:
+        _, train = run.rows(None, "train", data_dir)
+    except InputError:  # the training data are gone: what is filled in does not depend on them
+        return Columns()
+    observed = train.arrays.observed
+    rows = np.ones((1, *data.shape), bool) if observed is None else np.asarray(observed)
+    return Columns(trained=np.asarray(rows.any(0)))
 
 
 def scored(truth: Example, result: Imputation) -> dict[str, float]:
     """The scores of a filling; entries that were missing before they could be hidden have no truth and do not count."""
-    counted = Imputation(**{**vars(result), "observed": result.observed | ~np.asarray(truth.observed)})
+    counted = dataclasses.replace(result, observed=result.observed | ~np.asarray(truth.observed))
     return imputation_scores(np.asarray(truth.values), counted)
 
 
@@ -71,7 +89,7 @@ def comparison(train: Source, truth: Source, result: Imputation) -> list[dict[st
         truth: the rows before entries were hidden.
         result: the model's filling of the rows with hidden entries.
     """
-    known, examples = known_rows(truth), known_rows(train)
+    known, examples = rows_as_seen(truth), rows_as_seen(train)
     values, observed = np.asarray(known.values), result.observed
     counted, seen = observed | ~np.asarray(known.observed), np.asarray(examples.observed)
     binary = bool(np.isin(values, (0.0, 1.0)).all())
@@ -85,13 +103,13 @@ def comparison(train: Source, truth: Source, result: Imputation) -> list[dict[st
     return [*rows[:2], min(rows[2:], key=lambda row: row["rmse"])]
 
 
-def film(
+def chain_pictures(
     key: Key[Array, ""],
     model: Model,
     data: Source,
     *,
     white: float,
-    steps: int = FILM_STEPS,
+    steps: int = CHAIN_STEPS,
     corrected: bool = False,
     truth: Source | None = None,
 ) -> Float[np.ndarray, "rows columns h w c"]:
@@ -110,14 +128,16 @@ def film(
         InputError: no images, or nothing missing.
     """
     if len(data.shape) != 3 or data.arrays.observed is None:
-        raise InputError("A film needs images with missing pixels: give --mask or --hide, or leave --film out.")
-    rows = data.head(FILM_ROWS)
-    batch = known_rows(rows)
-    frames = chain_film(key, model, jax.tree.map(jnp.asarray, batch), steps=steps, corrected=corrected)
+        raise InputError(
+            "Pictures of a chain need images with missing pixels: give --mask or --hide, or leave --film out."
+        )
+    rows = data.head(CHAIN_ROWS)
+    batch = rows_as_seen(rows)
+    frames = chain_frames(key, model, batch, steps=steps, corrected=corrected)
     given = np.where(np.asarray(batch.observed), np.asarray(batch.values), np.nan)[:, None]
     columns = [given, frames]
     if truth is not None:
-        columns.append(np.asarray(known_rows(truth.head(FILM_ROWS)).values)[:, None])
+        columns.append(np.asarray(rows_as_seen(truth.head(CHAIN_ROWS)).values)[:, None])
     return np.concatenate(columns, 1) / white
 
 
@@ -127,10 +147,8 @@ def imputation_study(
     *,
     hide_word: str,
     rows: int = 1000,
-    method: str = "metropolis",
-    steps: int = 50,
-    draws: int = 19,
     data_dir: str | None = None,
+    **settings: Any,
 ) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
     """Hide entries of the first test rows, fill them in, and score the filling beside simpler ones.
 
@@ -139,25 +157,25 @@ def imputation_study(
         run: a finished run.
         hide_word: see `hiding`.
         rows: how many test rows.
-        method: see `impute`.
-        steps: of each chain.
-        draws: completions of each row.
         data_dir: a folder that holds named sets.
+        settings: see `ImputationSettings`.
 
     Returns:
-        A row for each filling, and the film of the paper's own chain for images.
+        A row for each filling, and pictures of the paper's own chain for images ("film").
     """
-    hide_key, impute_key, film_key = jr.split(key, 3)
+    hide_key, impute_key, chain_key = jr.split(key, 3)
     _, sources = run.data(data_dir=data_dir)
     truth = sources["test"].head(rows)
     hidden = hide(truth, hiding(hide_word, hide_key, truth))
-    result = impute(impute_key, run.model, hidden, method=method, steps=steps, draws=draws, truth=truth)
-    about = {"hidden": hide_word, "rows": len(truth), "method": method, "steps": steps, "draws": draws}
+    chosen = ImputationSettings(**settings)
+    result = impute(impute_key, run.model, hidden, chosen, truth=truth)
+    about = {"hidden": hide_word, "rows": len(truth), "method": result.method, "steps": chosen.steps,
+             "draws": chosen.draws}  # fmt: skip
     table = [
         about | {k: v for k, v in row.items() if k != "hidden"} for row in comparison(sources["train"], truth, result)
     ]
     table[0]["accepted"] = result.accepted
     arrays = {}
     if len(truth.shape) == 3:
-        arrays["film"] = film(film_key, run.model, hidden, white=run.white, truth=truth).astype(np.float32)
+        arrays["film"] = chain_pictures(chain_key, run.model, hidden, white=run.white, truth=truth).astype(np.float32)
     return table, arrays

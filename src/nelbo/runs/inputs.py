@@ -1,24 +1,64 @@
 """From an experiment's settings to its data and to the model's arguments that the data decide."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-from nelbo.core import InputError, checked_arguments, choice
-from nelbo.data import CORPORA, Data, Progress, Schema, Source, Split, binarize, catalogue, load, source
-from nelbo.models import MOMENTS, ModelSpec, family, family_options
+from nelbo.core import InputError, Option, checked_arguments, choice, options_of
+from nelbo.data import Data, Progress, Schema, Source, Split, binarize, load, names, source
+from nelbo.models import MOMENTS, ModelSpec, families, family, family_options, skeleton
 from nelbo.models import likelihood as likelihood_called
+from nelbo.runs.context import CONTEXTS, conditioned, label_names
 from nelbo.runs.objectives import objective_arguments
 from nelbo.runs.settings import Experiment, checked_seed, training_for
 
 TABLE_OPTIONS = ("header", "columns", "ignore")  # how a table is read, see `nelbo.data.load`
 _DATA_OPTIONS = ("name", "data_dir", "binarize", "binarize_seed", "split_seed", "valid_fraction", "test_fraction",
-                 *TABLE_OPTIONS)  # fmt: skip
-_FILLED = ("key", "shape")  # never the user's
+                 *TABLE_OPTIONS, "context", "labels")  # fmt: skip
+_FILLED = ("key", "shape", "context")  # never the user's
+
+
+def data_options() -> tuple[Option, ...]:
+    """The settings of a run's data, beside their name."""
+    own = tuple(option for option in options_of(load) if option.name in _DATA_OPTIONS)
+    text = f"what the model is conditioned on, for models with a context: {', '.join(CONTEXTS)}."
+    return (*own, Option("context", str | None, None, text))
+
+
+def model_options(name: str, likelihood: str | None = None) -> tuple[Option, ...]:
+    """The options of a family with the defaults that a run has for them.
+
+    Args:
+        name: of the family.
+        likelihood: of the model; None gives what holds for all of them.
+
+    Raises:
+        InputError: no such family.
+    """
+    found = family(name)
+    # the moments are those of the training data, which decide on the likelihood too
+    better: dict[str, Any] = {**dict.fromkeys(MOMENTS, True), "likelihood": likelihood}
+    better |= found.arguments.get("*", {}) | found.arguments.get(likelihood or "*", {})
+    options = (option for option in options_of(found.make) if option.name not in _FILLED)
+    return tuple(dataclasses.replace(one, default=better.get(one.name, one.default)) for one in options)
+
+
+def training_defaults(name: str, likelihood: str | None = None) -> dict[str, Any]:
+    """Training settings that suit a family better than those of `Training`.
+
+    Args:
+        name: of the family.
+        likelihood: of the model; None gives what holds for all of them.
+
+    Raises:
+        InputError: no such family.
+    """
+    found = family(name)
+    return {**found.training.get("*", {}), **found.training.get(likelihood or "*", {})}
 
 
 def likelihood_option(experiment: Experiment) -> str | None:
@@ -39,7 +79,7 @@ def likelihood_of(spec: ModelSpec | None) -> str | None:
 
 def is_named(name: Any) -> bool:
     """Whether data settings name a set that nelbo knows, and not a file of the user's."""
-    return str(name) in {*catalogue(), *CORPORA}
+    return str(name) in names()
 
 
 def dataset_for(
@@ -71,7 +111,7 @@ def read_data(
         InputError: see `nelbo.data.load`; settings that go with no such likelihood.
     """
     check_data_settings(settings, likelihood)
-    left = {"binarize", "binarize_seed"}
+    left = {"binarize", "binarize_seed", "context", "labels"}  # not of reading
     arguments = {name: value for name, value in settings.items() if value is not None and name not in left}
     name = arguments.pop("name")
     return load(name, **arguments, schema=None if is_named(name) else schema, progress=progress)
@@ -86,6 +126,7 @@ def check_data_settings(settings: Mapping[str, Any], likelihood: str | None) -> 
     for name, value in settings.items():
         if value is not None:
             choice("data setting", name, _DATA_OPTIONS)
+    choice("context", settings.get("context") or CONTEXTS[0], CONTEXTS)
     how = settings.get("binarize")
     drawn = how in {"static", "dynamic", "threshold"}
     if drawn and likelihood is not None and not likelihood_called(likelihood).binarizes:
@@ -109,7 +150,7 @@ def binarized(data: Data, settings: Mapping[str, Any], likelihood: str | None) -
     how, seed = settings.get("binarize"), settings.get("binarize_seed") or 0
     wanted = None if likelihood is None else likelihood_called(likelihood)
     if how is None:
-        grey = settings["name"] in catalogue() and (wanted is None or wanted.binarizes) and data.values == "uint8"
+        grey = settings["name"] in names() and (wanted is None or wanted.binarizes) and data.values == "uint8"
         how = "static" if grey else "none"
     if how == "none" and wanted is not None and wanted.binarizes and data.values in {"uint8", "unit"}:
         # a cross-entropy and no likelihood: every number must say so
@@ -145,31 +186,32 @@ def settled(experiment: Experiment, data: Data) -> Experiment:
     for key in MOMENTS:
         if not isinstance(given.get(key, True), bool):
             raise InputError(f"{key} is taken from the training data: give true or false, not {given[key]!r}.")
-    checked = checked_arguments(f"option of model {name}", make, given, hidden=_FILLED)
-    usual = family_options(name)
-    likelihood = checked.get("likelihood", family(name).likelihood)
-    if "likelihood" in usual and likelihood is None:
-        likelihood = likelihood_for(data)
-    moments = {key: True for key in MOMENTS if key in usual}
-    arguments = usual | moments | by_likelihood(family(name).arguments, likelihood) | checked
-    if "likelihood" in usual:
-        arguments["likelihood"] = likelihood
-    check_suits(likelihood, data)
+    checked_arguments(f"option of model {name}", make, given, hidden=_FILLED)
+    likelihood = family(name).likelihood
+    if "likelihood" in family_options(name):
+        likelihood = given.setdefault("likelihood", likelihood_for(data))
+    check_suits(name, likelihood, data)
+    arguments = {option.name: option.default for option in model_options(name, likelihood)} | given
     binarization = data.binarization.split("(")[0].strip()
     origin = {"binarize_seed": 0, "split_seed": 0} | located(experiment.data)
+    if "context" in origin:
+        _takes_context(name)
+        origin.setdefault("labels", label_names(data))
     return dataclasses.replace(
         experiment,
         model={"name": name, "arguments": arguments},
         data=origin | {"binarize": binarization},
         objective={"name": experiment.objective["name"], "arguments": objective_arguments(experiment)},
-        training=training_for(experiment.training, len(data.train), by_likelihood(family(name).training, likelihood)),
+        training=training_for(experiment.training, len(data.train), usual=training_defaults(name, likelihood)),
         seed=checked_seed(experiment.seed),
     )
 
 
-def by_likelihood(table: Mapping[str, Mapping[str, Any]], likelihood: str | None) -> dict[str, Any]:
-    """What a family's table of defaults says of a likelihood: its entry "*", and over it that of the likelihood."""
-    return {**table.get("*", {}), **(table.get(likelihood, {}) if likelihood is not None else {})}
+def _takes_context(name: str) -> None:
+    """Refuse a context for a family that has no place for one."""
+    able = [other for other in families() if "context" in family_options(other)]
+    if name not in able:
+        raise InputError(f"{name} is conditioned on nothing: leave the context out, or use {' or '.join(able)}.")
 
 
 def located(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -180,7 +222,7 @@ def located(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in whole.items()}
 
 
-def check_suits(name: str | None, data: Data) -> None:
+def check_suits(model: str, name: str | None, data: Data) -> None:
     """Refuse a likelihood that gives these values no probability or density."""
     if name is None:
         return
@@ -189,9 +231,29 @@ def check_suits(name: str | None, data: Data) -> None:
     if data.values not in found.values or binarized:
         held = f"{data.values} ({data.binarization})" if data.binarization != "none" else data.values
         raise InputError(
-            f"{name} scores {_KINDS[found.values[0]]}, but {data.name} holds {held} values: use "
-            f"{likelihood_for(data)}, or give other data."
+            f"{name} scores {_KINDS[found.values[0]]}, but {data.name} holds {held} values: {_advice(model, data)}, or "
+            "give other data."
         )
+
+
+def _advice(model: str, data: Data) -> str:
+    """The likelihood that suits the data, or models with it where a model has no place for that one."""
+    wanted = likelihood_for(data)
+    if _builds(model, wanted, data.shape):
+        return f"use {wanted}"
+    able = [other for other in families() if _builds(other, wanted, data.shape)]
+    return f"{model} has no other, so use the model {' or '.join(able[:3])}"
+
+
+def _builds(model: str, likelihood: str, shape: tuple[int, ...]) -> bool:
+    """Whether a family can be given a likelihood."""
+    if "likelihood" not in family_options(model):
+        return False
+    try:
+        skeleton(model, {"shape": list(shape), "likelihood": likelihood})
+    except InputError:
+        return False
+    return True
 
 
 _KINDS = {
@@ -209,8 +271,11 @@ def model_arguments(experiment: Experiment, data: Data) -> dict[str, Any]:
     Raises:
         InputError: see `settled`.
     """
-    arguments = dict(settled(experiment, data).model["arguments"])
+    whole = settled(experiment, data)
+    arguments = dict(whole.model["arguments"])
     arguments["shape"] = list(data.shape)
+    if "labels" in whole.data:
+        arguments["context"] = len(whole.data["labels"])
     asked = {name: arguments.pop(name, False) for name in MOMENTS}
     name = arguments.get("likelihood", family(experiment.model["name"]).likelihood)
     found = None if name is None else likelihood_called(name)
@@ -241,8 +306,23 @@ def _spread(data: Split, axis: int | None) -> np.ndarray:
     return np.asarray(np.sqrt(squares.sum(axis) / np.maximum(observed.sum(axis), 1)))
 
 
-def sources_for(train: Data, score: Data, likelihood: str) -> dict[str, Source]:
-    """A source for each split that there is: training data from `train`, the others from `score`."""
-    pixels = "counts" if likelihood_called(likelihood).scale != 1.0 else "unit"
+def sources_for(train: Data, score: Data, likelihood: str, labels: Sequence[str] | None = None) -> dict[str, Source]:
+    """A source for each split that there is: training data from `train`, the others from `score`.
+
+    Args:
+        train: the training data.
+        score: the same as they are scored.
+        likelihood: of the model.
+        labels: that a conditional model knows, see `nelbo.runs.context`; None: it has no context.
+
+    Raises:
+        InputError: see `nelbo.runs.context.conditioned`.
+    """
     parts = {name: train if name == "train" else score for name in score.splits}
-    return {name: source(data.split(name), data, pixels=pixels) for name, data in parts.items()}
+    return {name: source_for(data.split(name), data, likelihood, labels) for name, data in parts.items()}
+
+
+def source_for(split: Split, data: Data, likelihood: str, labels: Sequence[str] | None) -> Source:
+    """The source of one split of a data set; see `sources_for`."""
+    pixels = "counts" if likelihood_called(likelihood).scale != 1.0 else "unit"
+    return conditioned(source(split, data, pixels=pixels), split, data, labels)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nelbo.bayes import WithGlobals, shared_parameters
-from nelbo.core import InputError, checked_arguments, choice, defaults
+from nelbo.core import InputError, Option, checked_arguments, choice, defaults, options_of
 from nelbo.models import Model, family
 from nelbo.objectives import NAMED, InputNoise, NamedObjective, Objective, Setting, sgvb, with_added
 from nelbo.runs.settings import Experiment
@@ -90,15 +90,24 @@ def objective_named(name: str) -> NamedObjective:
     return every[choice("objective", name, every)]
 
 
-def objective_options(name: str) -> dict[str, Any]:
-    """The options of an objective with their defaults, those that go with every objective among them.
+def named_objective_options(name: str) -> tuple[Option, ...]:
+    """The options of an objective, those that go with every objective behind its own.
 
     Raises:
         InputError: no such objective.
     """
-    own = defaults(objective_named(name).make)
+    named = objective_named(name)
     # a model with a posterior over its weights has no point to put a prior on
-    return own if objective_named(name).prepare is not None else defaults(regularized) | own
+    return options_of(named.make) + (() if named.prepare is not None else options_of(regularized))
+
+
+def objective_options(name: str) -> dict[str, Any]:
+    """The options of an objective with their defaults.
+
+    Raises:
+        InputError: no such objective.
+    """
+    return {option.name: option.default for option in named_objective_options(name)}
 
 
 def default_objective(model: str) -> str:

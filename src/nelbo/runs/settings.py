@@ -2,8 +2,8 @@
 
 import dataclasses
 import math
-import types
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal
 
 import optax
@@ -18,7 +18,19 @@ MAX_SEED = 2**32 - 1
 class Training:
     """How to train, and the defaults; see `nelbo.training.fit` and `nelbo.training.optimizer`.
 
-    Without `score` there is neither a validation bound nor a score of the test set, and the last parameters are kept.
+    Args:
+        optimizer: its name, see `OPTIMIZERS`.
+        learning_rate: the first one; that of the optimizer where none is given.
+        schedule: of the learning rate, see `SCHEDULES`.
+        clip: largest norm of the gradient.
+        epochs: passes over the training data.
+        batch_size: examples a step.
+        evaluate_every: steps between validations; one pass where none are given.
+        patience: stop after so many validations with no better bound.
+        keep: which parameters.
+        watch: splits whose bounds the history keeps too.
+        score: without it there is neither a validation bound nor a score of the test set, and the last parameters are
+            kept.
 
     Raises:
         InputError: a value that makes no sense.
@@ -95,19 +107,20 @@ class Experiment:
 
 
 def training_for(
-    settings: Mapping[str, Any], num_data: int | None = None, usual: Mapping[str, Any] = types.MappingProxyType({})
+    settings: Mapping[str, Any], num_data: int | None = None, *, usual: Mapping[str, Any] = MappingProxyType({})
 ) -> dict[str, Any]:
     """Training settings with the defaults filled in: the optimizer's usual learning rate, a batch that is there.
 
     Args:
         settings: that were given.
         num_data: training examples, where known; fewer than the usual batch make one batch.
-        usual: what suits the model better than the defaults, see `nelbo.models.Family.training`; the settings win.
+        usual: the model family's own defaults.
 
     Raises:
         InputError: an unknown setting or an impossible value.
     """
-    training = dataclasses.asdict(Training(**checked_arguments("training setting", Training, {**usual, **settings})))
+    checked = checked_arguments("training setting", Training, {**usual, **settings})
+    training = dataclasses.asdict(Training(**checked))
     training["watch"] = list(training["watch"])
     if num_data is not None and settings.get("batch_size") is None:
         training["batch_size"] = min(training["batch_size"], num_data)

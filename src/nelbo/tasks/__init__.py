@@ -1,19 +1,25 @@
 """Answers for a user."""
 
 from nelbo.tasks.baselines import NEIGHBOURS, Filling, filling_scores, imputation_scores, mean_fill, neighbour_fill
+from nelbo.tasks.cautions import Columns
 from nelbo.tasks.embed import embed
+from nelbo.tasks.filled import Imputation
 from nelbo.tasks.generate import manifold, reconstruct, sample
-from nelbo.tasks.given import READINGS, check_values, spoiled
-from nelbo.tasks.impute import METHODS, Imputation, chain_film, hide, impute
+from nelbo.tasks.impute import chain_frames, impute
+from nelbo.tasks.methods import METHODS, ImputationSettings, default_method
+from nelbo.tasks.rows import hide, rows_as_seen, spoiled
+from nelbo.tasks.values import check_values
 
 __all__ = [
     "METHODS",
     "NEIGHBOURS",
-    "READINGS",
+    "Columns",
     "Filling",
     "Imputation",
-    "chain_film",
+    "ImputationSettings",
+    "chain_frames",
     "check_values",
+    "default_method",
     "embed",
     "filling_scores",
     "hide",
@@ -23,6 +29,7 @@ __all__ = [
     "mean_fill",
     "neighbour_fill",
     "reconstruct",
+    "rows_as_seen",
     "sample",
     "spoiled",
 ]

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from nelbo.core import InputError
-from nelbo.tasks.impute import Imputation
+from nelbo.tasks.filled import Imputation
 
 ROWS = 250  # queries compared with all training rows at once
 NEIGHBOURS = (1, 5, 10, 20, 50)

@@ -6,13 +6,14 @@ from jaxtyping import Array, Float, Key
 from nelbo.data import Source
 from nelbo.evaluation import posterior_means
 from nelbo.models import Model
+from nelbo.tasks.rows import in_shape_of
 
 
 def embed(key: Key[Array, ""], model: Model, data: Source) -> Float[np.ndarray, "examples latents"]:
     """Posterior means of all layers side by side, the layer next to the data first.
 
     Raises:
-        InputError: a model without latents.
+        InputError: a model without latents, or examples of another shape.
     """
     model.require_latents("An embedding")
-    return np.concatenate(posterior_means(key, model, data), axis=1)
+    return np.concatenate(posterior_means(key, model, in_shape_of(model, data)), axis=1)

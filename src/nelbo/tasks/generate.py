@@ -1,6 +1,5 @@
 """Answers for a user: samples, reconstructions, the manifold of a 2-D latent space."""
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -8,21 +7,42 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 from scipy.special import ndtri
 
-from nelbo.core import Example, InputError
+from nelbo.core import Example, InputError, compiled
 from nelbo.data import Source
 from nelbo.models import Context, Model
+from nelbo.tasks.rows import in_shape_of, reader, stored_rows
 from nelbo.training import examples
 
 _AT_ONCE = 1000  # samples in one compiled call
 
 
-@eqx.filter_jit
-def _samples(keys: Key[Array, " n"], model: Model, context: Context, *, mean: bool) -> Float[Array, "n ..."]:
+def _context_for(model: Model, context: Context) -> Context:
+    """The context as arrays.
+
+    Raises:
+        InputError: it is missing, of another size, or given to a model that has none.
+    """
+    context = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), context)
+    size, wanted = sum(leaf.size for leaf in jax.tree.leaves(context)), model.generative.context_size
+    if wanted and not size:
+        raise InputError(f"This model is conditioned on a context of {wanted} numbers: give it.")
+    if size != wanted:
+        had = f"one of {wanted} numbers" if wanted else "none"
+        raise InputError(f"A context of {size} numbers was given, but this model has {had}.")
+    return context
+
+
+def sample_batch(model: Model, keys: Key[Array, " n"], context: Context, *, mean: bool) -> Float[Array, "n ..."]:
+    """One example, or E[x | z], for each key."""
+
     def one(key: Key[Array, ""]) -> Array:
         x, z = model.generative.sample(key, context)
         return model.generative.likelihood(z, context).mean if mean else x
 
     return jax.vmap(one)(keys)
+
+
+_sample_batch = compiled(sample_batch)
 
 
 def sample(
@@ -45,15 +65,14 @@ def sample(
         raise InputError(f"The number of samples must be at least 1, got {count}.")
     if mean:
         model.require_latents("E[x | z]")
-    if model.generative.context_size and context is None:
-        raise InputError("This model is conditioned on a context: say on which its samples shall be.")
+    context = _context_for(model, context)
     sizes = {start: min(_AT_ONCE, count - start) for start in range(0, count, _AT_ONCE)}
     chunks = [jr.split(jr.fold_in(key, start), size) for start, size in sizes.items()]
-    return np.concatenate([np.asarray(_samples(keys, model, context, mean=mean)) for keys in chunks])
+    return np.concatenate([np.asarray(_sample_batch(model, keys, context, mean=mean)) for keys in chunks])
 
 
-@eqx.filter_jit
-def _reconstructions(key: Key[Array, ""], model: Model, data: Source, raw: Example) -> tuple[Example, Array]:
+def reconstruct_batch(model: Model, key: Key[Array, ""], data: Source, raw: Example) -> tuple[Example, Array]:
+    """Rows as the model sees them, from rows as they are stored, and E[x | z] with one draw of z for each."""
     data_key, draw_key = jr.split(key)
     batch = examples(data_key, data, raw)
 
@@ -65,37 +84,50 @@ def _reconstructions(key: Key[Array, ""], model: Model, data: Source, raw: Examp
     return batch, jax.vmap(one)(keys, batch)
 
 
+_reconstruct_batch = compiled(reconstruct_batch)
+
+
 def reconstruct(
     key: Key[Array, ""], model: Model, data: Source, indices: np.ndarray
 ) -> tuple[Example, Float[np.ndarray, "n ..."]]:
     """The examples at `indices` as the model sees them, and E[x | z] with one draw z ~ q(z | x) for each.
 
     Raises:
-        InputError: a model without latents.
+        InputError: a model without latents, or examples of another shape.
     """
     model.require_latents("A reconstruction")
-    originals, means = _reconstructions(key, model, data, data.take(indices))
+    data = in_shape_of(model, data)
+    originals, means = _reconstruct_batch(model, key, reader(data), stored_rows(data, indices))
     return jax.tree.map(np.asarray, originals), np.asarray(means)
 
 
-def manifold(model: Model, side: int = 20) -> Float[np.ndarray, "side side ..."]:
+def decode_grid(model: Model, grid: Float[Array, "n two"], context: Context) -> Float[Array, "n ..."]:
+    """E[x | z] at each z."""
+    return jax.vmap(lambda z: model.generative.likelihood((z,), context).mean)(grid)
+
+
+_decode_grid = compiled(decode_grid)
+
+
+def manifold(model: Model, side: int = 20, *, context: Context = None) -> Float[np.ndarray, "side side ..."]:
     """E[x | z] over a grid of Gaussian quantiles of a 2-D latent space (Kingma and Welling 2014, figure 4).
 
     The first axis runs down, from large to small values of the second latent; the second runs to the right.
 
+    Args:
+        model: with one layer of two latents.
+        side: points along each axis.
+        context: what the model is conditioned on, the same for all; None where it is not.
+
     Raises:
-        InputError: the model has not exactly one layer of two latents.
+        InputError: the model has not exactly one layer of two latents, or lacks its context.
     """
+    context = _context_for(model, context)
     layers = model.generative.layers
-    root = model.generative.root(1) if len(layers) == 2 else None
+    root = model.generative.root(1, context) if len(layers) == 2 else None
     if root is None or root.batch_shape != (2,):
         raise InputError("A manifold needs a model with one layer of two latents: fit with --latents 2.")
     quantiles = ndtri((np.arange(side) + 0.5) / side)
     grid = jnp.asarray(np.stack(np.meshgrid(quantiles, quantiles[::-1]), -1).reshape(-1, 2), jnp.float32)
-    means = _decoded(model, grid)
-    return np.asarray(means).reshape(side, side, *means.shape[1:])
-
-
-@eqx.filter_jit
-def _decoded(model: Model, grid: Float[Array, "n two"]) -> Float[Array, "n ..."]:
-    return jax.vmap(lambda z: model.generative.likelihood((z,)).mean)(grid)
+    means = np.asarray(_decode_grid(model, grid, context))
+    return means.reshape(side, side, *means.shape[1:])

@@ -6,8 +6,7 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-# the command line asks again by SIGALRM where a stop was swallowed before training began
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(KeyboardInterrupt):
@@ -30,7 +29,7 @@ class Flag:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[Flag]:
-    """Catch SIGINT, SIGTERM and a stop that was not heard (in the main thread; elsewhere nothing is caught)."""
+    """Catch SIGINT and SIGTERM (in the main thread; elsewhere nothing is caught)."""
     flag = Flag()
     if threading.current_thread() is not threading.main_thread():
         yield flag

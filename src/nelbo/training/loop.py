@@ -21,7 +21,7 @@ from nelbo.objectives import Objective
 from nelbo.training.interrupt import Interrupted, interruptible
 from nelbo.training.order import Order
 from nelbo.training.state import TrainState, copy_tree, finite
-from nelbo.training.steps import heldout_bound, resident, run_chunk, start
+from nelbo.training.steps import Rule, convolve, heldout_bound, resident, run_chunk, run_steps, start
 
 Event = Literal["start", "progress", "evaluate", "interrupted", "failed", "done"]
 Callback = Callable[[Event, TrainState], None]
@@ -138,10 +138,11 @@ class _Loop:
         carry, self.static = start(model, objective, optimizer, jr.fold_in(self._valid_key, 1))
         fingerprint = {"examples": len(data), "batch_size": plan.batch, "evaluate_every": plan.interval}
         self.state = TrainState(carry, None, [], {}, 0, None, 0, 0.0, fingerprint)
-        self.data, self._plan = data, plan
-        self._objective, self._optimizer = objective, optimizer
+        self.data, self._plan, self._objective = data, plan, objective
+        self._rule = Rule(self.static, objective, optimizer, plan.mesh)
         self._order = Order(order_key, len(data), plan.batch)
         self._good = self.state
+        self._stepwise: bool | None = None  # whether steps are looped in Python; None until it is known
         self._pace: float | None = None  # seconds a step; None until the first call has compiled
         self.valid: Source | None = None
         self.watch: dict[str, Source] = {}
@@ -196,15 +197,20 @@ class _Loop:
         # the first call compiles: one step, to see how long they are; then calls short enough for Ctrl-C
         most = 1 if self._pace is None else max(1, int(CALL_SECONDS / self._pace))
         count = min(most, plan.chunk, plan.interval - done % plan.interval, plan.steps - done)
+        indexed = resident(self.data)
         feed = self._order.indices(done, count, plan.chunk)
-        on_device = resident(self.data)
-        feed = feed if on_device else self.data.take(feed)
-        source = self.data if on_device else self.data.head(0)  # the rows stay where they are
+        feed = jax.tree.map(jnp.asarray, feed if indexed else self.data.take(feed))
+        source = self.data if indexed else self.data.head(0)  # the rows stay where they are
         began = time.perf_counter()
-        state.carry, buffers, sound = run_chunk(
-            state.carry, self.static, self._objective, self._optimizer, source, jax.tree.map(jnp.asarray, feed),
-            self._step_key, jnp.asarray(count, jnp.int32), on_device, self._plan.mesh,
-        )  # fmt: skip
+        if self._stepwise is None:
+            item = jax.tree.map(lambda leaf: leaf[0], feed)
+            self._stepwise = convolve(state.carry, self._rule, source, item, self._step_key, indexed=indexed)
+        if self._stepwise:
+            result = run_steps(state.carry, self._rule, source, feed, self._step_key, count, indexed=indexed)
+        else:
+            length = jnp.asarray(count, jnp.int32)
+            result = run_chunk(state.carry, self._rule, source, feed, self._step_key, length, indexed=indexed)
+        state.carry, buffers, sound = result
         values = {name: np.asarray(buffer, np.float64)[:count] for name, buffer in buffers.items()}
         self._pace = CALL_SECONDS if self._pace is None else max((time.perf_counter() - began) / count, 1e-9)
         bad = {name: int(np.argmin(np.isfinite(row))) for name, row in values.items() if not np.isfinite(row).all()}

@@ -50,48 +50,64 @@ def _start(model: PyTree, objective: Objective, optimizer: optax.GradientTransfo
 start = compiled(_start, once=True)
 
 
-def _run_chunk(
-    carry: Carry,
-    static: Trained,
-    objective: Objective,
-    optimizer: optax.GradientTransformation,
-    source: Source,
-    feed: PyTree,
-    key: Key[Array, ""],
-    count: Int[Array, ""],
-    on_device: bool,  # noqa: FBT001
-    mesh: Mesh | None,
-) -> tuple[Carry, dict[str, Array], Bool[Array, ""]]:
-    """Run up to a fixed number of steps.
+class Rule(eqx.Module):
+    """What makes one step out of another, beside the numbers that change.
 
-    The feed holds the indices of each step's batch, or the batches themselves for data that are not on the device; only
-    the first `count` steps are run, so one compilation serves every length. Keys are made from the step number, so
-    where a chunk ends does not change the numbers. Beside the carry and each step's metrics it gives whether all
-    parameters are finite at the end: a bad gradient in the last step shows in no metric yet. Ten parameters: they are
-    all that a step needs, and what is static among them decides the program.
+    Args:
+        static: what is not trained of the model and of the objective's state.
+        objective: bound and gradient rule.
+        optimizer: from optax.
+        mesh: devices with an axis "data" over which batches are sharded, or None.
     """
-    length = jax.tree.leaves(feed)[0].shape[0]
 
-    def loss_of(params: Trained, key: Key[Array, ""], batch: PyTree, carried: PyTree) -> tuple[Array, tuple[Loss, Any]]:
-        whole = eqx.combine(params, static)
-        loss, state = objective(key, whole.model, batch, ObjectiveState(whole.objective, carried))
-        return loss.surrogate, (loss, state.carried)
+    static: Trained
+    objective: Objective
+    optimizer: optax.GradientTransformation = eqx.field(static=True)
+    mesh: Mesh | None = eqx.field(static=True)
 
-    @functools.partial(jax.jit, inline=True)  # traced once, for its shapes and in the loop
-    def step(carry: Carry, raw: PyTree) -> tuple[Carry, dict[str, Array]]:
+    def step(
+        self, carry: Carry, source: Source, raw: PyTree, key: Key[Array, ""]
+    ) -> tuple[Carry, dict[str, Float[Array, ""]]]:
+        """From a carry and a batch as it is stored to the next carry and the step's metrics.
+
+        Keys are made from the step number, so where a chunk of steps ends does not change the numbers.
+        """
+
+        def loss_of(params: Trained, key: Key[Array, ""], batch: PyTree, carried: PyTree) -> tuple[Array, Any]:
+            whole = eqx.combine(params, self.static)
+            loss, state = self.objective(key, whole.model, batch, ObjectiveState(whole.objective, carried))
+            return loss.surrogate, (loss, state.carried)
+
         data_key, loss_key = jr.split(jr.fold_in(key, carry.step))
         batch = examples(data_key, source, raw)
-        if mesh is not None:
-            batch = jax.lax.with_sharding_constraint(batch, NamedSharding(mesh, PartitionSpec("data")))
+        if self.mesh is not None:
+            batch = jax.lax.with_sharding_constraint(batch, NamedSharding(self.mesh, PartitionSpec("data")))
         grads, (loss, carried) = jax.grad(loss_of, has_aux=True)(carry.params, loss_key, batch, carry.carried)
         with jax.numpy_dtype_promotion("standard"):  # optax multiplies floats by its integer counts
-            updates, optimizer_state = optimizer.update(grads, carry.optimizer, carry.params)
+            updates, optimizer_state = self.optimizer.update(grads, carry.optimizer, carry.params)
             params = optax.apply_updates(carry.params, updates)
         return Carry(params, optimizer_state, carried, carry.step + 1), metrics_of(loss)
 
+
+def _run_chunk(
+    carry: Carry, rule: Rule, source: Source, feed: PyTree, key: Key[Array, ""], count: Int[Array, ""], *, indexed: bool
+) -> tuple[Carry, dict[str, Array], Bool[Array, ""]]:
+    """Run up to a fixed number of steps.
+
+    The feed holds the indices of each step's batch (`indexed`), or the batches themselves for data that are not on the
+    device; only the first `count` steps are run, so one compilation serves every length. Beside the carry and each
+    step's metrics it gives whether all parameters are finite at the end: a bad gradient in the last step shows in no
+    metric yet.
+    """
+    length = jax.tree.leaves(feed)[0].shape[0]
+
+    @functools.partial(jax.jit, inline=True)  # traced once, for its shapes and in the loop
+    def step(carry: Carry, raw: PyTree) -> tuple[Carry, dict[str, Array]]:
+        return rule.step(carry, source, raw, key)
+
     def raw_batch(i: Int[Array, ""]) -> PyTree:
         item = jax.tree.map(lambda leaf: leaf[i], feed)
-        return source.take(item) if on_device else item
+        return source.take(item) if indexed else item
 
     def body(i: Int[Array, ""], loop: tuple[Carry, dict[str, Array]]) -> tuple[Carry, dict[str, Array]]:
         carry, buffers = loop
@@ -105,6 +121,40 @@ def _run_chunk(
 
 
 run_chunk = compiled(_run_chunk, donate=True)
+
+
+def _run_step(
+    carry: Carry, rule: Rule, source: Source, item: PyTree, key: Key[Array, ""], *, indexed: bool
+) -> tuple[Carry, dict[str, Array]]:
+    return rule.step(carry, source, source.take(item) if indexed else item, key)
+
+
+run_step = compiled(_run_step, donate=True)
+_finite = compiled(all_finite)
+
+
+def run_steps(
+    carry: Carry, rule: Rule, source: Source, feed: PyTree, key: Key[Array, ""], count: int, *, indexed: bool
+) -> tuple[Carry, dict[str, Array], Array]:
+    """What `run_chunk` does, as a loop in Python over one compiled step: for steps that `convolve`."""
+    rows = []
+    for i in range(count):
+        item = jax.tree.map(lambda leaf, i=i: leaf[i], feed)
+        carry, metrics = run_step(carry, rule, source, item, key, indexed=indexed)
+        rows.append(metrics)
+    return carry, {name: jnp.stack([row[name] for row in rows]) for name in rows[0]}, _finite(carry.params)
+
+
+def convolve(carry: Carry, rule: Rule, source: Source, item: PyTree, key: Key[Array, ""], *, indexed: bool) -> bool:
+    """Whether a step has convolutions that XLA would slow down inside of a compiled loop.
+
+    XLA's CPU backend brings a convolution into the form of its fast kernel only outside of loops
+    (`ConvCanonicalization` walks the entry computation alone; github.com/jax-ml/jax/issues/12868). The gradients of a
+    convolution are never in that form, and without it take ten times as long.
+    """
+    if jax.default_backend() != "cpu":
+        return False
+    return "conv_general_dilated" in run_step.text(carry, rule, source, item, key, indexed=indexed)
 
 
 def _run_bounds(

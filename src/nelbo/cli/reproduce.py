@@ -1,0 +1,53 @@
+"""`nelbo reproduce`."""
+
+import argparse
+from pathlib import Path
+
+from nelbo.cli.commands import Command
+from nelbo.cli.output import note, print_json
+from nelbo.cli.paper import show_page
+from nelbo.cli.parser import Parser, data_folder
+from nelbo.core import choice
+from nelbo.papers import PAPERS
+from nelbo.report import text_table
+from nelbo.training import Callback, Interrupted, Progress
+
+
+def _arguments(parser: Parser) -> None:
+    parser.add_argument("paper", metavar="PAPER", help=", ".join(PAPERS))
+    parser.add_argument("--budget", choices=["smoke", "quick", "paper"], default="quick", help="default quick")
+    parser.add_argument("--out", metavar="DIR", help="default runs/PAPER-BUDGET")
+    data_folder(parser)
+    parser.add_argument("--only", metavar="PART", nargs="+", default=[], help="parts by name, or by a beginning")
+
+
+def reproduce(options: argparse.Namespace) -> None:
+    """Run a paper's page."""
+    page = PAPERS[choice("paper", options.paper, PAPERS)]
+    folder = Path(options.out or f"runs/{options.paper}-{options.budget}")
+
+    def callbacks(steps: int, batch_size: int) -> list[Callback]:
+        return [] if options.quiet else [Progress(steps, batch_size)]
+
+    try:
+        result = page.reproduce(
+            folder,
+            budget=options.budget,
+            seed=options.seed,
+            data_dir=options.data_dir,
+            only=options.only,
+            say=lambda text: note(options, text),
+            callbacks=callbacks,
+        )
+    except Interrupted as stop:
+        raise Interrupted(f"{stop}; the same command goes on, and what is finished is kept in {folder}") from stop
+    written = show_page(folder, result)
+    if options.json:
+        print_json(result)
+        return
+    print(text_table(result["claims"], ["text", "holds", "numbers"]))
+    for path in written:
+        note(options, f"Wrote {path}")
+
+
+COMMAND = Command("nelbo reproduce kingma2014 --budget smoke", _arguments, reproduce)

@@ -1,0 +1,33 @@
+"""`nelbo sample`."""
+
+import argparse
+
+import jax.random as jr
+
+from nelbo.cli.commands import Command
+from nelbo.cli.parser import Parser, run_folder
+from nelbo.cli.writing import suffixes, target, tell, write
+from nelbo.report import GRID_WIDTH, image_grid
+from nelbo.runs import open_run
+from nelbo.tasks import sample as draw_samples
+
+
+def _arguments(parser: Parser) -> None:
+    run_folder(parser)
+    parser.add_argument("-n", "--count", type=int, default=64, metavar="N", help="how many (default 64)")
+    parser.add_argument("--mean", action="store_true", help="E[x | z] instead of draws of x")
+    parser.add_argument("--context", metavar="LABEL", help="of a run with a context: the label of what is drawn")
+    parser.add_argument("-o", "--output", metavar="FILE", help="a .npy or .png file (default RUN/samples.png)")
+
+
+def sample(options: argparse.Namespace) -> None:
+    """Draw from the generative model."""
+    run = open_run(options.run)
+    path = target(options, run, "samples", suffixes(run))
+    context = run.context(options.context)
+    values = draw_samples(jr.key(options.seed), run.model, options.count, mean=options.mean, context=context)
+    write(path, run.in_user_units(values), lambda: image_grid(values / run.white, width=GRID_WIDTH))
+    tell(options, path, values)
+
+
+COMMAND = Command("nelbo sample runs/mnist -n 64", _arguments, sample)

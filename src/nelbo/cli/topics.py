@@ -1,0 +1,31 @@
+"""`nelbo topics`."""
+
+import argparse
+
+from nelbo.cli.commands import Command
+from nelbo.cli.output import print_json
+from nelbo.cli.parser import Parser, other_data, run_folder
+from nelbo.cli.writing import opened
+from nelbo.core import InputError
+from nelbo.evaluation import topic_words
+
+
+def _arguments(parser: Parser) -> None:
+    run_folder(parser)
+    parser.add_argument("-n", "--count", type=int, default=10, metavar="N", help="words of each (default 10)")
+    other_data(parser)
+
+
+def topics(options: argparse.Namespace) -> None:
+    """The strongest words of each latent."""
+    run, data, _ = opened(options, None)
+    if data.vocabulary is None:
+        raise InputError(f"{data.name} holds no words: topics are for runs on documents (sotu, newsgroups).")
+    found = topic_words(run.model, data.vocabulary, count=options.count)
+    if options.json:
+        print_json(found)
+    else:
+        print("\n".join(f"{i:3d}  {' '.join(words)}" for i, words in enumerate(found)))
+
+
+COMMAND = Command("nelbo topics runs/sotu -n 10", _arguments, topics)

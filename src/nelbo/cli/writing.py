@@ -1,0 +1,71 @@
+"""What commands that read a run and write a file share."""
+
+import argparse
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from nelbo.cli.output import fetching, note, print_json
+from nelbo.core import InputError, atomic_write
+from nelbo.data import Data, Source
+from nelbo.report import save_png
+from nelbo.runs import Run, open_run
+
+
+def opened(options: argparse.Namespace, split: str | None) -> tuple[Run, Data, Source]:
+    """The run, and the rows to use of the data that the options name or of its own.
+
+    Args:
+        options: of the command.
+        split: "train", "valid" or "test"; None means "test", or all rows of a file without splits.
+    """
+    run = open_run(options.run)
+    data, rows = run.rows(options.data, split, options.data_dir, fetching(options))
+    for text in data.notes:
+        note(options, text)
+    return run, data, rows
+
+
+def target(options: argparse.Namespace, run: Run, stem: str, suffixes: tuple[str, ...]) -> Path:
+    """Where to write; checked before anything is computed.
+
+    Raises:
+        InputError: a suffix that cannot hold the result.
+    """
+    path = Path(options.output or run.folder / f"{stem}{suffixes[0]}")
+    if path.suffix not in suffixes:
+        raise InputError(f"Cannot write {path}: choose a name that ends in {' or '.join(suffixes)}.")
+    if path.is_dir():
+        raise InputError(f"Cannot write {path}: it is a folder; give the name of a file in it.")
+    return path
+
+
+def suffixes(run: Run) -> tuple[str, ...]:
+    """The forms that examples can be written in, the usual one first."""
+    if run.is_picture:
+        return (".png", ".npy")
+    return (".npy", ".csv") if len(run.shape) == 1 else (".npy",)
+
+
+def write(path: Path, values: np.ndarray, picture: Callable[[], np.ndarray]) -> None:
+    """Save as the suffix says."""
+    if path.suffix == ".png":
+        save_png(picture(), path)
+        return
+    stream = io.BytesIO()
+    if path.suffix == ".npy":
+        np.save(stream, values, allow_pickle=False)
+    else:
+        np.savetxt(stream, values, delimiter=",", fmt="%.8g")
+    with atomic_write(path) as file:
+        file.write(stream.getbuffer())
+
+
+def tell(options: argparse.Namespace, path: Path, values: np.ndarray) -> None:
+    """Say what was written."""
+    if options.json:
+        print_json({"file": str(path), "shape": list(values.shape)})
+    else:
+        note(options, f"Wrote {path}: {'x'.join(map(str, values.shape))}")

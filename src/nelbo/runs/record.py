@@ -1,0 +1,246 @@
+"""What a run folder says, read without opening its model: for tables, pictures and pages."""
+
+import dataclasses
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nelbo.core import InputError, os_error, read_arrays, read_json
+from nelbo.models import families, likelihoods
+from nelbo.runs.folder import ARRAYS, CONFIG, HISTORY, RECORD
+
+MAX_HISTORY_BYTES = 2**30
+VARIANCE = "variance.json"
+_PARTS = (CONFIG, HISTORY, RECORD, ARRAYS)
+_DEEPEST = 32  # levels of nested JSON
+_MULTI_SAMPLE = ("iwae", "vimco", "rws")  # objectives that report the importance-weighted bound of their samples
+_OWN_FIELDS = ("name", "results", "versions", "command", "data", "wall_time_seconds")
+
+
+@dataclasses.dataclass(frozen=True)
+class DataRecord:
+    """The data that a run was fitted to, as it wrote them down; empty where it did not.
+
+    Attributes:
+        name: of the data set, or a path.
+        digests: the SHA-256 of each split.
+        class_names: the name of label 0, 1, ...
+        columns: the name of each entry of an example that is a row of a table.
+    """
+
+    name: str = ""
+    digests: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    class_names: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class RunRecord:
+    """A run as its folder tells it; a part that is missing on disk is empty here.
+
+    Attributes:
+        folder: where it was read from.
+        name: the name in `record.json` or `config.json`, else the folder's own.
+        config: the settings, nested.
+        model: the name of the model.
+        objective: the name of the objective.
+        history: a row for each evaluation, in order of training; bounds in nats per example.
+        history_bound: which bound the history holds: "ELBO", or "IWAE, 5 samples".
+        results: the final numbers, a row for each; see `result_row`.
+        data: what it was fitted to.
+        values: what its likelihood is a distribution of; numbers of different values do not compare.
+        command: the shell command that carried it out.
+        versions: of packages.
+        wall_seconds: how long it took [s].
+        facts: what else `record.json` says: seed, hardware, commit, ...
+        arrays: named arrays for figures.
+        samples_are: "means" (E[x | z]) or "draws" (of x): what the array "samples" holds.
+        variance: of gradients, `variance[estimator][layer]["variance"]`.
+    """
+
+    folder: Path
+    name: str
+    config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    model: str = ""
+    objective: str = ""
+    history: tuple[Mapping[str, Any], ...] = ()
+    history_bound: str = "ELBO"
+    results: tuple[Mapping[str, Any], ...] = ()
+    data: DataRecord = DataRecord()
+    values: str = ""
+    command: str = ""
+    versions: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    wall_seconds: float | None = None
+    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    arrays: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    samples_are: str = "means"
+    variance: Mapping[str, Mapping[str, Mapping[str, Any]]] = dataclasses.field(default_factory=dict)
+
+
+def read_run_record(folder: Path | str) -> RunRecord:
+    """Read what a run folder says of its run; the model is not opened, and an unfinished run is as good.
+
+    Args:
+        folder: a folder that holds at least one of `config.json`, `history.jsonl`, `record.json`, `arrays.safetensors`.
+
+    Raises:
+        InputError: the folder is no run, or one of its files is damaged.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder: give the folder of a run, such as `nelbo fit --out` made.")
+    if not any((folder / part).is_file() for part in _PARTS):
+        raise InputError(f"{folder} is no run of nelbo: it holds none of {', '.join(_PARTS)}.")
+    config, record = _read_object(folder / CONFIG), _read_object(folder / RECORD)
+    results = record.get("results") or []
+    if not isinstance(results, list):
+        raise InputError(f"{folder / RECORD}: 'results' must be a list of objects.")
+    model, objective = _object(config.get("model")), _object(config.get("objective"))
+    arrays, notes = _read_figure_arrays(folder / ARRAYS)
+    wall = record.get("wall_time_seconds")
+    return RunRecord(
+        folder=folder,
+        name=_text(record.get("name")) or _text(config.get("name")) or folder.resolve().name or "run",
+        config=config,
+        model=_text(model.get("name")) or _text(config.get("model")),
+        objective=_text(objective.get("name")),
+        history=read_history(folder / HISTORY) if (folder / HISTORY).is_file() else (),
+        history_bound=_history_bound(objective),
+        results=tuple(row for row in results if isinstance(row, dict)),
+        data=_data_record(_object(record.get("data")), config),
+        values=_values(model),
+        command=_command(record.get("command") or config.get("command")),
+        versions=_object(record.get("versions")),
+        wall_seconds=float(wall) if isinstance(wall, int | float) else None,
+        facts={name: value for name, value in record.items() if name not in _OWN_FIELDS},
+        arrays=arrays,
+        samples_are=_text(notes.get("samples")) or ("means" if "reconstructions" in arrays else "draws"),
+        variance=_read_variance(folder / VARIANCE),
+    )
+
+
+def read_history(path: Path | str) -> tuple[Mapping[str, Any], ...]:
+    """Read the rows of a `history.jsonl`.
+
+    A last line without its line end that is not valid JSON was cut off when the run was killed: it is left out. Where a
+    run was resumed from a checkpoint, steps that were done again replace what was there; rows of one step become one.
+
+    Raises:
+        InputError: the file cannot be read, or any other line is not a JSON object.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > MAX_HISTORY_BYTES:
+            raise InputError(f"{path} is larger than {MAX_HISTORY_BYTES} bytes: this is no history that nelbo wrote.")
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise os_error("read", path, error) from error
+    rows: list[Mapping[str, Any]] = []
+    for line_number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            if line_number == len(lines):
+                break
+            raise InputError(f"{path}, line {line_number} is not valid JSON: restore the file or remove it.") from error
+        if not isinstance(row, dict):
+            raise InputError(f"{path}, line {line_number} must be a JSON object, not a {type(row).__name__}.")
+        _append(rows, row)
+    return tuple(rows)
+
+
+def _append(rows: list[Mapping[str, Any]], row: Mapping[str, Any]) -> None:
+    """Put a row at the end of a history, in place of rows of later steps; it adds to a row of its own step."""
+    step = row.get("step")
+    earlier: Mapping[str, Any] = {}
+    if isinstance(step, int):
+        while rows and isinstance(previous := rows[-1].get("step"), int) and previous >= step:
+            dropped = rows.pop()
+            earlier = dropped if previous == step else {}
+    rows.append({**earlier, **row})
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; empty if there is no file."""
+    if not path.is_file():
+        return {}
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise InputError(f"{path} must hold a JSON object with named entries, not a {type(value).__name__}.")
+    layer: list[Any] = [value]
+    for _ in range(_DEEPEST):
+        layer = [e for v in layer if isinstance(v, dict | list) for e in (v.values() if isinstance(v, dict) else v)]
+    if layer:
+        raise InputError(f"{path} is nested more than {_DEEPEST} levels deep: this is no record that nelbo wrote.")
+    return value
+
+
+def _read_figure_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The arrays for figures and what is noted about them; empty if there is no file."""
+    if not path.is_file():
+        return {}, {}
+    arrays, notes = read_arrays(path, "figure data")
+    for name, value in arrays.items():
+        if value.dtype.kind not in "fiub":
+            raise InputError(f"{path}: the array {name!r} holds no real numbers ({value.dtype}).")
+    return arrays, _object(notes)
+
+
+def _read_variance(path: Path) -> Mapping[str, Any]:
+    """The rows that `nelbo variance` wrote; empty if there is no file."""
+    rows = _read_object(path).get("rows", {})
+    sound = isinstance(rows, dict) and all(isinstance(row, dict) for row in rows.values())
+    if not sound or not all(isinstance(cell, dict) for row in rows.values() for cell in row.values()):
+        raise InputError(f"{path} is damaged: make it again with `nelbo variance {path.parent}`.")
+    return rows
+
+
+def _history_bound(objective: Mapping[str, Any]) -> str:
+    """The bound that an objective reports while it trains."""
+    samples = _object(objective.get("arguments")).get("samples", 1)
+    return f"IWAE, {samples} samples" if objective.get("name") in _MULTI_SAMPLE and samples != 1 else "ELBO"
+
+
+def _data_record(record: Mapping[str, Any], config: Mapping[str, Any]) -> DataRecord:
+    """From `record.json`; of a run that is not finished, from `config.json`."""
+    asked = config.get("data")
+    return DataRecord(
+        name=_text(record.get("name")) or _text(_object(asked).get("name")) or _text(asked),
+        digests=_object(record.get("sha256")) or _object(config.get("sha256")),
+        class_names=_texts(record.get("labels")),
+        columns=_texts(record.get("columns")),
+    )
+
+
+def _values(model: Mapping[str, Any]) -> str:
+    """What the likelihood of a model is a distribution of; empty where the settings do not say."""
+    family = families().get(_text(model.get("name")))
+    asked = _text(_object(model.get("arguments")).get("likelihood"))
+    found = likelihoods().get(asked or (family.likelihood or "" if family is not None else ""))
+    return "" if found is None else {"uint8": "integers", "unit": "real"}.get(found.values[0], found.values[0])
+
+
+def _command(value: Any) -> str:
+    """A shell command from a text, or from a list of its words."""
+    return shlex.join(map(str, value)) if isinstance(value, list) else _text(value)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    """The value if it is a JSON object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: Any) -> str:
+    """The value if it is text, else nothing."""
+    return value if isinstance(value, str) else ""
+
+
+def _texts(value: Sequence[Any] | None) -> tuple[str, ...]:
+    """The entries of a JSON list as texts; none of anything else."""
+    return tuple(map(str, value)) if isinstance(value, list) else ()

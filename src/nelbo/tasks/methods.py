@@ -1,0 +1,175 @@
+"""The methods of imputation by name, and the settings of one."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Key
+
+from nelbo.core import Example, InputError, choice
+from nelbo.distributions import Reading, reading
+from nelbo.models import Model
+from nelbo.tasks.completions import Completions, chains, hamiltonian, resampled
+from nelbo.tasks.evidence import Evidence
+
+PROPOSALS = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class ImputationSettings:
+    """How missing entries are filled in.
+
+    Args:
+        method: see `METHODS`; None: the one that `default_method` names.
+        steps: moves of each chain before its draw is taken; trajectories ("hmc").
+        draws: independent completions of each example.
+        proposals: draws of q to resample from, beside as many from the prior ("importance", "resample", "hmc"); None:
+            1000, and 100 where each is the end of a chain ("resample").
+        noise: None if the entries that are there are exact, or the kind of noise that all of them have, see
+            `nelbo.distributions.READINGS`; then nothing is known exactly, and everything is filled in.
+        rate: of the noise.
+    """
+
+    method: str | None = None
+    steps: int = 50
+    draws: int = 19
+    proposals: int | None = None
+    noise: str | None = None
+    rate: float | int = 0.0
+
+    @property
+    def reading(self) -> Reading | None:
+        """The noise of what is given.
+
+        Raises:
+            InputError: an unknown kind, or a rate that it cannot have.
+        """
+        return None if self.noise is None else reading(self.noise, self.rate)
+
+    def resolved(self, model: Model) -> "ImputationSettings":
+        """The same with nothing left open, for a model.
+
+        Raises:
+            InputError: an unknown method, one that the model's latents do not allow, or a count below one.
+        """
+        discrete = has_discrete_latents(model)
+        name = _default(discrete) if self.method is None else choice("method of imputation", self.method, METHODS)
+        method = METHODS[name]
+        proposals = method.proposals if self.proposals is None else self.proposals
+        for what, count in (("steps", self.steps), ("draws", self.draws), ("proposals", proposals)):
+            if count < 1:
+                raise InputError(f"Imputation needs at least 1 for {what}, got {count}.")
+        if method.real_latents and discrete:
+            raise InputError(f"{name} moves real-valued latents, but the model's are discrete: use importance.")
+        return dataclasses.replace(self, method=name, proposals=proposals)
+
+
+def has_discrete_latents(model: Model) -> bool:
+    """Whether any layer of latents is discrete."""
+    return any(layer.is_discrete for layer in model.generative.shapes()[1:])
+
+
+def default_method(model: Model) -> str:
+    """What `impute` uses unless it is told: `hmc` for real-valued latents, else `importance`.
+
+    Measured in docs/imputation.md: both are right for recognition models that are wrong, as the chains are not.
+    """
+    return _default(has_discrete_latents(model))
+
+
+def _default(discrete: bool) -> str:  # noqa: FBT001
+    return "importance" if discrete else "hmc"
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """A method of imputation.
+
+    Args:
+        about: one line for help texts.
+        complete: draws completions of one example, by settings in which nothing is left open.
+        proposals: how many, unless the user says.
+        weighted: whether it resamples proposals.
+        real_latents: whether it needs them.
+        accepted: what its `accepted` is: the share of proposals that were taken, their effective share, or nothing.
+    """
+
+    about: str
+    complete: Callable[[Key[Array, ""], Model, Evidence, ImputationSettings], Completions]
+    proposals: int = PROPOSALS
+    weighted: bool = False
+    real_latents: bool = False
+    accepted: Literal["share taken", "effective share"] | None = None
+
+    def chains(self, settings: ImputationSettings) -> int:
+        """How many copies of the model an example needs at once."""
+        return max(settings.draws, settings.proposals or 1) if self.weighted else settings.draws
+
+
+def _chain(key: Key[Array, ""], model: Model, evidence: Evidence, settings: ImputationSettings) -> Completions:
+    return chains(key, model, evidence, settings.draws, steps=settings.steps, corrected=False)
+
+
+def _metropolis(key: Key[Array, ""], model: Model, evidence: Evidence, settings: ImputationSettings) -> Completions:
+    return chains(key, model, evidence, settings.draws, steps=settings.steps, corrected=True)
+
+
+def _proposed(
+    key: Key[Array, ""], model: Model, evidence: Evidence, settings: ImputationSettings, centres: Example
+) -> Completions:
+    proposals = settings.proposals or PROPOSALS
+    return resampled(key, model, evidence, centres, settings.draws, proposals=proposals)
+
+
+def _resample(key: Key[Array, ""], model: Model, evidence: Evidence, settings: ImputationSettings) -> Completions:
+    chain_key, key = jr.split(key)
+    count = settings.proposals or PROPOSALS
+    ends = chains(chain_key, model, evidence, count, steps=settings.steps, corrected=False).drawn.x
+    centres = jax.vmap(lambda one: Example(one, context=evidence.x.context))(ends)
+    return _proposed(key, model, evidence, settings, centres)
+
+
+def _importance(key: Key[Array, ""], model: Model, evidence: Evidence, settings: ImputationSettings) -> Completions:
+    stack_of_one = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], evidence.x)
+    return _proposed(key, model, evidence, settings, stack_of_one)
+
+
+def _hmc(key: Key[Array, ""], model: Model, evidence: Evidence, settings: ImputationSettings) -> Completions:
+    chain_key, key = jr.split(key)
+    starts = _importance(key, model, evidence, settings).drawn.z
+    return hamiltonian(chain_key, model, evidence, starts, steps=settings.steps)
+
+
+METHODS: dict[str, Method] = {
+    "chain": Method(
+        "z ~ q(z|x), x_missing ~ p(x|z), again and again; right if q is exact (Rezende et al. 2014, section 6)", _chain
+    ),
+    "metropolis": Method(
+        "the chain with z accepted or refused, right for q near the posterior (Mattei and Frellsen 2018, section 3.3)",
+        _metropolis,
+        accepted="share taken",
+    ),
+    "resample": Method(
+        "proposals of chains, resampled by importance weights; right for any q as their number grows",
+        _resample,
+        proposals=100,
+        weighted=True,
+        accepted="effective share",
+    ),
+    "importance": Method(
+        "the same without chains: z ~ q(z | what is observed) (Mattei and Frellsen 2019, section 4)",
+        _importance,
+        weighted=True,
+        accepted="effective share",
+    ),
+    "hmc": Method(
+        "these, each moved on by Hamiltonian dynamics under p(z | what is observed); right for any q (Neal 2011)",
+        _hmc,
+        weighted=True,
+        real_latents=True,
+        accepted="share taken",
+    ),
+}
