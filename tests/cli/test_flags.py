@@ -11,7 +11,7 @@ from nelbo.cli.fit import experiment_from
 from nelbo.cli.flags import groups, members, reading
 from nelbo.cli.parser import parse, parsers
 from nelbo.core import InputError, Registry, using
-from nelbo.data import Dataset, Split
+from nelbo.data import Data, Schema, Split
 from nelbo.models import Family, build, families, likelihoods, vae
 from nelbo.runs import (
     Experiment,
@@ -27,7 +27,7 @@ def experiment(*words: str) -> Experiment:
     return experiment_from(parse(["fit", *words]))
 
 
-def dataset(values: str) -> Dataset:
+def dataset(values: str) -> Data:
     rng = np.random.default_rng(0)
     x = {
         "binary": rng.integers(0, 2, (6, 4)).astype(np.uint8),
@@ -37,7 +37,8 @@ def dataset(values: str) -> Dataset:
         "counts": rng.integers(0, 5, (6, 4)).astype(np.float32),
     }[values]
     split = Split(x)
-    return Dataset("made up", split, split, split, values)  # pyright: ignore[reportArgumentType]
+    schema = Schema((4,), values)  # pyright: ignore[reportArgumentType]
+    return Data("made up", dict.fromkeys(("train", "valid", "test"), split), schema)
 
 
 def test_every_option_of_every_part_has_a_flag_and_a_text():
@@ -196,7 +197,7 @@ def test_what_is_advised_is_accepted(values):
 BUILT: set[tuple[str, str, str]] = set()
 
 
-def accepted(model: str, arguments: dict, data: Dataset) -> None:
+def accepted(model: str, arguments: dict, data: Data) -> None:
     """A run takes the advice: its settings are accepted and its model can be built."""
     if (model, str(arguments), data.values) in BUILT:
         return

@@ -181,7 +181,7 @@ def _content(
     fault: str = "",
     marker: str = "",
 ) -> Content:
-    """Spread what was found about the distinct cells over the rows."""
+    """Spread what was found about the distinct cells over the rows; the parameters are those of `Content`."""
     values = numbers[codes] if len(numbers) else np.full(len(codes), np.nan)
     places_of = np.where(missing, -1, np.arange(len(texts)))
     rows = places_of[codes] if len(texts) else codes
