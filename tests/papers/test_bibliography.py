@@ -4,9 +4,9 @@ import ast
 import re
 from pathlib import Path
 
-import nelbo.weights
 import pytest
 
+import nelbo.bayes
 import nelbo.objectives
 from nelbo.objectives import Objective
 from nelbo.papers import BIBLIOGRAPHY, PAPERS
