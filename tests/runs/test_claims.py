@@ -4,7 +4,7 @@ import pytest
 
 from nelbo.core import InputError
 from nelbo.runs import claims
-from nelbo.runs.claims import LOCK, REPLACED, FolderClaim, check_folder
+from nelbo.runs.claims import LOCK, REPLACED, FolderClaim, check_folder, resumed
 
 CONFIG = {"model": {"name": "vae"}, "data": {"name": "x"}, "objective": {"name": "sgvb"}, "training": {}, "seed": 0}
 
@@ -110,3 +110,11 @@ def test_leftovers_of_a_killed_writer_are_removed(tmp_path):
     claim.release()
     assert not list(folder.rglob("*.tmp"))
     assert not list((folder / "checkpoints").glob(".*"))
+
+
+def test_who_holds_a_folder_can_go_on_with_its_run(tmp_path):
+    finished(tmp_path / "run")
+    claim = FolderClaim(tmp_path / "run")
+    claim.hold()
+    assert resumed(tmp_path / "run", {"seed": 0}).seed == 0
+    claim.release()

@@ -198,7 +198,8 @@ def resumed(folder: Path | str, given: Mapping[str, Any]) -> Experiment:
         InputError: no run, or one with other settings (the message names one).
     """
     folder = Path(folder)
-    check_folder(folder, resume=True, overwrite=False)
+    # who goes on with the run holds the folder already, and nobody else can
+    check_folder(folder, resume=True, overwrite=False, held=True)
     own = read_experiment(folder)
     asked = dict(given) | ({"data": located(given["data"])} if "data" in given else {})
     for (name, want), (_, have) in zip(_leaves(asked, asked), _leaves(asked, own.record()), strict=True):
