@@ -10,6 +10,7 @@ the fillings. Times are those of a second call, compiled.
 """
 
 import argparse
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -26,7 +27,16 @@ from nelbo.data import Source
 from nelbo.models import Model, factor_analysis
 from nelbo.report import text_table
 from nelbo.runs import Experiment, execute, hiding, open_run
-from nelbo.tasks import METHODS, Columns, ImputationSettings, default_method, hide, imputation_scores, impute
+from nelbo.tasks import (
+    METHODS,
+    Columns,
+    ImputationSettings,
+    default_method,
+    hide,
+    imputation_scores,
+    impute,
+    rows_as_seen,
+)
 
 SIZE, LATENTS, NOISE = 5, 2, 0.8
 OBSERVED = np.array([True, False, True, False, True])
@@ -149,6 +159,7 @@ def models(steps: int, rows: int, epochs: int, folder: Path) -> list[dict[str, A
                               "coverage": scores["coverage"], "nats per entry": scores["nats_per_hidden_entry"],
                               "nats per row": scores["hidden_nats"], "accepted": result.accepted,
                               "warned": bool(result.warnings), "seconds": seconds})  # fmt: skip
+                print(*table[-1].values(), sep=" | ", file=sys.stderr)
     return table
 
 

@@ -72,6 +72,22 @@ def test_noise_is_put_on_and_taken_off(run, capsys):
     assert 0 < told["rmse"] < 5
 
 
+def test_a_column_that_no_training_row_had_is_named_on_stderr_and_in_the_record(run, capsys):
+    x = np.load(run / "train.npy")
+    x[:, 2] = np.nan
+    np.save(run / "never.npy", x)
+    fit = f"fit factor-analysis --data {run}/never.npy --latents 2 --epochs 1 --batch-size 20 --quiet --no-figures"
+    with jax.numpy_dtype_promotion("standard"), jax.debug_key_reuse(False):
+        assert main([*fit.split(), "--out", str(run / "never")]) == 0
+    command = f"impute {run}/never {run}/never.npy --method importance --proposals 40 --draws 4"
+    assert main(f"{command} --json -o {run}/never.npz".split()) == 0
+    out, err = capsys.readouterr()
+    (said,) = json.loads(out)["warnings"]
+    assert "No training row had column" in said
+    assert "the numbers filled in are invented" in said
+    assert said in err
+
+
 @pytest.mark.parametrize(
     ("extra", "words"),
     [
