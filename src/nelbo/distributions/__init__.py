@@ -1,6 +1,6 @@
 """What NumPyro lacks, and the two operations that models need: a masked total and a closed-form KL."""
 
-from numpyro.distributions import Distribution, Normal
+from numpyro.distributions import Distribution
 
 from nelbo.distributions.correlated import (
     CholeskyNormal,
@@ -12,6 +12,7 @@ from nelbo.distributions.counts import BetaBinomial, Categorical, DiscretizedLog
 from nelbo.distributions.elementary import (
     Bernoulli,
     BinaryUnits,
+    Marginalizable,
     closed_form_kl,
     example_shape,
     total_log_prob,
@@ -19,9 +20,10 @@ from nelbo.distributions.elementary import (
 )
 from nelbo.distributions.joint import AutoregressiveBernoulli, BagOfWords
 from nelbo.distributions.moments import FUNCTIONS, MOMENTS, moments
+from nelbo.distributions.normal import Normal
 from nelbo.distributions.readings import READINGS, Reading, reading
 from nelbo.distributions.sequential import BernoulliMixture, Nade, SequentialBernoulli
-from nelbo.distributions.supports import check_support, value_range
+from nelbo.distributions.supports import check_support
 
 __all__ = [
     "FUNCTIONS",
@@ -39,6 +41,7 @@ __all__ = [
     "DiscretizedLogistic",
     "Distribution",
     "LowRankNormal",
+    "Marginalizable",
     "Nade",
     "Normal",
     "RankOneNormal",
@@ -51,5 +54,4 @@ __all__ = [
     "reading",
     "total_log_prob",
     "uniforms",
-    "value_range",
 ]

@@ -1,7 +1,5 @@
 """Distributions of the integers 0 .. levels - 1, elementwise, with float samples."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -19,18 +17,22 @@ class DiscretizedLogistic(nd.Distribution):
     """
 
     arg_constraints = {"loc": constraints.real, "scale": constraints.positive}
-    support: Any = constraints.nonnegative_integer
     pytree_aux_fields = ("levels",)
 
     def __init__(self, loc: Float[Array, "*d"], scale: Float[Array, "*d"], levels: int = 256) -> None:
         self.loc, self.scale, self.levels = loc, scale, levels
         super().__init__(batch_shape=jnp.shape(loc), validate_args=False)
 
+    @property
+    def support(self) -> constraints.Constraint:  # pyright: ignore
+        """0 .. levels - 1."""
+        return constraints.integer_interval(0, self.levels - 1)
+
     def sample(self, key: Key[Array, ""], sample_shape: tuple[int, ...] = ()) -> Float[Array, "..."]:  # pyright: ignore
-        """Draw integers, as float32."""
+        """Draw integers, as numbers like the location."""
         shape = sample_shape + self.batch_shape
         loc, scale = (jnp.broadcast_to(value, shape) for value in (self.loc, self.scale))
-        return jnp.clip(jnp.round(loc + scale * jr.logistic(key, shape)), 0.0, self.levels - 1.0)
+        return jnp.clip(jnp.round(loc + scale * jr.logistic(key, shape, loc.dtype)), 0.0, self.levels - 1.0)
 
     def log_prob(self, value: Float[Array, "*d"]) -> Float[Array, "*d"]:  # pyright: ignore
         """Elementwise log probability mass [nats]."""
@@ -88,21 +90,28 @@ def _power(k: Array, a: Array, both: Array, n: Array) -> Float[Array, "*d"]:
 class BetaBinomial(nd.BetaBinomial):
     """Beta-binomial on 0 .. total with float counts, as strict dtype promotion asks for."""
 
+    pytree_aux_fields = ("total",)
     concentration1: Array
     concentration0: Array
     total_count: Array
 
     def __init__(self, concentration1: Float[Array, "*d"], concentration0: Float[Array, "*d"], total: int) -> None:
+        self.total = int(total)
         counts = jnp.full(jnp.shape(concentration1), float(total), jnp.result_type(concentration1))
         super().__init__(concentration1, concentration0, counts, validate_args=False)
 
+    @property
+    def support(self) -> constraints.Constraint:  # pyright: ignore
+        """0 .. total."""
+        return constraints.integer_interval(0, self.total)
+
     def sample(self, key: Key[Array, ""], sample_shape: tuple[int, ...] = ()) -> Float[Array, "..."]:  # pyright: ignore
-        """Draw integers, as float32."""
+        """Draw integers, as numbers like the concentrations."""
         beta_key, count_key = jr.split(key)
         shape = sample_shape + self.batch_shape
         a, b = (jnp.broadcast_to(value, shape) for value in (self.concentration1, self.concentration0))
-        probs = jr.beta(beta_key, a, b)
-        return jr.binomial(count_key, jnp.broadcast_to(self.total_count, shape), probs)
+        probs = jr.beta(beta_key, a, b, dtype=a.dtype)
+        return jr.binomial(count_key, jnp.broadcast_to(self.total_count, shape), probs, dtype=a.dtype)
 
     def log_prob(self, value: Float[Array, "*d"]) -> Float[Array, "*d"]:  # pyright: ignore
         """Elementwise log probability mass [nats].
@@ -135,11 +144,15 @@ class Categorical(nd.Distribution):
     """
 
     arg_constraints = {"logits": constraints.real_vector}
-    support: Any = constraints.nonnegative_integer
 
     def __init__(self, logits: Float[Array, "*d levels"]) -> None:
         self.logits = logits
         super().__init__(batch_shape=jnp.shape(logits)[:-1], validate_args=False)
+
+    @property
+    def support(self) -> constraints.Constraint:  # pyright: ignore
+        """0 .. levels - 1."""
+        return constraints.integer_interval(0, self.levels - 1)
 
     @property
     def levels(self) -> int:
@@ -147,7 +160,7 @@ class Categorical(nd.Distribution):
         return self.logits.shape[-1]
 
     def sample(self, key: Key[Array, ""], sample_shape: tuple[int, ...] = ()) -> Float[Array, "..."]:  # pyright: ignore
-        """Draw integers, as float32."""
+        """Draw integers, as numbers like the logits."""
         return jr.categorical(key, self.logits, shape=sample_shape + self.batch_shape).astype(self.logits.dtype)
 
     def log_prob(self, value: Float[Array, "*d"]) -> Float[Array, "*d"]:  # pyright: ignore

@@ -1,6 +1,7 @@
 """Bits on logits with float samples, and what is asked of every distribution: a total under a mask, a KL."""
 
 import math
+from abc import abstractmethod
 
 import jax
 import jax.numpy as jnp
@@ -28,9 +29,22 @@ def uniforms(key: Key[Array, ""], shape: tuple[int, ...]) -> Float[Array, "..."]
 class BinaryUnits(nd.Distribution):
     """Abstract: bits, each of which has a probability given others of them."""
 
+    @abstractmethod
     def conditional(self, value: Float[Array, "..."]) -> "Bernoulli":
         """Each unit given those that it depends on in `value`."""
-        raise NotImplementedError
+
+
+class Marginalizable(nd.Distribution):
+    """Abstract: a joint distribution out of which entries can be summed exactly."""
+
+    @abstractmethod
+    def observed_log_prob(self, value: Float[Array, "*d"], observed: Array) -> Float[Array, ""]:
+        """Log probability of the observed entries of one example, the others summed out [nats].
+
+        Args:
+            value: the example; what is not observed is not read.
+            observed: boolean mask of the same shape.
+        """
 
 
 def example_shape(distribution: nd.Distribution) -> tuple[int, ...]:
@@ -47,10 +61,10 @@ class Bernoulli(BinaryUnits, nd.BernoulliLogits):
     """
 
     def sample(self, key: Key[Array, ""], sample_shape: tuple[int, ...] = ()) -> Float[Array, "..."]:  # pyright: ignore
-        """Draw zeros and ones as float32."""
+        """Draw zeros and ones, as numbers like the logits."""
         shape = sample_shape + self.batch_shape
         probs = jnp.broadcast_to(sigmoid(self.logits), shape).reshape(-1)
-        return (uniforms(key, probs.shape) < probs).astype(jnp.float32).reshape(shape)
+        return (uniforms(key, probs.shape).astype(probs.dtype) < probs).astype(probs.dtype).reshape(shape)
 
     def conditional(self, value: Float[Array, "..."]) -> "Bernoulli":
         """Each unit given the others: itself (see `AutoregressiveBernoulli.conditional`)."""
@@ -78,14 +92,14 @@ def total_log_prob(distribution: nd.Distribution, value: Array, observed: Array 
     Args:
         distribution: of one example; elementwise (batch shape = shape of `value`) or joint (event shape).
         value: the example.
-        observed: boolean mask of the same shape; only elementwise distributions, and joint ones that have
-            `observed_log_prob`, can leave entries out.
+        observed: boolean mask of the same shape; only elementwise distributions and `Marginalizable` ones can leave
+            entries out.
 
     Raises:
         InputError: a mask for any other distribution.
     """
-    if observed is not None and hasattr(distribution, "observed_log_prob"):
-        return distribution.observed_log_prob(value, observed)  # pyright: ignore
+    if observed is not None and isinstance(distribution, Marginalizable):
+        return distribution.observed_log_prob(value, observed)
     log_prob = jnp.asarray(distribution.log_prob(value))
     if observed is None:
         return jnp.ravel(log_prob).sum()

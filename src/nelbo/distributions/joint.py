@@ -74,7 +74,7 @@ class BagOfWords(nd.Distribution):
     """
 
     arg_constraints = {"logits": constraints.real_vector}
-    support: Any = constraints.nonnegative_integer
+    support: Any = constraints.independent(constraints.nonnegative_integer, 1)
     pytree_aux_fields = ("words",)
 
     def __init__(self, logits: Float[Array, " v"], words: int = 100) -> None:
@@ -86,9 +86,9 @@ class BagOfWords(nd.Distribution):
         return (value * log_softmax(self.logits)).sum()
 
     def sample(self, key: Key[Array, ""], sample_shape: tuple[int, ...] = ()) -> Float[Array, "..."]:  # pyright: ignore
-        """Counts of a document of `words` words, as float32."""
+        """Counts of a document of `words` words, as numbers like the logits."""
         drawn = jr.categorical(key, self.logits, shape=(*sample_shape, self.words))
-        return jax.nn.one_hot(drawn, self.logits.shape[-1], dtype=jnp.float32).sum(-2)
+        return jax.nn.one_hot(drawn, self.logits.shape[-1], dtype=self.logits.dtype).sum(-2)
 
     @property
     def mean(self) -> Float[Array, " v"]:

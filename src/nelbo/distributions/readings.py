@@ -9,10 +9,11 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
-from numpyro.distributions import Distribution, Normal
+from numpyro.distributions import Distribution
 
 from nelbo.core import InputError, choice
 from nelbo.distributions.elementary import Bernoulli
+from nelbo.distributions.normal import Normal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,7 +135,7 @@ class GaussianNoise(Reading):
 
     def spoil(self, key: Key[Array, ""], values: Float[Array, "..."]) -> Float[Array, "..."]:
         """The values, with noise on them."""
-        return values + self.rate * jr.normal(key, values.shape)
+        return values + self.rate * jr.normal(key, values.shape, values.dtype)
 
 
 READINGS: dict[str, type[Reading]] = {"bit-flip": BitFlip, "gaussian": GaussianNoise}

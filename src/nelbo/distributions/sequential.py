@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 from numpyro.distributions import constraints
 
 from nelbo.core import softplus
-from nelbo.distributions.elementary import Bernoulli, BinaryUnits, uniforms
+from nelbo.distributions.elementary import Bernoulli, BinaryUnits, Marginalizable, uniforms
 
 
 class SequentialBernoulli(BinaryUnits):
@@ -22,9 +22,13 @@ class SequentialBernoulli(BinaryUnits):
     order of the flattened example, or in `order`, the place there of each unit.
     """
 
-    support: Any = constraints.boolean
     pytree_data_fields = ("order",)
     order: Int[Array, " n"] | None = None
+
+    @property
+    def support(self) -> constraints.Constraint:  # pyright: ignore
+        """Zeros and ones."""
+        return constraints.independent(constraints.boolean, len(self.event_shape))
 
     @property
     def arguments(self) -> tuple[Array, ...]:
@@ -71,19 +75,20 @@ class SequentialBernoulli(BinaryUnits):
         return self.conditional(value).log_prob(value).sum()
 
     def sample(self, key: Key[Array, ""], sample_shape: tuple[int, ...] = ()) -> Float[Array, "..."]:  # pyright: ignore
-        """Draw zeros and ones as float32, unit after unit."""
+        """Draw zeros and ones, as numbers like the parameters, unit after unit."""
         size = math.prod(self.event_shape)
-        noise = uniforms(key, (*sample_shape, size))
+        noise = uniforms(key, (*sample_shape, size)).astype(self.start.dtype)
         draws = self._ancestral(noise) if not sample_shape else jax.vmap(self._ancestral)(noise.reshape(-1, size))
         return draws.reshape(*sample_shape, *self.event_shape)
 
     @property
     def mean(self) -> Float[Array, "*d"]:
         """P(x_d = 1) with every earlier unit at its own mean: a guess, for the exact marginals need 2^n terms."""
-        return self._filled(lambda probability, u: probability + 0.0 * u, jnp.zeros(math.prod(self.event_shape)))
+        size = math.prod(self.event_shape)
+        return self._filled(lambda probability, u: probability + 0.0 * u, jnp.zeros(size, self.start.dtype))
 
     def _ancestral(self, noise: Float[Array, " n"]) -> Float[Array, "*d"]:
-        return self._filled(lambda probability, u: (u < probability).astype(jnp.float32), noise)
+        return self._filled(lambda probability, u: (u < probability).astype(u.dtype), noise)
 
     def _filled(self, value: Callable[[Array, Array], Array], noise: Float[Array, " n"]) -> Float[Array, "*d"]:
         """All units one after another; `value(P(x_d = 1 | before), noise_d)` gives the value of each."""
@@ -162,7 +167,7 @@ class Nade(SequentialBernoulli):
         return state + unit[1] * bit
 
 
-class BernoulliMixture(SequentialBernoulli):
+class BernoulliMixture(SequentialBernoulli, Marginalizable):
     """A mixture of products of Bernoullis, p(x) = sum_k pi_k prod_d Bern(x_d; sigma(a_kd)).
 
     The density is a logsumexp over components, of all entries or of those that were observed. Unit after unit the state

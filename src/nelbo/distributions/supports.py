@@ -1,58 +1,64 @@
-"""What values an elementwise distribution can give, and a sentence where data hold others."""
-
-import dataclasses
+"""What values a distribution can give, and a sentence where data hold others."""
 
 import numpy as np
-from numpyro.distributions import Distribution
+from numpyro.distributions import Distribution, constraints
 
 from nelbo.core import InputError
-from nelbo.distributions.counts import BetaBinomial, Categorical, DiscretizedLogistic
-from nelbo.distributions.elementary import Bernoulli
 
-_BYTES = 255.0
-
-
-@dataclasses.dataclass(frozen=True)
-class ValueRange:
-    """The values of a bounded distribution.
-
-    Args:
-        most: the largest; the least is zero.
-        whole: whether they are whole numbers; grey values are taken for probabilities of ones.
-    """
-
-    most: float
-    whole: bool
+_INTERVAL = type(constraints.integer_interval(0, 1))
+_INDEPENDENT = type(constraints.independent(constraints.real, 1))
 
 
-def value_range(distribution: Distribution) -> ValueRange | None:
-    """What a distribution can give; None: any number."""
-    if isinstance(distribution, Bernoulli):
-        return ValueRange(1.0, whole=False)
-    if isinstance(distribution, DiscretizedLogistic | Categorical):
-        return ValueRange(distribution.levels - 1.0, whole=True)
-    if isinstance(distribution, BetaBinomial):
-        return ValueRange(_BYTES, whole=True)
-    return None
-
-
-def check_support(distribution: Distribution, values: np.ndarray) -> None:
-    """Refuse values that a model's elementwise likelihood cannot give.
+def check_support(
+    distribution: Distribution, values: np.ndarray, observed: np.ndarray | None = None, *, what: str = "these"
+) -> None:
+    """Refuse values that a model's likelihood cannot give.
 
     Args:
-        distribution: the likelihood; shapes in place of arrays will do.
-        values: of the data, in the likelihood's units.
+        distribution: the likelihood, with the `support` that NumPyro asks of every distribution; shapes in place of
+            arrays will do.
+        values: of the data, in the likelihood's units; any number of examples.
+        observed: where there are values, in their shape; None: everywhere.
+        what: the data, as the sentence calls them.
 
     Raises:
-        InputError: the values reach beyond, or are not whole.
+        InputError: values that are not finite, reach beyond, or are not whole where they should be.
     """
-    allowed = value_range(distribution)
-    if allowed is None or not values.size:
+    seen = np.asarray(values)
+    seen = seen.ravel() if observed is None else seen[np.asarray(observed)]
+    support = distribution.support
+    if support is None or not seen.size:
         return
-    broken = allowed.whole and not np.array_equal(values, np.rint(values))
-    if broken or values.min() < 0 or values.max() > allowed.most:
-        wanted = f"that are whole and from 0 to {allowed.most:.0f}" if allowed.whole else "from 0 to 1"
-        raise InputError(
-            f"The model's {type(distribution).__name__} likelihood needs values {wanted}, but these reach from "
-            f"{values.min():.4g} to {values.max():.4g}: scale the data as the model's training data were."
-        )
+    while isinstance(support, _INDEPENDENT):
+        support = support.base_constraint
+    needs = f"The model's {type(distribution).__name__} likelihood needs {_wanted(support)}, but {what}"
+    if not np.isfinite(seen).all():
+        raise InputError(f"{needs} hold NaN or infinity: mark missing entries as such.")
+    if (_grey(seen) if support is constraints.boolean else np.asarray(support(seen))).all():
+        return
+    low, high = seen.min(), seen.max()
+    fractions = seen[seen != np.rint(seen)]
+    if _is_whole(support) and len(fractions) and np.asarray(support(np.rint([low, high]))).all():
+        raise InputError(f"{needs} hold {fractions[0]:.4g}: give the numbers that the model was trained on, unscaled.")
+    raise InputError(f"{needs} reach from {low:.4g} to {high:.4g}: scale the data as the model's training data were.")
+
+
+def _grey(values: np.ndarray) -> np.ndarray:
+    return (values >= 0) & (values <= 1)
+
+
+def _is_whole(support: constraints.Constraint) -> bool:
+    return support.is_discrete and support is not constraints.boolean
+
+
+def _wanted(support: constraints.Constraint) -> str:
+    """The values of a support in words."""
+    if support is constraints.boolean:
+        return "zeros and ones (grey values from 0 to 1 are taken too)"
+    if isinstance(support, _INTERVAL):
+        return f"whole numbers from {support.lower_bound} to {support.upper_bound}"
+    if support is constraints.nonnegative_integer:
+        return "counts, whole numbers from 0 on"
+    if support in (constraints.real, constraints.real_vector):
+        return "real numbers"
+    return f"values in {support}"

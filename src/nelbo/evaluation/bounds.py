@@ -50,15 +50,15 @@ def importance_terms(key: Key[Array, ""], model: Model, batch: Example, *, num_s
         draw = model.draw(one, x)
         return draw.log_w, draw.log_p[0]
 
-    def body(visible: Float[Array, " batch"], start: Array) -> tuple[Array, Float[Array, "batch block"]]:
+    def body(_: None, start: Array) -> tuple[None, tuple[Float[Array, "batch block"], Float[Array, " batch"]]]:
         # one long row of keys: XLA takes five times as long to compile a split into rows of a few
         keys = jr.split(jr.fold_in(key, start), size * block).reshape(size, block)
         log_w, of_x = jax.vmap(jax.vmap(drawn, (0, None)))(keys, batch)
         used = start + jnp.arange(block) < num_samples  # the last block is cut short
-        return visible + jnp.where(used, of_x, jnp.zeros_like(of_x)).sum(1), log_w
+        return None, (log_w, jnp.where(used, of_x, jnp.zeros_like(of_x)).sum(1))
 
     starts = jnp.arange(-(-num_samples // block)) * block
-    visible, blocks = jax.lax.scan(body, jnp.zeros(size, jnp.float32), starts)
+    _, (blocks, visible) = jax.lax.scan(body, None, starts)
     log_w = jnp.moveaxis(blocks, 0, 1).reshape(size, -1)[:, :num_samples]
     deviation = log_w - log_w[:, :1]  # their sum keeps the digits that a sum of large log w loses in float32
     return Terms(
@@ -66,7 +66,7 @@ def importance_terms(key: Key[Array, ""], model: Model, batch: Example, *, num_s
         importance_variance=jackknife_variance(log_w),
         elbo=log_w[:, 0] + deviation.mean(1),
         elbo_variance=deviation.var(1) / max(num_samples - 1, 1),
-        reconstruction=visible / num_samples,
+        reconstruction=visible.sum(0) / num_samples,
     )
 
 

@@ -85,12 +85,14 @@ def gaussian_belief_net(
         raise InputError("A belief network needs sizes of at least 1, and one function for each latent layer.")
     sizes = (size, *layers)
     keys = jr.split(key, len(layers))
-    weights = [jr.normal(k, (b, a)) / math.sqrt(a) for k, b, a in zip(keys, sizes[:-1], sizes[1:], strict=True)]
-    biases = [jnp.zeros(count) for count in sizes]
+    weights = [
+        jr.normal(k, (b, a), jnp.float32) / math.sqrt(a) for k, b, a in zip(keys, sizes[:-1], sizes[1:], strict=True)
+    ]
+    biases = [jnp.zeros(count, jnp.float32) for count in sizes]
     if centre is not None:
         share = jnp.clip(centre, 0.01, 0.99)
         biases[0] = jax.scipy.special.ndtri(share) if visible == "binary" else jnp.asarray(centre, jnp.float32)
-    scales = [jnp.zeros(count) for count in sizes]
+    scales = [jnp.zeros(count, jnp.float32) for count in sizes]
     return GaussianBeliefNet(tuple(weights), tuple(biases), tuple(scales), names, visible)
 
 
@@ -255,8 +257,8 @@ def _maximized(net: GaussianBeliefNet, xs: Array, q: Beliefs) -> GaussianBeliefN
         else:
             first, second = moments(net.functions[layer], q.mu[layer], q.phi[layer])
             variance = jnp.maximum(second - first**2, 0.0)
-            design = jnp.concatenate([first, jnp.ones((count, 1))], axis=1)
-            extra = jnp.concatenate([variance.sum(0), jnp.zeros(1)])
+            design = jnp.concatenate([first, jnp.ones((count, 1), jnp.float32)], axis=1)
+            extra = jnp.concatenate([variance.sum(0), jnp.zeros(1, jnp.float32)])
             # the ridge keeps a system solvable whose units are all alike
             normal = design.T @ design + jnp.diag(extra + 1e-6 * count)
             solved = jnp.linalg.solve(normal, design.T @ child).T

@@ -226,7 +226,7 @@ def variational_em(
 
     def climb(net: BeliefNet, q: FittedMeanField) -> BeliefNet:
         slopes = jax.grad(total)(net, q)
-        lengths = jnp.concatenate([jnp.zeros(1), 4.0 * 2.0 ** -jnp.arange(12.0)])
+        lengths = jnp.concatenate([jnp.zeros(1, jnp.float32), 4.0 * 2.0 ** -jnp.arange(12, dtype=jnp.float32)])
         moved = jax.vmap(lambda t: jax.tree.map(lambda a, b: a + t * b, net, slopes))(lengths)
         best = jnp.argmax(jax.vmap(lambda candidate: total(candidate, q))(moved))
         return jax.tree.map(lambda leaf: leaf[best], moved)
@@ -249,13 +249,13 @@ def variational_em(
 
 def _least_squares(net: BeliefNet, xs: Float[Array, "n d"], q: FittedMeanField) -> BeliefNet:
     """For each unit m: [sum_n 2 lambda_nm E(z~ z~')] (w_m, c_m) = sum_n (x_nm - 1/2) E z~, z~ = (z, 1)."""
-    ones = jnp.ones((xs.shape[0], 1))
+    ones = jnp.ones((xs.shape[0], 1), jnp.float32)
     means = jnp.concatenate([q.mu, ones], axis=1)
     extra = jnp.concatenate([q.mu * (1.0 - q.mu), 0.0 * ones], axis=1)
     second = means[:, :, None] * means[:, None, :] + jax.vmap(jnp.diag)(extra)
     left = jnp.einsum("nm,njk->mjk", 2.0 * curvature(q.xi), second)
     # the ridge keeps a system solvable whose latents are all alike
-    left = left + 1e-6 * jnp.broadcast_to(jnp.eye(means.shape[1]), left.shape)
+    left = left + 1e-6 * jnp.broadcast_to(jnp.eye(means.shape[1], dtype=jnp.float32), left.shape)
     solved = jnp.linalg.solve(left, ((xs - 0.5).T @ means)[:, :, None])[:, :, 0]
     return BeliefNet(solved[:, :-1], solved[:, -1], net.prior)
 

@@ -74,7 +74,7 @@ class Hamiltonian(Kernel[HamiltonianState]):
         with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
             held = final(state.adaptation) if self.warmup else jnp.asarray(self.first_step, jnp.float32)
             size = jnp.where(learns, jnp.exp(state.adaptation.log_step_size), held)
-            size = size * jr.uniform(jitter_key, minval=1.0 - _JITTER, maxval=1.0 + _JITTER)
+            size = size * jr.uniform(jitter_key, dtype=jnp.float32, minval=1.0 - _JITTER, maxval=1.0 + _JITTER)
             inner, info = kernel(
                 move_key, state.inner, self.log_density, size, jnp.ones(units, jnp.float32), self.leapfrogs
             )

@@ -46,7 +46,7 @@ class Independence(Kernel[WeightedState]):
         """One step; a weight that is no number is never taken."""
         propose_key, accept_key = jr.split(key)
         proposal = self.propose(propose_key)
-        accept = jnp.log(jr.uniform(accept_key)) < proposal.log_weight - state.log_weight
+        accept = jnp.log(jr.uniform(accept_key, dtype=jnp.float32)) < proposal.log_weight - state.log_weight
         taken = jax.tree.map(lambda new, old: jnp.where(accept, new, old), proposal, state)
         return taken, Info(accept.astype(jnp.float32))
 

@@ -17,4 +17,5 @@ def check_values(likelihood: Distribution, data: Source) -> None:
         name = type(likelihood).__name__
         raise InputError(f"{name} has no conditional of single entries: it cannot be imputed.")
     values = np.asarray(data.arrays.values)
-    check_support(likelihood, values / 255.0 if data.values == "uint8" and data.pixels == "unit" else values)
+    values = values / 255.0 if data.values == "uint8" and data.pixels == "unit" else values
+    check_support(likelihood, values, data.arrays.observed)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from nelbo.core import AnyExample, Example, as_example
-from nelbo.distributions import total_log_prob
+from nelbo.distributions import Marginalizable, total_log_prob
 from nelbo.models import Draw, Model, load_model, save_model
 from nelbo.nets import trainable
 from nelbo.testing.statistics import assert_unbiased
@@ -105,7 +105,7 @@ def _check_masks(model: Model, draw: Draw, x: Example) -> None:
     values = x.values
     likelihood = eqx.filter_eval_shape(model.generative.likelihood, draw.z)
     shape = jax.eval_shape(lambda z: model.generative.likelihood(z).log_prob(values), draw.z).shape
-    if shape != values.shape and not hasattr(likelihood, "observed_log_prob"):
+    if shape != values.shape and not isinstance(likelihood, Marginalizable):
         return  # a joint density of x cannot leave entries out
 
     @eqx.filter_jit
