@@ -52,7 +52,7 @@ def test_tasks_about_latents_are_refused(nelbo, fitted, words):
         (("nade", "--order", "-1"), "from 0 to 2^32"),
         (("mixture", "--components", "0"), "components"),
         (("mixture", "--init", "0"), "positive standard deviation"),
-        (("mixture", "--objective", "iwae"), "train it with sgvb"),
+        (("mixture", "--objective", "iwae"), "train it with maximum-likelihood"),
         (("nade", "--latents", "2"), "Unknown option of model nade"),
     ],
 )
