@@ -48,12 +48,18 @@ def is_run(name, likelihood):
 @pytest.mark.parametrize(("name", "likelihood"), [pair for pair in PAIRS if not is_run(*pair)], ids=str)
 def test_every_family_is_taken_with_every_likelihood(name, likelihood):
     """By its shapes alone, as compilation would take a second for each."""
+    if name == "darn":
+        with pytest.raises(InputError, match="needs a bernoulli likelihood"):
+            made(name, likelihood)
+        return
     model = made(name, likelihood)
     if likelihood == "multinomial":
         with pytest.raises(InputError, match="BagOfWords has no codec"):
             Networks(model, SHAPE, 4)
         return
-    networks = Networks(model, SHAPE, 4, grids=dict.fromkeys(range(1, model.depth), (-4.0, 2.0 ** (-8))))
+    # the bins of a chain's inner layer come from draws of the model, for which one would have to be compiled
+    grids = {1: (-4.0, 2.0**-8)} if name == "hvae" else {}
+    networks = Networks(model, SHAPE, 4, grids)
     assert networks.nodes[0].levels == top_of(likelihood) + 1
     assert len(networks.steps) == 2 * model.depth + 1
 
