@@ -1,6 +1,7 @@
 """Fill in what is missing: draws from p(x_missing | x_observed) with means, standard deviations and intervals."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +25,8 @@ from nelbo.tasks.values import check_values
 from nelbo.training import examples, padded_batches
 
 COVERAGE = 0.9
-CHAINS = 2000  # copies of the model at once
+NUMBERS = 2**22  # in one array of all copies of the rows that are filled in at once
+_LEAST = 64  # numbers that a copy counts for at least: the layers of a model are wider than a short row
 
 
 def _interval(draws: Float[Array, "draws *shape"]) -> tuple[Array, Array]:
@@ -167,7 +169,8 @@ def _all_batches(
     progress: Callable[[int], None] | None,
 ) -> dict[str, np.ndarray]:
     """The results of `complete_batch` for all rows, one after the other."""
-    together = max(1, CHAINS // METHODS[settings.method or ""].chains(settings))
+    copies = METHODS[settings.method or ""].chains(settings)
+    together = max(1, NUMBERS // (copies * max(_LEAST, math.prod(data.shape))))
     indices, real = padded_batches(len(data), min(together, len(data)))
     parts: list[dict[str, np.ndarray]] = []
     how = reader(data)

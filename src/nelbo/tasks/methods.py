@@ -16,6 +16,7 @@ from nelbo.tasks.completions import Completions, chains, hamiltonian, resampled
 from nelbo.tasks.evidence import Evidence
 
 PROPOSALS = 1000
+_DENSITIES = 10  # densities of z that take the room of one copy of the model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +94,7 @@ class Method:
         complete: draws completions of one example, by settings in which nothing is left open.
         proposals: how many, unless the user says.
         weighted: whether it resamples proposals.
+        mixed: whether each of them is weighed under the q of each chain.
         real_latents: whether it needs them.
         accepted: what its `accepted` is: the share of proposals that were taken, their effective share, or nothing.
     """
@@ -101,12 +103,15 @@ class Method:
     complete: Callable[[Key[Array, ""], Model, Evidence, ImputationSettings], Completions]
     proposals: int = PROPOSALS
     weighted: bool = False
+    mixed: bool = False
     real_latents: bool = False
     accepted: Literal["share taken", "effective share"] | None = None
 
     def chains(self, settings: ImputationSettings) -> int:
-        """How many copies of the model an example needs at once."""
-        return max(settings.draws, settings.proposals or 1) if self.weighted else settings.draws
+        """How many copies of the model an example needs at once, about."""
+        proposals = settings.proposals or 1
+        copies = max(settings.draws, proposals) if self.weighted else settings.draws
+        return max(copies, proposals**2 // _DENSITIES) if self.mixed else copies
 
 
 def _chain(key: Key[Array, ""], model: Model, evidence: Evidence, settings: ImputationSettings) -> Completions:
@@ -157,6 +162,7 @@ METHODS: dict[str, Method] = {
         _resample,
         proposals=100,
         weighted=True,
+        mixed=True,
         accepted="effective share",
     ),
     "importance": Method(
