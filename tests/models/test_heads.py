@@ -132,7 +132,7 @@ def _train(objective, optimizer, model, x, steps=40):
         params, memory = carry
 
         def loss(p):
-            out, _ = objective(key, eqx.combine(p, static), x, objective.init(model))
+            out, _ = objective(key, eqx.combine(p, static), x, objective.init(jr.key(5), model))
             return out.surrogate, out.bound
 
         slopes, bound = jax.grad(loss, has_aux=True)(params)

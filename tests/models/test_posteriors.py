@@ -47,5 +47,7 @@ def test_every_family_trains_and_every_part_of_it_gets_a_gradient(name, tmp_path
 def test_bad_names_and_ranks_are_one_sentence():
     with pytest.raises(InputError, match="did you mean 'rank-one'"):
         build(jr.key(0), "vae", {"shape": [4], "posterior": "rank-1"})
-    with pytest.raises(InputError, match="must be 1 to 3, got 4"):
-        build(jr.key(0), "vae", {"shape": [4], "latents": 3, "posterior": "low-rank", "rank": 4})
+    with pytest.raises(InputError, match="must be 1 to 3, got 0"):
+        build(jr.key(0), "vae", {"shape": [4], "latents": 3, "posterior": "low-rank", "rank": 0})
+    wide = build(jr.key(0), "vae", {"shape": [4], "latents": 3, "posterior": "low-rank", "rank": 9})
+    assert wide.recognition.layers[0].head.rank == 3

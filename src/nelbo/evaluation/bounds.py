@@ -11,7 +11,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from nelbo.core import NATS_PER_BIT, Example, InputError, log_mean_exp
+from nelbo.core import NATS_PER_BIT, AnyExample, Example, InputError, log_mean_exp
 from nelbo.data import Source
 from nelbo.models import Model
 from nelbo.training import examples, padded_batches
@@ -38,7 +38,7 @@ class Terms(eqx.Module):
     reconstruction: Float[Array, " batch"]
 
 
-def importance_terms(key: Key[Array, ""], model: Model, batch: Example, *, num_samples: int, block: int) -> Terms:
+def importance_terms(key: Key[Array, ""], model: Model, batch: AnyExample, *, num_samples: int, block: int) -> Terms:
     """Reduce K = `num_samples` draws of each example of a batch, `block` at a time.
 
     The importance-weighted bound is log (1/K) sum_k w_k (Burda et al. 2016, eq. 8). Latents are kept for one block

@@ -18,4 +18,5 @@ def check_values(likelihood: Distribution, data: Source) -> None:
         raise InputError(f"{name} has no conditional of single entries: it cannot be imputed.")
     values = np.asarray(data.arrays.values)
     values = values / 255.0 if data.values == "uint8" and data.pixels == "unit" else values
-    check_support(likelihood, values, data.arrays.observed)
+    observed = data.arrays.observed
+    check_support(likelihood, values, None if observed is None else np.asarray(observed))
