@@ -42,3 +42,10 @@ if importlib.util.find_spec("jax") is not None:  # the tests of the architecture
     jax.config.update("jax_debug_key_reuse", True)
     jax.config.update("jax_numpy_rank_promotion", "raise")
     jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+if importlib.util.find_spec("hypothesis") is not None:
+    import hypothesis
+
+    # the same examples in every run: shapes that differ would be compiled anew
+    hypothesis.settings.register_profile("fixed", derandomize=True)
+    hypothesis.settings.load_profile("fixed")
