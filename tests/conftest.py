@@ -23,16 +23,29 @@ os.environ.setdefault(
 # Below pytest's own cache, which git ignores. JAX writes an entry in place, so another process may read half of it:
 # that fails its checksum, is compiled anew, and warns (ignored in pyproject.toml).
 COMPILED = Path(__file__).parents[1] / ".pytest_cache" / "compiled"
-MANY = 30_000  # entries, of 7 kB on average; a run from nothing makes about 8,000
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(COMPILED))
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+MANY = 30_000  # entries, of 7 kB on average; a run from nothing makes some thousands
+SETTINGS = {
+    "jax_compilation_cache_dir": str(COMPILED),
+    "jax_persistent_cache_min_compile_time_secs": 0,
+    "jax_persistent_cache_min_entry_size_bytes": -1,
+}
+for name, value in SETTINGS.items():  # for commands in processes of their own
+    os.environ[name.upper()] = str(value)
 if not WORKER and COMPILED.is_dir() and sum(1 for _ in COMPILED.iterdir()) > MANY:
     shutil.rmtree(COMPILED)
 
 if importlib.util.find_spec("jax") is not None:  # the tests of the architecture read sources, and need no package
     import jax
 
+    for name, value in SETTINGS.items():  # a plugin may have imported JAX before
+        jax.config.update(name, value)
     jax.config.update("jax_debug_key_reuse", True)
     jax.config.update("jax_numpy_rank_promotion", "raise")
     jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+if importlib.util.find_spec("hypothesis") is not None:
+    import hypothesis
+
+    # the same examples in every run: shapes that differ would be compiled anew
+    hypothesis.settings.register_profile("fixed", derandomize=True)
+    hypothesis.settings.load_profile("fixed")
