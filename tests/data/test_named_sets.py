@@ -15,7 +15,7 @@ from test_array_files import idx_bytes
 
 import nelbo.data.fetch
 from nelbo.core import InputError
-from nelbo.data import array_digest, catalogue, load, names
+from nelbo.data import CORPORA, array_digest, catalogue, load, names
 from nelbo.data.catalogue import IDX_FILES, Wheel
 from nelbo.data.embedded import EMBEDDED
 from nelbo.data.named import load_named, mnist_from_pickle
