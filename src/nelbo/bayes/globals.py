@@ -1,7 +1,7 @@
 """Priors and posteriors over what all examples share."""
 
 import abc
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -12,6 +12,12 @@ from jaxtyping import Array, Float, Key, PyTree
 from nelbo.core import InputError, choice
 from nelbo.models import Globals
 from nelbo.nets import trainable
+
+if TYPE_CHECKING:
+    # a checker takes Equinox's marker for a field, and asks every subclass's __init__ for it
+    from typing import ClassVar as AbstractVar
+else:
+    from equinox import AbstractVar
 
 WHERE: tuple[str, ...] = ("everything", "generative")
 
@@ -53,7 +59,7 @@ class SharedPosterior(eqx.Module):
     """Abstract: a posterior over a tree of arrays whose means are the arrays themselves."""
 
     # whether its cost is a divergence, which belongs to a bound on the evidence
-    in_bound: eqx.AbstractVar[bool]
+    in_bound: AbstractVar[bool]
 
     @abc.abstractmethod
     def sample(self, key: Key[Array, ""], mean: PyTree) -> PyTree:

@@ -167,7 +167,7 @@ def _write(path: Path, result: Imputation, table: Data, data: Source) -> None:
     if path.suffix == ".npz":
         shown = {name: in_user_units(table, getattr(result, name)) for name in ("mean", "low", "high", "draws")}
         with atomic_write(path) as stream:
-            np.savez_compressed(stream, std=result.std, observed=result.observed, **shown)
+            np.savez_compressed(stream, allow_pickle=False, std=result.std, observed=result.observed, **shown)
     elif path.suffix == ".npy":
         with atomic_write(path) as stream:
             np.save(stream, in_user_units(table, result.mean), allow_pickle=False)

@@ -46,7 +46,7 @@ def importance_terms(key: Key[Array, ""], model: Model, batch: AnyExample, *, nu
     """
     size = jax.tree.leaves(batch)[0].shape[0]
 
-    def drawn(one: Key[Array, ""], x: Example) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    def drawn(one: Key[Array, ""], x: AnyExample) -> tuple[Float[Array, ""], Float[Array, ""]]:
         draw = model.draw(one, x)
         return draw.log_w, draw.log_p[0]
 

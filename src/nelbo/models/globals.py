@@ -1,17 +1,23 @@
 """The contract of what all examples share, treated as random: weights, factors, topics."""
 
 import abc
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 from jaxtyping import Array, Float, Key
+
+if TYPE_CHECKING:
+    # a checker takes Equinox's marker for a field, and asks every subclass's __init__ for it
+    from typing import ClassVar as AbstractVar
+else:
+    from equinox import AbstractVar
 
 
 class Globals(eqx.Module):
     """Abstract: a prior and a posterior over some of a model's arrays. Families are in `nelbo.bayes`."""
 
     # whether `cost` belongs to a bound on the evidence (a divergence), or is a penalty alone
-    in_bound: eqx.AbstractVar[bool]
+    in_bound: AbstractVar[bool]
 
     @abc.abstractmethod
     def sample(self, key: Key[Array, ""], model: Any) -> Any:

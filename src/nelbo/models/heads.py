@@ -4,7 +4,7 @@ A head with k parameters per unit takes a flat array of k * units numbers, param
 """
 
 import math
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -26,6 +26,12 @@ from nelbo.distributions import (
     Normal,
 )
 from nelbo.nets import Frozen, initial_weight
+
+if TYPE_CHECKING:
+    # a checker takes Equinox's marker for a field, and asks every subclass's __init__ for it
+    from typing import ClassVar as AbstractVar
+else:
+    from equinox import AbstractVar
 
 # where the logs of scales end, each with 1 more beyond it (see `soft_bound`); inside these a head is what it says
 
@@ -59,10 +65,10 @@ def soft_bound(x: Float[Array, "*d"], bounds: tuple[float, float]) -> Float[Arra
 class Head(eqx.Module):
     """Abstract head."""
 
-    shape: eqx.AbstractVar[tuple[int, ...]]
-    planes: eqx.AbstractVar[int]
+    shape: AbstractVar[tuple[int, ...]]
+    planes: AbstractVar[int]
     # whether it is a normal whose mean is affine in `raw` and whose scale no `raw` changes
-    is_homoscedastic: eqx.AbstractVar[bool]
+    is_homoscedastic: AbstractVar[bool]
 
     def __call__(self, raw: Float[Array, " raw"]) -> Distribution:
         """Distribution of one example of shape `shape` with parameters `raw`."""

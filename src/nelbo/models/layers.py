@@ -3,7 +3,7 @@
 import abc
 import enum
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -13,6 +13,12 @@ from jaxtyping import Array, Float, PyTree
 from nelbo.distributions import Distribution, Normal
 from nelbo.models.heads import Head
 from nelbo.nets import Network
+
+if TYPE_CHECKING:
+    # a checker takes Equinox's marker for a field, and asks every subclass's __init__ for it
+    from typing import ClassVar as AbstractVar
+else:
+    from equinox import AbstractVar
 
 Latents = tuple[Array, ...]
 Context = PyTree
@@ -40,9 +46,9 @@ class Layer(eqx.Module):
     furthest, what the recognition model sees of the example.
     """
 
-    reads: eqx.AbstractVar[Reads]
+    reads: AbstractVar[Reads]
     # whether the distribution depends on the context
-    conditioned: eqx.AbstractVar[bool]
+    conditioned: AbstractVar[bool]
 
     @abc.abstractmethod
     def __call__(self, parents: Latents, context: Context = None) -> Distribution:

@@ -58,10 +58,10 @@ class BeliefNet(eqx.Module):
         top = model.generative.root(1) if model.depth == 1 else None
         if weight is None or not isinstance(top, Bernoulli):
             raise InputError("Classical mean field needs a sigmoid belief net with one latent layer: use sbn.")
-        below = layers[0]((jnp.zeros(top.logits.shape, jnp.float32),))
+        below = layers[0]((jnp.zeros_like(jnp.asarray(top.logits)),))
         if not isinstance(below, Bernoulli):
             raise InputError("Classical mean field needs binary data: use sbn with a bernoulli likelihood.")
-        return cls(weight, jnp.ravel(below.logits), top.logits)
+        return cls(weight, jnp.ravel(below.logits), jnp.asarray(top.logits))
 
 
 class FittedMeanField(eqx.Module):

@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import equinox as eqx
 import jax
@@ -13,6 +14,12 @@ from nelbo.core import AnyExample, InputError, as_example, choice
 from nelbo.distributions import Distribution, total_log_prob
 from nelbo.models.layers import Context, Latents, Layer, Reads
 from nelbo.nets import Frozen
+
+if TYPE_CHECKING:
+    # a checker takes Equinox's marker for a field, and asks every subclass's __init__ for it
+    from typing import ClassVar as AbstractVar
+else:
+    from equinox import AbstractVar
 
 # a draw, as it is handed on to what depends on it: the same value, with another gradient perhaps
 Through = Callable[[Distribution, Array], Array]
@@ -86,9 +93,9 @@ class Recognition(eqx.Module):
     """Abstract: from an example to q(z | x), and what other rooms ask of it."""
 
     # those of q(z | x) that are trained, one for each layer of latents; () where nothing is amortized
-    layers: eqx.AbstractVar[tuple[Layer, ...]]
+    layers: AbstractVar[tuple[Layer, ...]]
     # which nodes each layer reads: the latents below it and, as the furthest, what is seen of the example
-    reads: eqx.AbstractVar[tuple[Reads, ...]]
+    reads: AbstractVar[tuple[Reads, ...]]
 
     @abc.abstractmethod
     def see(self, x: AnyExample) -> Array:
@@ -128,7 +135,7 @@ class InputRule(eqx.Module):
 
     def __call__(self, x: AnyExample) -> Array:
         """The example as one array."""
-        view = x.view
+        view = as_example(x).view
         values, observed = view.values, view.observed
         if observed is not None:
             at_centre = self.missing != "zero" and self.centre is not None

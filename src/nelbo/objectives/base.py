@@ -1,7 +1,7 @@
 """The contract of an objective: what is reported and what is differentiated are two numbers."""
 
 import abc
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import equinox as eqx
 import jax
@@ -12,6 +12,12 @@ from jaxtyping import Array, Float, Key, PyTree
 from nelbo.core import AnyExample, InputError
 from nelbo.distributions import Distribution
 from nelbo.models import Draw
+
+if TYPE_CHECKING:
+    # a checker takes Equinox's marker for a field, and asks every subclass's __init__ for it
+    from typing import ClassVar as AbstractVar
+else:
+    from equinox import AbstractVar
 
 BoundKind = Literal["exact", "lower", "upper", "estimate", "proxy"]
 
@@ -46,7 +52,7 @@ class Objective(eqx.Module):
     """Abstract: a bound and its gradient rule."""
 
     # what the reported number is to log p(x): its value, a bound from below or above, an estimate, or none of these
-    kind: eqx.AbstractVar[BoundKind]
+    kind: AbstractVar[BoundKind]
 
     @abc.abstractmethod
     def init(self, key: Key[Array, ""], model: Any) -> ObjectiveState:
