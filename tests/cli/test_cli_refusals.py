@@ -275,9 +275,9 @@ def test_a_console_that_is_not_utf8_is_shown_plain_characters(run):
     words = ("evaluate", run, "--bound", "elbo", "--samples", "1", "--quiet")
     code, out, err = finish(start(*words, encoding="ascii"))
     assert (code, err) == (0, "")
-    # a single sample has no standard error, which is written as a dash
+    # a single sample has no Monte Carlo error, which is written as a dash
     cells = dict(zip(*(re.split(r"  +", line) for line in out.splitlines()[::2]), strict=True))
-    assert cells["standard error (nats)"] == "-"
+    assert cells["Monte Carlo error (nats)"] == "-"
 
 
 def fail_at(number: int, monkeypatch) -> None:

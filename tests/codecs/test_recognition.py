@@ -145,9 +145,9 @@ def test_a_model_that_has_diverged_is_refused_before_it_codes(name):
             compress(spoilt, bits(3, (6,)))
 
 
-@pytest.mark.parametrize("bias", [1e4, 100.0])
+@pytest.mark.parametrize("bias", [1e20, 3e38])
 def test_a_chain_whose_draws_run_away_is_refused(bias):
-    """Finite parameters, draws that are infinite or of 1e21: the bins of the middle layer would have no ends."""
+    """Finite parameters, draws that are infinite or of 1e20: the bins of the middle layer would have no ends."""
     model = hvae(jr.key(0), (6,), layers=(2, 2), hidden=(3,))
     where = lambda m: m.generative.layers[1].net.layers[-1].bias  # noqa: E731
     spoilt = eqx.tree_at(where, model, replace_fn=lambda was: jnp.full_like(was, bias))

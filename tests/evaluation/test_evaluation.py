@@ -207,7 +207,7 @@ def test_active_units_are_those_that_follow_the_data():
     assert active_units(jr.key(1), model, data) == (1,)
     (means,) = posterior_means(jr.key(1), model, data)
     bias = np.asarray(model.recognition.layers[0].net.layers[0].bias)
-    np.testing.assert_allclose(means, np.asarray(data.arrays) @ np.asarray(rows).T + bias, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(means, np.asarray(data.arrays.values) @ np.asarray(rows).T + bias, rtol=1e-4, atol=1e-5)
 
 
 def test_posterior_means_of_a_stack_have_a_column_a_latent():

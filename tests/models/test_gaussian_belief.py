@@ -103,7 +103,7 @@ def test_one_latent_against_quadrature(visible):
     assert bounds[-1] < exact + 1e-4
     assert bounds[-1] > exact - 1.0
     score = importance_bound(jr.key(0), belief_network_model(net, sweeps=10, widen=1.3),
-                             Source(x[None], "real", dynamic=False), num_samples=20_000)  # fmt: skip
+                             Source(Example(x[None]), "real", dynamic=False), num_samples=20_000)  # fmt: skip
     assert score.nats == pytest.approx(exact, abs=0.02)
 
 

@@ -189,10 +189,10 @@ def test_complete_rows_come_back_and_bad_input_is_one_sentence():
     with pytest.raises(InputError, match="at least 1 for steps, got 0"):
         filled(jr.key(0), model, complete, steps=0)
     binary = vae(jr.key(0), (SIZE,), latents=2, hidden=(3,))
-    with pytest.raises(InputError, match=r"needs values from 0 to 1, but these reach from -0\.7 to 1\.2"):
+    with pytest.raises(InputError, match=r"needs zeros and ones .* but these reach from -0\.7 to 1\.2"):
         filled(jr.key(0), binary, complete)
     counts = vae(jr.key(0), (SIZE,), latents=2, hidden=(3,), likelihood="beta-binomial")
-    with pytest.raises(InputError, match="whole and from 0 to 255"):
+    with pytest.raises(InputError, match="whole numbers from 0 to 255"):
         filled(jr.key(0), counts, complete)
 
 

@@ -11,7 +11,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from nelbo.core import NATS_PER_BIT, AnyExample, Example, InputError, log_mean_exp
+from nelbo.core import NATS_PER_BIT, AnyExample, Example, InputError, as_example, log_mean_exp
 from nelbo.data import Source
 from nelbo.models import Model
 from nelbo.training import examples, padded_batches
@@ -44,9 +44,10 @@ def importance_terms(key: Key[Array, ""], model: Model, batch: AnyExample, *, nu
     The importance-weighted bound is log (1/K) sum_k w_k (Burda et al. 2016, eq. 8). Latents are kept for one block
     only; what stays is log w, K numbers for each example, from which the variances come.
     """
-    size = jax.tree.leaves(batch)[0].shape[0]
+    batch = as_example(batch)
+    size = batch.values.shape[0]
 
-    def drawn(one: Key[Array, ""], x: AnyExample) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    def drawn(one: Key[Array, ""], x: Example) -> tuple[Float[Array, ""], Float[Array, ""]]:
         draw = model.draw(one, x)
         return draw.log_w, draw.log_p[0]
 

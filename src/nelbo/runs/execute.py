@@ -129,7 +129,7 @@ def _carried(ready: _Ready, claim: FolderClaim, how: _Way) -> dict[str, Any]:
     folder, began = claim.folder, time.perf_counter()
     about = ready.train.describe()
     if how.say is not None:
-        for note in (*ready.train.notes, f"{ready.experiment.model['name']}: {ready.size}"):
+        for note in ready.train.notes:
             how.say(note)
     command = how.command
     config = read_json(folder / CONFIG) if how.resume else None
