@@ -32,10 +32,13 @@ def models(options: argparse.Namespace) -> None:
     if options.json:
         settings = {row["option"]: row["default"] for row in rows}
         print_json({"name": name, "options": settings, "objective": default_objective(name), "training": training,
-                    "by_likelihood": special, "text": inspect.getdoc(make)})  # fmt: skip
+                    "least_steps": family(name).least_steps, "by_likelihood": special,
+                    "text": inspect.getdoc(make)})  # fmt: skip
         return
     print(f"{summary(make)}\n\n{text_table(rows)}\nObjective: {default_objective(name)}")
     print("Training: " + ", ".join(f"{key}={value}" for key, value in training.items() if value not in (None, ())))
+    if family(name).least_steps:
+        print(f"Epochs that are not given are so many that at least {family(name).least_steps} steps are taken.")
     for likelihood, settings in special.items():
         print(f"With {likelihood}: " + ", ".join(f"{key}={value}" for key, value in settings.items()))
 

@@ -15,6 +15,8 @@ from nelbo.models.spec import ModelSpec
 from nelbo.models.stack import Model, Stack
 from nelbo.nets import Frozen, Network
 
+INPUT_NORM = 10.0  # of a standardized example, as a network sees it: that of a hundred entries
+
 
 def drawn_at_once(make: Callable[..., Model]) -> Callable[..., Model]:
     """The function that builds a model, with all of its weights drawn in one compiled call."""
@@ -53,9 +55,14 @@ def input_rule(
         missing: what a missing entry becomes.
         shape: of one example.
         centre: the training data's mean; `True` leaves its place to be filled from a file.
-        spread: the training data's standard deviation; the same.
+        spread: the training data's standard deviation; the same. Beyond a hundred entries it is widened so that what is
+            seen has the norm that a hundred entries have: the hidden units of a photograph would else begin so large
+            that training diverges.
     """
-    return InputRule(frozen(constant_array(centre, shape)), frozen(constant_array(spread, shape)), missing)
+    widened = constant_array(spread, shape)
+    if widened is not None:
+        widened = widened * max(1.0, math.sqrt(math.prod(shape)) / INPUT_NORM)
+    return InputRule(frozen(constant_array(centre, shape)), frozen(widened), missing)
 
 
 def visible_head(likelihood: str, shape: tuple[int, ...], centre: Array | None, spread: Array | None) -> Head:

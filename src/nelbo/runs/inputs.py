@@ -200,7 +200,12 @@ def settled(experiment: Experiment, data: Data) -> Experiment:
         model={"name": name, "arguments": arguments},
         data=origin | {"binarize": binarization},
         objective={"name": experiment.objective["name"], "arguments": objective_arguments(experiment)},
-        training=training_for(experiment.training, len(data.train), usual=training_defaults(name, likelihood)),
+        training=training_for(
+            experiment.training,
+            len(data.train),
+            usual=training_defaults(name, likelihood),
+            least_steps=family(name).least_steps,
+        ),
         seed=checked_seed(experiment.seed),
     )
 

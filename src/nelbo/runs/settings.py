@@ -107,7 +107,11 @@ class Experiment:
 
 
 def training_for(
-    settings: Mapping[str, Any], num_data: int | None = None, *, usual: Mapping[str, Any] = MappingProxyType({})
+    settings: Mapping[str, Any],
+    num_data: int | None = None,
+    *,
+    usual: Mapping[str, Any] = MappingProxyType({}),
+    least_steps: int = 0,
 ) -> dict[str, Any]:
     """Training settings with the defaults filled in: the optimizer's usual learning rate, a batch that is there.
 
@@ -115,6 +119,7 @@ def training_for(
         settings: that were given.
         num_data: training examples, where known; fewer than the usual batch make one batch.
         usual: the model family's own defaults.
+        least_steps: epochs that were not given are so many, whole ones, that these steps are taken.
 
     Raises:
         InputError: an unknown setting or an impossible value.
@@ -124,6 +129,8 @@ def training_for(
     training["watch"] = list(training["watch"])
     if num_data is not None and settings.get("batch_size") is None:
         training["batch_size"] = min(training["batch_size"], num_data)
+    if num_data is not None and settings.get("epochs") is None:
+        training["epochs"] = max(training["epochs"], float(math.ceil(least_steps * training["batch_size"] / num_data)))
     if training["learning_rate"] is None:
         training["learning_rate"] = DEFAULT_RATES[training["optimizer"]]
     return training
