@@ -79,6 +79,7 @@ def test_a_column_that_no_training_row_had_is_named_on_stderr_and_in_the_record(
     fit = f"fit factor-analysis --data {run}/never.npy --latents 2 --epochs 1 --batch-size 20 --quiet --no-figures"
     with jax.numpy_dtype_promotion("standard"), jax.debug_key_reuse(False):
         assert main([*fit.split(), "--out", str(run / "never")]) == 0
+    capsys.readouterr()
     command = f"impute {run}/never {run}/never.npy --method importance --proposals 40 --draws 4"
     assert main(f"{command} --json -o {run}/never.npz".split()) == 0
     out, err = capsys.readouterr()
