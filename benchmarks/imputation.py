@@ -43,17 +43,20 @@ OBSERVED = np.array([True, False, True, False, True])
 # shift of q in the latents' units, factor on its standard deviations
 WRONG = {"right": (0.0, 1.0), "wide": (0.0, 2.0), "shifted": (0.8, 1.5), "shifted, narrow": (1.5, 0.3)}
 
+Settings = dict[str, ImputationSettings]
 
-def settings_of(steps: int) -> dict[str, ImputationSettings]:
-    """The rows of the tables."""
+
+def settings_of(steps: int, only: tuple[str, ...]) -> Settings:
+    """The rows of the tables, or those whose names begin so."""
     chains = {name: ImputationSettings(name, steps) for name in ("chain", "metropolis", "hmc")}
-    return {
+    rows = {
         **chains,
         f"metropolis, {20 * steps} steps": ImputationSettings("metropolis", 20 * steps),
         "resample, 100": ImputationSettings("resample", steps, proposals=100),
         "importance, 100": ImputationSettings("importance", proposals=100),
         "importance, 1000": ImputationSettings("importance", proposals=1000),
     }
+    return {name: row for name, row in rows.items() if name.startswith(only or ("",))}
 
 
 def linear_gaussian(shift: float, widen: float) -> tuple[Model, np.ndarray, np.ndarray]:
@@ -84,7 +87,7 @@ def timed(model: Model, data: Source, settings: ImputationSettings, truth: Sourc
     return result, time.perf_counter() - start
 
 
-def exact(steps: int, rows: int) -> list[dict[str, Any]]:
+def exact(settings: Settings, rows: int) -> list[dict[str, Any]]:
     """Errors against exact conditionals, in conditional standard deviations and nats a row."""
     table = []
     for name, (shift, widen) in WRONG.items():
@@ -101,8 +104,8 @@ def exact(steps: int, rows: int) -> list[dict[str, Any]]:
         )
         source = Source(Example(jnp.asarray(truth)), "real", dynamic=False)
         hidden = hide(source, OBSERVED)
-        for method, settings in settings_of(steps).items():
-            result, seconds = timed(model, hidden, settings, source)
+        for method, chosen in settings.items():
+            result, seconds = timed(model, hidden, chosen, source)
             error = (result.mean[:, ~OBSERVED] - means) / scale
             draws = (result.draws[:, :, ~OBSERVED] - means) / scale
             table.append({
@@ -128,13 +131,13 @@ MODELS: dict[str, tuple[dict[str, Any], dict[str, Any], str, tuple[str, ...]]] =
 
 def write_table(path: Path) -> None:
     """569 rows of 30 measurements (Wolberg et al. 1995, from scikit-learn), each in units of its spread."""
-    x = load_breast_cancer().data
+    x = np.asarray(load_breast_cancer(return_X_y=True)[0])
     x = (x - x.mean(0)) / x.std(0)
     header = ",".join(f"m{i}" for i in range(x.shape[1]))
     np.savetxt(path, np.random.default_rng(0).permutation(x), delimiter=",", header=header, comments="", fmt="%.6g")
 
 
-def models(steps: int, rows: int, epochs: int, folder: Path) -> list[dict[str, Any]]:
+def models(settings: Settings, rows: int, epochs: int, folder: Path) -> list[dict[str, Any]]:
     """Scores of hidden entries of test rows."""
     table = []
     folder.mkdir(parents=True, exist_ok=True)
@@ -150,10 +153,10 @@ def models(steps: int, rows: int, epochs: int, folder: Path) -> list[dict[str, A
         for word in hide_words:
             hidden = hide(truth, hiding(word, jr.key(3), truth))
             values = np.asarray(rows_as_seen(truth).values)
-            for method, settings in settings_of(steps).items():
-                if METHODS[settings.method or ""].real_latents and default_method(run.model) != settings.method:
+            for method, chosen in settings.items():
+                if METHODS[chosen.method or ""].real_latents and default_method(run.model) != chosen.method:
                     continue
-                result, seconds = timed(run.model, hidden, settings, truth)
+                result, seconds = timed(run.model, hidden, chosen, truth)
                 scores = imputation_scores(values, result)
                 table.append({"model": name, "hidden": word, "method": method, "rmse": scores["rmse"],
                               "coverage": scores["coverage"], "nats per entry": scores["nats_per_hidden_entry"],
@@ -168,16 +171,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--exact", action="store_true", help="linear-Gaussian models")
     parser.add_argument("--models", action="store_true", help="trained models")
+    parser.add_argument("--methods", nargs="*", help="only the rows whose method begins so")
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--rows", type=int, default=200)
     parser.add_argument("--epochs", type=int, default=50)
     parser.add_argument("--folder", type=Path, help="where trained models are kept (a temporary folder)")
     options = parser.parse_args()
+    settings = settings_of(options.steps, tuple(options.methods or ()))
     if options.exact:
-        print(text_table(exact(options.steps, options.rows)), end="")
+        print(text_table(exact(settings, options.rows)), end="")
     if options.models:
         folder = options.folder or Path(tempfile.mkdtemp())
-        print(text_table(models(options.steps, min(options.rows, 100), options.epochs, folder)), end="")
+        print(text_table(models(settings, min(options.rows, 100), options.epochs, folder)), end="")
 
 
 if __name__ == "__main__":

@@ -146,7 +146,7 @@ def test_intervals_cover_what_they_state_and_spreads_are_the_conditional_ones():
     truth = rng.multivariate_normal(exact.b, exact.covariance, rows).astype(np.float32)
     observed = rng.random((rows, SIZE)) < 0.5
     data = hide(Source(Example(jnp.asarray(truth)), "real", dynamic=False), observed)
-    result = filled(jr.key(2), model, data, steps=40, draws=19)
+    result = filled(jr.key(2), model, data, steps=40, draws=19, proposals=20)
     inside = ((truth >= result.low) & (truth <= result.high)) & ~observed
     counts = (~observed).sum(1)
     excess = inside.sum(1) - 0.9 * counts
@@ -212,7 +212,7 @@ def test_noisy_readings_give_the_exact_conditional_of_the_clean_values(method):
     exact, model = pair(bias=0.3, widen=1.3)
     noise, copies = 0.6, 4000
     result = filled(jr.key(1), model, one_row(copies), method=method, steps=5 if method == "resample" else 60,
-                    draws=1, noise="gaussian", rate=noise)  # fmt: skip
+                    draws=1, proposals=2 if method == "hmc" else 100, noise="gaussian", rate=noise)  # fmt: skip
     c, y = exact.covariance, X.astype(np.float64)
     gain = c[:, OBSERVED] @ np.linalg.inv(c[np.ix_(OBSERVED, OBSERVED)] + noise**2 * np.eye(OBSERVED.sum()))
     mean, covariance = exact.b + gain @ (y - exact.b)[OBSERVED], c - gain @ c[OBSERVED]

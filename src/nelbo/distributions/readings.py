@@ -27,6 +27,18 @@ class Reading(abc.ABC):
     rate: float
     about: ClassVar[str]
 
+    def __post_init__(self) -> None:
+        """Check the rate."""
+        self.check_rate()
+
+    @abc.abstractmethod
+    def check_rate(self) -> None:
+        """Refuse a rate that the noise cannot have.
+
+        Raises:
+            InputError: such a rate.
+        """
+
     @abc.abstractmethod
     def check(self, likelihood: Distribution) -> None:
         """Refuse a likelihood whose values have no such readings.
@@ -57,16 +69,16 @@ class Reading(abc.ABC):
 # decorated again: the constructor of the class above does not call a `__post_init__` from below
 @dataclasses.dataclass(frozen=True)
 class BitFlip(Reading):
-    """Each bit is turned over with probability `rate`.
-
-    Raises:
-        InputError: a rate that is not between 0 and 1.
-    """
+    """Each bit is turned over with probability `rate`."""
 
     about = "each bit is turned over with this probability (Bernoulli likelihoods)"
 
-    def __post_init__(self) -> None:
-        """Check the rate."""
+    def check_rate(self) -> None:
+        """Refuse what is no probability, and certainty.
+
+        Raises:
+            InputError: such a rate.
+        """
         if not 0.0 < self.rate < 1.0:
             raise InputError(f"The rate of bit-flip readings must be between 0 and 1, got {self.rate}.")
 
@@ -105,16 +117,16 @@ class BitFlip(Reading):
 # decorated again: the constructor of the class above does not call a `__post_init__` from below
 @dataclasses.dataclass(frozen=True)
 class GaussianNoise(Reading):
-    """Normal noise of standard deviation `rate`, in the data's units, is added.
-
-    Raises:
-        InputError: a standard deviation that is not positive and finite.
-    """
+    """Normal noise of standard deviation `rate`, in the data's units, is added."""
 
     about = "normal noise of this standard deviation is added (Gaussian likelihoods)"
 
-    def __post_init__(self) -> None:
-        """Check the standard deviation."""
+    def check_rate(self) -> None:
+        """Refuse what is no standard deviation.
+
+        Raises:
+            InputError: such a rate.
+        """
         if not 0.0 < self.rate < math.inf:
             raise InputError(f"The rate of gaussian readings must be positive, got {self.rate}.")
 

@@ -128,9 +128,7 @@ def chain_pictures(
         InputError: no images, or nothing missing.
     """
     if len(data.shape) != 3 or data.arrays.observed is None:
-        raise InputError(
-            "Pictures of a chain need images with missing pixels: give --mask or --hide, or leave --film out."
-        )
+        raise InputError("A film needs images with missing pixels: give --mask or --hide, or leave --film out.")
     rows = data.head(CHAIN_ROWS)
     batch = rows_as_seen(rows)
     frames = chain_frames(key, model, batch, steps=steps, corrected=corrected)
