@@ -6,6 +6,7 @@ import re
 import resource
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from shell import TINY, finish, snapshot, start
@@ -324,6 +325,9 @@ def test_a_full_disk_leaves_earlier_files(nelbo, run, monkeypatch):
 def test_a_limit_of_the_system_on_file_sizes(nelbo, run, tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = snapshot(run)
+    # the limit would hit the tests' cache of compiled programs too
+    least = jax.config.jax_persistent_cache_min_compile_time_secs
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 1e9)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4000, hard))
     try:
         outcomes = [
@@ -332,6 +336,7 @@ def test_a_limit_of_the_system_on_file_sizes(nelbo, run, tmp_path):
         ]
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", least)
     assert all(outcome.is_refusal("disk is full") for outcome in outcomes)
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     assert snapshot(run) == before

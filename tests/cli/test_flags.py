@@ -141,7 +141,8 @@ def test_models_show_prints_what_a_run_has(name, nelbo):
     shown = json.loads(nelbo("models", "show", name, "--json").out)
     whole = settled(experiment(name), dataset("binary"))
     options = {key: value for key, value in whole.model["arguments"].items() if key != "likelihood"}
-    assert {key: value for key, value in shown["options"].items() if key != "likelihood"} == options
+    told = shown["options"] | {k: v for k, v in shown["by_likelihood"].get("bernoulli", {}).items() if k in options}
+    assert {key: value for key, value in told.items() if key != "likelihood"} == options
     assert shown["options"].get("likelihood", "by the data") == "by the data"
     assert shown["options"].get("centre") is True
     assert shown["objective"] == whole.objective["name"]

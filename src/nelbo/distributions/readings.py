@@ -66,8 +66,6 @@ class Reading(abc.ABC):
         """Readings of clean values."""
 
 
-# decorated again: the constructor of the class above does not call a `__post_init__` from below
-@dataclasses.dataclass(frozen=True)
 class BitFlip(Reading):
     """Each bit is turned over with probability `rate`."""
 
@@ -114,8 +112,6 @@ class BitFlip(Reading):
         return jnp.where(jr.bernoulli(key, self.rate, values.shape), 1.0 - values, values)
 
 
-# decorated again: the constructor of the class above does not call a `__post_init__` from below
-@dataclasses.dataclass(frozen=True)
 class GaussianNoise(Reading):
     """Normal noise of standard deviation `rate`, in the data's units, is added."""
 
