@@ -72,7 +72,7 @@ class Nelbo:
 
             plan = _plan(len(self._data), 10**9, None, BATCH, None, None, CHUNK, None)
             key = jax.random.key(3)
-            self._run = _Loop(key, self._model, Sgvb("B"), self._data, self._optimizer, plan, None, False, (), None)  # noqa: FBT003
+            self._run = _Loop(key, self._model, Sgvb("B"), self._data, self._optimizer, plan)
         return self._run
 
     def train(self, epochs: int) -> None:

@@ -36,19 +36,18 @@ class Nelbo:
 
         from nelbo.data import Split, source
         from nelbo.models import sbn
-        from nelbo.objectives import nvil
+        from nelbo.objectives import ScoreFunction
         from nelbo.training import optimizer
         from nelbo.training.loop import _Loop, _plan
 
         x = pictures()
         model = sbn(jax.random.key(0), (PIXELS,), layers=SIZES[1:], centre=x.mean(0))
-        objective = nvil(jax.random.key(1), model)
         data = source(Split(x.astype(np.uint8)), "binary")
         plan = _plan(EXAMPLES, 10**9, None, batch, 10**9, None, CHUNK, None)
         key = jax.random.key(2)
         # the loop inside `nelbo.fit`, kept between blocks so that it compiles once
         adam = optimizer("adam", learning_rate=RATE)
-        self._loop = _Loop(key, model, objective, data, adam, plan, None, False, (), None)  # noqa: FBT003
+        self._loop = _Loop(key, model, ScoreFunction(), data, adam, plan)
 
     def block(self, steps: int) -> float:
         """Seconds for `steps` steps; the loop itself chooses how many it takes in one call."""
