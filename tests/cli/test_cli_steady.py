@@ -81,8 +81,8 @@ def kill_and_resume(folder: Path, kills: int, chance: random.Random) -> dict[str
     return seen
 
 
-def test_three_kills_leave_the_same_bits(unbroken, tmp_path):
-    assert kill_and_resume(tmp_path / "run", 3, random.Random(1))["killed"] >= 1
+def test_two_kills_leave_the_same_bits(unbroken, tmp_path):
+    assert kill_and_resume(tmp_path / "run", 2, random.Random(1))["killed"] >= 1
     assert same_run(unbroken, tmp_path / "run")
 
 
