@@ -83,7 +83,7 @@ def written(tmp_path_factory):
     return path.read_bytes(), model, path.with_name("damaged.safetensors")
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_any_damaged_byte_is_noticed_or_harmless(written, data):
     content, model, path = written
