@@ -294,8 +294,8 @@ def fail_at(number: int, monkeypatch) -> None:
     monkeypatch.setattr(os, "fsync", fsync)
 
 
-# flushes of a run of 13 steps: 1 configuration, 2 to 4 checkpoints of steps 1, 2 and 13, 5 and 6 history, 7 model,
-# 8 arrays, 9 record, 10 and on figures
+# flushes of a run of 13 steps: 1 configuration, 2 to 4 checkpoints of steps 1, 2 and 13 (more where steps are slow), 5
+# and 6 history, 7 model, 8 arrays, 9 record, 10 and on figures
 @pytest.mark.parametrize("number", [1, 2, 5, 7, 9, 11])
 def test_a_full_disk_at_any_write_of_a_run(number, nelbo, tmp_path, monkeypatch):
     folder = tmp_path / "run"
@@ -305,8 +305,13 @@ def test_a_full_disk_at_any_write_of_a_run(number, nelbo, tmp_path, monkeypatch)
     assert outcome.is_refusal("disk is full")
     assert folder.exists() == (number > 1)
     assert not list(tmp_path.rglob("*.tmp"))
-    assert (folder / "model.safetensors").exists() == (number > 7)
-    assert (folder / "record.json").exists() == (number > 9)
+    # the sentence names the file that did not fit: what is written before it is there, what comes after it is not
+    drawing, recording = "/figures/" in outcome.err, "/record.json" in outcome.err
+    assert (folder / "record.json").exists() == drawing
+    if drawing or recording:
+        assert (folder / "model.safetensors").exists()
+    if number < 5:
+        assert not (folder / "model.safetensors").exists()
     if number in {5, 9}:
         assert nelbo("fit", "--resume", "--out", folder, "--quiet").code == 0
 

@@ -98,7 +98,7 @@ def test_a_column_that_no_training_row_had_is_named_on_stderr_and_in_the_record(
         ("--hide some", "--hide takes a share"),
         ("--hide square:2", "does not fit into shape (4,)"),
         ("-o {}/x.png", "Cannot write"),
-        ("--film {}/f.png", "Pictures of a chain need images"),
+        ("--film {}/f.png", "images with missing pixels"),
         ("--add-noise", "--add-noise needs the noise"),
         ("--noise salt:0.1", "Unknown kind of reading 'salt'"),
         ("--noise gaussian", "--noise takes bit-flip:RATE or gaussian:SD"),
