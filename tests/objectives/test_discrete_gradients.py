@@ -107,7 +107,7 @@ def test_a_score_function_takes_a_prior_and_noise():
     by_kernel = np.outer(by_bias, 1.0 - 2.0 * np.asarray(CENTRE)) - by_weight
     plain = ScoreFunction(hidden=(3,), normalization=False)
     objective = WithGlobals(InputNoise(plain, rate=1.0), num_data=4)
-    shared = shared_parameters(model, prior_scale=2.0, where="generative")
+    shared = shared_parameters(model, posterior="delta", prior_scale=2.0, where="generative")
     by_theta, by_phi = replicates(objective, shared, frozen(1, plain, model))
     assert_mean(by_theta, theta - values / (4 * 2.0**2))
     assert_mean(by_phi, np.append(by_kernel.ravel(), by_bias))

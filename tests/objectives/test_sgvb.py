@@ -86,7 +86,7 @@ def test_the_weight_prior_counts_once_per_data_set(rows):
     case = zoo.linear_gaussian()
     batch = case.batch[:rows]
     plain, prior = Sgvb("B"), WithGlobals(Sgvb("B"), num_data=50)
-    shared = shared_parameters(case.model, prior_scale=2.0, where="generative")
+    shared = shared_parameters(case.model, posterior="delta", prior_scale=2.0, where="generative")
     _, without = gradients(plain, case.model, batch, draws=1)
     _, with_prior = gradients(prior, shared, batch, draws=1)
     sides = [(m.generative, m.recognition) for m in (with_prior, without)]

@@ -1,6 +1,26 @@
 """Bayes over what all examples share: priors, posteriors, and the objective that learns them."""
 
-from nelbo.bayes.globals import Delta, MeanFieldNormal, NormalPrior, SharedParameters, shared_parameters
+from nelbo.bayes.contracts import Marginals, SharedPosterior, SharedPrior
 from nelbo.bayes.objective import WithGlobals
+from nelbo.bayes.posteriors import POSTERIORS, Delta, MeanFieldNormal
+from nelbo.bayes.priors import PRIORS, LearnedNormalPrior, NormalPrior
+from nelbo.bayes.shared import WHERE, SharedParameters, posteriors, priors, shared_parameters, without_globals
 
-__all__ = ["Delta", "MeanFieldNormal", "NormalPrior", "SharedParameters", "WithGlobals", "shared_parameters"]
+__all__ = [
+    "POSTERIORS",
+    "PRIORS",
+    "WHERE",
+    "Delta",
+    "LearnedNormalPrior",
+    "Marginals",
+    "MeanFieldNormal",
+    "NormalPrior",
+    "SharedParameters",
+    "SharedPosterior",
+    "SharedPrior",
+    "WithGlobals",
+    "posteriors",
+    "priors",
+    "shared_parameters",
+    "without_globals",
+]

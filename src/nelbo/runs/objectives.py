@@ -9,8 +9,6 @@ from nelbo.models import Model, family
 from nelbo.objectives import NAMED, InputNoise, NamedObjective, Objective, Setting, sgvb, with_added
 from nelbo.runs.settings import Experiment
 
-FIRST_LOG_SCALE = -4.0  # of a weight's posterior
-
 
 def full_vb(
     setting: Setting,
@@ -40,7 +38,7 @@ def full_vb(
 
 
 def _with_posterior(model: Model, options: Mapping[str, Any]) -> Model:
-    return shared_parameters(model, prior_scale=float(options["prior_scale"]), log_scale=FIRST_LOG_SCALE)
+    return shared_parameters(model, prior_scale=float(options["prior_scale"]))
 
 
 OBJECTIVES: dict[str, NamedObjective] = {
@@ -159,5 +157,5 @@ def objective_for(experiment: Experiment, setting: Setting, model: Model) -> tup
     if named.prepare is not None:
         return objective, named.prepare(model, arguments)
     if (scale := wrapping.get("weight_prior")) is not None:
-        return objective, shared_parameters(model, prior_scale=float(scale), where="generative")
+        return objective, shared_parameters(model, posterior="delta", prior_scale=float(scale), where="generative")
     return objective, model
