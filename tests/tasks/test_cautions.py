@@ -1,5 +1,7 @@
 """What is said of a filling that cannot be trusted, and what is not said of one that can."""
 
+import dataclasses
+
 import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
@@ -118,6 +120,11 @@ def test_a_filled_mean_outside_the_range_of_all_values_is_said_in_the_users_numb
         assert "Filled means of column 'is ill' lie outside" in found[0]
         assert f"from {101 + beyond:.4g} to {101 + beyond:.4g}, where values go from 100 to 101" in found[0]
     assert cautions(result, given, settings, columns, real=False) == ()
+    # of a column that is constant there is no range
+    level = np.ones((30, 2))
+    level[7, 1] += 1e-3
+    constant = dataclasses.replace(result, mean=level, low=np.ones((30, 2)), high=np.ones((30, 2)))
+    assert cautions(constant, given, settings, columns, real=True) == ()
 
 
 def test_empty_rows_and_single_draws_are_said():

@@ -149,7 +149,7 @@ def _means_out(result: Imputation, given: np.ndarray, columns: Columns) -> str |
     with np.errstate(invalid="ignore"):
         room = np.where(both, _BEYOND_TWO, _BEYOND) * (most - least)
         out = (result.mean < least - room) | (result.mean > most + room)
-    far = (out & ~given).any(0) & judged
+    far = (out & ~given).any(0) & judged & (most > least)
     if not far.any():
         return None
     worst = int(np.flatnonzero(far)[0])
