@@ -1,12 +1,12 @@
 """The contracts of a prior and of a posterior over a tree of arrays."""
 
 import abc
-import dataclasses
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jax.random as jr
 from jaxtyping import Array, Float, Key, PyTree
 
 if TYPE_CHECKING:
@@ -49,8 +49,7 @@ class SharedPrior(eqx.Module):
         return -self.log_prob(key, value)
 
 
-@dataclasses.dataclass(frozen=True)
-class Marginals:
+class Marginals(eqx.Module):
     """What a joint normal looks like one number at a time.
 
     Args:
@@ -93,11 +92,11 @@ class SharedPosterior(eqx.Module):
         """
         marginals = self.marginals(mean)
         if marginals is not None:
-            independent = prior.kl(key, mean, marginals.log_scale)
+            independent = prior.kl(jr.clone(key), mean, marginals.log_scale)
             if independent is not None:
                 return independent + marginals.correlation
         drawn = self.sample(key, mean)
-        return self.log_prob(mean, drawn) - prior.log_prob(key, drawn)
+        return self.log_prob(mean, drawn) - prior.log_prob(jr.clone(key), drawn)
 
 
 def total(tree: PyTree) -> Float[Array, ""]:
@@ -108,4 +107,4 @@ def total(tree: PyTree) -> Float[Array, ""]:
 def keys_like(key: Key[Array, ""], tree: PyTree) -> Any:
     """A key for each leaf of a tree."""
     leaves, structure = jax.tree.flatten(tree)
-    return jax.tree.unflatten(structure, list(jax.random.split(key, len(leaves))))
+    return jax.tree.unflatten(structure, list(jr.split(key, len(leaves))))

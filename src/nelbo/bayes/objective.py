@@ -7,8 +7,8 @@ import jax
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from nelbo.bayes.shared import without_globals
 from nelbo.core import AnyExample, InputError
+from nelbo.models import without_globals
 from nelbo.objectives import BoundKind, Loss, Objective, ObjectiveState, batch_size, mean_loss
 
 
@@ -56,11 +56,11 @@ class WithGlobals(Objective):
         """Mean over the batch."""
         shared = model.globals
         if not shared.in_bound:  # a point: nothing is drawn
-            cost = shared.cost(key, model) / self.num_data
+            cost = shared.cost(jr.clone(key), model) / self.num_data
             loss, state = self.inner(key, shared.sample(key, model), batch, state)
             return Loss(loss.surrogate + cost, loss.bound, loss.metrics | {"weight_penalty": cost}), state
         weight_key, inner_key = jr.split(key)
-        cost = shared.cost(weight_key, model) / self.num_data
+        cost = shared.cost(jr.clone(weight_key), model) / self.num_data
         if self.one_draw:
             loss, state = self.inner(inner_key, shared.sample(weight_key, model), batch, state)
         else:
@@ -90,5 +90,5 @@ class WithGlobals(Objective):
         if not shared.in_bound:
             return self.inner.bounds(key, shared.sample(key, model), batch)
         weight_key, inner_key = jr.split(key)
-        cost = shared.cost(weight_key, model) / self.num_data
+        cost = shared.cost(jr.clone(weight_key), model) / self.num_data
         return self.inner.bounds(inner_key, shared.sample(weight_key, model), batch) - cost

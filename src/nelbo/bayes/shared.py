@@ -10,11 +10,12 @@ from jaxtyping import Array, Float, Key, PyTree
 from nelbo.bayes.contracts import SharedPosterior, SharedPrior
 from nelbo.bayes.posteriors import POSTERIORS
 from nelbo.bayes.priors import PRIORS
-from nelbo.core import InputError, added, checked_arguments, choice, defaults, joined
-from nelbo.models import Globals, ModelSpec
+from nelbo.core import InputError, Option, added, checked_arguments, choice, defaults, joined, options_of
+from nelbo.models import Globals, ModelSpec, with_globals, without_globals
 from nelbo.nets import trainable
 
 WHERE: tuple[str, ...] = ("everything", "generative")
+PARAMETERS = "shared parameters"  # what `SharedParameters.spec` is called
 
 
 class SharedParameters(Globals):
@@ -50,17 +51,12 @@ class SharedParameters(Globals):
         """What the arrays cost, once for a whole data set [nats]."""
         return self.posterior.cost(key, self._parted(model)[0], self.prior)
 
+    def described(self) -> ModelSpec | None:
+        """As `shared_parameters` was called."""
+        return self.spec
+
     def _parted(self, model: Any) -> tuple[PyTree, PyTree]:
         return parted(without_globals(model), self.where)
-
-
-def without_globals(model: Any) -> Any:
-    """The model with nothing random that all examples share."""
-    return _with(model, None)
-
-
-def _with(model: Any, shared: Globals | None) -> Any:
-    return eqx.tree_at(lambda m: m.globals, model, shared, is_leaf=lambda leaf: leaf is None)
 
 
 def parted(model: Any, where: str) -> tuple[PyTree, PyTree]:
@@ -72,30 +68,50 @@ def parted(model: Any, where: str) -> tuple[PyTree, PyTree]:
     return eqx.partition(model, mark)
 
 
-def posteriors() -> Mapping[str, Callable[..., SharedPosterior]]:
+def named_posteriors() -> Mapping[str, Callable[..., SharedPosterior]]:
     """Every posterior over shared arrays by name: nelbo's own, and those that were added."""
     return joined("posteriors", POSTERIORS, added().posteriors)
 
 
-def priors() -> Mapping[str, Callable[..., SharedPrior]]:
+def named_priors() -> Mapping[str, Callable[..., SharedPrior]]:
     """Every prior over shared arrays by name: nelbo's own, and those that were added."""
     return joined("priors", PRIORS, added().priors)
 
 
+def options_of_pair(posterior: str, prior: str) -> tuple[Option, ...]:
+    """The options of a posterior and of a prior, by their names; one that both have belongs to both.
+
+    Raises:
+        InputError: an unknown name.
+    """
+    makers = _makers(posterior, prior)
+    return tuple({option.name: option for make in makers for option in options_of(make)}.values())
+
+
+def checked_options(posterior: str, prior: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a posterior and of a prior with the defaults filled in.
+
+    Raises:
+        InputError: an unknown name or option, or a value of another type.
+    """
+    known = options_of_pair(posterior, prior)
+    kind = f"option of posterior {posterior} with prior {prior}"
+    for name in options:
+        choice(kind, name, [option.name for option in known])
+    for make in _makers(posterior, prior):
+        checked_arguments(kind, make, _of(make, options), hidden=("mean",))
+    return {option.name: option.default for option in known} | dict(options)
+
+
 def shared_parameters(
-    model: Any,
-    *,
-    posterior: str = "mean-field",
-    prior: str = "normal",
-    where: str = "everything",
-    **options: Any,
+    model: Any, *, posterior: str = "mean-field", prior: str = "normal", where: str = "everything", **options: Any
 ) -> Any:
     """The model with a posterior over what all examples share.
 
     Args:
         model: whose arrays are the means.
-        posterior: name of the posterior, see `posteriors`.
-        prior: name of the prior, see `priors`.
+        posterior: name of the posterior, see `named_posteriors`.
+        prior: name of the prior, see `named_priors`.
         where: which arrays, see `SharedParameters`.
         options: of the posterior and of the prior, by name: the keyword options of the functions in the two tables.
 
@@ -103,19 +119,39 @@ def shared_parameters(
         InputError: an unknown name or option, an impossible value, a point with a prior that is fitted to a spread.
     """
     choice("choice of shared parameters", where, WHERE)
-    make = posteriors()[choice("posterior", posterior, posteriors())]
-    make_prior = priors()[choice("prior", prior, priors())]
-    of_prior = {name: value for name, value in options.items() if name in defaults(make_prior)}
-    of_posterior = {name: value for name, value in options.items() if name not in of_prior}
-    checked_arguments(f"option of prior {prior}", make_prior, of_prior, hidden=("mean",))
-    checked_arguments(f"option of posterior {posterior}", make, of_posterior, hidden=("mean",))
-    shared, _ = parted(model, where)
-    found, before = make(shared, **of_posterior), make_prior(shared, **of_prior)
+    spelled_out = checked_options(posterior, prior, options)
+    make, make_prior = _makers(posterior, prior)
+    means, _ = parted(without_globals(model), where)
+    if not jax.tree.leaves(means):
+        raise InputError("This model has no trained arrays to put a posterior on.")
+    found, before = make(means, **_of(make, spelled_out)), make_prior(means, **_of(make_prior, spelled_out))
     if before.needs_spread and not found.in_bound:
         raise InputError(
             f"The prior {prior} is fitted to the spread of a posterior, and {posterior} is a point, which has none: "
             "all parameters would shrink to zero; take another prior (normal, say) or posterior (mean-field)."
         )
-    named = {"posterior": posterior, "prior": prior, "where": where}
-    spec = ModelSpec.of("shared parameters", **(named | defaults(make) | defaults(make_prior) | options))
-    return _with(model, SharedParameters(before, found, where, spec))
+    spec = ModelSpec.of(PARAMETERS, posterior=posterior, prior=prior, where=where, options=spelled_out)
+    return with_globals(model, SharedParameters(before, found, where, spec))
+
+
+def described_parameters(spec: ModelSpec, model: Any) -> Any:
+    """The model with the globals that a specification describes, as they are before any training.
+
+    Raises:
+        InputError: globals of a kind that is not known here, or of a name or option that there is not.
+    """
+    arguments = spec.arguments
+    if spec.name != PARAMETERS or set(arguments) != {"posterior", "prior", "where", "options"}:
+        raise InputError(f"Globals of the kind {spec.name!r} are not known to this nelbo: update it.")
+    return shared_parameters(model, **{name: arguments[name] for name in ("posterior", "prior", "where")},
+                             **arguments["options"])  # fmt: skip
+
+
+def _makers(posterior: str, prior: str) -> tuple[Callable[..., SharedPosterior], Callable[..., SharedPrior]]:
+    every, every_prior = named_posteriors(), named_priors()
+    return every[choice("posterior", posterior, every)], every_prior[choice("prior", prior, every_prior)]
+
+
+def _of(make: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that a function takes."""
+    return {name: value for name, value in options.items() if name in defaults(make)}

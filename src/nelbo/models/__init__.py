@@ -25,7 +25,7 @@ from nelbo.models.gaussian_belief import (
     gaussian_belief_net,
     prior_beliefs,
 )
-from nelbo.models.globals import Globals
+from nelbo.models.globals import Globals, with_globals, without_globals
 from nelbo.models.heads import (
     AutoregressiveBernoulliHead,
     BagOfWordsHead,
@@ -171,4 +171,6 @@ __all__ = [
     "vae",
     "variational_em",
     "visible",
+    "with_globals",
+    "without_globals",
 ]

@@ -8,6 +8,7 @@ import jax.random as jr
 from jaxtyping import Array, Float, Key
 
 from nelbo.core import InputError
+from nelbo.models.spec import ModelSpec
 
 if TYPE_CHECKING:
     # a checker takes Equinox's marker for a field, and asks every subclass's __init__ for it
@@ -53,3 +54,17 @@ class Globals(eqx.Module):
         if count < 1:
             raise InputError(f"Predictions are averaged over at least one draw of what is shared, got {count}.")
         return eqx.filter_vmap(lambda one: self.sample(one, model))(jr.split(key, count))
+
+    def described(self) -> ModelSpec | None:
+        """What a function of the table `nelbo.bayes.GLOBALS` rebuilds it from; None: it cannot be stored."""
+        return None
+
+
+def with_globals(model: Any, shared: Globals | None) -> Any:
+    """The model with other globals, or none."""
+    return eqx.tree_at(lambda m: m.globals, model, shared, is_leaf=lambda leaf: leaf is None)
+
+
+def without_globals(model: Any) -> Any:
+    """The model at its point: with nothing random that all examples share."""
+    return with_globals(model, None)

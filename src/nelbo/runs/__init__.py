@@ -13,7 +13,7 @@ from nelbo.runs.claims import resumed
 from nelbo.runs.environment import environment
 from nelbo.runs.evaluations import EVALUATIONS, Evaluation, add_result, evaluation, result_row
 from nelbo.runs.execute import carry_out, execute, figure_arrays, shown
-from nelbo.runs.folder import RECORD, Run, open_run
+from nelbo.runs.folder import RECORD, Run, is_run, open_run, read_experiment
 from nelbo.runs.imputation import (
     CHAIN_STEPS,
     chain_pictures,
@@ -65,6 +65,7 @@ __all__ = [
     "imputation_study",
     "in_user_units",
     "is_named",
+    "is_run",
     "known_columns",
     "model_options",
     "named_objective_options",
@@ -72,6 +73,7 @@ __all__ = [
     "objective_options",
     "objectives",
     "open_run",
+    "read_experiment",
     "read_history",
     "read_run_record",
     "result_row",

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nelbo.bayes import load_globals
 from nelbo.core import InputError, read_arrays, read_json
 from nelbo.data import SPLITS, Data, FetchProgress, Schema, Source, load_rows, row_digests, split_by_digests
 from nelbo.models import Model, likelihood, load_model
@@ -23,6 +24,7 @@ from nelbo.runs.inputs import (
     read_data,
     sources_for,
 )
+from nelbo.runs.objectives import old_posterior
 from nelbo.runs.settings import Experiment
 
 CONFIG, MODEL, HISTORY, RECORD = "config.json", "model.safetensors", "history.jsonl", "record.json"
@@ -52,7 +54,7 @@ class Run:
     Args:
         folder: where it is.
         experiment: its settings.
-        model: the fitted model.
+        model: the fitted model, with the posterior over its parameters where it was trained with one.
         fitted_data: what is remembered of the data.
     """
 
@@ -237,7 +239,10 @@ def open_run(folder: Path | str) -> Run:
         )
     config = read_json(folder / CONFIG)
     experiment = Experiment.from_record(config, str(folder / CONFIG))
-    return Run(folder, experiment, load_model(folder / MODEL), _fitted_data(folder, config))
+    model = load_model(folder / MODEL)
+    if (folder / POSTERIOR).is_file():
+        model = load_globals(folder / POSTERIOR, model, before=old_posterior(experiment))
+    return Run(folder, experiment, model, _fitted_data(folder, config))
 
 
 def _fitted_data(folder: Path, config: Mapping[str, Any]) -> FittedData:
@@ -248,6 +253,11 @@ def _fitted_data(folder: Path, config: Mapping[str, Any]) -> FittedData:
         digests,
         config.get("sha256"),
     )
+
+
+def is_run(folder: Path | str) -> bool:
+    """Whether a folder holds a run, finished or not."""
+    return (Path(folder) / CONFIG).is_file()
 
 
 def read_experiment(folder: Path) -> Experiment:

@@ -65,6 +65,6 @@ def mean_field(mean: PyTree, *, log_scale: float | int = FIRST_LOG_SCALE) -> Sha
 
     Args:
         mean: the means.
-        log_scale: where the log standard deviations start.
+        log_scale: where the log standard deviations of the parameters start.
     """
     return MeanFieldNormal(jax.tree.map(lambda leaf: jnp.full_like(leaf, log_scale), mean))
