@@ -73,6 +73,7 @@ from nelbo.models.recognition import (
 )
 from nelbo.models.spec import ModelSpec
 from nelbo.models.stack import Draw, Model, Stack, stop_gradient
+from nelbo.models.support import check_source
 from nelbo.models.visible import mixture, nade, visible
 
 __all__ = [
@@ -129,6 +130,7 @@ __all__ = [
     "belief_network_em",
     "belief_network_model",
     "build",
+    "check_source",
     "darn",
     "detached",
     "dlgm",

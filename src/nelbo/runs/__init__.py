@@ -1,6 +1,14 @@
 """Experiments as records, carried out in run folders."""
 
-from nelbo.runs.answers import check_columns_name, in_user_units, table_suffixes, write_columns, write_filled
+from nelbo.runs.answers import (
+    check_columns_name,
+    in_user_units,
+    scaled,
+    table_suffixes,
+    user_scale,
+    write_columns,
+    write_filled,
+)
 from nelbo.runs.claims import resumed
 from nelbo.runs.environment import environment
 from nelbo.runs.evaluations import EVALUATIONS, Evaluation, add_result, evaluation, result_row
@@ -70,11 +78,13 @@ __all__ = [
     "read_run_record",
     "result_row",
     "resumed",
+    "scaled",
     "scored",
     "shown",
     "sources_for",
     "table_suffixes",
     "training_defaults",
+    "user_scale",
     "write_columns",
     "write_filled",
 ]

@@ -14,7 +14,7 @@ from jaxtyping import Array, Key
 
 from nelbo.bayes import save_globals
 from nelbo.core import Example, InputError, choice, read_json, write_arrays, write_json
-from nelbo.data import Data, Progress, Schema, Source, row_digests
+from nelbo.data import Data, FetchProgress, Schema, Source, row_digests
 from nelbo.distributions import Normal
 from nelbo.evaluation import active_units, posterior_means
 from nelbo.models import Model, build, save_model, without_globals
@@ -81,7 +81,7 @@ def execute(
     command: str | None = None,
     checkpoint_seconds: float | int = 30.0,
     say: Callable[[str], None] | None = None,
-    fetching: Progress | None = None,
+    fetching: FetchProgress | None = None,
     most_bytes: float = MOST_BYTES,
 ) -> dict[str, Any]:
     """Train, score and save; give the record that was written.
@@ -194,7 +194,7 @@ def _finished(folder: Path) -> dict[str, Any] | None:
     return record if isinstance(record, dict) and "wall_time_seconds" in record else None
 
 
-def _ready(experiment: Experiment, fetching: Progress | None, most_bytes: float) -> _Ready:
+def _ready(experiment: Experiment, fetching: FetchProgress | None, most_bytes: float) -> _Ready:
     training_for(experiment.training)  # what needs no data is refused before they are read
     objective_arguments(experiment)
     keys = jr.split(jr.key(checked_seed(experiment.seed)), 5)
