@@ -28,8 +28,8 @@ def test_both_networks_read_the_context(architecture):
     model = conditional_vae(architecture)
     x = jr.bernoulli(jr.key(1), 0.5, (4, 4, 1) if architecture == "conv" else (5,)).astype(jnp.float32)
     z = (jnp.array([0.3, -0.5]),)
-    q = [np.asarray(model.recognition(Example(x, context=c)).part(0, ()).mean) for c in LABELS[:2]]
-    p = [np.asarray(model.generative.likelihood(z, c).mean) for c in LABELS[:2]]
+    q = jax.jit(jax.vmap(lambda c: model.recognition(Example(x, context=c)).part(0, ()).mean))(LABELS[:2])
+    p = jax.jit(jax.vmap(lambda c: model.generative.likelihood(z, c).mean))(LABELS[:2])
     assert np.abs(q[0] - q[1]).max() > 1e-3
     assert np.abs(p[0] - p[1]).max() > 1e-3
     without = Example(x)
