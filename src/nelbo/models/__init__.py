@@ -73,13 +73,16 @@ from nelbo.models.recognition import (
 )
 from nelbo.models.spec import ModelSpec
 from nelbo.models.stack import Draw, Model, Stack, stop_gradient
+from nelbo.models.supervised import CLASS_LIKELIHOODS, NUMBER_LIKELIHOODS, FromFeatures, classification, regression
 from nelbo.models.visible import mixture, nade, visible
 
 __all__ = [
+    "CLASS_LIKELIHOODS",
     "LIKELIHOODS",
     "MEAN_FIELD_BOUNDS",
     "MODELS",
     "MOMENTS",
+    "NUMBER_LIKELIHOODS",
     "POSTERIORS",
     "Amortized",
     "AutoregressiveBernoulliHead",
@@ -99,6 +102,7 @@ __all__ = [
     "Family",
     "FittedMeanField",
     "FreeRecognition",
+    "FromFeatures",
     "GaussianBeliefNet",
     "Globals",
     "Head",
@@ -129,6 +133,7 @@ __all__ = [
     "belief_network_em",
     "belief_network_model",
     "build",
+    "classification",
     "darn",
     "detached",
     "dlgm",
@@ -160,6 +165,7 @@ __all__ = [
     "one_layer",
     "posterior_head",
     "prior_beliefs",
+    "regression",
     "reparameterized",
     "save_model",
     "sbn",

@@ -3,7 +3,7 @@
 from nelbo.runs.answers import check_columns_name, in_user_units, table_suffixes, write_columns, write_filled
 from nelbo.runs.claims import resumed
 from nelbo.runs.environment import environment
-from nelbo.runs.evaluations import EVALUATIONS, Evaluation, add_result, evaluation, result_row
+from nelbo.runs.evaluations import EVALUATIONS, LOG_SCORE, Evaluation, add_result, evaluation, result_row
 from nelbo.runs.execute import carry_out, execute, figure_arrays, shown
 from nelbo.runs.folder import RECORD, Run, open_run
 from nelbo.runs.imputation import (
@@ -24,6 +24,7 @@ from nelbo.runs.objectives import (
     objective_options,
     objectives,
 )
+from nelbo.runs.predictions import check_predicts, prediction_columns, score_run
 from nelbo.runs.record import DataRecord, RunRecord, read_history, read_run_record
 from nelbo.runs.settings import TRAINING_DEFAULTS, Experiment, Training, checked_seed
 from nelbo.runs.size import MOST_BYTES
@@ -31,6 +32,7 @@ from nelbo.runs.size import MOST_BYTES
 __all__ = [
     "CHAIN_STEPS",
     "EVALUATIONS",
+    "LOG_SCORE",
     "MOST_BYTES",
     "OBJECTIVES",
     "RECORD",
@@ -45,6 +47,7 @@ __all__ = [
     "carry_out",
     "chain_pictures",
     "check_columns_name",
+    "check_predicts",
     "checked_seed",
     "comparison",
     "data_options",
@@ -64,10 +67,12 @@ __all__ = [
     "objective_options",
     "objectives",
     "open_run",
+    "prediction_columns",
     "read_history",
     "read_run_record",
     "result_row",
     "resumed",
+    "score_run",
     "scored",
     "shown",
     "sources_for",

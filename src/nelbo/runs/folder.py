@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import numpy as np
 
 from nelbo.core import InputError, read_arrays, read_json
 from nelbo.data import SPLITS, Data, Progress, Schema, Source, load_rows, row_digests, split_by_digests
-from nelbo.models import Model, likelihood, load_model
+from nelbo.models import Model, fill, likelihood, load_model
+from nelbo.objectives import Setting
 from nelbo.runs.context import one_hot
 from nelbo.runs.inputs import (
     TABLE_OPTIONS,
@@ -20,9 +22,11 @@ from nelbo.runs.inputs import (
     likelihood_of,
     located,
     read_data,
-    sources_for,
+    sources_of,
 )
+from nelbo.runs.objectives import objective_for
 from nelbo.runs.settings import Experiment
+from nelbo.runs.supervised import is_supervised
 
 CONFIG, MODEL, HISTORY, RECORD = "config.json", "model.safetensors", "history.jsonl", "record.json"
 CHECKPOINTS, ARRAYS, POSTERIOR, ROWS = "checkpoints", "arrays.safetensors", "posterior.safetensors", "rows.safetensors"
@@ -64,6 +68,23 @@ class Run:
     def likelihood(self) -> str | None:
         """The name of the visible distribution, as configured."""
         return likelihood_of(self.model.spec)
+
+    @property
+    def with_globals(self) -> Model:
+        """The fitted model with the posterior over its weights, where the run has one.
+
+        Raises:
+            InputError: the file of the posterior is damaged.
+        """
+        path = self.folder / POSTERIOR
+        if not path.is_file():
+            return self.model
+        arrays, _ = read_arrays(path, "weight posterior")
+        # the objective says which posterior; how many examples it was trained on is nothing to its form
+        form = eqx.filter_eval_shape(
+            lambda model: objective_for(self.experiment, Setting(1, 1.0), model)[1], self.model
+        )
+        return fill(form, arrays, path)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -176,6 +197,8 @@ class Run:
         """All rows of a file, before binarization, like the data that the model was fitted to."""
         schema = self.fitted_data.schema
         options = {key: settings[key] for key in TABLE_OPTIONS if settings.get(key) is not None and schema is None}
+        if is_supervised(settings):
+            options |= {"targets": settings["targets"]} | ({} if schema else {"target": settings.get("target")})
         return load_rows(settings["name"], schema, **options)
 
     def _scored(self, raw: Data, settings: Mapping[str, Any]) -> tuple[Data, dict[str, Source]]:
@@ -194,7 +217,7 @@ class Run:
                 "rows again: rows that it was trained on may stand in any split."
             )
             score = dataclasses.replace(score, notes=(*score.notes, note))
-        return score, sources_for(train, score, self.likelihood or likelihood_for(score), self.labels)
+        return score, sources_of(settings, train, score, self.likelihood or likelihood_for(score))
 
 
 def _chosen_split(data: Data, split: str | None) -> str:
