@@ -30,7 +30,7 @@ def predict(options: argparse.Namespace) -> None:
     check_predicts(run)
     path = target(options, run, "predictions", (*table_suffixes(data), ".npy"))
     taken = () if data.table is None or path.suffix == ".npy" else data.table.names
-    found = predict_rows(jr.key(options.seed), run.with_globals, rows, draws=options.draws, interval=options.interval)
+    found = predict_rows(jr.key(options.seed), run.model, rows, draws=options.draws, interval=options.interval)
     columns = prediction_columns(run, found, taken)
     write_columns(path, data, columns, everything=True)
     if options.json:

@@ -1,6 +1,6 @@
 """Which columns of a table are modelled, which is the label, and which are set aside."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from nelbo.core import InputError, choice
 from nelbo.data.columns import Column, Content
-from nelbo.data.reading import Reading
+from nelbo.data.reading import ReadTable
 
 LABEL_COLUMNS = ("label", "y")
 Targets = Literal["number", "class"]
@@ -42,7 +42,7 @@ class Roles:
     notes: tuple[str, ...]
 
 
-def assign_roles(reading: Reading, options: TableOptions) -> Roles:
+def assign_roles(reading: ReadTable, options: TableOptions) -> Roles:
     """Give every column its role.
 
     Set aside are: what `ignore` names or `columns` does not, text, columns without a value, and a first column without
@@ -247,7 +247,7 @@ def read_targets(
     )
     codes = content.codes
     y = np.where(codes >= 0, places[codes] if len(places) else MISSING_CLASS, MISSING_CLASS).astype(np.int32)
-    unknown = sorted({_class_name(content, code) for code in np.unique(codes[y == UNKNOWN_CLASS])})
+    unknown = sorted({_class_name(content, int(code)) for code in np.unique(codes[y == UNKNOWN_CLASS])})
     if not unknown:
         return y, names, ()
     note = (
@@ -255,6 +255,19 @@ def read_targets(
         f"({', '.join(map(repr, unknown[:8]))}): it gives them no probability."
     )
     return y, names, (note,)
+
+
+def numbered_classes(y: np.ndarray, own: Mapping[int, str] | Sequence[str], names: Sequence[str]) -> np.ndarray:
+    """Labels of an array as places in the names of classes; others are `UNKNOWN_CLASS`.
+
+    Args:
+        y: `(n,)` whole numbers.
+        own: the name of each of them.
+        names: of the classes.
+    """
+    number = {name: place for place, name in enumerate(names)}
+    values, places = np.unique(y, return_inverse=True)
+    return np.array([number.get(own[int(value)], UNKNOWN_CLASS) for value in values], np.int32)[places]
 
 
 def _class_name(content: Content, code: int) -> str:
@@ -268,6 +281,6 @@ def _class_name(content: Content, code: int) -> str:
 
 def _class_names(content: Content) -> tuple[str, ...]:
     """The classes of a column: whole numbers in their order, text in that of the alphabet."""
-    names = {_class_name(content, code) for code in np.unique(content.codes[content.codes >= 0])}
+    names = {_class_name(content, int(code)) for code in np.unique(content.codes[content.codes >= 0])}
     whole = content.kind in {"whole", "binary"} and not content.fault
     return tuple(sorted(names, key=int) if whole else sorted(names))

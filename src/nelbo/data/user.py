@@ -9,15 +9,25 @@ from nelbo.core import InputError
 from nelbo.data.archives import archive_splits
 from nelbo.data.catalogue import IDX_FILES
 from nelbo.data.columns import Column
+from nelbo.data.cuts import Cuts, complete
 from nelbo.data.formats import read_idx, read_npy, read_npz
 from nelbo.data.named import idx_path
 from nelbo.data.pictures import read_pictures
-from nelbo.data.prepare import Cuts, Prepared, complete, is_grey_image, offset_of, prepare, with_targets
-from nelbo.data.reading import Reading, read_csv, read_parquet
-from nelbo.data.roles import TableOptions, assign_roles, not_numeric, read_labels, read_targets, shown_names
+from nelbo.data.prepare import Prepared, is_grey_image, offset_of, prepare, with_targets
+from nelbo.data.reading import ReadTable, read_csv, read_parquet
+from nelbo.data.roles import (
+    UNKNOWN_CLASS,
+    TableOptions,
+    assign_roles,
+    not_numeric,
+    numbered_classes,
+    read_labels,
+    read_targets,
+    shown_names,
+)
 from nelbo.data.schema import Schema, Values
 from nelbo.data.splits import Data, Split
-from nelbo.data.tables import Table
+from nelbo.data.tables import UserTable
 
 SUFFIXES = (".npy", ".npz", ".csv", ".tsv", ".parquet")
 TABLES = (".csv", ".tsv", ".parquet")
@@ -39,7 +49,7 @@ class Found:
     splits: dict[str, Split]
     label_names: tuple[str, ...] | None = None
     columns: tuple[Column, ...] = ()
-    table: Table | None = None
+    table: UserTable | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -51,7 +61,7 @@ def load_path(
         raise InputError(f"There is no file or folder {path}: correct the path; {_WANTED} was expected.")
     if stream:
         return _streamed(path, cuts)
-    found = read_path(path, options, like)
+    found = _with_classes(read_path(path, options, like), options, like)
     prepared = prepare(str(path), found.splits, like, targets=options.targets)
     if options.targets is not None:
         prepared = with_targets(str(path), prepared)
@@ -63,7 +73,7 @@ def load_whole(path: Path, *, options: TableOptions, like: Schema | None = None)
     """Load all rows of a file in their order; see `nelbo.data.load_rows`."""
     if not path.exists():
         raise InputError(f"There is no file or folder {path}: correct the path; {_WANTED} was expected.")
-    found = read_path(path, options, like)
+    found = _with_classes(read_path(path, options, like), options, like)
     prepared = prepare(str(path), found.splits, like, targets=options.targets)
     if tuple(prepared.splits) == ("train",):
         prepared = replace(prepared, splits={"rows": prepared.splits["train"]})
@@ -106,7 +116,7 @@ def read_path(path: Path, options: TableOptions, like: Schema | None) -> Found:
     raise InputError(f"nelbo does not read {path.suffix or 'files without a suffix'} ({path}): {_WANTED} was expected.")
 
 
-def _from_table(reading: Reading, options: TableOptions, like: Schema | None) -> Found:
+def _from_table(reading: ReadTable, options: TableOptions, like: Schema | None) -> Found:
     if like is not None and like.columns:
         return _like_table(reading, like, options)
     roles = assign_roles(reading, options)
@@ -122,7 +132,7 @@ def _from_table(reading: Reading, options: TableOptions, like: Schema | None) ->
     return Found({"train": Split(x, y)}, label_names, roles.columns, reading.table, notes)
 
 
-def _like_table(reading: Reading, like: Schema, options: TableOptions) -> Found:
+def _like_table(reading: ReadTable, like: Schema, options: TableOptions) -> Found:
     """The columns that were modelled in the table of a run, in its order; labels and targets where they are there."""
     table, contents = reading.table, reading.contents
     places, notes = like.matched(table)
@@ -147,7 +157,25 @@ def _like_table(reading: Reading, like: Schema, options: TableOptions) -> Found:
     return Found({"train": Split(x, y)}, like.label_names, like.columns, table, (*reading.notes, *notes))
 
 
-def _place_of(column: Column, like: Schema, table: Table) -> int | None:
+def _with_classes(found: Found, options: TableOptions, like: Schema | None) -> Found:
+    """Labels of arrays as classes with names, whatever whole numbers they are; those of a table have theirs already."""
+    labels = [np.asarray(split.y) for split in found.splits.values() if split.y is not None]
+    if options.targets != "class" or found.table is not None or any(y.dtype.kind not in "bui" for y in labels):
+        return found
+    own = found.label_names or {value: str(value) for value in sorted({int(v) for y in labels for v in np.unique(y)})}
+    names = tuple(own.values() if isinstance(own, dict) else own) if like is None else like.label_names
+    if not labels or names is None:
+        return found
+    numbered = {
+        name: split if split.y is None else replace(split, y=numbered_classes(np.asarray(split.y), own, names))
+        for name, split in found.splits.items()
+    }
+    unknown = sum(int((split.y == UNKNOWN_CLASS).sum()) for split in numbered.values() if split.y is not None)
+    note = f"{unknown} rows have a class that the model was not fitted to: it gives them no probability."
+    return replace(found, splits=numbered, label_names=names, notes=(*found.notes, *([note] if unknown else [])))
+
+
+def _place_of(column: Column, like: Schema, table: UserTable) -> int | None:
     """Where a label or target stands in another table; None where it is not there."""
     named = any(own.name for own in like.columns) and any(table.names)
     if named:

@@ -3,7 +3,7 @@
 import dataclasses
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Num
 
 from nelbo.core import InputError
 
@@ -33,7 +33,7 @@ class Reliability:
 
 
 def class_reliability(
-    probabilities: Float[np.ndarray, "n classes"], target: Float[np.ndarray, " n"], bins: int = BINS
+    probabilities: Float[np.ndarray, "n classes"], target: Num[np.ndarray, " n"], bins: int = BINS
 ) -> Reliability:
     """Reliability of the most probable class, in bins of equal width of its probability; empty bins are left out.
 

@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, Key
 from nelbo.core import Example, InputError, compiled, log_mean_exp
 from nelbo.data import Source
 from nelbo.distributions import Distribution, class_count, total_log_prob
-from nelbo.models import Model
+from nelbo.models import Model, check_source, without_globals
 from nelbo.training import examples, padded_batches
 
 ROWS = 500  # examples at once
@@ -56,9 +56,9 @@ def drawn_models(key: Key[Array, ""], model: Model, count: int) -> tuple[Model, 
     """The model with every array stacked over draws of its weights, and how many; one draw where they are a point."""
     shared = model.globals
     if shared is None or not shared.in_bound:
-        plain = model if shared is None else shared.sample(key, model)
-        return jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, plain), 1
-    return eqx.filter_vmap(lambda one: shared.sample(one, model))(jr.split(key, count)), count
+        point = without_globals(model)
+        return jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, point), 1
+    return shared.draws(key, model, count), count
 
 
 def _distributions(models: Model, batch: Example) -> Distribution:
@@ -121,7 +121,7 @@ def _numbers(models: Model, data: Source, raw: Any, levels: Array) -> dict[str, 
         logs = jax.vmap(lambda part: total_log_prob(part, y))(parts)
         means = jax.vmap(lambda part: part.mean)(parts)
         mean = means.mean(0)
-        variance = _over_draws(lambda part: part.variance, parts) + ((means - mean) ** 2).mean(0)
+        variance = _over_draws(lambda part: part.variance, parts) + ((means - mean[None]) ** 2).mean(0)
         below = _over_draws(lambda part: part.cdf(y), parts)
         if parts.is_discrete:
             below = below - 0.5 * _over_draws(lambda part: jnp.exp(part.log_prob(y)), parts)
@@ -168,6 +168,7 @@ def predictive(
         raise InputError(f"A prediction needs at least one draw of the weights, got {draws}.")
     if len(data) == 0:
         raise InputError("There are no rows to predict.")
+    check_source(model, data)
     classes = class_count(model.generative.shapes()[0])
     models, count = drawn_models(key, model, draws)
     indices, real = padded_batches(len(data), min(ROWS, len(data)))

@@ -25,7 +25,7 @@ from nelbo.models.gaussian_belief import (
     gaussian_belief_net,
     prior_beliefs,
 )
-from nelbo.models.globals import Globals
+from nelbo.models.globals import Globals, with_globals, without_globals
 from nelbo.models.heads import (
     AutoregressiveBernoulliHead,
     BagOfWordsHead,
@@ -74,6 +74,7 @@ from nelbo.models.recognition import (
 from nelbo.models.spec import ModelSpec
 from nelbo.models.stack import Draw, Model, Stack, stop_gradient
 from nelbo.models.supervised import CLASS_LIKELIHOODS, NUMBER_LIKELIHOODS, FromFeatures, classification, regression
+from nelbo.models.support import check_source
 from nelbo.models.visible import mixture, nade, visible
 
 __all__ = [
@@ -133,6 +134,7 @@ __all__ = [
     "belief_network_em",
     "belief_network_model",
     "build",
+    "check_source",
     "classification",
     "darn",
     "detached",
@@ -175,4 +177,6 @@ __all__ = [
     "vae",
     "variational_em",
     "visible",
+    "with_globals",
+    "without_globals",
 ]

@@ -65,6 +65,9 @@ _VAE_TRAINING = {"gaussian": {"learning_rate": 0.003}}
 # small data are passed over more often: there a bound still rises when 30 epochs are over
 _LEAST = 3000
 
+# the maximum a posteriori estimate: weights of standardized features without a prior grow on small data
+_MAP = {"weight_prior": 1.0}
+
 MODELS: dict[str, Family] = {
     "vae": Family(vae, arguments=_VAE_ARGUMENTS, training=_VAE_TRAINING, least_steps=_LEAST),
     "linear": Family(linear, likelihood="gaussian-shared", spread="whole", training=_LINEAR, least_steps=_LEAST),
@@ -78,8 +81,12 @@ MODELS: dict[str, Family] = {
     "fdarn": Family(fdarn, objective="nvil"),
     "nade": Family(nade, likelihood="bernoulli", objective="maximum-likelihood"),
     "mixture": Family(mixture, likelihood="bernoulli", objective="maximum-likelihood"),
-    "regression": Family(regression, objective="maximum-likelihood", least_steps=_LEAST, targets="number"),
-    "classification": Family(classification, objective="maximum-likelihood", least_steps=_LEAST, targets="class"),
+    "regression": Family(
+        regression, objective="maximum-likelihood", least_steps=_LEAST, targets="number", objective_arguments=_MAP
+    ),
+    "classification": Family(
+        classification, objective="maximum-likelihood", least_steps=_LEAST, targets="class", objective_arguments=_MAP
+    ),
 }
 
 

@@ -86,10 +86,10 @@ class NoiseHead(Head):
     def __call__(self, raw: Float[Array, " raw"]) -> Distribution:
         """One mean."""
         loc = self.centre() + self.spread() * self._split(raw)[0]
-        if self.raw_scale is None:
-            scale = jnp.full(TARGET, self.noise, loc.dtype)
-        else:
+        if self.raw_scale is not None:
             scale = self.spread() * (MIN_NOISE + jnp.exp(soft_bound(self.raw_scale, LOG_FACTOR)))
+        else:
+            scale = jnp.full(TARGET, 1.0 if self.noise is None else self.noise, loc.dtype)
         scale = jnp.broadcast_to(scale, TARGET)
         if self.degrees is None:
             return Normal(loc, scale)

@@ -155,5 +155,5 @@ def score_run(
     run: Run, source: Source, split: str, data: Data, *, seed: int = 0, draws: int = DRAWS
 ) -> tuple[dict[str, Any], Predictive]:
     """Score a run's predictions of the rows of a split; give the row for its record, and the predictions."""
-    found = scored_predictions(jr.key(seed), run.with_globals, source, draws)
+    found = scored_predictions(jr.key(seed), run.model, source, draws)
     return prediction_row(found, split, data), found

@@ -13,6 +13,8 @@ from nelbo.models import family
 from nelbo.runs.context import label_names
 from nelbo.runs.settings import Experiment
 
+_DWARFED = 1e4  # float32 then rounds a target by 6e-4 of the spread
+
 
 def with_targets(experiment: Experiment) -> Experiment:
     """The experiment whose data settings say what its model predicts, if it predicts anything.
@@ -67,12 +69,18 @@ def target_moments(train: Split) -> dict[str, np.ndarray]:
 
 
 def check_targets(data: Data, likelihood: str) -> None:
-    """Refuse targets that a likelihood gives no probability.
+    """Refuse targets that a likelihood gives no probability, or that float32 would round away.
 
     Raises:
-        InputError: negative or fractional counts.
+        InputError: negative or fractional counts, or numbers that dwarf their spread.
     """
     y = np.asarray(data.train.y, np.float64)[known_targets(data.train)]
+    mean, spread = float(y.mean()), float(y.std())
+    if abs(mean) > _DWARFED * spread > 0.0:
+        raise InputError(
+            f"The targets of {data.name} are large beside their spread ({mean:.6g} and {spread:.3g}), which float32 "
+            "would round away: subtract their mean and save them anew."
+        )
     if likelihood == "poisson" and not ((y >= 0) & (y == np.rint(y))).all():
         odd = y[(y < 0) | (y != np.rint(y))][0]
         raise InputError(

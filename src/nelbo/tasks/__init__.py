@@ -9,7 +9,6 @@ from nelbo.tasks.impute import chain_frames, impute
 from nelbo.tasks.methods import METHODS, ImputationSettings, default_method
 from nelbo.tasks.predict import Prediction, predict
 from nelbo.tasks.rows import hide, rows_as_seen, spoiled
-from nelbo.tasks.values import check_values
 
 __all__ = [
     "METHODS",
@@ -20,7 +19,6 @@ __all__ = [
     "ImputationSettings",
     "Prediction",
     "chain_frames",
-    "check_values",
     "default_method",
     "embed",
     "filling_scores",
