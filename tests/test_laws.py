@@ -42,11 +42,19 @@ OBJECTIVES: dict[str, Row] = {
     "score": Row(ScoreFunction(), exact_for_discrete=True),
 }
 MODELS: dict[str, Callable[[], zoo.Case]] = zoo.MODELS
-EXACT = {"linear-gaussian", "linear-gaussian-masked", "linear-stack", "belief-network", "nade", "mixture"}
+EXACT = {
+    "linear-gaussian",
+    "linear-gaussian-masked",
+    "linear-stack",
+    "belief-network",
+    "nade",
+    "mixture",
+    "classification",
+}
 LAWFUL = {"vae-bernoulli", "vae-discretized-logistic", "vae-masked", "vae-conv"}
 
 # each check compiles for seconds: the fast suite takes every model family and every objective at least once
-FAST_MODELS = {"linear-gaussian-masked", "linear-stack", "belief-network", "vae-conv", "mixture"}
+FAST_MODELS = {"linear-gaussian-masked", "linear-stack", "belief-network", "vae-conv", "mixture", "regression"}
 FAST_PAIRS = {
     *((objective, "linear-stack") for objective in ("sgvb-A", "sgvb-B", "sgvb-path", "score")),
     *((objective, "linear-gaussian") for objective in ("sgvb-A-3", "sgvb-B-3", "sgvb-path-3")),
@@ -55,6 +63,7 @@ FAST_PAIRS = {
     ("sgvb-B", "vae-conv"),
     ("sgvb-B", "nade"),
     ("sgvb-B", "mixture"),
+    ("sgvb-B", "classification"),
 }
 
 

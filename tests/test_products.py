@@ -13,7 +13,15 @@ import jax.random as jr
 import pytest
 
 from nelbo.core import Example, InputError
-from nelbo.models import LIKELIHOODS, MODELS, POSTERIORS, family_options, skeleton
+from nelbo.models import (
+    CLASS_LIKELIHOODS,
+    LIKELIHOODS,
+    MODELS,
+    NUMBER_LIKELIHOODS,
+    POSTERIORS,
+    family_options,
+    skeleton,
+)
 from nelbo.nets import trainable
 from nelbo.objectives import ObjectiveState, Setting
 from nelbo.runs import OBJECTIVES
@@ -35,7 +43,8 @@ REFUSED = {(objective, model) for objective in REPARAMETERIZED for model in DISC
 REFUSED |= {(objective, model) for objective in ("darn", "straight-through") for model in set(MODELS) - DISCRETE}
 REFUSED |= {("maximum-likelihood", model) for model in (*DEEP, "vae", "nonlinear-factor-analysis")}
 REFUSED |= {("stochastic-backpropagation", "hvae")}
-WITHOUT_LATENTS = {"nade", "mixture"}
+SUPERVISED = {name for name, family in MODELS.items() if family.targets}
+WITHOUT_LATENTS = {"nade", "mixture", *SUPERVISED}
 
 
 def small(name, **more):
@@ -52,6 +61,13 @@ def model_of(name, **more):
 def batch_of(*, masked=False, context=0):
     observed = jnp.ones((BATCH, *SHAPE), bool) if masked else None
     return Example(jnp.ones((BATCH, *SHAPE)), observed, context=jnp.ones((BATCH, context)) if context else None)
+
+
+def examples_for(model):
+    """A batch that a family can be trained on."""
+    if model not in SUPERVISED:
+        return batch_of()
+    return Example(jnp.ones((BATCH, 1)), context=Example(jnp.ones((BATCH, *SHAPE))))
 
 
 def gradient_shapes(name, model, batch):
@@ -83,7 +99,7 @@ def test_every_objective_trains_every_family_or_says_why_not(objective, model):
     if model in WITHOUT_LATENTS and OBJECTIVES[objective].draws_latents:
         pytest.skip("runs refuse what draws latents for models without any; tests/runs holds that")
     if (objective, model) not in REFUSED:
-        assert jax.tree.leaves(gradient_shapes(objective, model_of(model), batch_of()))
+        assert jax.tree.leaves(gradient_shapes(objective, model_of(model), examples_for(model)))
         return
     with pytest.raises(InputError) as refusal:
         gradient_shapes(objective, model_of(model), batch_of())
@@ -99,7 +115,7 @@ def test_every_rule_for_missing_entries_goes_with_every_objective(objective, mod
 
 
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
-@pytest.mark.parametrize("model", [name for name in MODELS if "likelihood" in family_options(name)])
+@pytest.mark.parametrize("model", [m for m in MODELS if "likelihood" in family_options(m) and m not in SUPERVISED])
 def test_every_likelihood_goes_with_every_family_that_has_a_choice(model, likelihood):
     if model == "darn" and likelihood != "bernoulli":
         with pytest.raises(InputError, match="DARN needs a bernoulli likelihood"):
@@ -108,6 +124,19 @@ def test_every_likelihood_goes_with_every_family_that_has_a_choice(model, likeli
     chosen = model_of(model, likelihood=likelihood)
     objective = "nvil" if model in DISCRETE else "sgvb"
     assert jax.tree.leaves(gradient_shapes(objective, chosen, batch_of()))
+
+
+@pytest.mark.parametrize("missing", ["zero", "mean", "mask"])
+@pytest.mark.parametrize("architecture", ["linear", "mlp", "conv"])
+@pytest.mark.parametrize(("model", "likelihood"), [
+    *(("regression", name) for name in NUMBER_LIKELIHOODS), *(("classification", name) for name in CLASS_LIKELIHOODS),
+])  # fmt: skip
+def test_every_target_goes_with_every_network_and_rule(model, likelihood, architecture, missing):
+    options = {"likelihood": likelihood, "architecture": architecture, "channels": [2], "missing": missing}
+    chosen = skeleton(model, {"shape": [4, 4, 1], "hidden": [3], "centre": True, "spread": True, **options})
+    gaps = jnp.ones((BATCH, 4, 4, 1))
+    batch = Example(jnp.ones((BATCH, 1)), jnp.ones((BATCH, 1), bool), context=Example(gaps, gaps))
+    assert jax.tree.leaves(gradient_shapes("full-vb", chosen, batch))
 
 
 @pytest.mark.parametrize("posterior", POSTERIORS)

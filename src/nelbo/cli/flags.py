@@ -13,7 +13,7 @@ from nelbo.bayes import named_priors
 from nelbo.cli.parser import Parser, real, whole
 from nelbo.core import Option, options_of
 from nelbo.data import BINARIZATIONS
-from nelbo.models import families, likelihoods
+from nelbo.models import CLASS_LIKELIHOODS, NUMBER_LIKELIHOODS, families, likelihoods
 from nelbo.nets import ACTIVATIONS
 from nelbo.objectives import NOISES
 from nelbo.runs import Training, data_options, model_options, named_objective_options, objectives
@@ -21,7 +21,8 @@ from nelbo.training import OPTIMIZERS, SCHEDULES
 
 # tables whose names are the values of an option
 NAMES: Mapping[str, Callable[[], Sequence[str]]] = {
-    "likelihood": lambda: list(likelihoods()),
+    # those of a target are the supervised families' own
+    "likelihood": lambda: list(dict.fromkeys([*likelihoods(), *NUMBER_LIKELIHOODS, *CLASS_LIKELIHOODS])),
     "activation": lambda: list(ACTIVATIONS),
     "optimizer": lambda: list(OPTIMIZERS),
     "schedule": lambda: list(SCHEDULES),

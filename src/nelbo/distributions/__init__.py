@@ -23,7 +23,8 @@ from nelbo.distributions.moments import FUNCTIONS, MOMENTS, moments
 from nelbo.distributions.normal import Normal
 from nelbo.distributions.readings import READINGS, Reading, reading
 from nelbo.distributions.sequential import BernoulliMixture, Nade, SequentialBernoulli
-from nelbo.distributions.supports import check_support
+from nelbo.distributions.supports import check_support, class_count
+from nelbo.distributions.targets import Poisson, StudentT
 
 __all__ = [
     "FUNCTIONS",
@@ -44,10 +45,13 @@ __all__ = [
     "Marginalizable",
     "Nade",
     "Normal",
+    "Poisson",
     "RankOneNormal",
     "Reading",
     "SequentialBernoulli",
+    "StudentT",
     "check_support",
+    "class_count",
     "closed_form_kl",
     "example_shape",
     "moments",

@@ -73,14 +73,17 @@ from nelbo.models.recognition import (
 )
 from nelbo.models.spec import ModelSpec
 from nelbo.models.stack import Draw, Model, Stack, stop_gradient
+from nelbo.models.supervised import CLASS_LIKELIHOODS, NUMBER_LIKELIHOODS, FromFeatures, classification, regression
 from nelbo.models.support import check_source
 from nelbo.models.visible import mixture, nade, visible
 
 __all__ = [
+    "CLASS_LIKELIHOODS",
     "LIKELIHOODS",
     "MEAN_FIELD_BOUNDS",
     "MODELS",
     "MOMENTS",
+    "NUMBER_LIKELIHOODS",
     "POSTERIORS",
     "Amortized",
     "AutoregressiveBernoulliHead",
@@ -100,6 +103,7 @@ __all__ = [
     "Family",
     "FittedMeanField",
     "FreeRecognition",
+    "FromFeatures",
     "GaussianBeliefNet",
     "Globals",
     "Head",
@@ -131,6 +135,7 @@ __all__ = [
     "belief_network_model",
     "build",
     "check_source",
+    "classification",
     "darn",
     "detached",
     "dlgm",
@@ -162,6 +167,7 @@ __all__ = [
     "one_layer",
     "posterior_head",
     "prior_beliefs",
+    "regression",
     "reparameterized",
     "save_model",
     "sbn",

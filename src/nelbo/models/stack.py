@@ -115,6 +115,11 @@ class Model(eqx.Module):
         """How many layers of latents; with none, log w is log p(x) itself."""
         return len(self.generative.layers) - 1
 
+    @property
+    def is_supervised(self) -> bool:
+        """Whether it predicts a target from a context: no latents, and p(x | context) alone."""
+        return not self.depth and self.generative.layers[0].conditioned
+
     def require_latents(self, task: str) -> None:
         """Refuse a task that is about latents.
 

@@ -19,7 +19,7 @@ from nelbo.report.results import (
 )
 from nelbo.report.run_pictures import pictures_of
 from nelbo.report.tables import MISSING, cell_text, fixed, html_table
-from nelbo.runs import RunRecord
+from nelbo.runs import LOG_SCORE, RunRecord
 
 _HISTORY_HEADINGS = {
     "examples": "training examples seen",
@@ -93,13 +93,13 @@ def _headline_box(run: RunRecord) -> str:
     if result is None:
         return ""
     nats, monte_carlo, over_examples = nats_and_errors(result)
-    kind, bits = bound_kind(result), number(result.get("bits_per_dim"))
+    kind, bits, predicts = bound_kind(result), number(result.get("bits_per_dim")), result.get("bound") == LOG_SCORE
     split = cell_text(result.get("split")).replace(MISSING, "").capitalize()
     what = f"{split} {bound_name(result.get('bound')).replace(MISSING, 'bound')}".strip()
     entries = {
         "Monte Carlo error": _plus_minus(monte_carlo),
         "error over examples": _plus_minus(over_examples),
-        "draws of z": samples_text(result.get("samples")),
+        f"draws of {'the weights' if predicts else 'z'}": samples_text(result.get("samples")),
         "bits per dim": "" if bits is None else f"{bits:.3f}",
         "examples": cell_text(result.get("examples")),
         "binarization": cell_text(result.get("binarization") or NOT_STATED),
@@ -109,7 +109,10 @@ def _headline_box(run: RunRecord) -> str:
         for name, value in entries.items()
         if value not in {"", MISSING}
     )
-    about = what if kind == NOT_STATED else f"{what}, {'exact value of' if kind == 'exact' else f'{kind} on'} log p(x)"
+    quantity = "log p(y | x), y the target" if predicts else "log p(x)"
+    about = (
+        what if kind == NOT_STATED else f"{what}, {'exact value of' if kind == 'exact' else f'{kind} on'} {quantity}"
+    )
     return (
         f'<div class="headline">\n<p>{html.escape(about)}</p>\n'
         f'<p class="value">{html.escape(signed(nats))} <small>nats per example</small></p>\n<dl>{inside}</dl>\n</div>'

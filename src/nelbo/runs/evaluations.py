@@ -37,6 +37,7 @@ class Evaluation:
     title: str
 
 
+LOG_SCORE = "log-score"  # the only one of supervised models, see `nelbo.runs.predictions`
 EVALUATIONS: Mapping[str, Evaluation] = {
     "elbo": Evaluation(elbo, "lower", 100, "evidence lower bound"),
     "iwae": Evaluation(importance_bound, "lower", 5000, "importance-weighted bound"),

@@ -30,11 +30,13 @@ from nelbo.runs.inputs import (
     model_arguments,
     read_data,
     settled,
-    sources_for,
+    sources_of,
 )
 from nelbo.runs.objectives import objective_arguments, objective_for
+from nelbo.runs.predictions import prediction_row, reliability_arrays, scored_predictions
 from nelbo.runs.settings import Experiment, checked_seed, optimizer_for, steps_for, training_for
 from nelbo.runs.size import MOST_BYTES, Size, check_size, model_size
+from nelbo.runs.supervised import unseen_classes, with_targets
 from nelbo.tasks import manifold, reconstruct, sample
 from nelbo.training import Callback, Checkpoints, Event, Fit, HistoryFile, TrainState, fit, resume_from
 
@@ -130,7 +132,8 @@ def _carried(ready: _Ready, claim: FolderClaim, how: _Way) -> dict[str, Any]:
     folder, began = claim.folder, time.perf_counter()
     about = ready.train.describe()
     if how.say is not None:
-        for note in ready.train.notes:
+        classes = ready.experiment.data.get("classes")
+        for note in (*ready.train.notes, *(unseen_classes(ready.train, classes) if classes else ())):
             how.say(note)
     command = how.command
     config = read_json(folder / CONFIG) if how.resume else None
@@ -154,12 +157,13 @@ def _carried(ready: _Ready, claim: FolderClaim, how: _Way) -> dict[str, Any]:
     fitted = _train(ready, watching, resume_from(folder / CHECKPOINTS, how.say) if how.resume else None)
     model, score = _save(folder, fitted), ready.training["score"] and "test" in ready.sources
     active = active_units(ready.keys["figures"], model, ready.sources["test"]) if score else ()
+    results, arrays = _results(ready, fitted.model, model) if score else ([], {})
     record = {"name": ready.experiment.model["name"], "seed": ready.experiment.seed,
-              "results": _results(ready, fitted.model, model) if score else [], "active_units": list(active),
+              "results": results, "active_units": list(active),
               "training_seconds": fitted.state.seconds, "steps": fitted.state.step, "data": about,
               "command": command, **environment()}  # fmt: skip
     if how.figures and score:
-        arrays = figure_arrays(ready.keys["figures"], model, ready.score, ready.sources["test"])
+        arrays = arrays or figure_arrays(ready.keys["figures"], model, ready.score, ready.sources["test"])
         notes = {"kind": "figure data", "samples": "means" if model.depth else "draws"}
         write_arrays(folder / ARRAYS, arrays, notes)
     record["wall_time_seconds"] = time.perf_counter() - began
@@ -195,6 +199,7 @@ def _finished(folder: Path) -> dict[str, Any] | None:
 
 
 def _ready(experiment: Experiment, fetching: FetchProgress | None, most_bytes: float) -> _Ready:
+    experiment = with_targets(experiment)
     training_for(experiment.training)  # what needs no data is refused before they are read
     objective_arguments(experiment)
     keys = jr.split(jr.key(checked_seed(experiment.seed)), 5)
@@ -210,7 +215,7 @@ def _ready(experiment: Experiment, fetching: FetchProgress | None, most_bytes: f
     check_size(held, most_bytes, train.shape)
     model = build(keys[0], experiment.model["name"], arguments)
     objective, model = objective_for(experiment, Setting(size, size / training["batch_size"]), model)
-    sources = sources_for(train, score, arguments.get("likelihood", "gaussian"), experiment.data.get("labels"))
+    sources = sources_of(experiment.data, train, score, arguments.get("likelihood", "gaussian"))
     for one in sources.values():
         _takes(model, one)
     return _Ready(
@@ -274,14 +279,18 @@ def _save(folder: Path, fitted: Fit) -> Model:
     return without_globals(model)
 
 
-def _results(ready: _Ready, trained: Any, model: Model) -> list[dict[str, Any]]:
+def _results(ready: _Ready, trained: Any, model: Model) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
+    """Rows of results, and of a supervised model the arrays of its figures, which come of the same predictions."""
     key = ready.keys["score"]
+    if model.is_supervised:
+        found = scored_predictions(key, trained, ready.sources["test"])
+        return [prediction_row(found, "test", ready.score)], reliability_arrays(found)
     rows = [plug_in_row(key, model, ready.sources["test"], "elbo", "test", ready.score)]
     if trained.globals is not None and trained.globals.in_bound:
         data = {"train": ready.train, "test": ready.score}
         parts = {name: (ready.sources[name], data[name]) for name in data}
         rows += weight_rows(jr.fold_in(key, 1), trained, len(ready.sources["train"]), parts)
-    return rows
+    return rows, {}
 
 
 def shown(x: Example) -> np.ndarray:

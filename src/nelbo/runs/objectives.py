@@ -127,6 +127,17 @@ def objective_named(name: str) -> NamedObjective:
     return every[choice("objective", name, every)]
 
 
+def usual_arguments(experiment: Experiment) -> dict[str, Any]:
+    """The options that were given, with what its family has in place of an objective's defaults.
+
+    A family's own prior gives way where a posterior or a prior is asked for.
+    """
+    given, found = experiment.objective.get("arguments", {}), family(experiment.model["name"])
+    if experiment.objective["name"] != found.objective or {"posterior", "prior"} & set(given):
+        return dict(given)
+    return {**found.objective_arguments, **given}
+
+
 def named_objective_options(name: str) -> tuple[Option, ...]:
     """The options of an objective, those that go with every objective behind its own.
 
@@ -175,7 +186,7 @@ def objective_arguments(experiment: Experiment) -> dict[str, Any]:
         InputError: an unknown name or option, or a value of another type.
     """
     name = experiment.objective["name"]
-    known, given = objective_options(name), experiment.objective.get("arguments", {})
+    known, given = objective_options(name), usual_arguments(experiment)
     kind = f"option of objective {name}"
     for option in given:
         choice(kind, option, known)
