@@ -43,6 +43,11 @@ if importlib.util.find_spec("jax") is not None:  # the tests of the architecture
     jax.config.update("jax_numpy_rank_promotion", "raise")
     jax.config.update("jax_numpy_dtype_promotion", "strict")
 
+if importlib.util.find_spec("beartype") is not None and importlib.util.find_spec("jaxtyping") is not None:
+    import typecheck
+
+    typecheck.install("nelbo")
+
 if importlib.util.find_spec("hypothesis") is not None:
     import hypothesis
 

@@ -79,7 +79,7 @@ STEPS = {
 
 @pytest.mark.parametrize("kind", STEPS)
 def test_constant_sgd_measures_the_noise_and_has_the_covariance_of_its_step(kind):
-    _, state, seen = states(constant_sgd(N, preconditioner=kind, warmup=300))
+    _, state, seen = states(constant_sgd(N, preconditioner=kind, plain_steps=300))
     step = STEPS[kind]
     near(covariance(seen), stationary_covariance(step, A, step @ V @ step))
     second = state.adaptation.second
@@ -92,18 +92,18 @@ def test_constant_sgd_measures_the_noise_and_has_the_covariance_of_its_step(kind
 
 def test_only_the_ratio_of_step_and_momentum_matters():
     """With momentum the step is (1 - momentum) times as long, and the covariance is the same."""
-    _, _, seen = states(constant_sgd(N, preconditioner="full", momentum=0.8, warmup=300))
+    _, _, seen = states(constant_sgd(N, preconditioner="full", momentum=0.8, plain_steps=300))
     near(covariance(seen), POSTERIOR)
 
 
 def test_the_step_is_proportional_to_the_temperature():
-    _, _, seen = states(constant_sgd(N, preconditioner="full", temperature=0.3, warmup=300))
+    _, _, seen = states(constant_sgd(N, preconditioner="full", temperature=0.3, plain_steps=300))
     near(covariance(seen), 0.3 * POSTERIOR)
 
 
 @pytest.mark.parametrize(("kind", "share"), [("full", 0.2), ("diagonal", 0.5)])
 def test_fisher_scoring(kind, share):
-    _, _, seen = states(sgfs(N, preconditioner=kind, share=share, warmup=300))
+    _, _, seen = states(sgfs(N, preconditioner=kind, minibatch_share=share, plain_steps=300))
     step = share * STEPS[kind]
     inverse = {"full": np.linalg.inv(V), "diagonal": np.diag(1 / np.diag(V))}[kind]
     injected = (2 / N) ** 2 * share * (1 - share) * inverse
@@ -286,8 +286,8 @@ def test_impossible_settings_are_refused():
         sghmc(N, preconditioner="layerwise")
     with pytest.raises(InputError, match="momentum"):
         sghmc(N, momentum=1.0)
-    with pytest.raises(InputError, match="share"):
-        sgfs(N, share=0.0)
+    with pytest.raises(InputError, match="minibatch_share"):
+        sgfs(N, minibatch_share=0.0)
     with pytest.raises(InputError, match="take diagonal or scalar"):
         constant_sgd(N, preconditioner="full").init({"w": jnp.zeros(3000)})
     with pytest.raises(InputError, match="draws must be at least 1"):

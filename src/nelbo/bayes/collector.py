@@ -17,7 +17,10 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 
 from nelbo.bayes.sampler import SamplerState
 from nelbo.core import InputError
-from nelbo.models import Globals
+from nelbo.models import Globals, ModelSpec, with_globals, without_globals
+from nelbo.nets import trainable
+
+SAMPLES = "samples"  # what `Samples.described` is called
 
 
 class Collected(NamedTuple):
@@ -163,24 +166,23 @@ class Samples(Globals):
             raise InputError(f"{self.count} draws are stored, so 1 to {self.count} can be taken, not {count}.")
         chosen = jnp.asarray([int((i + 0.5) * self.count / count) for i in range(count)], jnp.int32)
         stacked = jax.vmap(lambda i: eqx.filter(self._with(model, i), eqx.is_array))(chosen)
-        return eqx.combine(stacked, _plain(model))
+        return eqx.combine(stacked, without_globals(model))
 
-    def cost(self, model: Any) -> Float[Array, ""]:
+    def described(self) -> ModelSpec:
+        """How many draws there are: the rest is the model's."""
+        return ModelSpec.of(SAMPLES, count=self.count)
+
+    def cost(self, key: Key[Array, ""], model: Any) -> Float[Array, ""]:
         """Draws have no density.
 
         Raises:
             InputError: always.
         """
-        del model
+        del key, model
         raise InputError("A posterior that is stored draws cannot be trained further: train the model without it.")
 
     def _with(self, model: Any, index: Int[Array, ""]) -> Any:
-        return eqx.combine(jax.tree.map(lambda rows: rows[index], self.stored), _plain(model))
-
-
-def _plain(model: Any) -> Any:
-    """A model, or arrays of one, without globals."""
-    return eqx.tree_at(lambda m: m.globals, model, None, is_leaf=lambda leaf: leaf is None)
+        return eqx.combine(jax.tree.map(lambda rows: rows[index], self.stored), without_globals(model))
 
 
 def with_samples(model: Any, draws: PyTree) -> Any:
@@ -190,4 +192,18 @@ def with_samples(model: Any, draws: PyTree) -> Any:
         model: that was trained; its own globals, if any, are replaced.
         draws: its trained arrays with a leading axis, `Collected.draws.model` of a fit.
     """
-    return eqx.tree_at(lambda m: m.globals, model, Samples(_plain(draws)), is_leaf=lambda leaf: leaf is None)
+    return with_globals(model, Samples(without_globals(draws)))
+
+
+def described_samples(spec: ModelSpec, model: Any) -> Any:
+    """The model with as many draws as a specification says, all of them its own arrays.
+
+    Raises:
+        InputError: the specification does not say how many.
+    """
+    count = spec.arguments.get("count")
+    if not isinstance(count, int) or count < 1:
+        raise InputError(f"Stored draws must say how many there are, got {count!r}.")
+    plain = without_globals(model)
+    params = eqx.filter(plain, trainable(plain))
+    return with_globals(model, Samples(jax.tree.map(lambda leaf: jnp.stack([leaf] * count), params)))

@@ -60,7 +60,7 @@ def _first_noise(params: PyTree, kind: str) -> GradientNoise:
     return GradientNoise(jnp.zeros((), jnp.int32), zeros, jnp.zeros((flat.size, flat.size), flat.dtype))
 
 
-def _measured(noise: GradientNoise, gradient: PyTree, memory: int) -> GradientNoise:
+def _measured(noise: GradientNoise, gradient: PyTree, noise_memory: int) -> GradientNoise:
     """The estimate with one gradient more: an average over all differences, at last over about `memory` of them."""
     change = jax.tree.map(lambda g, p: g - p, gradient, noise.previous)
     seen = jnp.asarray(noise.count, jnp.float32)  # differences so far, this one counted
@@ -105,23 +105,25 @@ def _noise_scaled(
     kind: str,
     temperature: float,
     momentum: float,
-    share: float,
-    warmup: int,
-    memory: int,
+    minibatch_share: float,
+    plain_steps: int,
+    noise_memory: int,
     max_rate: float,
     seed: int,
 ) -> optax.GradientTransformation:
-    """Constant SGD (share 1) or SGFS; for the parameters see these."""
+    """Constant SGD (minibatch_share 1) or SGFS; for the parameters see these."""
     check_common(num_data, temperature, learning_rate)
     check_momentum(momentum)
     choice("preconditioner", kind, get_args(Preconditioner))
-    if warmup < 2 or memory < 2:
-        raise InputError(f"warmup and memory must be at least 2 steps, got {warmup} and {memory}.")
-    if not 0 < share <= 1:
-        raise InputError(f"share is the part of the noise that minibatches make, over 0 to 1, got {share}.")
+    if plain_steps < 2 or noise_memory < 2:
+        raise InputError(f"plain_steps and noise_memory must be at least 2 steps, got {plain_steps} and {memory}.")
+    if not 0 < minibatch_share <= 1:
+        raise InputError(
+            f"minibatch_share is the part of the noise that minibatches make, over 0 to 1, got {minibatch_share}."
+        )
     # 2 mu T / N, mu = 1 - momentum: momentum lengthens every step by 1 / mu
     whole = 2.0 * (1.0 - momentum) * temperature / num_data
-    along, across = whole * share, whole * math.sqrt(share * (1.0 - share))
+    along, across = whole * minibatch_share, whole * math.sqrt(minibatch_share * (1.0 - minibatch_share))
 
     def init(params: PyTree) -> SamplerState:
         if kind == "full" and size(params) > MOST_FULL:
@@ -144,7 +146,7 @@ def _noise_scaled(
         noise = _measured(state.adaptation, gradient, memory)
         plain = lambda: jax.tree.map(lambda g: -(1.0 - momentum) * learning_rate * g, gradient)  # noqa: E731
         injected, key = noise_like(state.key, gradient)
-        change = jax.lax.cond(state.count < warmup, plain, lambda: step(noise, gradient, injected))
+        change = jax.lax.cond(state.count < plain_steps, plain, lambda: step(noise, gradient, injected))
         velocity = state.momentum
         if velocity is not None:
             change = velocity = jax.tree.map(lambda v, c: momentum * v + c, velocity, change)
@@ -161,8 +163,8 @@ def constant_sgd(
     preconditioner: str = "scalar",
     temperature: float | int = 1.0,
     momentum: float | int = 0.0,
-    warmup: int = 500,
-    memory: int = 2000,
+    plain_steps: int = 500,
+    noise_memory: int = 2000,
     max_rate: float | int = 1.0,
     seed: int = 0,
 ) -> optax.GradientTransformation:
@@ -179,16 +181,16 @@ def constant_sgd(
         learning_rate: of the plain descent in the first steps, while the noise is measured.
         preconditioner: "scalar", "diagonal" or "full".
         temperature: T of the posterior exp(-N L / T); the step is proportional to it.
-        momentum: share of the velocity that a step keeps.
-        warmup: steps before the measured noise sets the step.
-        memory: differences of gradients that the measured noise remembers.
+        momentum: minibatch_share of the velocity that a step keeps.
+        plain_steps: steps before the measured noise sets the step.
+        noise_memory: differences of gradients that the measured noise remembers.
         max_rate: the longest scalar or diagonal step.
         seed: not used: nothing is injected.
 
     Raises:
         InputError: a number out of its range; `init`: too many parameters for a full preconditioner.
     """
-    return _noise_scaled(num_data, learning_rate, preconditioner, temperature, momentum, 1.0, warmup, memory, max_rate,
+    return _noise_scaled(num_data, learning_rate, preconditioner, temperature, momentum, 1.0, plain_steps, noise_memory, max_rate,
                          seed)  # fmt: skip
 
 
@@ -198,16 +200,16 @@ def sgfs(
     learning_rate: float | int = 0.01,
     preconditioner: str = "diagonal",
     temperature: float | int = 1.0,
-    share: float | int = 0.5,
-    warmup: int = 500,
-    memory: int = 2000,
+    minibatch_share: float | int = 0.5,
+    plain_steps: int = 500,
+    noise_memory: int = 2000,
     max_rate: float | int = 1.0,
     seed: int = 0,
 ) -> optax.GradientTransformation:
     """Stochastic gradient Fisher scoring: theta <- theta - e H g + sqrt(e) H E n, H = (2 / N) (e V + E E')^-1.
 
     The injected noise has the form of the minibatches' own, E E' = c V. Only r = e / (e + c) is then left of the two
-    numbers, the share of the noise that minibatches make: theta <- theta - (2 r / N) V^-1 g + (2 / N) sqrt(r (1 - r))
+    numbers, the minibatch_share of the noise that minibatches make: theta <- theta - (2 r / N) V^-1 g + (2 / N) sqrt(r (1 - r))
     V^-1/2 n. With r = 1 this is constant SGD; smaller r takes smaller steps, so that less is lost to their length.
 
     Source: Ahn, Korattikara, Welling (2012); Mandt, Hoffman, Blei (2017), section 4.3.
@@ -217,14 +219,14 @@ def sgfs(
         learning_rate: of the plain descent in the first steps, while the noise is measured.
         preconditioner: "scalar", "diagonal" or "full".
         temperature: T of the posterior exp(-N L / T).
-        share: r.
-        warmup: steps before the measured noise sets the step.
-        memory: differences of gradients that the measured noise remembers.
+        minibatch_share: r.
+        plain_steps: steps before the measured noise sets the step.
+        noise_memory: differences of gradients that the measured noise remembers.
         max_rate: the longest scalar or diagonal step.
         seed: of the injected noise, where no `fit` gives a key.
 
     Raises:
         InputError: as for `constant_sgd`.
     """
-    return _noise_scaled(num_data, learning_rate, preconditioner, temperature, 0.0, float(share), warmup, memory,
+    return _noise_scaled(num_data, learning_rate, preconditioner, temperature, 0.0, float(minibatch_share), plain_steps, noise_memory,
                          max_rate, seed)  # fmt: skip

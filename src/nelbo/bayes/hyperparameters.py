@@ -25,12 +25,12 @@ class LearnedPrecision(NamedTuple):
     steps: Float[Array, ""]
 
     def precision(self, numbers: int) -> Float[Array, ""]:
-        """lambda = D / E ||theta||^2."""
+        """Lambda = D / E ||theta||^2."""
         return numbers / self.square
 
 
 def learned_precision(
-    sampler: optax.GradientTransformation, num_data: int, *, memory: int = 1000
+    sampler: optax.GradientTransformation, num_data: int, *, memory: int = 1000, weight: float = 1.0
 ) -> optax.GradientTransformation:
     """A prior N(0, 1 / lambda) on every parameter, whose lambda is learned while the sampler draws the parameters.
 
@@ -45,6 +45,7 @@ def learned_precision(
         sampler: of `nelbo.bayes`, a collector around it included.
         num_data: N, the number of training examples.
         memory: iterates in the running mean.
+        weight: of the prior; the temperature for a tempered likelihood.
 
     Raises:
         InputError: a number under 1.
@@ -62,7 +63,7 @@ def learned_precision(
         square = total(jax.tree.map(jnp.square, params))
         weight = jnp.maximum(1.0 / steps, 1.0 / memory)
         learned = state._replace(square=state.square + weight * (square - state.square), steps=steps)
-        share = learned.precision(size(params)) / num_data
+        share = learned.precision(size(params)) * (weight / num_data)
         whole = jax.tree.map(lambda g, p: g + share * p, gradient, params)
         change, inner = sampler.update(whole, state.inner, params)
         return change, learned._replace(inner=inner)

@@ -67,7 +67,9 @@ def sgld(
     rms = preconditioner == "rms"
 
     def init(params: PyTree) -> SamplerState:
-        return first_state(seed if temperature else None, None, jax.tree.map(jnp.zeros_like, params) if rms else None, kinetic=False)
+        return first_state(
+            seed if temperature else None, None, jax.tree.map(jnp.zeros_like, params) if rms else None, kinetic=False
+        )
 
     def rate_at(count: Int[Array, ""]) -> Float[Array, ""] | float:
         if decay_steps is None:
