@@ -156,14 +156,15 @@ class Samples(Globals):
     def draws(self, key: Key[Array, ""], model: Any, count: int) -> Any:
         """The model with `count` stored draws, evenly chosen in their order, along a leading axis of every array.
 
-        Arrays that are not drawn are repeated, so that the result can be mapped over.
+        Arrays that are not drawn are repeated, so that the result can be mapped over; so are draws, each about as often
+        as the others, where more are asked for than are stored.
 
         Raises:
-            InputError: more draws than there are.
+            InputError: no draw is asked for.
         """
         del key  # nothing is left to chance
-        if not 1 <= count <= self.count:
-            raise InputError(f"{self.count} draws are stored, so 1 to {self.count} can be taken, not {count}.")
+        if count < 1:
+            raise InputError(f"Predictions are averaged over at least one draw of what is shared, got {count}.")
         chosen = jnp.asarray([int((i + 0.5) * self.count / count) for i in range(count)], jnp.int32)
         stacked = jax.vmap(lambda i: eqx.filter(self._with(model, i), eqx.is_array))(chosen)
         return eqx.combine(stacked, without_globals(model))

@@ -6,6 +6,7 @@ stationary covariance A Sigma + Sigma A = K V for K of the right form, and K can
 posterior, (N A)^-1. Nothing but V has to be known, and V can be measured while the parameters move.
 """
 
+import dataclasses
 import math
 from typing import Literal, NamedTuple, get_args
 
@@ -60,7 +61,7 @@ def _first_noise(params: PyTree, kind: str) -> GradientNoise:
     return GradientNoise(jnp.zeros((), jnp.int32), zeros, jnp.zeros((flat.size, flat.size), flat.dtype))
 
 
-def _measured(noise: GradientNoise, gradient: PyTree, noise_memory: int) -> GradientNoise:
+def _measured(noise: GradientNoise, gradient: PyTree, memory: int) -> GradientNoise:
     """The estimate with one gradient more: an average over all differences, at last over about `memory` of them."""
     change = jax.tree.map(lambda g, p: g - p, gradient, noise.previous)
     seen = jnp.asarray(noise.count, jnp.float32)  # differences so far, this one counted
@@ -99,61 +100,82 @@ def _inverses(noise: GradientNoise, tree: PyTree, injected: PyTree, kind: str) -
     return back(whole), back(jax.scipy.linalg.solve_triangular(factor, n, trans=1, lower=True))
 
 
-def _noise_scaled(
-    num_data: int,
-    learning_rate: float,
-    kind: str,
-    temperature: float,
-    momentum: float,
-    minibatch_share: float,
-    plain_steps: int,
-    noise_memory: int,
-    max_rate: float,
-    seed: int,
-) -> optax.GradientTransformation:
-    """Constant SGD (minibatch_share 1) or SGFS; for the parameters see these."""
-    check_common(num_data, temperature, learning_rate)
-    check_momentum(momentum)
-    choice("preconditioner", kind, get_args(Preconditioner))
-    if plain_steps < 2 or noise_memory < 2:
-        raise InputError(f"plain_steps and noise_memory must be at least 2 steps, got {plain_steps} and {memory}.")
-    if not 0 < minibatch_share <= 1:
-        raise InputError(
-            f"minibatch_share is the part of the noise that minibatches make, over 0 to 1, got {minibatch_share}."
-        )
-    # 2 mu T / N, mu = 1 - momentum: momentum lengthens every step by 1 / mu
-    whole = 2.0 * (1.0 - momentum) * temperature / num_data
-    along, across = whole * minibatch_share, whole * math.sqrt(minibatch_share * (1.0 - minibatch_share))
+@dataclasses.dataclass(frozen=True)
+class _NoiseScaled:
+    """Constant SGD (share 1) or Fisher scoring; for the settings see these."""
 
-    def init(params: PyTree) -> SamplerState:
-        if kind == "full" and size(params) > MOST_FULL:
+    num_data: int
+    learning_rate: float
+    preconditioner: str
+    temperature: float
+    momentum: float
+    share: float
+    plain_steps: int
+    noise_memory: int
+    max_rate: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        check_common(self.num_data, self.temperature, self.learning_rate)
+        check_momentum(self.momentum)
+        choice("preconditioner", self.preconditioner, get_args(Preconditioner))
+        if self.plain_steps < 2 or self.noise_memory < 2:
+            found = f"{self.plain_steps} and {self.noise_memory}"
+            raise InputError(f"plain_steps and noise_memory must be at least 2 steps, got {found}.")
+        if not 0 < self.share <= 1:
+            raise InputError(f"minibatch_share is a part of the noise, over 0 to 1, got {self.share}.")
+        if not self.max_rate > 0:
+            raise InputError(f"max_rate, the longest step, must be a positive number, got {self.max_rate}.")
+
+    @property
+    def along(self) -> float:
+        """What V^-1 g is multiplied with: 2 r mu T / N, mu = 1 - momentum, which lengthens every step by 1 / mu."""
+        return 2.0 * (1.0 - self.momentum) * self.temperature / self.num_data * self.share
+
+    @property
+    def across(self) -> float:
+        """What V^-1/2 n is multiplied with."""
+        return self.along * math.sqrt((1.0 - self.share) / self.share)
+
+    def transformation(self) -> optax.GradientTransformation:
+        """For optax. Those of equal settings are equal, so what was compiled with one is found for the other."""
+        return optax.GradientTransformation(self.init, self.update)
+
+    def init(self, params: PyTree) -> SamplerState:
+        if self.preconditioner == "full" and size(params) > MOST_FULL:
             raise InputError(
                 f"A full preconditioner keeps a matrix of all pairs of parameters, and {size(params):,} of them are "
                 f"more than {MOST_FULL:,}: take diagonal or scalar."
             )
-        velocity = jax.tree.map(jnp.zeros_like, params) if momentum else None
-        return first_state(seed if across else None, velocity, _first_noise(params, kind), kinetic=False)
+        velocity = jax.tree.map(jnp.zeros_like, params) if self.momentum else None
+        noise = _first_noise(params, self.preconditioner)
+        return first_state(self.seed if self.across else None, velocity, noise, kinetic=False)
 
-    def step(noise: GradientNoise, gradient: PyTree, injected: PyTree) -> PyTree:
-        drift, random = _inverses(noise, gradient, injected, kind)
-        if kind == "full":
-            return jax.tree.map(lambda d, r: across * r - along * d, drift, random)
-        # where minibatches hardly differ, the step that the theory asks for is longer than descent can bear
-        bound = lambda d, g: jnp.sign(d) * jnp.minimum(along * jnp.abs(d), max_rate * jnp.abs(g))  # noqa: E731
-        return jax.tree.map(lambda d, r, g: across * r - bound(d, g), drift, random, gradient)
-
-    def update(gradient: PyTree, state: SamplerState, params: PyTree = None) -> tuple[PyTree, SamplerState]:
-        noise = _measured(state.adaptation, gradient, memory)
-        plain = lambda: jax.tree.map(lambda g: -(1.0 - momentum) * learning_rate * g, gradient)  # noqa: E731
+    def update(self, gradient: PyTree, state: SamplerState, params: PyTree = None) -> tuple[PyTree, SamplerState]:
+        noise = _measured(state.adaptation, gradient, self.noise_memory)
+        rate = (1.0 - self.momentum) * self.learning_rate
         injected, key = noise_like(state.key, gradient)
-        change = jax.lax.cond(state.count < plain_steps, plain, lambda: step(noise, gradient, injected))
+        change = jax.lax.cond(
+            state.count < self.plain_steps,
+            lambda: jax.tree.map(lambda g: -rate * g, gradient),
+            lambda: self._step(noise, gradient, injected),
+        )
         velocity = state.momentum
         if velocity is not None:
-            change = velocity = jax.tree.map(lambda v, c: momentum * v + c, velocity, change)
-        heat = Temperatures(None, configurational(gradient, params, num_data))
+            change = velocity = jax.tree.map(lambda v, c: self.momentum * v + c, velocity, change)
+        heat = Temperatures(None, configurational(gradient, params, self.num_data))
         return change, SamplerState(state.count + 1, key, velocity, noise, heat)
 
-    return optax.GradientTransformation(init, update)
+    def _step(self, noise: GradientNoise, gradient: PyTree, injected: PyTree) -> PyTree:
+        drift, random = _inverses(noise, gradient, injected, self.preconditioner)
+        if self.preconditioner == "full":
+            return jax.tree.map(lambda d, r: self.across * r - self.along * d, drift, random)
+
+        def bounded(d: Array, g: Array) -> Array:
+            # where minibatches hardly differ, the step that the theory asks for is longer than descent can bear
+            return jnp.sign(d) * jnp.minimum(self.along * jnp.abs(d), self.max_rate * jnp.abs(g))
+
+        return jax.tree.map(lambda d, r, g: self.across * r - bounded(d, g), drift, random, gradient)
 
 
 def constant_sgd(
@@ -181,7 +203,7 @@ def constant_sgd(
         learning_rate: of the plain descent in the first steps, while the noise is measured.
         preconditioner: "scalar", "diagonal" or "full".
         temperature: T of the posterior exp(-N L / T); the step is proportional to it.
-        momentum: minibatch_share of the velocity that a step keeps.
+        momentum: share of the velocity that a step keeps.
         plain_steps: steps before the measured noise sets the step.
         noise_memory: differences of gradients that the measured noise remembers.
         max_rate: the longest scalar or diagonal step.
@@ -190,8 +212,8 @@ def constant_sgd(
     Raises:
         InputError: a number out of its range; `init`: too many parameters for a full preconditioner.
     """
-    return _noise_scaled(num_data, learning_rate, preconditioner, temperature, momentum, 1.0, plain_steps, noise_memory, max_rate,
-                         seed)  # fmt: skip
+    settings = (plain_steps, noise_memory, max_rate, seed)
+    return _NoiseScaled(num_data, learning_rate, preconditioner, temperature, momentum, 1.0, *settings).transformation()
 
 
 def sgfs(
@@ -209,7 +231,7 @@ def sgfs(
     """Stochastic gradient Fisher scoring: theta <- theta - e H g + sqrt(e) H E n, H = (2 / N) (e V + E E')^-1.
 
     The injected noise has the form of the minibatches' own, E E' = c V. Only r = e / (e + c) is then left of the two
-    numbers, the minibatch_share of the noise that minibatches make: theta <- theta - (2 r / N) V^-1 g + (2 / N) sqrt(r (1 - r))
+    numbers, the share of the noise that minibatches make: theta <- theta - (2 r / N) V^-1 g + (2 / N) sqrt(r (1 - r))
     V^-1/2 n. With r = 1 this is constant SGD; smaller r takes smaller steps, so that less is lost to their length.
 
     Source: Ahn, Korattikara, Welling (2012); Mandt, Hoffman, Blei (2017), section 4.3.
@@ -219,7 +241,7 @@ def sgfs(
         learning_rate: of the plain descent in the first steps, while the noise is measured.
         preconditioner: "scalar", "diagonal" or "full".
         temperature: T of the posterior exp(-N L / T).
-        minibatch_share: r.
+        minibatch_share: r, the part of the noise that minibatches make; the rest is injected.
         plain_steps: steps before the measured noise sets the step.
         noise_memory: differences of gradients that the measured noise remembers.
         max_rate: the longest scalar or diagonal step.
@@ -228,5 +250,5 @@ def sgfs(
     Raises:
         InputError: as for `constant_sgd`.
     """
-    return _noise_scaled(num_data, learning_rate, preconditioner, temperature, 0.0, float(minibatch_share), plain_steps, noise_memory,
-                         max_rate, seed)  # fmt: skip
+    settings = (minibatch_share, plain_steps, noise_memory, max_rate, seed)
+    return _NoiseScaled(num_data, learning_rate, preconditioner, temperature, 0.0, *settings).transformation()

@@ -61,8 +61,8 @@ def learned_precision(
     def update(gradient: PyTree, state: LearnedPrecision, params: PyTree = None) -> tuple[PyTree, LearnedPrecision]:
         steps = state.steps + 1.0
         square = total(jax.tree.map(jnp.square, params))
-        weight = jnp.maximum(1.0 / steps, 1.0 / memory)
-        learned = state._replace(square=state.square + weight * (square - state.square), steps=steps)
+        recent = jnp.maximum(1.0 / steps, 1.0 / memory)
+        learned = state._replace(square=state.square + recent * (square - state.square), steps=steps)
         share = learned.precision(size(params)) * (weight / num_data)
         whole = jax.tree.map(lambda g, p: g + share * p, gradient, params)
         change, inner = sampler.update(whole, state.inner, params)

@@ -59,11 +59,11 @@ class WithGlobals(Objective):
         """Mean over the batch."""
         shared = model.globals
         if not shared.in_bound:  # a point: nothing is drawn
-            cost = shared.cost(jr.clone(key), model) * (self.cost_weight / self.num_data)
+            cost = shared.cost(jr.clone(key), model) / (self.num_data / self.cost_weight)
             loss, state = self.inner(key, shared.sample(key, model), batch, state)
             return Loss(loss.surrogate + cost, loss.bound, loss.metrics | {"weight_penalty": cost}), state
         weight_key, inner_key = jr.split(key)
-        cost = shared.cost(jr.clone(weight_key), model) * (self.cost_weight / self.num_data)
+        cost = shared.cost(jr.clone(weight_key), model) / (self.num_data / self.cost_weight)
         if self.one_draw:
             loss, state = self.inner(inner_key, shared.sample(weight_key, model), batch, state)
         else:
@@ -93,5 +93,5 @@ class WithGlobals(Objective):
         if not shared.in_bound:
             return self.inner.bounds(key, shared.sample(key, model), batch)
         weight_key, inner_key = jr.split(key)
-        cost = shared.cost(jr.clone(weight_key), model) * (self.cost_weight / self.num_data)
+        cost = shared.cost(jr.clone(weight_key), model) / (self.num_data / self.cost_weight)
         return self.inner.bounds(inner_key, shared.sample(weight_key, model), batch) - cost

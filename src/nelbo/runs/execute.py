@@ -33,6 +33,7 @@ from nelbo.runs.inputs import (
     sources_for,
 )
 from nelbo.runs.objectives import objective_arguments, objective_for
+from nelbo.runs.sampling import draws_of, draws_row
 from nelbo.runs.settings import Experiment, checked_seed, optimizer_for, steps_for, training_for
 from nelbo.runs.size import MOST_BYTES, Size, check_size, model_size
 from nelbo.tasks import manifold, reconstruct, sample
@@ -152,12 +153,13 @@ def _carried(ready: _Ready, claim: FolderClaim, how: _Way) -> dict[str, Any]:
     watching = [begin, saving, HistoryFile(folder / HISTORY)]
     watching += [] if how.callbacks is None else how.callbacks(ready.steps, ready.training["batch_size"])
     fitted = _train(ready, watching, resume_from(folder / CHECKPOINTS, how.say) if how.resume else None)
-    model, score = _save(folder, fitted), ready.training["score"] and "test" in ready.sources
+    trained, sampling = draws_of(fitted, ready.training)
+    model, score = _save(folder, trained), ready.training["score"] and "test" in ready.sources
     active = active_units(ready.keys["figures"], model, ready.sources["test"]) if score else ()
     record = {"name": ready.experiment.model["name"], "seed": ready.experiment.seed,
-              "results": _results(ready, fitted.model, model) if score else [], "active_units": list(active),
+              "results": _results(ready, trained, model) if score else [], "active_units": list(active),
               "training_seconds": fitted.state.seconds, "steps": fitted.state.step, "data": about,
-              "command": command, **environment()}  # fmt: skip
+              **({} if sampling is None else {"sampling": sampling}), "command": command, **environment()}  # fmt: skip
     if how.figures and score:
         arrays = figure_arrays(ready.keys["figures"], model, ready.score, ready.sources["test"])
         notes = {"kind": "figure data", "samples": "means" if model.depth else "draws"}
@@ -265,9 +267,8 @@ def _train(ready: _Ready, callbacks: list[Callback], resume: Callable[[TrainStat
     )
 
 
-def _save(folder: Path, fitted: Fit) -> Model:
+def _save(folder: Path, model: Any) -> Model:
     """Write the trained model, and the posterior over its weights where there is one; give the model at its point."""
-    model = fitted.model
     if model.globals is not None and model.globals.described() is not None:
         save_globals(folder / POSTERIOR, model)
     save_model(folder / MODEL, model)
@@ -281,6 +282,8 @@ def _results(ready: _Ready, trained: Any, model: Model) -> list[dict[str, Any]]:
         data = {"train": ready.train, "test": ready.score}
         parts = {name: (ready.sources[name], data[name]) for name in data}
         rows += weight_rows(jr.fold_in(key, 1), trained, len(ready.sources["train"]), parts)
+    if ready.training["sampling"] is not None:
+        rows.append(draws_row(jr.fold_in(key, 1), trained, ready.sources["test"], rows[0], ready.score))
     return rows
 
 
