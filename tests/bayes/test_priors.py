@@ -164,7 +164,7 @@ def test_impossible_pairs_and_options_are_refused():
         shared_parameters(model, prior="cauchy")
     with pytest.raises(InputError, match="Unknown option of posterior mean-field with prior normal 'k'"):
         shared_parameters(model, k=3)
-    with pytest.raises(InputError, match="must be a whole number, got 1.5"):
+    with pytest.raises(InputError, match="must be a whole number, got 1\\.5"):
         shared_parameters(model, posterior="k-tied", k=1.5)
     for name in PRIORS:
         with pytest.raises(InputError, match="positive standard deviation"):
