@@ -131,7 +131,8 @@ def weight_rows(
         for draw_key in jr.split(jr.fold_in(key, i), WEIGHT_DRAWS):
             weight_key, score_key = jr.split(draw_key)
             scores.append(elbo(score_key, shared.sample(weight_key, model), source, num_samples=1))
-            costs.append(float(shared.cost(jr.clone(weight_key), model)) / num_data)
+            if split == "train":
+                costs.append(float(shared.cost(jr.clone(weight_key), model)) / num_data)
         name = "full-vb" if split == "train" else "elbo, weights drawn"
         row = result_row(scores[0], name, split, data)
         for field, values in _columns(scores).items():
