@@ -34,6 +34,7 @@ from nelbo.runs.objectives import (
 )
 from nelbo.runs.predictions import check_predicts, prediction_columns, score_run
 from nelbo.runs.record import DataRecord, RunRecord, read_history, read_run_record
+from nelbo.runs.sampling import RUN_OPTIMIZERS
 from nelbo.runs.settings import TRAINING_DEFAULTS, Experiment, Training, checked_seed
 from nelbo.runs.size import MOST_BYTES
 
@@ -44,6 +45,7 @@ __all__ = [
     "MOST_BYTES",
     "OBJECTIVES",
     "RECORD",
+    "RUN_OPTIMIZERS",
     "TRAINING_DEFAULTS",
     "DataRecord",
     "Evaluation",

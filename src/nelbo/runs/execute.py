@@ -34,6 +34,7 @@ from nelbo.runs.inputs import (
 )
 from nelbo.runs.objectives import objective_arguments, objective_for
 from nelbo.runs.predictions import prediction_row, reliability_arrays, scored_predictions
+from nelbo.runs.sampling import draws_of, draws_row
 from nelbo.runs.settings import Experiment, checked_seed, optimizer_for, steps_for, training_for
 from nelbo.runs.size import MOST_BYTES, Size, check_size, model_size
 from nelbo.runs.supervised import unseen_classes, with_targets
@@ -155,13 +156,14 @@ def _carried(ready: _Ready, claim: FolderClaim, how: _Way) -> dict[str, Any]:
     watching = [begin, saving, HistoryFile(folder / HISTORY)]
     watching += [] if how.callbacks is None else how.callbacks(ready.steps, ready.training["batch_size"])
     fitted = _train(ready, watching, resume_from(folder / CHECKPOINTS, how.say) if how.resume else None)
-    model, score = _save(folder, fitted), ready.training["score"] and "test" in ready.sources
+    trained, sampling = draws_of(fitted, ready.training)
+    model, score = _save(folder, trained), ready.training["score"] and "test" in ready.sources
     active = active_units(ready.keys["figures"], model, ready.sources["test"]) if score else ()
-    results, arrays = _results(ready, fitted.model, model) if score else ([], {})
+    results, arrays = _results(ready, trained, model) if score else ([], {})
     record = {"name": ready.experiment.model["name"], "seed": ready.experiment.seed,
               "results": results, "active_units": list(active),
               "training_seconds": fitted.state.seconds, "steps": fitted.state.step, "data": about,
-              "command": command, **environment()}  # fmt: skip
+              **({} if sampling is None else {"sampling": sampling}), "command": command, **environment()}  # fmt: skip
     if how.figures and score:
         arrays = arrays or figure_arrays(ready.keys["figures"], model, ready.score, ready.sources["test"])
         notes = {"kind": "figure data", "samples": "means" if model.depth else "draws"}
@@ -270,9 +272,8 @@ def _train(ready: _Ready, callbacks: list[Callback], resume: Callable[[TrainStat
     )
 
 
-def _save(folder: Path, fitted: Fit) -> Model:
+def _save(folder: Path, model: Any) -> Model:
     """Write the trained model, and the posterior over its weights where there is one; give the model at its point."""
-    model = fitted.model
     if model.globals is not None and model.globals.described() is not None:
         save_globals(folder / POSTERIOR, model)
     save_model(folder / MODEL, model)
@@ -290,6 +291,8 @@ def _results(ready: _Ready, trained: Any, model: Model) -> tuple[list[dict[str, 
         data = {"train": ready.train, "test": ready.score}
         parts = {name: (ready.sources[name], data[name]) for name in data}
         rows += weight_rows(jr.fold_in(key, 1), trained, len(ready.sources["train"]), parts)
+    if ready.training["sampling"] is not None:
+        rows.append(draws_row(jr.fold_in(key, 1), trained, ready.sources["test"], rows[0], ready.score))
     return rows, {}
 
 

@@ -1,5 +1,6 @@
 """From an experiment's settings to its objective, and to the model that the objective trains."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from nelbo.bayes import (
 from nelbo.core import InputError, Option, checked_arguments, choice, defaults, options_of
 from nelbo.models import Model, ModelSpec, family
 from nelbo.objectives import NAMED, InputNoise, NamedObjective, Objective, Setting, sgvb, with_added
+from nelbo.runs.sampling import is_sampler, prior_weight
 from nelbo.runs.settings import Experiment
 
 _NO_PARAMETERS = ("shared", "input_noise", "noise_rate")  # options of `regularized` that say nothing of parameters
@@ -194,13 +196,37 @@ def objective_arguments(experiment: Experiment) -> dict[str, Any]:
     own = {option: value for option, value in given.items() if option in defaults(named.make)}
     found = defaults(named.make) | checked_arguments(kind, named.make, own, hidden=("setting",))
     if named.prepare is not None:
+        if is_sampler(experiment.training):
+            raise InputError(f"{name} fits a posterior over the parameters, which a sampler draws from: take sgvb.")
         return found
     rest = {option: value for option, value in given.items() if option not in own}
+    rest = _with_prior(rest, experiment.training)
     wrapping = {option: value for option, value in rest.items() if option in defaults(regularized)}
     checked_arguments(kind, regularized, wrapping, hidden=("inner", "setting"))
     of_pair = {option: value for option, value in rest.items() if option not in wrapping}
     more = {option: value for option, value in defaults(regularized).items() if option not in found}
     return found | more | wrapping | _pair_arguments(wrapping, of_pair)
+
+
+def _with_prior(given: Mapping[str, Any], training: Mapping[str, Any]) -> dict[str, Any]:
+    """The options with a prior that a sampler needs: a standard normal one where none is given.
+
+    Raises:
+        InputError: a posterior that is fitted, or a prior beside one that is learned.
+    """
+    if not is_sampler(training):
+        return dict(given)
+    if given.get("posterior") not in {None, "delta"}:
+        raise InputError(
+            f"{training['optimizer']} draws the parameters themselves, so no posterior over them is fitted: leave "
+            f"posterior {given['posterior']} out, or take an optimizer such as adam."
+        )
+    prior = given.get("prior") or given.get("weight_prior")
+    if (training.get("sampling") or {}).get("learn_prior"):
+        if prior:
+            raise InputError("learn_prior learns the scale of a normal prior: leave the other prior out.")
+        return dict(given)
+    return dict(given) if prior else {**given, "prior": "normal"}
 
 
 def _pair_arguments(wrapping: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -245,6 +271,8 @@ def objective_for(experiment: Experiment, setting: Setting, model: Model) -> tup
     wrapping = {option: rest[option] for option in defaults(regularized) if option in rest}
     asked = _asked({option: value for option, value in rest.items() if option not in _NO_PARAMETERS})
     objective = regularized(objective, setting, **wrapping)
+    if isinstance(objective, WithGlobals):
+        objective = dataclasses.replace(objective, cost_weight=prior_weight(experiment.training))
     return objective, model if asked is None else shared_parameters(model, **asked)
 
 
