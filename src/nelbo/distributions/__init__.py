@@ -20,6 +20,7 @@ from nelbo.distributions.elementary import (
 )
 from nelbo.distributions.joint import AutoregressiveBernoulli, BagOfWords
 from nelbo.distributions.moments import FUNCTIONS, MOMENTS, moments
+from nelbo.distributions.moved import Offset, free_parameters, moved, no_offset
 from nelbo.distributions.normal import Normal
 from nelbo.distributions.readings import READINGS, Reading, reading
 from nelbo.distributions.sequential import BernoulliMixture, Nade, SequentialBernoulli
@@ -44,13 +45,17 @@ __all__ = [
     "Marginalizable",
     "Nade",
     "Normal",
+    "Offset",
     "RankOneNormal",
     "Reading",
     "SequentialBernoulli",
     "check_support",
     "closed_form_kl",
     "example_shape",
+    "free_parameters",
     "moments",
+    "moved",
+    "no_offset",
     "reading",
     "total_log_prob",
     "uniforms",

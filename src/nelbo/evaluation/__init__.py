@@ -1,5 +1,6 @@
 """Numbers about a fitted model."""
 
+from nelbo.evaluation.amortization import Refinement, refinements
 from nelbo.evaluation.bounds import Score, Terms, elbo, importance_bound, importance_terms, jackknife_variance
 from nelbo.evaluation.documents import perplexity, topic_words
 from nelbo.evaluation.exact import exact_log_likelihood
@@ -7,6 +8,7 @@ from nelbo.evaluation.latents import active_units, posterior_mean, posterior_mea
 from nelbo.evaluation.variance import estimators, gradient_noise, settled, variance_report
 
 __all__ = [
+    "Refinement",
     "Score",
     "Terms",
     "active_units",
@@ -20,6 +22,7 @@ __all__ = [
     "perplexity",
     "posterior_mean",
     "posterior_means",
+    "refinements",
     "settled",
     "topic_words",
     "variance_report",

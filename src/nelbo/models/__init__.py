@@ -71,6 +71,7 @@ from nelbo.models.recognition import (
     detached,
     reparameterized,
 )
+from nelbo.models.refinement import Refined, refined
 from nelbo.models.spec import ModelSpec
 from nelbo.models.stack import Draw, Model, Stack, stop_gradient
 from nelbo.models.visible import mixture, nade, visible
@@ -116,6 +117,7 @@ __all__ = [
     "RankOneHead",
     "Reads",
     "Recognition",
+    "Refined",
     "SharedCovarianceHead",
     "SharedNormalHead",
     "Stack",
@@ -160,6 +162,7 @@ __all__ = [
     "one_layer",
     "posterior_head",
     "prior_beliefs",
+    "refined",
     "reparameterized",
     "save_model",
     "sbn",

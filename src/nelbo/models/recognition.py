@@ -18,6 +18,8 @@ from nelbo.nets import Frozen
 if TYPE_CHECKING:
     # a checker takes Equinox's marker for a field, and asks every subclass's __init__ for it
     from typing import ClassVar as AbstractVar
+
+    from nelbo.models.stack import Stack
 else:
     from equinox import AbstractVar
 
@@ -104,6 +106,16 @@ class Recognition(eqx.Module):
     @abc.abstractmethod
     def __call__(self, x: AnyExample) -> Posterior:
         """The posterior of one example."""
+
+    def path(self, x: AnyExample, generative: "Stack") -> tuple[Posterior, ...]:
+        """The posteriors on the way to that of one example, which is the last: one, where no steps are taken.
+
+        Args:
+            x: the example.
+            generative: for models that look at log p(x, z) themselves.
+        """
+        del generative
+        return (self(x),)
 
 
 class InputRule(eqx.Module):

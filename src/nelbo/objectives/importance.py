@@ -73,8 +73,6 @@ class Iwae(Objective):
         weights = stop_gradient(jax.nn.softmax(log_w))
         theta = jax.vmap(lambda z: model.generative.log_prob(x, stop_gradient(z)).sum())(draws.z)
         fixed = stopped(model)
-        path = jax.vmap(lambda z: fixed.generative.log_prob(x, z).sum() - fixed.recognition(x).log_prob(z).sum())(
-            draws.z
-        )
+        path = jax.vmap(lambda z: fixed.generative.log_prob(x, z).sum() - fixed.posterior(x).log_prob(z).sum())(draws.z)
         path_weights = weights**2 if self.form == "dreg" else weights
         return Loss(-(weights * theta + path_weights * path).sum(), bound, metrics)

@@ -78,14 +78,15 @@ class Sgvb(Objective):
         return reconstruction.mean(), kl.mean()
 
     def _sample(self, key: Key[Array, ""], model: Model, x: AnyExample) -> tuple[Float[Array, ""], Float[Array, ""]]:
-        draw = model.draw(key, x, self.through)
+        posterior = model.posterior(x)
+        draw = model.draw(key, x, self.through, posterior)
         if self.through is reparameterized:
             require_reparameterized(draw.parts)
         if self.form == "B":
             return draw.log_p[0], model.kl(draw).sum()
         # the path form is the same number as form A; XLA shares its forward pass with the draw's
         frozen = self.form == "path"
-        log_q = stop_gradient(model.recognition)(x).log_prob(draw.z) if frozen else draw.log_q
+        log_q = stop_gradient(posterior).log_prob(draw.z) if frozen else draw.log_q
         return draw.log_p[0], log_q.sum() - draw.log_p[1:].sum()
 
 
