@@ -20,10 +20,11 @@ from nelbo.distributions.elementary import (
 )
 from nelbo.distributions.joint import AutoregressiveBernoulli, BagOfWords
 from nelbo.distributions.moments import FUNCTIONS, MOMENTS, moments
-from nelbo.distributions.moved import Offset, free_parameters, moved, no_offset
+from nelbo.distributions.moved import Offset, free_parameters, from_noise, moved, no_offset
 from nelbo.distributions.normal import Normal
 from nelbo.distributions.readings import READINGS, Reading, reading
 from nelbo.distributions.sequential import BernoulliMixture, Nade, SequentialBernoulli
+from nelbo.distributions.sobol import sobol_normals, sobol_uniforms
 from nelbo.distributions.supports import check_support
 
 __all__ = [
@@ -53,10 +54,13 @@ __all__ = [
     "closed_form_kl",
     "example_shape",
     "free_parameters",
+    "from_noise",
     "moments",
     "moved",
     "no_offset",
     "reading",
+    "sobol_normals",
+    "sobol_uniforms",
     "total_log_prob",
     "uniforms",
 ]

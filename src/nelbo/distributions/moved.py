@@ -1,4 +1,4 @@
-"""Normals whose parameters are taken out, moved, and put back: what is refined by gradients."""
+"""What is done with normals of every family alike: parameters taken out, moved and put back, noise put in."""
 
 from typing import Any
 
@@ -49,6 +49,19 @@ def no_offset(q: Any) -> Offset:
     """
     shapes = jax.eval_shape(free_parameters, q)
     return {name: jnp.zeros(shape.shape, shape.dtype) for name, shape in shapes.items()}
+
+
+def from_noise(q: Any, noise: Array) -> Array:
+    """The draw of a normal that standard normal noise of its shape stands for: mean + R noise, C = R R'.
+
+    Raises:
+        InputError: it is no normal.
+    """
+    if isinstance(q, CorrelatedNormal):
+        return q.loc + q.scaled(noise)
+    if not isinstance(q, nd.Normal):
+        raise InputError(f"Sobol draws are made for normal latents, but this model's are {type(q).__name__}: use iid.")
+    return q.loc + q.scale * noise
 
 
 def _bijection(constraint: Any) -> Any:

@@ -41,6 +41,7 @@ from nelbo.models.heads import (
     StandardizedHead,
     soft_bound,
 )
+from nelbo.models.iterative import ENCODINGS, Iterative, iterative
 from nelbo.models.layers import Conditional, Context, Latents, Layer, Reads, StandardNormal, Unconditional
 from nelbo.models.likelihoods import LIKELIHOODS, Likelihood, likelihood, likelihood_head, likelihoods
 from nelbo.models.mean_field_belief import (
@@ -77,6 +78,7 @@ from nelbo.models.stack import Draw, Model, Stack, stop_gradient
 from nelbo.models.visible import mixture, nade, visible
 
 __all__ = [
+    "ENCODINGS",
     "LIKELIHOODS",
     "MEAN_FIELD_BOUNDS",
     "MODELS",
@@ -104,6 +106,7 @@ __all__ = [
     "Globals",
     "Head",
     "InputRule",
+    "Iterative",
     "Latents",
     "Layer",
     "Likelihood",
@@ -147,6 +150,7 @@ __all__ = [
     "gaussian_belief_net",
     "hvae",
     "input_rule",
+    "iterative",
     "likelihood",
     "likelihood_head",
     "likelihoods",

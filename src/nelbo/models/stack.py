@@ -134,6 +134,7 @@ class Model(eqx.Module):
         x: AnyExample,
         through: Through = reparameterized,
         posterior: Posterior | None = None,
+        noise: Latents | None = None,
     ) -> Draw:
         """THE quantity: a draw from q(z | x) and its terms of log w. Everything else reads it.
 
@@ -143,9 +144,10 @@ class Model(eqx.Module):
             through: what gradients see of a draw of z: `reparameterized`, `detached`, or another function of the
                 distribution and the value that returns the same value.
             posterior: of the example, where it is at hand: draws of one example need it once.
+            noise: what stands in place of the key's standard normal noise, see `Posterior.sample`.
         """
         x = as_example(x)
-        z, parts = (self.posterior(x) if posterior is None else posterior).sample(key, through)
+        z, parts = (self.posterior(x) if posterior is None else posterior).sample(key, through, noise)
         return Draw(z, self.generative.log_prob(x, z), totals(parts, z), parts, x.context)
 
     def kl(self, draw: Draw) -> Float[Array, " layers"]:
