@@ -75,6 +75,20 @@ def test_discretized_logistic_samples_follow_its_masses(loc, scale):
     assert _chi_square(counts, np.exp(np.asarray(flat.log_prob(LEVELS), np.float64))) > 1e-6
 
 
+@pytest.mark.parametrize("scale", [0.1, 0.5, 1.0, 4.0, 60.0, 5000.0])
+def test_the_mean_of_a_discretized_logistic_is_that_of_its_masses(scale):
+    locs = np.array([-300.0, -3.0, 0.0, 0.3, 1.5, 93.25, 127.5, 200.75, 254.6, 255.0, 258.0, 2000.0], np.float32)
+    levels = np.arange(1, 256)
+    # the mean of a whole number is the sum of P(k or more) over k = 1 ...
+    exact = scipy.stats.logistic.cdf((locs[:, None].astype(float) - levels + 0.5) / scale).sum(1)
+    found = np.asarray(DiscretizedLogistic(jnp.asarray(locs), jnp.full(locs.shape, scale, jnp.float32)).mean)
+    rounding = 2e-7 * max(scale, 255.0)
+    stated = 1.0 / (85.0 * scale) if scale >= 0.5 else 0.5
+    assert (np.abs(found - exact) <= stated + rounding).all()
+    if scale == 60.0:
+        assert exact[2] > 40  # where the clipped location is zero
+
+
 def _chi_square(counts, masses):
     expected = counts.sum() * masses / masses.sum()
     large = expected >= 10

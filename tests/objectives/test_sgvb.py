@@ -11,7 +11,7 @@ import zoo
 from nelbo.bayes import WithGlobals, shared_parameters
 from nelbo.core import InputError
 from nelbo.nets import trainable
-from nelbo.objectives import Loss, Objective, ObjectiveState, Sgvb
+from nelbo.objectives import Loss, MaximumLikelihood, Objective, ObjectiveState, Sgvb
 
 
 def gradients(objective, model, batch, draws=500, state=None):
@@ -86,7 +86,7 @@ def test_the_weight_prior_counts_once_per_data_set(rows):
     case = zoo.linear_gaussian()
     batch = case.batch[:rows]
     plain, prior = Sgvb("B"), WithGlobals(Sgvb("B"), num_data=50)
-    shared = shared_parameters(case.model, prior_scale=2.0, where="generative")
+    shared = shared_parameters(case.model, posterior="delta", prior_scale=2.0, where="generative")
     _, without = gradients(plain, case.model, batch, draws=1)
     _, with_prior = gradients(prior, shared, batch, draws=1)
     sides = [(m.generative, m.recognition) for m in (with_prior, without)]
@@ -112,6 +112,8 @@ def test_every_objective_cites_a_known_paper():
     classes = [cls for cls in Objective.__subclasses__() if cls.__module__.startswith("nelbo.")]
     assert classes
     for cls in classes:
+        # maximum likelihood is no paper's
+        assert bool(cls.references) == (cls is not MaximumLikelihood), cls
         assert set(cls.references) <= set(BIBLIOGRAPHY), cls
 
 

@@ -246,7 +246,7 @@ def test_readings_of_bits_follow_bayes_rule():
         spoiled(jr.key(1), one_row(2), "bit-flip", 0.2)
 
 
-def test_the_film_starts_at_random_keeps_what_is_observed_and_ends_in_means():
+def test_the_frames_of_a_chain_start_at_random_keep_what_is_observed_and_end_in_means():
     _, model = pair()
     batch = one_row(2).arrays
     frames = chain_frames(jr.key(0), model, batch, steps=4)

@@ -12,8 +12,10 @@ from nelbo.cli.parser import Parser, data_folder, setting
 from nelbo.core import InputError, choice
 from nelbo.data import names
 from nelbo.models import families
-from nelbo.runs import MOST_BYTES, Experiment, default_objective, execute, objectives, resumed
+from nelbo.runs import MOST_BYTES, Experiment, default_objective, execute, is_run, objectives, read_experiment, resumed
 from nelbo.training import Callback, Event, Interrupted, Progress, TrainState
+
+USUAL_MODEL = "vae"
 
 
 def _arguments(parser: Parser) -> None:
@@ -55,15 +57,23 @@ def given(options: argparse.Namespace) -> dict[str, Any]:
     if options.objective is not None:
         choice("objective", options.objective, objectives())
     folder = {} if options.data_dir is None else {"data_dir": options.data_dir}
+    model = _model_name(options)
     record = {
-        "model": _named(options.model, given_flags(options, "model") | dict(options.set), "arguments"),
-        "data": _named(options.data, folder | given_flags(options, "data"), None),
+        "model": _named(options.model, given_flags(options, "model", model) | dict(options.set), "arguments"),
+        "data": _named(options.data, folder | given_flags(options, "data", model), None),
         "objective": _named(
-            options.objective, given_flags(options, "objective") | dict(options.objective_set), "arguments"
+            options.objective, given_flags(options, "objective", model) | dict(options.objective_set), "arguments"
         ),
-        "training": given_flags(options, "training"),
+        "training": given_flags(options, "training", model),
     }
     return record if options.seed is None else record | {"seed": options.seed}
+
+
+def _model_name(options: argparse.Namespace) -> str:
+    """The family that flags are about: named, or of the run that is resumed, or the usual one."""
+    if options.model is None and options.resume and options.out:
+        return read_experiment(Path(options.out)).model["name"] if is_run(options.out) else USUAL_MODEL
+    return options.model or USUAL_MODEL
 
 
 def experiment_from(options: argparse.Namespace) -> Experiment:
@@ -73,7 +83,7 @@ def experiment_from(options: argparse.Namespace) -> Experiment:
         InputError: see `given`.
     """
     record: dict[str, Any] = {"seed": 0} | given(options)
-    usual = {"model": "vae", "data": "digits", "objective": default_objective(options.model or "vae")}
+    usual = {"model": USUAL_MODEL, "data": "digits", "objective": default_objective(options.model or USUAL_MODEL)}
     for part, name in usual.items():
         record[part] = {"name": name} | record[part]
     arguments = record["model"]["arguments"]

@@ -9,6 +9,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+from nelbo.bayes import named_priors
 from nelbo.cli.parser import Parser, real, whole
 from nelbo.core import Option, options_of
 from nelbo.data import BINARIZATIONS
@@ -26,7 +27,9 @@ NAMES: Mapping[str, Callable[[], Sequence[str]]] = {
     "schedule": lambda: list(SCHEDULES),
     "binarize": lambda: list(BINARIZATIONS),
     "input_noise": lambda: list(NOISES),
+    "prior": lambda: list(named_priors()),
 }
+EITHER = "either"  # where a flag is kept that is an option of models and of objectives
 WRITTEN_OUT = ("data_dir", "score")  # have a flag of another form: --data-dir of every command, --train-only
 
 
@@ -185,15 +188,22 @@ def groups() -> dict[str, list[Flag]]:
 def add_flags(parser: Parser) -> None:
     """Put the flags on the parser of `fit`; one whose name is taken can be set with --set NAME=VALUE alone."""
     taken = {*parser.flags(), *(f"--{name.replace('_', '-')}" for name in WRITTEN_OUT)}
-    for part, flags in groups().items():
+    parts = groups()
+    of_model = {flag.name: flag for flag in parts["model"]}
+    for part, flags in parts.items():
         group = parser.add_argument_group(TITLES[part])
         for flag in flags:
             name = f"--{flag.name.replace('_', '-')}"
             if name not in taken:
                 taken.add(name)
+                both = of_model.get(flag.name) if part == "objective" else None
+                where, text, types = part, flag.help, flag.types
+                if both is not None:
+                    where, types = EITHER, tuple(dict.fromkeys((*flag.types, *both.types)))
+                    text = f"{flag.help}; of these models, instead: {both.help}"
                 # None means that the option was not given, which matters when a run is resumed
-                options = {"dest": f"{part}.{flag.name}", "default": None, "help": flag.help.replace("%", "%%")}
-                group.add_argument(name, **options, **reading(flag.types))
+                options = {"dest": f"{where}.{flag.name}", "default": None, "help": text.replace("%", "%%")}
+                group.add_argument(name, **options, **reading(types))
 
 
 TITLES = {
@@ -204,7 +214,19 @@ TITLES = {
 }
 
 
-def given(options: argparse.Namespace, part: str) -> dict[str, Any]:
-    """The options of one part of the experiment that were given."""
+def given(options: argparse.Namespace, part: str, model: str) -> dict[str, Any]:
+    """The options of one part of the experiment that were given.
+
+    Args:
+        options: of the command line.
+        part: of the experiment.
+        model: name of the family: a flag that is an option of models and of objectives is the model's where it has it.
+    """
+    of_model = {option.name for option in model_options(model)}
     values = ((name.split("."), value) for name, value in vars(options).items())
-    return {name[1]: value for name, value in values if name[0] == part and len(name) == 2 and value is not None}
+    return {
+        name[1]: value
+        for name, value in values
+        if len(name) == 2 and value is not None
+        if name[0] == part or (name[0] == EITHER and part == ("model" if name[1] in of_model else "objective"))
+    }

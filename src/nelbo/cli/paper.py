@@ -25,6 +25,7 @@ from nelbo.runs import read_run_record
 
 SHOWN = 64  # samples of each run
 WIDE = 1000  # pixels of a picture of several runs
+_CHAIN = ("chain", "film")  # what figures and arrays of a chain are called: now, and in results of earlier versions
 HOLDS = {True: "yes", False: "no", None: "cannot tell"}
 
 
@@ -141,8 +142,8 @@ def _pictures(figure: Mapping[str, Any], parts: Mapping[str, Any], folder: Path)
         watched = all(curve["test_bound"][-1] is not None for curve in ends)
         kinds = ["valid" if kind == "test" and not watched else kind for kind in figure["curves"]]
         return [_curves(figure, parts, kind) for kind in kinds]
-    if figure["kind"] == "film":
-        return [_film(figure, parts, folder)]
+    if figure["kind"] in _CHAIN:
+        return [_chain(figure, parts, folder)]
     records = [read_run_record(folder / part) for part in figure["parts"]]
     arrays = [record.arrays for record in records]
     if figure["kind"] == "embedding":
@@ -164,11 +165,12 @@ def _pictures(figure: Mapping[str, Any], parts: Mapping[str, Any], folder: Path)
     return [Picture(name, title, caption, f"{title}: grids of samples.", lambda _: joined, themed=False)]
 
 
-def _film(figure: Mapping[str, Any], parts: Mapping[str, Any], folder: Path) -> Picture:
+def _chain(figure: Mapping[str, Any], parts: Mapping[str, Any], folder: Path) -> Picture:
     """One test image a row: what was given, the chain from its start, the truth."""
     (part,) = figure["parts"]
-    strip = measured_arrays(folder / part, figure["measure"])["film"]
-    picture = image_grid(strip.reshape(-1, *strip.shape[2:]), columns=strip.shape[1], width=WIDE, name="film")
+    arrays = measured_arrays(folder / part, figure["measure"])
+    strip = next(arrays[name] for name in _CHAIN if name in arrays)
+    picture = image_grid(strip.reshape(-1, *strip.shape[2:]), columns=strip.shape[1], width=WIDE, name="chain")
     caption = (
         "A test image a row. From left to right: what was given (missing pixels coloured), a draw from the prior in "
         f"their place, E[x | z] after each step of the chain, the truth; {parts[part]['label']}."

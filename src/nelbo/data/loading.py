@@ -7,10 +7,10 @@ from nelbo.core import InputError, choice, os_error
 from nelbo.data.binarization import BINARIZATIONS
 from nelbo.data.binarization import binarize as binarize_data
 from nelbo.data.catalogue import catalogue
+from nelbo.data.cuts import Cuts
 from nelbo.data.documents import CORPORA, load_documents
-from nelbo.data.fetch import Progress
+from nelbo.data.fetch import FetchProgress
 from nelbo.data.named import load_named
-from nelbo.data.prepare import Cuts
 from nelbo.data.registered import added_sets, names
 from nelbo.data.roles import TableOptions
 from nelbo.data.schema import Schema
@@ -32,7 +32,7 @@ def load(
     columns: Sequence[str] = (),
     ignore: Sequence[str] = (),
     schema: Schema | None = None,
-    progress: Progress | None = None,
+    progress: FetchProgress | None = None,
 ) -> Data:
     """Load a named data set, or a file or folder: `.npy`, `.npz`, `.csv`, `.tsv`, `.parquet`, IDX files or images.
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from nelbo.core import InputError, choice
 from nelbo.data.columns import Column, Content
-from nelbo.data.reading import Reading
+from nelbo.data.reading import ReadTable
 
 LABEL_COLUMNS = ("label", "y")
 _INDEX_NAMES = ("", "Unnamed: 0")
@@ -36,7 +36,7 @@ class Roles:
     notes: tuple[str, ...]
 
 
-def assign_roles(reading: Reading, options: TableOptions) -> Roles:
+def assign_roles(reading: ReadTable, options: TableOptions) -> Roles:
     """Give every column its role.
 
     Set aside are: what `ignore` names or `columns` does not, text, columns without a value, and a first column without

@@ -9,7 +9,7 @@ import numpy as np
 
 from nelbo.core import InputError
 from nelbo.data.schema import Schema, Values
-from nelbo.data.tables import Table
+from nelbo.data.tables import UserTable
 
 SPLITS = ("train", "valid", "test")
 _CHUNK_BYTES = 2**24
@@ -67,7 +67,7 @@ class Data:
     citation: str = ""
     source: str = ""
     vocabulary: tuple[str, ...] | None = None
-    table: Table | None = field(default=None, repr=False, compare=False)
+    table: UserTable | None = field(default=None, repr=False, compare=False)
     notes: tuple[str, ...] = ()
 
     def split(self, name: str) -> Split:

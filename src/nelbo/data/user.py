@@ -9,15 +9,16 @@ from nelbo.core import InputError
 from nelbo.data.archives import archive_splits
 from nelbo.data.catalogue import IDX_FILES
 from nelbo.data.columns import Column
+from nelbo.data.cuts import Cuts, complete
 from nelbo.data.formats import read_idx, read_npy, read_npz
 from nelbo.data.named import idx_path
 from nelbo.data.pictures import read_pictures
-from nelbo.data.prepare import Cuts, Prepared, complete, is_grey_image, offset_of, prepare
-from nelbo.data.reading import Reading, read_csv, read_parquet
+from nelbo.data.prepare import Prepared, is_grey_image, offset_of, prepare
+from nelbo.data.reading import ReadTable, read_csv, read_parquet
 from nelbo.data.roles import TableOptions, assign_roles, not_numeric, read_labels, shown_names
 from nelbo.data.schema import Schema, Values
 from nelbo.data.splits import Data, Split
-from nelbo.data.tables import Table
+from nelbo.data.tables import UserTable
 
 SUFFIXES = (".npy", ".npz", ".csv", ".tsv", ".parquet")
 TABLES = (".csv", ".tsv", ".parquet")
@@ -39,7 +40,7 @@ class Found:
     splits: dict[str, Split]
     label_names: tuple[str, ...] | None = None
     columns: tuple[Column, ...] = ()
-    table: Table | None = None
+    table: UserTable | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -104,7 +105,7 @@ def read_path(path: Path, options: TableOptions, like: Schema | None) -> Found:
     raise InputError(f"nelbo does not read {path.suffix or 'files without a suffix'} ({path}): {_WANTED} was expected.")
 
 
-def _from_table(reading: Reading, options: TableOptions, like: Schema | None) -> Found:
+def _from_table(reading: ReadTable, options: TableOptions, like: Schema | None) -> Found:
     if like is not None and like.columns:
         return _like_table(reading, like)
     roles = assign_roles(reading, options)
@@ -117,7 +118,7 @@ def _from_table(reading: Reading, options: TableOptions, like: Schema | None) ->
     return Found({"train": Split(x, y)}, label_names, roles.columns, reading.table, roles.notes)
 
 
-def _like_table(reading: Reading, like: Schema) -> Found:
+def _like_table(reading: ReadTable, like: Schema) -> Found:
     """The columns that were modelled in the table of a run, in its order; labels where they are there and known."""
     table, contents = reading.table, reading.contents
     places, notes = like.matched(table)

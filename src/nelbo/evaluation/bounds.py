@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Key
 
 from nelbo.core import NATS_PER_BIT, AnyExample, Example, InputError, as_example, log_mean_exp
 from nelbo.data import Source
-from nelbo.models import Model
+from nelbo.models import Model, check_source
 from nelbo.training import examples, padded_batches
 
 ROWS = 2000  # latent draws decoded at once: large enough for full matrix products, small enough for the cache
@@ -149,6 +149,7 @@ def _all_terms(
 ) -> tuple[dict[str, np.ndarray], float]:
     if len(data) == 0:
         raise InputError("There is no example to score.")
+    check_source(model, data)
     block = min(num_samples, 50)
     batch = max(1, min(ROWS // block, len(data)))
     indices, real = padded_batches(len(data), batch)
@@ -221,7 +222,7 @@ def elbo(
         progress: called with the number of examples done and their mean bound so far [nats].
 
     Raises:
-        InputError: no example, or no sample.
+        InputError: no example, no sample, or values that the likelihood cannot give.
     """
     return _bound(key, model, data, num_samples, progress, name="elbo")
 

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Key
 
 from nelbo.core import AnyExample, Example
 from nelbo.data import Source
-from nelbo.models import Model
+from nelbo.models import Model, check_source
 from nelbo.training import examples, padded_batches
 
 ACTIVE = 0.01
@@ -30,7 +30,12 @@ def _means(key: Key[Array, ""], model: Model, data: Source, raw: Example) -> tup
 
 
 def posterior_means(key: Key[Array, ""], model: Model, data: Source) -> tuple[np.ndarray, ...]:
-    """Posterior means of a data set: one array of shape (examples, latents) for each layer."""
+    """Posterior means of a data set: one array of shape (examples, latents) for each layer.
+
+    Raises:
+        InputError: values that the likelihood cannot give.
+    """
+    check_source(model, data)
     indices, real = padded_batches(len(data), min(1000, len(data)))
     rows = []
     for i, batch in enumerate(indices):

@@ -25,7 +25,7 @@ from nelbo.models.gaussian_belief import (
     gaussian_belief_net,
     prior_beliefs,
 )
-from nelbo.models.globals import Globals
+from nelbo.models.globals import Globals, with_globals, without_globals
 from nelbo.models.heads import (
     AutoregressiveBernoulliHead,
     BagOfWordsHead,
@@ -75,6 +75,7 @@ from nelbo.models.recognition import (
 from nelbo.models.refinement import Refined, refined
 from nelbo.models.spec import ModelSpec
 from nelbo.models.stack import Draw, Model, Stack, stop_gradient
+from nelbo.models.support import check_source
 from nelbo.models.visible import mixture, nade, visible
 
 __all__ = [
@@ -134,6 +135,7 @@ __all__ = [
     "belief_network_em",
     "belief_network_model",
     "build",
+    "check_source",
     "darn",
     "detached",
     "dlgm",
@@ -176,4 +178,6 @@ __all__ = [
     "vae",
     "variational_em",
     "visible",
+    "with_globals",
+    "without_globals",
 ]

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from nelbo.core import InputError, added, joined
 from nelbo.models import Model
@@ -38,11 +38,14 @@ class NamedObjective:
         draws_latents: it is about latents, and refused for models without any.
         prepare: from the model and the options to the model that is trained, where that is another (one with a
             posterior over its weights); None: the model itself.
+        reports: what the bound that it reports is: "elbo", "iwae" (the importance-weighted bound of as many draws as
+            its option `samples` says), "perturbative", or "exact", log p(x) itself.
     """
 
     make: Callable[..., Objective]
     draws_latents: bool = True
     prepare: Callable[[Model, Mapping[str, Any]], Model] | None = None
+    reports: Literal["elbo", "iwae", "perturbative", "exact"] = "elbo"
 
 
 def sgvb(
@@ -215,14 +218,14 @@ def straight_through_gradient(setting: Setting, *, samples: int = 1) -> Objectiv
 
 NAMED: dict[str, NamedObjective] = {
     "sgvb": NamedObjective(sgvb, draws_latents=False),
-    "maximum-likelihood": NamedObjective(maximum_likelihood, draws_latents=False),
+    "maximum-likelihood": NamedObjective(maximum_likelihood, draws_latents=False, reports="exact"),
     "stochastic-backpropagation": NamedObjective(stochastic_backpropagation),
     "nvil": NamedObjective(nvil),
-    "vimco": NamedObjective(vimco),
-    "iwae": NamedObjective(iwae),
-    "perturbative": NamedObjective(perturbative),
+    "vimco": NamedObjective(vimco, reports="iwae"),
+    "iwae": NamedObjective(iwae, reports="iwae"),
+    "perturbative": NamedObjective(perturbative, reports="perturbative"),
     "wake-sleep": NamedObjective(wake_sleep),
-    "rws": NamedObjective(reweighted_wake_sleep),
+    "rws": NamedObjective(reweighted_wake_sleep, reports="iwae"),
     "darn": NamedObjective(darn),
     "straight-through": NamedObjective(straight_through_gradient),
 }

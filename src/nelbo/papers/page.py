@@ -102,15 +102,15 @@ class Figure:
         name: of its file.
         title: which figure of the paper, and of what.
         kind: bounds against training examples seen, samples side by side, the 2-D manifold, the 2-D embedding, or
-            the film of an imputation.
+            the chain of an imputation, step by step.
         parts: the names of the runs in it.
         curves: which bounds of their histories, for curves.
-        measure: which measure a film is of.
+        measure: which measure a picture of a chain is of.
     """
 
     name: str
     title: str
-    kind: Literal["curves", "samples", "manifold", "embedding", "film"]
+    kind: Literal["curves", "samples", "manifold", "embedding", "chain"]
     parts: tuple[str, ...]
     curves: tuple[str, ...] = ("test", "train")
     measure: str = ""

@@ -12,11 +12,12 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Key
 
+from nelbo.bayes import save_globals
 from nelbo.core import Example, InputError, choice, read_json, write_arrays, write_json
-from nelbo.data import Data, Progress, Schema, Source, row_digests
+from nelbo.data import Data, FetchProgress, Schema, Source, row_digests
 from nelbo.distributions import Normal
 from nelbo.evaluation import active_units, posterior_means
-from nelbo.models import Model, build, named_arrays, save_model
+from nelbo.models import Model, build, save_model, without_globals
 from nelbo.objectives import Objective, Setting
 from nelbo.runs.claims import FolderClaim, check_folder, resumed
 from nelbo.runs.environment import environment
@@ -80,7 +81,7 @@ def execute(
     command: str | None = None,
     checkpoint_seconds: float | int = 30.0,
     say: Callable[[str], None] | None = None,
-    fetching: Progress | None = None,
+    fetching: FetchProgress | None = None,
     most_bytes: float = MOST_BYTES,
 ) -> dict[str, Any]:
     """Train, score and save; give the record that was written.
@@ -193,7 +194,7 @@ def _finished(folder: Path) -> dict[str, Any] | None:
     return record if isinstance(record, dict) and "wall_time_seconds" in record else None
 
 
-def _ready(experiment: Experiment, fetching: Progress | None, most_bytes: float) -> _Ready:
+def _ready(experiment: Experiment, fetching: FetchProgress | None, most_bytes: float) -> _Ready:
     training_for(experiment.training)  # what needs no data is refused before they are read
     objective_arguments(experiment)
     keys = jr.split(jr.key(checked_seed(experiment.seed)), 5)
@@ -265,15 +266,12 @@ def _train(ready: _Ready, callbacks: list[Callback], resume: Callable[[TrainStat
 
 
 def _save(folder: Path, fitted: Fit) -> Model:
-    """Write the trained model, and the posterior over its weights where there is one; give the model."""
+    """Write the trained model, and the posterior over its weights where there is one; give the model at its point."""
     model = fitted.model
-    shared = model.globals
-    if shared is not None:
-        if shared.in_bound:
-            write_arrays(folder / POSTERIOR, named_arrays(model), {"kind": "weight posterior", "format": 2})
-        model = Model(model.generative, model.recognition, model.spec)
+    if model.globals is not None and model.globals.described() is not None:
+        save_globals(folder / POSTERIOR, model)
     save_model(folder / MODEL, model)
-    return model
+    return without_globals(model)
 
 
 def _results(ready: _Ready, trained: Any, model: Model) -> list[dict[str, Any]]:

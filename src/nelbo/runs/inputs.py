@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nelbo.core import InputError, Option, checked_arguments, choice, options_of
-from nelbo.data import Data, Progress, Schema, Source, Split, binarize, load, names, source
+from nelbo.data import Data, FetchProgress, Schema, Source, Split, binarize, load, names, source
 from nelbo.models import MOMENTS, ModelSpec, families, family, family_options, skeleton
 from nelbo.models import likelihood as likelihood_called
 from nelbo.runs.context import CONTEXTS, conditioned, label_names
@@ -81,7 +81,7 @@ def is_named(name: Any) -> bool:
 
 
 def dataset_for(
-    settings: Mapping[str, Any], likelihood: str | None, progress: Progress | None = None
+    settings: Mapping[str, Any], likelihood: str | None, progress: FetchProgress | None = None
 ) -> tuple[Data, Data]:
     """The training data, and the same data as they are scored; see `read_data` and `binarized`.
 
@@ -94,7 +94,7 @@ def dataset_for(
 def read_data(
     settings: Mapping[str, Any],
     likelihood: str | None,
-    progress: Progress | None = None,
+    progress: FetchProgress | None = None,
     schema: Schema | None = None,
 ) -> Data:
     """The data as they are read, before any binarization.

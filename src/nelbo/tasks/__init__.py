@@ -8,7 +8,6 @@ from nelbo.tasks.generate import manifold, reconstruct, sample
 from nelbo.tasks.impute import chain_frames, impute
 from nelbo.tasks.methods import METHODS, ImputationSettings, default_method
 from nelbo.tasks.rows import hide, rows_as_seen, spoiled
-from nelbo.tasks.values import check_values
 
 __all__ = [
     "METHODS",
@@ -18,7 +17,6 @@ __all__ = [
     "Imputation",
     "ImputationSettings",
     "chain_frames",
-    "check_values",
     "default_method",
     "embed",
     "filling_scores",

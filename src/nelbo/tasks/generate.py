@@ -9,7 +9,7 @@ from scipy.special import ndtri
 
 from nelbo.core import Example, InputError, compiled
 from nelbo.data import Source
-from nelbo.models import Context, Model
+from nelbo.models import Context, Model, check_source
 from nelbo.tasks.rows import in_shape_of, reader, stored_rows
 from nelbo.training import examples
 
@@ -93,10 +93,11 @@ def reconstruct(
     """The examples at `indices` as the model sees them, and E[x | z] with one draw z ~ q(z | x) for each.
 
     Raises:
-        InputError: a model without latents, or examples of another shape.
+        InputError: a model without latents, examples of another shape, or values that the likelihood cannot give.
     """
     model.require_latents("A reconstruction")
     data = in_shape_of(model, data)
+    check_source(model, data)
     originals, means = _reconstruct_batch(model, key, reader(data), stored_rows(data, indices))
     return jax.tree.map(np.asarray, originals), np.asarray(means)
 
