@@ -51,7 +51,7 @@ def test_variance_falls_faster_than_that_of_independent_draws(points, dimensions
 
 
 def test_normals_have_the_shapes_and_the_even_spread():
-    first, second = sobol_normals(jr.key(1), 64, ((2,), (3, 2)))
+    first, second = jax.jit(lambda k: sobol_normals(k, 64, ((2,), (3, 2))))(jr.key(1))
     assert first.shape == (64, 2)
     assert second.shape == (64, 3, 2)
     assert first.dtype == jnp.float32

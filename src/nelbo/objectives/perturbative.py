@@ -74,8 +74,9 @@ class Perturbative(Objective):
     """Log L_K, L_K = e^-V0 E_q[sum_{k<=K} (V0 - V)^k / k!], V = log q(z|x) - log p(x, z) (Bamler et al. 2017).
 
     For odd K the series stays below exp, so L_K <= p(x) for every reference energy V0. K = 1 is the evidence lower
-    bound, with the gradient of SGVB whatever V0 is. Higher orders let q cover more of the posterior's mass, as
-    importance-weighted bounds do, at a cost in noise that grows with the number of latents.
+    bound, with the gradient of SGVB whatever V0 is. Higher orders weigh the posterior's tails more, as
+    importance-weighted bounds do: q covers heavy ones that the evidence lower bound cuts off. The cost is noise, which
+    grows with the number of latents.
 
     V0(x) is learned: a network of what q sees, in units of the energies' moving spread around their moving mean, with
     the gradient dL_K / dV0 = -e^-V0 E[(V0 - V)^K] / K!. The common factor e^-V0 is left out of all gradients. Where the
