@@ -16,7 +16,7 @@ import pytest
 import zoo
 
 from nelbo.nets import trainable
-from nelbo.objectives import Objective, ScoreFunction, Sgvb
+from nelbo.objectives import Objective, Perturbative, ScoreFunction, Sgvb
 from nelbo.testing import check_model, check_objective
 
 DRAWS = 10_000
@@ -39,6 +39,8 @@ OBJECTIVES: dict[str, Row] = {
     "sgvb-A-3": Row(Sgvb("A", num_samples=3)),
     "sgvb-B-3": Row(Sgvb("B", num_samples=3)),
     "sgvb-path-3": Row(Sgvb("path", num_samples=3)),
+    "sgvb-A-4-sobol": Row(Sgvb("A", num_samples=4, draws="sobol")),
+    "perturbative-1-3": Row(Perturbative(1, num_samples=3)),
     "score": Row(ScoreFunction(), exact_for_discrete=True),
 }
 MODELS: dict[str, Callable[[], zoo.Case]] = zoo.MODELS
@@ -58,6 +60,8 @@ FAST_MODELS = {"linear-gaussian-masked", "linear-stack", "belief-network", "vae-
 FAST_PAIRS = {
     *((objective, "linear-stack") for objective in ("sgvb-A", "sgvb-B", "sgvb-path", "score")),
     *((objective, "linear-gaussian") for objective in ("sgvb-A-3", "sgvb-B-3", "sgvb-path-3")),
+    ("sgvb-A-4-sobol", "linear-gaussian"),
+    ("perturbative-1-3", "linear-gaussian"),
     ("score", "belief-network"),
     ("sgvb-B", "linear-gaussian-masked"),
     ("sgvb-B", "vae-conv"),
@@ -92,8 +96,10 @@ PAIRS = [
     _row((objective, model), fast=(objective, model) in FAST_PAIRS)
     for model in MODELS
     for objective in OBJECTIVES
-    if model in EXACT or (not objective.endswith("-3") and model in LAWFUL)
-    if not (objective.startswith("sgvb") and model == "belief-network")  # refused: no gradient passes a binary draw
+    if model in EXACT or (not objective.endswith(("-3", "-sobol")) and model in LAWFUL)
+    if not (
+        objective.startswith(("sgvb", "perturbative")) and model == "belief-network"
+    )  # refused: no gradient passes a binary draw
 ]
 
 

@@ -12,7 +12,8 @@ from jaxtyping import Array, Key
 
 from nelbo.cli.commands import Command
 from nelbo.cli.output import Line, note, print_json
-from nelbo.cli.parser import Parser, data_folder, run_folder, split
+from nelbo.cli.parser import Parser, data_folder, refine, run_folder, split
+from nelbo.cli.writing import inferring
 from nelbo.core import InputError, atomic_write, os_error
 from nelbo.data import Data, Source
 from nelbo.report import GRID_WIDTH, image_grid, save_png, text_table
@@ -67,8 +68,8 @@ def impute(options: argparse.Namespace) -> None:
     settings = ImputationSettings(options.method, options.steps, options.draws, options.proposals, noise, rate)
     path = Path(options.output or run.folder / "imputed.npz")
     _check_name(path, table, data)
-    columns = known_columns(run, data, options.data_dir)
-    result = impute_data(impute_key, run.model, data, settings, truth=known, columns=columns,
+    columns, model = known_columns(run, data, options.data_dir), inferring(options, run)
+    result = impute_data(impute_key, model, data, settings, truth=known, columns=columns,
                          progress=_progress(options, len(data)))  # fmt: skip
     _write(path, result, table, run.white)
     record = _record(result, path, options)
@@ -78,9 +79,7 @@ def impute(options: argparse.Namespace) -> None:
     if options.chain_picture or (options.output is None and pictures):
         picture = Path(options.chain_picture or run.folder / "imputation.png")
         steps, corrected = min(options.steps, CHAIN_STEPS), result.method == "metropolis"
-        strip = chain_pictures(
-            chain_key, run.model, data, white=run.white, steps=steps, corrected=corrected, truth=known
-        )
+        strip = chain_pictures(chain_key, model, data, white=run.white, steps=steps, corrected=corrected, truth=known)
         images = strip.reshape(-1, *data.shape)
         save_png(image_grid(images, columns=strip.shape[1], width=GRID_WIDTH, name="chain"), picture)
         record["chain_picture"] = str(picture)
@@ -192,6 +191,7 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("data", nargs="?", metavar="DATA", help="a named set, a file or a folder; NaN is missing (the run's own)")  # fmt: skip  # noqa: E501
     data_folder(parser)
     split(parser)
+    refine(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N rows")
     parser.add_argument("--mask", metavar="FILE", help=".npy, .npz or .csv: 1 where observed, of all rows or of one example")  # fmt: skip  # noqa: E501
     parser.add_argument("--hide", metavar="HOW", help="hide known entries and score: a share, square:SIDE or grid:STEP")

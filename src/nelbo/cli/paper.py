@@ -1,6 +1,7 @@
 """The page of a reproduced paper, from its result and its run folders."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,15 +48,15 @@ def show_page(folder: Path | str, result: Mapping[str, Any]) -> list[Path]:
     blocks: list[Block] = [
         Text((f"Budget {result['budget']}: {result['size']}. Bounds are in nats per example; higher is better.",)),
         Code(command, "sh"),
-        Heading("Results"),
-        Table(_rows(result["parts"])),
+        *([Heading("Results"), Table(_rows(result["parts"]))] if result["parts"] else []),
         *_measures(result["parts"]),
+        *_studies(result.get("studies", {})),
         Heading("Claims of the paper"),
         Table([_claim(claim) for claim in result["claims"]]),
     ]
     blocks.append(Heading("Figures"))
     for figure in result["figures"]:
-        blocks += _pictures(figure, result["parts"], folder)
+        blocks += _pictures(figure, result["parts"] | result.get("studies", {}), folder)
     environment = {name: result["environment"][name] for name in ("commit", "hardware", "versions")}
     blocks += [
         Heading("Published numbers"),
@@ -109,6 +110,12 @@ def _measures(parts: Mapping[str, Any]) -> list[Block]:
     return [block for title, rows in tables.items() for block in (Heading(title), Table(rows))]
 
 
+def _studies(studies: Mapping[str, Any]) -> list[Block]:
+    """A table for each study."""
+    tables = ((study["title"], Table([_measure_row(row) for row in study["rows"]])) for study in studies.values())
+    return [block for title, table in tables for block in (Heading(title), table)]
+
+
 def _measure_row(row: Mapping[str, Any]) -> dict[str, Any]:
     if row.get("bound") == "iwae":
         return {
@@ -135,6 +142,8 @@ def _claim(claim: Mapping[str, Any]) -> dict[str, str]:
 
 def _pictures(figure: Mapping[str, Any], parts: Mapping[str, Any], folder: Path) -> list[Picture]:
     """The pictures of one figure: test and train curves, or the samples of each run side by side, or a manifold."""
+    if figure["kind"] == "noise":
+        return [_noise(figure, parts[figure["parts"][0]]["rows"])]
     title, name = figure["title"], figure["name"]
     labels = ", ".join(parts[part]["label"] for part in figure["parts"])
     if figure["kind"] == "curves":
@@ -163,6 +172,27 @@ def _pictures(figure: Mapping[str, Any], parts: Mapping[str, Any], folder: Path)
     what = "E[x | z] with z drawn from the prior" if means else "Draws of x from the model"
     caption = f"{what}; from left to right {labels}."
     return [Picture(name, title, caption, f"{title}: grids of samples.", lambda _: joined, themed=False)]
+
+
+def _noise(figure: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Picture:
+    """The variance of gradients against the number of draws, a line for each model and kind of draws."""
+    lines: dict[str, tuple[list[int], list[float]]] = {}
+    last = rows[-1]["q"]
+    for row in rows:
+        if row["q"] == last:
+            counts, values = lines.setdefault(f"{row['model']}, {row['draws']}", ([], []))
+            counts.append(row["samples"])
+            values.append(math.log10(row["variance"]))
+    curves = [(label, *points) for label, points in lines.items()]
+    title = figure["title"]
+    return Picture(
+        figure["name"],
+        title,
+        f"Variance of the gradient against draws of the parameters; q {last}.",
+        f"{title}: " + ", ".join(f"{label} ends at 10^{values[-1]:.1f}" for label, _, values in curves),
+        lambda theme: curves_figure(curves, x_label="draws", y_label="log10 of the variance", log_x=True, theme=theme),
+        themed=True,
+    )
 
 
 def _chain(figure: Mapping[str, Any], parts: Mapping[str, Any], folder: Path) -> Picture:

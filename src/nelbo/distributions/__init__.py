@@ -20,9 +20,11 @@ from nelbo.distributions.elementary import (
 )
 from nelbo.distributions.joint import AutoregressiveBernoulli, BagOfWords
 from nelbo.distributions.moments import FUNCTIONS, MOMENTS, moments
+from nelbo.distributions.moved import Offset, free_parameters, from_noise, moved, no_offset
 from nelbo.distributions.normal import Normal
 from nelbo.distributions.readings import READINGS, Reading, reading
 from nelbo.distributions.sequential import BernoulliMixture, Nade, SequentialBernoulli
+from nelbo.distributions.sobol import sobol_normals, sobol_uniforms
 from nelbo.distributions.supports import check_support, class_count
 from nelbo.distributions.targets import Poisson, StudentT
 
@@ -45,6 +47,7 @@ __all__ = [
     "Marginalizable",
     "Nade",
     "Normal",
+    "Offset",
     "Poisson",
     "RankOneNormal",
     "Reading",
@@ -54,8 +57,14 @@ __all__ = [
     "class_count",
     "closed_form_kl",
     "example_shape",
+    "free_parameters",
+    "from_noise",
     "moments",
+    "moved",
+    "no_offset",
     "reading",
+    "sobol_normals",
+    "sobol_uniforms",
     "total_log_prob",
     "uniforms",
 ]

@@ -1,5 +1,6 @@
 """Numbers about a fitted model."""
 
+from nelbo.evaluation.amortization import Refinement, refinements
 from nelbo.evaluation.bounds import Score, Terms, elbo, importance_bound, importance_terms, jackknife_variance
 from nelbo.evaluation.calibration import (
     INTERVALS,
@@ -19,6 +20,7 @@ __all__ = [
     "DRAWS",
     "INTERVALS",
     "Predictive",
+    "Refinement",
     "Reliability",
     "Score",
     "Terms",
@@ -39,6 +41,7 @@ __all__ = [
     "posterior_means",
     "predictive",
     "quantile_reliability",
+    "refinements",
     "settled",
     "topic_words",
     "variance_report",

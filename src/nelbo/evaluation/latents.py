@@ -17,7 +17,7 @@ ACTIVE = 0.01
 
 def posterior_mean(key: Key[Array, ""], model: Model, x: AnyExample) -> tuple[Float[Array, " latents"], ...]:
     """Per layer E[z_l | z_below] under q, flat; layers below are drawn [Burda et al. 2016 use this for deeper ones]."""
-    _, parts = model.recognition(x).sample(key)
+    _, parts = model.posterior(x).sample(key)
     return tuple(jnp.ravel(part.mean) for part in parts)
 
 

@@ -41,6 +41,7 @@ from nelbo.models.heads import (
     StandardizedHead,
     soft_bound,
 )
+from nelbo.models.iterative import ENCODINGS, Iterative, iterative
 from nelbo.models.layers import Conditional, Context, Latents, Layer, Reads, StandardNormal, Unconditional
 from nelbo.models.likelihoods import LIKELIHOODS, Likelihood, likelihood, likelihood_head, likelihoods
 from nelbo.models.mean_field_belief import (
@@ -71,6 +72,7 @@ from nelbo.models.recognition import (
     detached,
     reparameterized,
 )
+from nelbo.models.refinement import Refined, refined
 from nelbo.models.spec import ModelSpec
 from nelbo.models.stack import Draw, Model, Stack, stop_gradient
 from nelbo.models.supervised import CLASS_LIKELIHOODS, NUMBER_LIKELIHOODS, FromFeatures, classification, regression
@@ -79,6 +81,7 @@ from nelbo.models.visible import mixture, nade, visible
 
 __all__ = [
     "CLASS_LIKELIHOODS",
+    "ENCODINGS",
     "LIKELIHOODS",
     "MEAN_FIELD_BOUNDS",
     "MODELS",
@@ -108,6 +111,7 @@ __all__ = [
     "Globals",
     "Head",
     "InputRule",
+    "Iterative",
     "Latents",
     "Layer",
     "Likelihood",
@@ -121,6 +125,7 @@ __all__ = [
     "RankOneHead",
     "Reads",
     "Recognition",
+    "Refined",
     "SharedCovarianceHead",
     "SharedNormalHead",
     "Stack",
@@ -152,6 +157,7 @@ __all__ = [
     "gaussian_belief_net",
     "hvae",
     "input_rule",
+    "iterative",
     "likelihood",
     "likelihood_head",
     "likelihoods",
@@ -167,6 +173,7 @@ __all__ = [
     "one_layer",
     "posterior_head",
     "prior_beliefs",
+    "refined",
     "regression",
     "reparameterized",
     "save_model",

@@ -18,7 +18,7 @@ from nelbo.distributions import Distribution, closed_form_kl, total_log_prob
 from nelbo.models.globals import Globals
 from nelbo.models.layers import Context, Latents, Layer, Reads
 from nelbo.models.marginal import log_marginal
-from nelbo.models.recognition import Recognition, Through, reparameterized, totals
+from nelbo.models.recognition import Posterior, Recognition, Through, reparameterized, totals
 from nelbo.models.spec import ModelSpec
 
 
@@ -129,7 +129,18 @@ class Model(eqx.Module):
         if not self.depth:
             raise InputError(f"{task} needs a model with latents, but this one has none: use a vae or an sbn, say.")
 
-    def draw(self, key: Key[Array, ""], x: AnyExample, through: Through = reparameterized) -> Draw:
+    def posterior(self, x: AnyExample) -> Posterior:
+        """q(z | x) of one example: what the recognition model answers beside this generative model."""
+        return self.recognition.path(x, self.generative)[-1]
+
+    def draw(
+        self,
+        key: Key[Array, ""],
+        x: AnyExample,
+        through: Through = reparameterized,
+        posterior: Posterior | None = None,
+        noise: Latents | None = None,
+    ) -> Draw:
         """THE quantity: a draw from q(z | x) and its terms of log w. Everything else reads it.
 
         Args:
@@ -137,9 +148,11 @@ class Model(eqx.Module):
             x: the example; a bare array is one with every entry observed.
             through: what gradients see of a draw of z: `reparameterized`, `detached`, or another function of the
                 distribution and the value that returns the same value.
+            posterior: of the example, where it is at hand: draws of one example need it once.
+            noise: what stands in place of the key's standard normal noise, see `Posterior.sample`.
         """
         x = as_example(x)
-        z, parts = self.recognition(x).sample(key, through)
+        z, parts = (self.posterior(x) if posterior is None else posterior).sample(key, through, noise)
         return Draw(z, self.generative.log_prob(x, z), totals(parts, z), parts, x.context)
 
     def kl(self, draw: Draw) -> Float[Array, " layers"]:

@@ -172,4 +172,28 @@ BIBLIOGRAPHY: dict[str, str] = {
   pages   = {193--213},
   year    = {1999}
 }""",
+    "marino2018": """@inproceedings{marino2018,
+  title     = {Iterative Amortized Inference},
+  author    = {Marino, Joseph and Yue, Yisong and Mandt, Stephan},
+  booktitle = {International Conference on Machine Learning},
+  year      = {2018},
+  eprint    = {1807.09356},
+  archiveprefix = {arXiv}
+}""",
+    "buchholz2018": """@inproceedings{buchholz2018,
+  title     = {Quasi-{Monte Carlo} Variational Inference},
+  author    = {Buchholz, Alexander and Wenzel, Florian and Mandt, Stephan},
+  booktitle = {International Conference on Machine Learning},
+  year      = {2018},
+  eprint    = {1807.01604},
+  archiveprefix = {arXiv}
+}""",
+    "bamler2017": """@inproceedings{bamler2017,
+  title     = {Perturbative Black Box Variational Inference},
+  author    = {Bamler, Robert and Zhang, Cheng and Opper, Manfred and Mandt, Stephan},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2017},
+  eprint    = {1709.07433},
+  archiveprefix = {arXiv}
+}""",
 }

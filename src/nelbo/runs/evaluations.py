@@ -164,7 +164,7 @@ def add_result(folder: Path | str, row: dict[str, Any]) -> None:
     """
     path = Path(folder) / RECORD
     # examples of one name may be those of two files
-    same = ("split", "bound", "samples", "examples", "data", "sha256", "binarization")
+    same = ("split", "bound", "samples", "examples", "data", "sha256", "binarization", "refined")
     with locked(path.with_name(".record.lock")):
         record = read_json(path) if path.exists() else {"results": []}
         if not isinstance(record, dict) or not isinstance(record.get("results", []), list):

@@ -30,6 +30,7 @@ def full_vb(
     samples: int = 1,
     beta: float | int = 1.0,
     warmup: float | int = 0.0,
+    draws: str = "iid",
 ) -> Objective:
     """Full variational Bayes: SGVB with a normal posterior over the parameters too.
 
@@ -41,10 +42,11 @@ def full_vb(
         samples: as of sgvb.
         beta: as of sgvb.
         warmup: as of sgvb.
+        draws: as of sgvb.
     """
     if not prior_scale > 0:
         raise InputError(f"prior_scale must be a positive standard deviation, got {prior_scale}.")
-    inner = sgvb(setting, form=form, samples=samples, beta=beta, warmup=warmup)
+    inner = sgvb(setting, form=form, samples=samples, beta=beta, warmup=warmup, draws=draws)
     return regularized(inner, setting, posterior="mean-field", shared=shared)
 
 

@@ -79,7 +79,7 @@ def reconstruct_batch(model: Model, key: Key[Array, ""], data: Source, raw: Exam
     batch = examples(data_key, data, raw)
 
     def one(k: Key[Array, ""], x: Example) -> Array:
-        z, _ = model.recognition(x).sample(k)
+        z, _ = model.posterior(x).sample(k)
         return model.generative.likelihood(z, x.context).mean
 
     keys = jr.split(draw_key, jax.tree.leaves(batch)[0].shape[0])

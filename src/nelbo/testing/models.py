@@ -49,7 +49,7 @@ def check_model(model: Model, key: Key[Array, ""], x: AnyExample | None = None, 
     require(got == want, f"sample gives x of shape and type {got}, the example has {want}.")
     require(log_p.shape == (1 + len(z),), f"log_prob has shape {log_p.shape}, expected {(1 + len(z),)}: one a node.")
     require_finite(log_p, "log_prob of a sample of the model")
-    inferred = jax.eval_shape(lambda k: model.recognition(x).sample_and_log_prob(k)[0], clone_keys(draw_key))
+    inferred = jax.eval_shape(lambda k: model.posterior(x).sample_and_log_prob(k)[0], clone_keys(draw_key))
     got, want = [(v.shape, v.dtype) for v in inferred], [(v.shape, v.dtype) for v in z]
     require(got == want, f"the recognition model draws latents {got}, the generative model {want}.")
     terms = _terms(model, clone_keys(draw_key), x)
@@ -77,7 +77,7 @@ def _terms(model: Model, key: Key[Array, ""], x: Example) -> dict[str, Any]:
         "draw": draw,
         "log_w": draw.log_w,
         "log_p": model.generative.log_prob(x, draw.z),
-        "log_q": model.recognition(x).log_prob(draw.z),
+        "log_q": model.posterior(x).log_prob(draw.z),
         "likelihood": total_log_prob(model.generative.likelihood(draw.z, x.context), x.values, observed),
         "kl": model.kl(draw),
     }
@@ -148,7 +148,7 @@ def _check_scores(model: Model, key: Key[Array, ""], x: Example, draws: int) -> 
         return eqx.combine(params, static).generative.log_prob(Example(drawn, context=x.context), z).sum()
 
     def of_q(params: Any, k: Key[Array, ""]) -> Array:
-        posterior = eqx.combine(params, static).recognition(x)
+        posterior = eqx.combine(params, static).posterior(x)
         z, _ = jax.lax.stop_gradient(posterior.sample_and_log_prob(k))
         return posterior.log_prob(z).sum()
 
