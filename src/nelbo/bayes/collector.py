@@ -69,8 +69,10 @@ def collect(
         if value < least:
             raise InputError(f"{name} must be at least {least} to collect draws, got {value}.")
 
-    def init(params: PyTree) -> Collected:
-        first = sampler.init(params)
+    inner: Any = sampler  # whose state is one of nelbo.bayes, which optax knows nothing of
+
+    def init(params: PyTree) -> Any:
+        first = inner.init(params)
         rows, zero = jnp.zeros(draws, jnp.float32), jnp.zeros((), jnp.float32)
         return Collected(
             first,
@@ -81,8 +83,8 @@ def collect(
             (zero, zero),
         )
 
-    def update(gradient: PyTree, state: Collected, params: PyTree = None) -> tuple[PyTree, Collected]:
-        change, after = sampler.update(gradient, state.sampler, params)
+    def update(updates: PyTree, state: Any, params: PyTree = None) -> tuple[PyTree, Any]:
+        change, after = inner.update(updates, state.sampler, params)
         new = optax.apply_updates(params, change)
         past = after.count - burn_in
         place = jnp.where(past > 0, (past - 1) % thin, 0)  # of this step, from 0, since the draw before
@@ -99,7 +101,8 @@ def collect(
         kept = jax.lax.cond(
             due, lambda k: jax.tree.map(lambda rows, row: rows.at[slot].set(row), k, fresh), lambda k: k, kept
         )
-        return change, Collected(after, *kept, mean, since)
+        draws_now, kinetic, configurational = kept
+        return change, Collected(after, draws_now, kinetic, configurational, mean, (since[0], since[1]))
 
     return optax.GradientTransformation(init, update)
 

@@ -8,7 +8,7 @@ posterior, (N A)^-1. Nothing but V has to be known, and V can be measured while 
 
 import dataclasses
 import math
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -141,7 +141,7 @@ class _NoiseScaled:
         """For optax. Those of equal settings are equal, so what was compiled with one is found for the other."""
         return optax.GradientTransformation(self.init, self.update)
 
-    def init(self, params: PyTree) -> SamplerState:
+    def init(self, params: PyTree) -> Any:
         if self.preconditioner == "full" and size(params) > MOST_FULL:
             raise InputError(
                 f"A full preconditioner keeps a matrix of all pairs of parameters, and {size(params):,} of them are "
@@ -151,19 +151,19 @@ class _NoiseScaled:
         noise = _first_noise(params, self.preconditioner)
         return first_state(self.seed if self.across else None, velocity, noise, kinetic=False)
 
-    def update(self, gradient: PyTree, state: SamplerState, params: PyTree = None) -> tuple[PyTree, SamplerState]:
-        noise = _measured(state.adaptation, gradient, self.noise_memory)
+    def update(self, updates: PyTree, state: Any, params: PyTree = None) -> tuple[PyTree, Any]:
+        noise = _measured(state.adaptation, updates, self.noise_memory)
         rate = (1.0 - self.momentum) * self.learning_rate
-        injected, key = noise_like(state.key, gradient)
+        injected, key = noise_like(state.key, updates)
         change = jax.lax.cond(
             state.count < self.plain_steps,
-            lambda: jax.tree.map(lambda g: -rate * g, gradient),
-            lambda: self._step(noise, gradient, injected),
+            lambda: jax.tree.map(lambda g: -rate * g, updates),
+            lambda: self._step(noise, updates, injected),
         )
         velocity = state.momentum
         if velocity is not None:
             change = velocity = jax.tree.map(lambda v, c: self.momentum * v + c, velocity, change)
-        heat = Temperatures(None, configurational(gradient, params, self.num_data))
+        heat = Temperatures(None, configurational(updates, params, self.num_data))
         return change, SamplerState(state.count + 1, key, velocity, noise, heat)
 
     def _step(self, noise: GradientNoise, gradient: PyTree, injected: PyTree) -> PyTree:

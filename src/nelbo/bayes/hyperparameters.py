@@ -53,18 +53,18 @@ def learned_precision(
     if num_data < 1 or memory < 1:
         raise InputError(f"num_data and memory must be at least 1, got {num_data} and {memory}.")
 
-    def init(params: PyTree) -> LearnedPrecision:
+    def init(params: PyTree) -> Any:
         # parameters that start at zero would have an infinite precision, and never leave
         first = jnp.asarray(float(size(params)), jnp.float32)
         return LearnedPrecision(sampler.init(params), first, jnp.ones((), jnp.float32))
 
-    def update(gradient: PyTree, state: LearnedPrecision, params: PyTree = None) -> tuple[PyTree, LearnedPrecision]:
+    def update(updates: PyTree, state: Any, params: PyTree = None) -> tuple[PyTree, Any]:
         steps = state.steps + 1.0
         square = total(jax.tree.map(jnp.square, params))
         recent = jnp.maximum(1.0 / steps, 1.0 / memory)
         learned = state._replace(square=state.square + recent * (square - state.square), steps=steps)
         share = learned.precision(size(params)) * (weight / num_data)
-        whole = jax.tree.map(lambda g, p: g + share * p, gradient, params)
+        whole = jax.tree.map(lambda g, p: g + share * p, updates, params)
         change, inner = sampler.update(whole, state.inner, params)
         return change, learned._replace(inner=inner)
 

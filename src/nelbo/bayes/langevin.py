@@ -5,7 +5,7 @@ gradient descent and SGHMC is descent with momentum.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -66,7 +66,7 @@ def sgld(
         raise InputError(f"decay_steps must be positive and power over 0.5 to 1, got {decay_steps} and {power}.")
     rms = preconditioner == "rms"
 
-    def init(params: PyTree) -> SamplerState:
+    def init(params: PyTree) -> Any:
         return first_state(
             seed if temperature else None, None, jax.tree.map(jnp.zeros_like, params) if rms else None, kinetic=False
         )
@@ -76,21 +76,21 @@ def sgld(
             return float(learning_rate)
         return learning_rate * (1.0 + jnp.asarray(count, jnp.float32) / decay_steps) ** -power
 
-    def update(gradient: PyTree, state: SamplerState, params: PyTree = None) -> tuple[PyTree, SamplerState]:
+    def update(updates: PyTree, state: Any, params: PyTree = None) -> tuple[PyTree, Any]:
         rate, key, squares, scales = rate_at(state.count), state.key, state.adaptation, None
         if rms:
-            squares = jax.tree.map(lambda v, g: _RMS_DECAY * v + (1 - _RMS_DECAY) * g * g, squares, gradient)
+            squares = jax.tree.map(lambda v, g: _RMS_DECAY * v + (1 - _RMS_DECAY) * g * g, squares, updates)
             unbiased = 1.0 - _RMS_DECAY ** jnp.asarray(state.count + 1, jnp.float32)
             scales = jax.tree.map(lambda v: 1.0 / (_RMS_FLOOR + jnp.sqrt(v / unbiased)), squares)
-        change = jax.tree.map(lambda g: -rate * g, gradient)
+        change = jax.tree.map(lambda g: -rate * g, updates)
         if rms:
             change = jax.tree.map(lambda c, s: s * c, change, scales)
         if temperature:
             spread = jnp.sqrt(rate * (2.0 * temperature / num_data))
-            noise, key = noise_like(key, gradient)
+            noise, key = noise_like(key, updates)
             noise = noise if not rms else jax.tree.map(lambda n, s: jnp.sqrt(s) * n, noise, scales)
             change = jax.tree.map(lambda c, n: c + spread * n, change, noise)
-        heat = Temperatures(None, configurational(gradient, params, num_data))
+        heat = Temperatures(None, configurational(updates, params, num_data))
         return change, SamplerState(state.count + 1, key, None, squares, heat)
 
     return optax.GradientTransformation(init, update)
@@ -150,33 +150,33 @@ def sghmc(
     if layerwise and cycle is None:
         raise InputError("The layerwise preconditioner is set at the start of each cycle: give cycle, in steps.")
 
-    def init(params: PyTree) -> SamplerState:
+    def init(params: PyTree) -> Any:
         ones = jax.tree.map(lambda leaf: jnp.ones((), leaf.dtype), params)
         masses = LayerMasses(ones, jax.tree.map(jnp.zeros_like, ones)) if layerwise else None
         return first_state(seed if temperature else None, jax.tree.map(jnp.zeros_like, params), masses, kinetic=True)
 
-    def update(gradient: PyTree, state: SamplerState, params: PyTree = None) -> tuple[PyTree, SamplerState]:
+    def update(updates: PyTree, state: Any, params: PyTree = None) -> tuple[PyTree, Any]:
         key, trace, adaptation, masses = state.key, state.momentum, state.adaptation, None
         if cycle is not None and layerwise:
             adaptation, trace = _at_cycle_start(adaptation, trace, state.count, cycle)
             masses = adaptation.masses
-            adaptation = adaptation._replace(squares=_mean_squares(adaptation.squares, gradient))
+            adaptation = adaptation._replace(squares=_mean_squares(adaptation.squares, updates))
         part = None if cycle is None else _cosine(state.count, cycle)
         if part is None:
-            trace = jax.tree.map(lambda g, t: g + momentum * t, gradient, trace)
+            trace = jax.tree.map(lambda g, t: g + momentum * t, updates, trace)
         else:
             keep = 1.0 - part * (1.0 - momentum)
-            trace = jax.tree.map(lambda g, t: part * g + keep * t, gradient, trace)
+            trace = jax.tree.map(lambda g, t: part * g + keep * t, updates, trace)
         if temperature:
             spread = math.sqrt(2.0 * (1.0 - momentum) * temperature / (learning_rate * num_data))
             spread = spread if part is None else spread * jnp.sqrt(part)
-            noise, key = noise_like(key, gradient)
+            noise, key = noise_like(key, updates)
             noise = noise if masses is None else jax.tree.map(lambda n, m: n * jnp.sqrt(m), noise, masses)
             trace = jax.tree.map(lambda t, n: t - spread * n, trace, noise)
         scale = -learning_rate if part is None else -learning_rate * part
         pulled = trace if masses is None else jax.tree.map(lambda t, m: t / m, trace, masses)
         energy = total(jax.tree.map(lambda t, p: t * p, trace, pulled)) * (learning_rate * num_data / size(params))
-        heat = Temperatures(energy, configurational(gradient, params, num_data))
+        heat = Temperatures(energy, configurational(updates, params, num_data))
         change = jax.tree.map(lambda p: scale * p, pulled)
         return change, SamplerState(state.count + 1, key, trace, adaptation, heat)
 

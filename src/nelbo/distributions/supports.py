@@ -69,4 +69,4 @@ def class_count(distribution: Distribution) -> int | None:
     support = distribution.support
     if support is constraints.boolean:
         return 2
-    return int(support.upper_bound) + 1 if isinstance(support, _INTERVAL) else None
+    return int(support.upper_bound) + 1 if isinstance(support, _INTERVAL) else None  # pyright: ignore

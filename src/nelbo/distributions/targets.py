@@ -36,7 +36,7 @@ class Poisson(nd.Distribution):
     """
 
     arg_constraints = {"log_rate": constraints.real}
-    support = constraints.nonnegative_integer
+    support = constraints.nonnegative_integer  # pyright: ignore
 
     def __init__(self, log_rate: Float[Array, "*d"]) -> None:
         self.log_rate = log_rate
