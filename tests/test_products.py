@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import pytest
+from product import product
 
 from nelbo.core import Example, InputError
 from nelbo.models import (
@@ -93,8 +94,7 @@ def gradient_shapes(name, model, batch):
     return eqx.filter_eval_shape(gradient, jr.key(0), model)
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize(("objective", "model"), product(OBJECTIVES, MODELS))
 def test_every_objective_trains_every_family_or_says_why_not(objective, model):
     if model in WITHOUT_LATENTS and OBJECTIVES[objective].draws_latents:
         pytest.skip("runs refuse what draws latents for models without any; tests/runs holds that")
@@ -106,16 +106,24 @@ def test_every_objective_trains_every_family_or_says_why_not(objective, model):
     assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("missing", ["zero", "mean", "mask"])
-@pytest.mark.parametrize("model", ["vae", "dlgm", "hvae"])
-@pytest.mark.parametrize("objective", ["sgvb", "nvil", "vimco", "iwae", "wake-sleep", "rws"])
+@pytest.mark.parametrize(
+    ("objective", "model", "missing"),
+    product(
+        ["sgvb", "nvil", "vimco", "iwae", "wake-sleep", "rws"],
+        ["vae", "dlgm", "hvae"],
+        ["zero", "mean", "mask"],
+        every=5,
+    ),
+)
 def test_every_rule_for_missing_entries_goes_with_every_objective(objective, model, missing):
     chosen = model_of(model, missing=missing, centre=True)
     assert jax.tree.leaves(gradient_shapes(objective, chosen, batch_of(masked=True)))
 
 
-@pytest.mark.parametrize("likelihood", LIKELIHOODS)
-@pytest.mark.parametrize("model", [m for m in MODELS if "likelihood" in family_options(m) and m not in SUPERVISED])
+@pytest.mark.parametrize(
+    ("model", "likelihood"),
+    product([m for m in MODELS if "likelihood" in family_options(m) and m not in SUPERVISED], LIKELIHOODS),
+)
 def test_every_likelihood_goes_with_every_family_that_has_a_choice(model, likelihood):
     if model == "darn" and likelihood != "bernoulli":
         with pytest.raises(InputError, match="DARN needs a bernoulli likelihood"):
@@ -126,11 +134,18 @@ def test_every_likelihood_goes_with_every_family_that_has_a_choice(model, likeli
     assert jax.tree.leaves(gradient_shapes(objective, chosen, batch_of()))
 
 
-@pytest.mark.parametrize("missing", ["zero", "mean", "mask"])
-@pytest.mark.parametrize("architecture", ["linear", "mlp", "conv"])
-@pytest.mark.parametrize(("model", "likelihood"), [
-    *(("regression", name) for name in NUMBER_LIKELIHOODS), *(("classification", name) for name in CLASS_LIKELIHOODS),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("model", "likelihood", "architecture", "missing"),
+    product(
+        [
+            *(("regression", name) for name in NUMBER_LIKELIHOODS),
+            *(("classification", name) for name in CLASS_LIKELIHOODS),
+        ],
+        ["linear", "mlp", "conv"],
+        ["zero", "mean", "mask"],
+        every=5,
+    ),
+)
 def test_every_target_goes_with_every_network_and_rule(model, likelihood, architecture, missing):
     options = {"likelihood": likelihood, "architecture": architecture, "channels": [2], "missing": missing}
     chosen = skeleton(model, {"shape": [4, 4, 1], "hidden": [3], "centre": True, "spread": True, **options})
@@ -139,8 +154,9 @@ def test_every_target_goes_with_every_network_and_rule(model, likelihood, archit
     assert jax.tree.leaves(gradient_shapes("full-vb", chosen, batch))
 
 
-@pytest.mark.parametrize("posterior", POSTERIORS)
-@pytest.mark.parametrize("model", [name for name in MODELS if "posterior" in family_options(name)])
+@pytest.mark.parametrize(
+    ("model", "posterior"), product([name for name in MODELS if "posterior" in family_options(name)], POSTERIORS)
+)
 def test_every_posterior_goes_with_every_family_that_has_a_choice(model, posterior):
     chosen = model_of(model, posterior=posterior, rank=1)
     assert jax.tree.leaves(gradient_shapes("sgvb", chosen, batch_of()))
