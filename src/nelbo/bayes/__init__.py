@@ -2,5 +2,19 @@
 
 from nelbo.bayes.globals import Delta, MeanFieldNormal, NormalPrior, SharedParameters, shared_parameters
 from nelbo.bayes.objective import WithGlobals
+from nelbo.bayes.tempering import TEMPERINGS, Tempering, Untempered, tempered
+from nelbo.bayes.variational_inference import Svi
 
-__all__ = ["Delta", "MeanFieldNormal", "NormalPrior", "SharedParameters", "WithGlobals", "shared_parameters"]
+__all__ = [
+    "TEMPERINGS",
+    "Delta",
+    "MeanFieldNormal",
+    "NormalPrior",
+    "SharedParameters",
+    "Svi",
+    "Tempering",
+    "Untempered",
+    "WithGlobals",
+    "shared_parameters",
+    "tempered",
+]

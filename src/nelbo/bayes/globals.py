@@ -139,6 +139,10 @@ class SharedParameters(Globals):
         """What the arrays cost, once for a whole data set [nats]."""
         return self.posterior.cost(self._parted(model)[0], self.prior)
 
+    def settled(self, model: Any) -> Any:
+        """The model as it is, for its arrays are the means, without globals."""
+        return eqx.tree_at(lambda m: m.globals, model, None)
+
     def _parted(self, model: Any) -> tuple[PyTree, PyTree]:
         return parted(eqx.tree_at(lambda m: m.globals, model, None, is_leaf=lambda leaf: leaf is None), self.where)
 

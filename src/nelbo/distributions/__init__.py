@@ -23,6 +23,7 @@ from nelbo.distributions.moments import FUNCTIONS, MOMENTS, moments
 from nelbo.distributions.normal import Normal
 from nelbo.distributions.readings import READINGS, Reading, reading
 from nelbo.distributions.sequential import BernoulliMixture, Nade, SequentialBernoulli
+from nelbo.distributions.simplex import Dirichlet, OneHot, expected_log, log_beta, log_proportions
 from nelbo.distributions.supports import check_support
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "Categorical",
     "CholeskyNormal",
     "CorrelatedNormal",
+    "Dirichlet",
     "DiscretizedLogistic",
     "Distribution",
     "LowRankNormal",
@@ -45,11 +47,15 @@ __all__ = [
     "Nade",
     "Normal",
     "RankOneNormal",
+    "OneHot",
     "Reading",
     "SequentialBernoulli",
     "check_support",
     "closed_form_kl",
     "example_shape",
+    "expected_log",
+    "log_beta",
+    "log_proportions",
     "moments",
     "reading",
     "total_log_prob",

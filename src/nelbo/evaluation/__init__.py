@@ -2,7 +2,7 @@
 
 from nelbo.evaluation.bounds import Score, Terms, elbo, importance_bound, importance_terms, jackknife_variance
 from nelbo.evaluation.documents import perplexity, topic_words
-from nelbo.evaluation.exact import exact_log_likelihood
+from nelbo.evaluation.exact import exact_log_likelihood, posterior_bound
 from nelbo.evaluation.latents import active_units, posterior_mean, posterior_means
 from nelbo.evaluation.variance import estimators, gradient_noise, settled, variance_report
 
@@ -18,6 +18,7 @@ __all__ = [
     "importance_terms",
     "jackknife_variance",
     "perplexity",
+    "posterior_bound",
     "posterior_mean",
     "posterior_means",
     "settled",

@@ -25,7 +25,7 @@ from nelbo.models.gaussian_belief import (
     gaussian_belief_net,
     prior_beliefs,
 )
-from nelbo.models.globals import Globals
+from nelbo.models.globals import ConjugateGlobals, Globals
 from nelbo.models.heads import (
     AutoregressiveBernoulliHead,
     BagOfWordsHead,
@@ -41,7 +41,9 @@ from nelbo.models.heads import (
     StandardizedHead,
     soft_bound,
 )
+from nelbo.models.known import Known
 from nelbo.models.layers import Conditional, Context, Latents, Layer, Reads, StandardNormal, Unconditional
+from nelbo.models.lda import Mixing, TopicRecognition, Topics, Words, lda
 from nelbo.models.likelihoods import LIKELIHOODS, Likelihood, likelihood, likelihood_head, likelihoods
 from nelbo.models.mean_field_belief import (
     MEAN_FIELD_BOUNDS,
@@ -92,6 +94,7 @@ __all__ = [
     "CategoricalHead",
     "CholeskyHead",
     "Conditional",
+    "ConjugateGlobals",
     "Context",
     "DeepGaussian",
     "DiscretizedLogisticHead",
@@ -103,6 +106,7 @@ __all__ = [
     "Globals",
     "Head",
     "InputRule",
+    "Known",
     "Latents",
     "Layer",
     "Likelihood",
@@ -122,8 +126,11 @@ __all__ = [
     "StandardNormal",
     "StandardizedHead",
     "Through",
+    "TopicRecognition",
+    "Topics",
     "Unconditional",
     "VariationalEm",
+    "Words",
     "amortization_gap",
     "belief_network",
     "belief_network_em",
@@ -145,6 +152,7 @@ __all__ = [
     "gaussian_belief_net",
     "hvae",
     "input_rule",
+    "lda",
     "likelihood",
     "likelihood_head",
     "likelihoods",

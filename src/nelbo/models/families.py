@@ -19,6 +19,7 @@ from nelbo.models.gaussian import (
     nonlinear_belief_network,
     nonlinear_factor_analysis,
 )
+from nelbo.models.lda import lda
 from nelbo.models.stack import Model
 from nelbo.models.visible import mixture, nade
 
@@ -58,6 +59,9 @@ _VAE_TRAINING = {"gaussian": {"learning_rate": 0.003}}
 # small data are passed over more often: there a bound still rises when 30 epochs are over
 _LEAST = 3000
 
+# natural gradients have one step length that is right for a whole pass, one; and rates that fall after it
+_CONJUGATE = {"*": {"optimizer": "natural", "schedule": "robbins-monro", "epochs": 20.0}}
+
 MODELS: dict[str, Family] = {
     "vae": Family(vae, arguments=_VAE_ARGUMENTS, training=_VAE_TRAINING, least_steps=_LEAST),
     "linear": Family(linear, likelihood="gaussian-shared", spread="whole", training=_LINEAR, least_steps=_LEAST),
@@ -71,6 +75,7 @@ MODELS: dict[str, Family] = {
     "fdarn": Family(fdarn, objective="nvil"),
     "nade": Family(nade, likelihood="bernoulli", objective="maximum-likelihood"),
     "mixture": Family(mixture, likelihood="bernoulli", objective="maximum-likelihood"),
+    "lda": Family(lda, likelihood="multinomial", objective="svi", training=_CONJUGATE),
 }
 
 

@@ -37,11 +37,14 @@ class NamedObjective:
         draws_latents: it is about latents, and refused for models without any.
         prepare: from the model and the options to the model that is trained, where that is another (one with a
             posterior over its weights); None: the model itself.
+        natural: it gives natural gradients of a conjugate posterior: for models that are built with one, which no other
+            objective trains, and for the optimizer `natural`.
     """
 
     make: Callable[..., Objective]
     draws_latents: bool = True
     prepare: Callable[[Model, Mapping[str, Any]], Model] | None = None
+    natural: bool = False
 
 
 def sgvb(

@@ -266,12 +266,11 @@ def _train(ready: _Ready, callbacks: list[Callback], resume: Callable[[TrainStat
 
 def _save(folder: Path, fitted: Fit) -> Model:
     """Write the trained model, and the posterior over its weights where there is one; give the model."""
-    model = fitted.model
-    shared = model.globals
+    model, shared = fitted.model, fitted.model.globals
     if shared is not None:
-        if shared.in_bound:
-            write_arrays(folder / POSTERIOR, named_arrays(model), {"kind": "weight posterior", "format": 2})
-        model = Model(model.generative, model.recognition, model.spec)
+        model = shared.settled(model)
+        if shared.in_bound and model.globals is None:  # else the model's own file holds it
+            write_arrays(folder / POSTERIOR, named_arrays(fitted.model), {"kind": "weight posterior", "format": 2})
     save_model(folder / MODEL, model)
     return model
 
@@ -279,7 +278,9 @@ def _save(folder: Path, fitted: Fit) -> Model:
 def _results(ready: _Ready, trained: Any, model: Model) -> list[dict[str, Any]]:
     key = ready.keys["score"]
     rows = [plug_in_row(key, model, ready.sources["test"], "elbo", "test", ready.score)]
-    if trained.globals is not None and trained.globals.in_bound:
+    if model.globals is not None:
+        rows.append(plug_in_row(key, model, ready.sources["test"], "posterior", "test", ready.score))
+    elif trained.globals is not None and trained.globals.in_bound:
         data = {"train": ready.train, "test": ready.score}
         parts = {name: (ready.sources[name], data[name]) for name in data}
         rows += weight_rows(jr.fold_in(key, 1), trained, len(ready.sources["train"]), parts)

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from nelbo.bayes import WithGlobals, shared_parameters
+from nelbo.bayes import Svi, WithGlobals, shared_parameters, tempered
 from nelbo.core import InputError, Option, checked_arguments, choice, defaults, options_of
-from nelbo.models import Model, family
+from nelbo.models import Model, families, family
 from nelbo.objectives import NAMED, InputNoise, NamedObjective, Objective, Setting, sgvb, with_added
 from nelbo.runs.settings import Experiment
 
@@ -39,6 +39,36 @@ def full_vb(
     return WithGlobals(inner, setting.num_data, one_draw=shared)
 
 
+def svi(
+    setting: Setting,
+    *,
+    tempering: str = "none",
+    temperature: float | int = 10.0,
+    temperatures: int = 100,
+    anneal: float | int = 5.0,
+    draws: int = 16,
+) -> Objective:
+    """Stochastic variational inference: natural gradients of a conjugate posterior over what all examples share.
+
+    Args:
+        setting: of the run.
+        tempering: of the likelihood while training, see `TEMPERINGS`.
+        temperature: the highest one.
+        temperatures: how many there are from one to the highest, linear in 1 / temperature.
+        anneal: epochs in which an annealed temperature falls to one.
+        draws: of the prior, for the normalizer of each temperature.
+    """
+    made = tempered(
+        tempering,
+        highest=float(temperature),
+        count=temperatures,
+        steps=max(1, round(anneal * setting.epoch_steps)),
+        num_data=setting.num_data,
+        draws=draws,
+    )
+    return Svi(setting.num_data, made)
+
+
 def _with_posterior(model: Model, options: Mapping[str, Any]) -> Model:
     return shared_parameters(model, prior_scale=float(options["prior_scale"]), log_scale=FIRST_LOG_SCALE)
 
@@ -46,6 +76,7 @@ def _with_posterior(model: Model, options: Mapping[str, Any]) -> Model:
 OBJECTIVES: dict[str, NamedObjective] = {
     **NAMED,
     "full-vb": NamedObjective(full_vb, draws_latents=False, prepare=_with_posterior),
+    "svi": NamedObjective(svi, draws_latents=False, natural=True),
 }
 
 
@@ -98,7 +129,8 @@ def named_objective_options(name: str) -> tuple[Option, ...]:
     """
     named = objective_named(name)
     # a model with a posterior over its weights has no point to put a prior on
-    return options_of(named.make) + (() if named.prepare is not None else options_of(regularized))
+    alone = named.prepare is not None or named.natural
+    return options_of(named.make) + (() if alone else options_of(regularized))
 
 
 def objective_options(name: str) -> dict[str, Any]:
@@ -154,6 +186,7 @@ def objective_for(experiment: Experiment, setting: Setting, model: Model) -> tup
             f"{name} draws latents, but {experiment.model['name']} has none and its log p(x) is exact: train it with "
             f"{default_objective(experiment.model['name'])} (the default) or full-vb."
         )
+    _check_natural(experiment, named, model)
     wrapping = {option: arguments.pop(option) for option in defaults(regularized) if option in arguments}
     objective = regularized(named.make(setting, **arguments), setting, **wrapping)
     if named.prepare is not None:
@@ -161,3 +194,27 @@ def objective_for(experiment: Experiment, setting: Setting, model: Model) -> tup
     if (scale := wrapping.get("weight_prior")) is not None:
         return objective, shared_parameters(model, prior_scale=float(scale), where="generative")
     return objective, model
+
+
+def _check_natural(experiment: Experiment, named: NamedObjective, model: Model) -> None:
+    """Refuse to mix natural gradients with what is not made for them.
+
+    Raises:
+        InputError: a conjugate model with another objective, that objective with another model or optimizer.
+    """
+    name, objective = experiment.model["name"], experiment.objective["name"]
+    if named.natural and model.globals is None:
+        able = ", ".join(other for other in families() if objectives()[family(other).objective].natural)
+        raise InputError(
+            f"{objective} is for models with a conjugate posterior, and {name} has none: use {able}, or train it with "
+            f"{default_objective(name)}."
+        )
+    if model.globals is not None and not named.natural:
+        raise InputError(f"{name} has a conjugate posterior: train it with {default_objective(name)} (the default).")
+    optimizer = experiment.training.get("optimizer")
+    if named.natural != (optimizer == "natural"):
+        raise InputError(
+            f"{objective} is trained by the optimizer natural (the default there)."
+            if named.natural
+            else f"The optimizer natural follows natural gradients, and {objective} gives none: use adam, say."
+        )
