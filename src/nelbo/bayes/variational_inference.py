@@ -51,27 +51,26 @@ class Svi(Objective):
         shared = jax.lax.stop_gradient(_conjugate(model))
         expected = shared.expected()
         power = self.tempering.powers(shared, expected, batch, state.carried)
-        (local, energies), (slope, energy) = jax.value_and_grad(
-            lambda t, p: _mean_bound(shared, t, batch, p), (0, 1), has_aux=True
-        )(expected, power)
-        del energies
-        # what depends on each example's power has one number for each; a shared power has their mean
+        local, (slope, energies) = jax.value_and_grad(lambda t, p: _mean_bound(shared, t, batch, p), (0, 1))(
+            expected, power
+        )
+        energy = energies.sum()  # of a power for each example: its energy's share in the mean
         carried, metrics = self.tempering.after(shared, batch, state.carried, energy)
-        untempered = local - (power * energy).sum() + energy.sum()  # still a bound, at the tempered q(z)
+        untempered = local - (power * energies).sum() + energy  # still a bound, at the tempered q(z)
+        metrics = {"tempered": local, "power": power.mean(), **metrics}
         cost = shared.cost() / self.num_data
         target = jax.tree.map(lambda prior, s: prior + self.num_data * s, shared.prior, slope)
         natural = model.globals.natural
         terms = jax.tree.map(lambda own, at, to: (own * (at - to)).sum(), natural, shared.natural, target)
         surrogate = jnp.stack(jax.tree.leaves(terms)).sum()
-        bound = untempered - cost
-        return Loss(surrogate, bound, {"shared_kl": cost, **metrics}), ObjectiveState(None, carried)
+        return Loss(surrogate, untempered - cost, {"shared_kl": cost, **metrics}), ObjectiveState(carried=carried)
 
     def bounds(self, key: Key[Array, ""], model: Any, batch: AnyExample) -> Float[Array, " batch"]:
         """The bound of each example in expectation over the posterior, its divergence's share included."""
         del key
         shared = _conjugate(model)
         expected, cost = shared.expected(), shared.cost() / self.num_data
-        return jax.vmap(lambda x: shared.local_bound(expected, x, jnp.ones((), jnp.float32)))(batch) - cost
+        return jax.vmap(lambda x: shared.local.bound(expected, x, jnp.ones((), jnp.float32)))(batch) - cost
 
 
 def _conjugate(model: Any) -> ConjugateGlobals:
@@ -83,7 +82,7 @@ def _conjugate(model: Any) -> ConjugateGlobals:
     return model.globals
 
 
-def _mean_bound(shared: ConjugateGlobals, expected: Any, batch: AnyExample, power: Array) -> tuple[Array, None]:
+def _mean_bound(shared: ConjugateGlobals, expected: Any, batch: AnyExample, power: Array) -> Array:
     """Mean tempered bound of a batch, with one power for all or one for each."""
     place = 0 if power.ndim else None
-    return jax.vmap(shared.local_bound, (None, 0, place))(expected, batch, power).mean(), None
+    return jax.vmap(shared.local.bound, (None, 0, place))(expected, batch, power).mean()

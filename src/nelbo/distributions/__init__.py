@@ -23,11 +23,12 @@ from nelbo.distributions.moments import FUNCTIONS, MOMENTS, moments
 from nelbo.distributions.normal import Normal
 from nelbo.distributions.readings import READINGS, Reading, reading
 from nelbo.distributions.sequential import BernoulliMixture, Nade, SequentialBernoulli
-from nelbo.distributions.simplex import Dirichlet, OneHot, expected_log, log_beta, log_proportions
+from nelbo.distributions.simplex import LEAST, Dirichlet, OneHot, expected_log, log_beta, log_proportions
 from nelbo.distributions.supports import check_support
 
 __all__ = [
     "FUNCTIONS",
+    "LEAST",
     "MOMENTS",
     "READINGS",
     "AutoregressiveBernoulli",
@@ -46,8 +47,8 @@ __all__ = [
     "Marginalizable",
     "Nade",
     "Normal",
-    "RankOneNormal",
     "OneHot",
+    "RankOneNormal",
     "Reading",
     "SequentialBernoulli",
     "check_support",

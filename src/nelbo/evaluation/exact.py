@@ -44,7 +44,7 @@ def _expected_bound(model: Model, x: AnyExample) -> Float[Array, ""]:
             "The bound over the posterior of what all examples share is for models with a conjugate one (lda, "
             "gaussian-mixture, factorial-mixture): use elbo."
         )
-    return shared.local_bound(shared.expected(), x, jnp.ones((), jnp.float32))
+    return shared.local.bound(shared.expected(), x, jnp.ones((), jnp.float32))
 
 
 def exact_log_likelihood(

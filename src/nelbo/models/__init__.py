@@ -3,6 +3,8 @@
 from nelbo.models import format1
 from nelbo.models.autoencoder import vae
 from nelbo.models.belief import belief_network, darn, fdarn, sbn
+from nelbo.models.conjugate import ConjugateGlobals, FittedRecognition, Known, Local, built
+from nelbo.models.factorial_mixture import AnyComponents, JointMeans, Sets, factorial_mixture
 from nelbo.models.families import MODELS, MOMENTS, Family, build, families, family, family_options, skeleton
 from nelbo.models.files import fill, load_model, named_arrays, save_model
 from nelbo.models.free_recognition import FreeRecognition, belief_network_model
@@ -25,7 +27,8 @@ from nelbo.models.gaussian_belief import (
     gaussian_belief_net,
     prior_beliefs,
 )
-from nelbo.models.globals import ConjugateGlobals, Globals
+from nelbo.models.gaussian_mixture import Means, Mixture, OneComponent, Units, gaussian_mixture
+from nelbo.models.globals import Globals
 from nelbo.models.heads import (
     AutoregressiveBernoulliHead,
     BagOfWordsHead,
@@ -41,9 +44,8 @@ from nelbo.models.heads import (
     StandardizedHead,
     soft_bound,
 )
-from nelbo.models.known import Known
 from nelbo.models.layers import Conditional, Context, Latents, Layer, Reads, StandardNormal, Unconditional
-from nelbo.models.lda import Mixing, TopicRecognition, Topics, Words, lda
+from nelbo.models.lda import Proportions, TopicMixing, Topics, Words, lda
 from nelbo.models.likelihoods import LIKELIHOODS, Likelihood, likelihood, likelihood_head, likelihoods
 from nelbo.models.mean_field_belief import (
     MEAN_FIELD_BOUNDS,
@@ -84,6 +86,7 @@ __all__ = [
     "MOMENTS",
     "POSTERIORS",
     "Amortized",
+    "AnyComponents",
     "AutoregressiveBernoulliHead",
     "BagOfWordsHead",
     "BeliefNet",
@@ -101,34 +104,43 @@ __all__ = [
     "Draw",
     "Family",
     "FittedMeanField",
+    "FittedRecognition",
     "FreeRecognition",
     "GaussianBeliefNet",
     "Globals",
     "Head",
     "InputRule",
+    "JointMeans",
     "Known",
     "Latents",
     "Layer",
     "Likelihood",
+    "Local",
     "LowRankHead",
+    "Means",
     "Mixing",
+    "Mixture",
     "Model",
     "ModelSpec",
     "NadeHead",
     "NormalHead",
+    "OneComponent",
     "Posterior",
+    "Proportions",
     "RankOneHead",
     "Reads",
     "Recognition",
+    "Sets",
     "SharedCovarianceHead",
     "SharedNormalHead",
     "Stack",
     "StandardNormal",
     "StandardizedHead",
     "Through",
-    "TopicRecognition",
+    "TopicMixing",
     "Topics",
     "Unconditional",
+    "Units",
     "VariationalEm",
     "Words",
     "amortization_gap",
@@ -136,11 +148,13 @@ __all__ = [
     "belief_network_em",
     "belief_network_model",
     "build",
+    "built",
     "darn",
     "detached",
     "dlgm",
     "drawn_at_once",
     "factor_analysis",
+    "factorial_mixture",
     "families",
     "family",
     "family_options",
@@ -150,6 +164,7 @@ __all__ = [
     "format1",
     "gaussian_belief_bound",
     "gaussian_belief_net",
+    "gaussian_mixture",
     "hvae",
     "input_rule",
     "lda",

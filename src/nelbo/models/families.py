@@ -11,6 +11,7 @@ from jaxtyping import Array, Key
 from nelbo.core import added, checked_arguments, choice, defaults, joined
 from nelbo.models.autoencoder import vae
 from nelbo.models.belief import darn, fdarn, sbn
+from nelbo.models.factorial_mixture import factorial_mixture
 from nelbo.models.gaussian import (
     dlgm,
     factor_analysis,
@@ -19,6 +20,7 @@ from nelbo.models.gaussian import (
     nonlinear_belief_network,
     nonlinear_factor_analysis,
 )
+from nelbo.models.gaussian_mixture import gaussian_mixture
 from nelbo.models.lda import lda
 from nelbo.models.stack import Model
 from nelbo.models.visible import mixture, nade
@@ -75,6 +77,8 @@ MODELS: dict[str, Family] = {
     "fdarn": Family(fdarn, objective="nvil"),
     "nade": Family(nade, likelihood="bernoulli", objective="maximum-likelihood"),
     "mixture": Family(mixture, likelihood="bernoulli", objective="maximum-likelihood"),
+    "gaussian-mixture": Family(gaussian_mixture, likelihood="gaussian", objective="svi", training=_CONJUGATE),
+    "factorial-mixture": Family(factorial_mixture, likelihood="gaussian", objective="svi", training=_CONJUGATE),
     "lda": Family(lda, likelihood="multinomial", objective="svi", training=_CONJUGATE),
 }
 

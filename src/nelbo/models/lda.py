@@ -2,27 +2,25 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jax.scipy.special import digamma, logsumexp
+from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, Key
 
 from nelbo.core import AnyExample, InputError, as_example, log_mean_exp
-from nelbo.distributions import BagOfWords, Dirichlet, expected_log, log_beta, log_proportions
-from nelbo.models.globals import ConjugateGlobals
-from nelbo.models.known import Known
+from nelbo.distributions import LEAST, BagOfWords, Dirichlet, expected_log, log_beta, log_proportions
+from nelbo.models.conjugate import ConjugateGlobals, Local, built
+from nelbo.models.documents import Ascent
 from nelbo.models.layers import Context, Latents, Layer, Reads
 from nelbo.models.parts import drawn_at_once, positive
-from nelbo.models.recognition import InputRule, Posterior, Recognition
 from nelbo.models.spec import ModelSpec
 from nelbo.models.stack import Model, Stack
 from nelbo.nets import Frozen
 
-_LEAST = 1e-37
 _DRAWS = 16  # of proportions, for each draw of the topics, see `Topics.volumes`
 _START = 100.0  # shape of the gamma distribution of the first posterior's counts, whose mean is one
 
@@ -45,7 +43,7 @@ class Words(Layer):
         """Distribution of the counts given the proportions."""
         del context
         chance = parents[0] @ jnp.exp(self.log_topics())
-        return BagOfWords(jnp.log(jnp.maximum(chance, _LEAST)), self.words)
+        return BagOfWords(jnp.log(jnp.maximum(chance, LEAST)), self.words)
 
     @property
     def direct_weight(self) -> Float[Array, "v k"]:
@@ -74,129 +72,54 @@ class Proportions(Layer):
         return Dirichlet(jnp.full(self.topics, self.concentration, jnp.float32))
 
 
-class Mixing(eqx.Module):
-    """The prior of a document's proportions, and how their posterior is fitted.
+class TopicMixing(Local):
+    """A document: its proportions of the topics, and the topic of each word.
 
     Args:
-        concentration: of the symmetric Dirichlet prior.
-        sweeps: most rounds of coordinate ascent.
-        tolerance: it ends when the posterior's concentrations change by less than this on average.
+        ascent: prior and fit of the proportions.
     """
 
-    concentration: float = eqx.field(static=True)
-    sweeps: int = eqx.field(static=True, default=50)
-    tolerance: float = eqx.field(static=True, default=1e-3)
+    ascent: Ascent
 
-    def prior(self, topics: int) -> Float[Array, " k"]:
-        """Its concentrations."""
-        return jnp.full(topics, self.concentration, jnp.float32)
+    def generative(self, point: Float[Array, "k v"]) -> Stack:
+        """Proportions, then words."""
+        return Stack((Words(Frozen(point)), Proportions(len(point), self.ascent.concentration)))
 
-    def fit(
-        self, log_topics: Float[Array, "k v"], counts: Float[Array, " v"], power: Float[Array, ""]
-    ) -> Float[Array, " k"]:
-        """Concentrations of q(proportions) by coordinate ascent against the assignments of words, with no gradient.
+    def posterior(self, expected: Float[Array, "k v"], x: AnyExample, power: Float[Array, ""]) -> Dirichlet:
+        """Of the proportions, by coordinate ascent against the topics of the words.
 
-        Source: Blei, Ng and Jordan (2003), section 5.2, tempered as in Mandt et al. (2016), section 3.
-
-        Args:
-            log_topics: log probability of each word in each topic, or its expectation.
-            counts: of each word.
-            power: 1 / temperature.
+        Source: Blei, Ng and Jordan (2003), section 5.2, with a temperature.
         """
-        log_topics, counts, power = jax.lax.stop_gradient((log_topics, counts, power))
-        weights = jnp.exp(power * (log_topics - log_topics.max(0)))  # a word's factor cancels in its shares
-        base = power * (self.concentration - 1.0) + 1.0
+        return Dirichlet(self.ascent.one(expected, as_example(x).values, power))
 
-        def sweep(loop: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-            gamma, _, count = loop
-            scale = jnp.exp(power * (digamma(gamma) - digamma(gamma.sum())))
-            share = counts / jnp.maximum(scale @ weights, _LEAST)
-            new = base + power * scale * (weights @ share)
-            return new, jnp.abs(new - gamma).mean(), count + 1
+    def bound(self, expected: Float[Array, "k v"], x: AnyExample, power: Float[Array, ""]) -> Float[Array, ""]:
+        """The bound of one document, maximized over the topics of its words in closed form."""
+        return self.bound_of(self.posterior(expected, x, power), expected, x, power)
 
-        def going(loop: tuple[Array, Array, Array]) -> Array:
-            return (loop[1] > self.tolerance) & (loop[2] < self.sweeps)
-
-        even = base + power * counts.sum() / len(log_topics)
-        first = jnp.full(len(log_topics), 1.0, jnp.float32) * even
-        start = (first, jnp.asarray(jnp.inf, jnp.float32), jnp.zeros((), jnp.int32))
-        return jax.lax.while_loop(going, sweep, start)[0]
-
-
-class TopicRecognition(Recognition):
-    """q(proportions | x) by coordinate ascent for every document; nothing is amortized.
-
-    Args:
-        log_topics: log probability of each word in each topic.
-        mixing: the prior and the fit.
-    """
-
-    log_topics: Frozen
-    mixing: Mixing
-    layers: ClassVar[tuple[Layer, ...]] = ()
-    reads: ClassVar[tuple[Reads, ...]] = (Reads.FURTHEST,)
-
-    def see(self, x: AnyExample) -> Array:
-        """The counts."""
-        return InputRule()(as_example(x))
-
-    def __call__(self, x: AnyExample) -> Posterior:
-        """The posterior of one document."""
-        seen = self.see(x)
-        gamma = self.mixing.fit(self.log_topics(), seen, jnp.ones((), jnp.float32))
-        return Posterior((Known(Dirichlet(gamma)),), seen)
-
-
-class Topics(ConjugateGlobals):
-    """Independent Dirichlet posteriors of the topics' word probabilities.
-
-    Args:
-        natural: their concentrations.
-        concentration: of the symmetric Dirichlet prior.
-        mixing: prior and fit of the proportions.
-    """
-
-    natural: Float[Array, "k v"]
-    concentration: float = eqx.field(static=True)
-    mixing: Mixing
-
-    @property
-    def prior(self) -> Float[Array, "k v"]:
-        """The prior's concentrations."""
-        return jnp.full_like(self.natural, self.concentration)
-
-    def log_normalizer(self, natural: Float[Array, "k v"]) -> Float[Array, ""]:
-        """Of the Dirichlet distributions."""
-        return log_beta(natural).sum()
-
-    def expected(self) -> Float[Array, "k v"]:
-        """E log p(word | topic)."""
-        return expected_log(self.natural)
-
-    def local_bound(self, expected: Float[Array, "k v"], x: AnyExample, power: Float[Array, ""]) -> Float[Array, ""]:
-        """The bound of one document, with the words' assignments maximized over in closed form."""
-        counts, topics = as_example(x).values, len(expected)
-        gamma = self.mixing.fit(expected, counts, power)
-        log_share, prior = expected_log(gamma), self.mixing.prior(topics)
+    def bound_of(
+        self, q: Dirichlet, expected: Float[Array, "k v"], x: AnyExample, power: Float[Array, ""]
+    ) -> Float[Array, ""]:
+        """The bound at a given posterior of the proportions."""
+        counts, gamma = as_example(x).values, q.concentration
+        log_share, prior = expected_log(gamma), jnp.full_like(gamma, self.ascent.concentration)
         shift = jax.lax.stop_gradient(expected.max(0))
         weights, scale = jnp.exp(power * (expected - shift)), jnp.exp(power * log_share)
-        words = counts @ jnp.log(jnp.maximum(scale @ weights, _LEAST)) + power * (counts @ shift)
+        words = counts @ jnp.log(jnp.maximum(scale @ weights, LEAST)) + power * (counts @ shift)
         energy = ((prior - 1.0) * log_share).sum() - log_beta(prior)
         entropy = log_beta(gamma) - ((gamma - 1.0) * log_share).sum()
         return words + power * energy + entropy
 
     def volumes(
-        self, key: Key[Array, ""], powers: Float[Array, " m"], draws: int
+        self, key: Key[Array, ""], points: Float[Array, "draws k v"], powers: Float[Array, " m"]
     ) -> tuple[Float[Array, "draws inner m"], Float[Array, " m"]]:
         """Log sums over a word and its topic, for draws of topics and proportions; and what tempers the proportions."""
-        topic_key, share_key = jr.split(key)
-        log_topics = log_proportions(topic_key, jnp.broadcast_to(self.prior, (draws, *self.natural.shape)))
-        prior = self.mixing.prior(len(self.natural))
+        draws, topics = points.shape[:2]
+        prior = jnp.full(topics, self.ascent.concentration, jnp.float32)
 
         def one(power: Array) -> tuple[Array, Array]:
             tempered = power * (prior - 1.0) + 1.0
-            log_share = log_proportions(share_key, jnp.broadcast_to(tempered, (draws, _DRAWS, len(prior))))
-            sums = logsumexp(power * log_topics, axis=-1)
+            log_share = log_proportions(key, tempered, (draws, _DRAWS, topics))
+            sums = logsumexp(power * points, axis=-1)
             return logsumexp(power * log_share + sums[:, None], axis=-1), log_beta(tempered) - power * log_beta(prior)
 
         of_words, of_shares = jax.lax.map(one, powers)
@@ -208,18 +131,36 @@ class Topics(ConjugateGlobals):
         """For documents of x's length."""
         return log_mean_exp(volumes[0] * as_example(x).values.sum(), axis=1) + volumes[1]
 
-    def sample(self, key: Key[Array, ""], model: Model) -> Model:
-        """The model with topics drawn from their posterior."""
-        return eqx.tree_at(lambda m: m.globals, _with_topics(model, log_proportions(key, self.natural)), None)
 
-    def settled(self, model: Model) -> Model:
-        """The model with the topics' means, and its posterior."""
-        return _with_topics(model, jnp.log(self.natural) - jnp.log(self.natural.sum(-1, keepdims=True)))
+class Topics(ConjugateGlobals):
+    """Independent Dirichlet posteriors of the topics' word probabilities; t(b) are their logs.
 
+    Args:
+        natural: their concentrations.
+        concentration: of the symmetric Dirichlet prior.
+        local: of a document.
+    """
 
-def _with_topics(model: Model, log_topics: Float[Array, "k v"]) -> Model:
-    places = lambda m: (m.generative.layers[0].log_topics.value, m.recognition.log_topics.value)  # noqa: E731
-    return eqx.tree_at(places, model, (log_topics, log_topics))
+    natural: Float[Array, "k v"]
+    concentration: float = eqx.field(static=True)
+    local: TopicMixing
+
+    @property
+    def prior(self) -> Float[Array, "k v"]:
+        """The prior's concentrations."""
+        return jnp.full_like(self.natural, self.concentration)
+
+    def log_normalizer(self, natural: Float[Array, "k v"]) -> Float[Array, ""]:
+        """Of the Dirichlet distributions."""
+        return log_beta(natural).sum()
+
+    def mean(self) -> Float[Array, "k v"]:
+        """Log of the mean probabilities."""
+        return jnp.log(self.natural) - jnp.log(self.natural.sum(-1, keepdims=True))
+
+    def draw(self, key: Key[Array, ""], natural: Float[Array, "k v"]) -> Float[Array, "k v"]:
+        """Log probabilities."""
+        return log_proportions(key, natural)
 
 
 @drawn_at_once
@@ -256,12 +197,5 @@ def lda(
             raise InputError(f"{name} of lda must be a positive number, got {value}.")
     spec = ModelSpec.of("lda", shape=shape, topics=topics, sweeps=sweeps, **numbers)
     natural = jr.gamma(key, _START, (topics, *shape), jnp.float32) / _START
-    return _lda(natural, float(word_concentration), Mixing(float(concentration), sweeps, float(tolerance)), spec)
-
-
-def _lda(natural: Float[Array, "k v"], concentration: float, mixing: Mixing, spec: Any) -> Model:
-    empty = jnp.zeros_like(natural)
-    generative = Stack((Words(Frozen(empty)), Proportions(len(natural), mixing.concentration)))
-    shared = Topics(natural, concentration, mixing)
-    model = Model(generative, TopicRecognition(Frozen(empty), mixing), spec, shared)
-    return shared.settled(model)
+    local = TopicMixing(Ascent(float(concentration), sweeps, float(tolerance)))
+    return built(Topics(natural, float(word_concentration), local), spec)

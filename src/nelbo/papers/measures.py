@@ -12,8 +12,9 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from nelbo.codecs import BlockCoder, Networks, compress
-from nelbo.core import read_arrays, read_json, write_arrays, write_json
-from nelbo.evaluation import elbo, importance_bound
+from nelbo.core import InputError, read_arrays, read_json, write_arrays, write_json
+from nelbo.evaluation import elbo, importance_bound, smoothing_error
+from nelbo.models import build
 from nelbo.runs import Run, imputation_study, open_run, result_row
 
 FOLDER, ARRAYS = "measures", "measured arrays"
@@ -89,11 +90,34 @@ def alone(key: Key[Array, ""], run: Run, data_dir: str | None, *, rows: int) -> 
     return table, {}
 
 
+def smoothing(
+    key: Key[Array, ""],
+    run: Run,
+    data_dir: str | None,
+    *,
+    windows: list[int],
+    batch_size: int,
+    steps: int,
+    rate: float,
+    rows: int,
+) -> Measured:
+    """Bias and variance of averaged statistics on the (first) training rows, on a path from a fresh posterior."""
+    data, _ = run.data(data_dir=data_dir)
+    spec, start_key = run.model.spec, jr.fold_in(key, 1)
+    if spec is None:
+        raise InputError("This run's model has no specification to start anew from.")
+    fresh = build(start_key, spec.name, spec.arguments)
+    x = np.asarray(data.train.x[:rows], np.float32)
+    options: dict[str, Any] = {"windows": windows, "batch_size": batch_size, "steps": steps, "rate": rate}
+    return smoothing_error(key, fresh, x, **options), {}
+
+
 MEASURES: dict[str, Callable[..., Measured]] = {
     "importance": importance,
     "imputation": imputation,
     "coded": coded,
     "alone": alone,
+    "smoothing": smoothing,
 }
 
 

@@ -40,7 +40,7 @@ class Evaluation:
 EVALUATIONS: Mapping[str, Evaluation] = {
     "elbo": Evaluation(elbo, "lower", 100, "evidence lower bound"),
     "iwae": Evaluation(importance_bound, "lower", 5000, "importance-weighted bound"),
-    "posterior": Evaluation(posterior_bound, "lower", 1, "evidence lower bound over the conjugate posterior of topics, means, ..."),
+    "posterior": Evaluation(posterior_bound, "lower", 1, "evidence lower bound in expectation over topics or means"),
     "exact": Evaluation(exact_log_likelihood, "exact", 1, "log p(x), where it has a closed form"),
 }
 
