@@ -94,7 +94,7 @@ def test_q_of_the_temperature_of_a_normal_mean_solves_its_equations_and_its_boun
 
 def test_local_temperatures_of_a_normal_mean_solve_their_equations():
     """With b held: q(T) of each row by a NumPy loop; the row far out is hotter."""
-    rows = np.array([[0.1], [-0.2], [5.0]], np.float32)
+    rows = np.array([[0.1], [-0.2], [9.0]], np.float32)
     grid, shared = Grid(10.0, 20), one_mean().globals
     local = Local(grid, draws=1)
     volumes = local.init(jr.key(0), shared)
@@ -106,7 +106,7 @@ def test_local_temperatures_of_a_normal_mean_solve_their_equations():
         energy = -0.5 * (x * x - 2 * x * mean + square) / NOISE**2 - 0.5 * np.log(2 * np.pi * NOISE**2)
         logits = powers * energy - log_volume(powers, 1)
         assert power == pytest.approx(np.exp(logits - logsumexp(logits)) @ powers, rel=1e-3)
-    assert found[2] < 0.5 * found[0]
+    assert found[2] < 0.75 * found[0]
 
 
 @pytest.mark.parametrize("how", ["global", "local", "annealed"])
@@ -122,7 +122,8 @@ def test_one_temperature_is_variational_bayes(how, make):
 
 def test_annealing_ends_at_one():
     anneal = tempered("annealed", highest=5.0, count=1, steps=4, num_data=3, draws=1)
-    found = [float(anneal.powers(None, None, None, jnp.asarray(i))) for i in (0, 2, 4, 9)]
+    shared, counts = one_mean().globals, (jnp.asarray(i, jnp.int32) for i in (0, 2, 4, 9))
+    found = [float(anneal.powers(shared, None, jnp.asarray(ONE), count)) for count in counts]
     np.testing.assert_allclose(found, [1 / 5, 1 / 3, 1.0, 1.0], rtol=1e-6)
 
 
@@ -149,11 +150,12 @@ def ends(objective, starts=24):
     cold = Svi(len(data))
 
     def one(key):
+        key, hot_key, cold_key = jr.split(key, 3)
         model = gaussian_mixture(key, (1,), components=4, noise=0.3, scale=3.0)
         shrunk = model.globals.natural._replace(means=0.1 * model.globals.natural.means)
         model = eqx.tree_at(lambda m: m.globals.natural, model, shrunk)
-        hot, _, _ = ascend(objective, model, data, key, 60)
-        found, _, _ = ascend(cold, hot, data, key, 60)
+        hot, _, _ = ascend(objective, model, data, hot_key, 60)
+        found, _, _ = ascend(cold, hot, data, cold_key, 60)
         return evidence_bound(found, data)
 
     return np.asarray(jax.jit(jax.vmap(one))(jr.split(jr.key(7), starts)))

@@ -23,7 +23,7 @@ def test_a_window_trades_variance_for_bias():
     options = {"windows": [1, 2, 4, 8, 16, 32, 64], "batch_size": 4, "steps": 100, "rate": 0.05}
     table = smoothing_error(jr.key(0), model, documents(), **options)
     totals = [row["total"] for row in table]
-    assert table[0]["bias^2"] == 0.0
+    assert table[0]["bias^2"] < 1e-20
     assert 0 < int(np.argmin(totals)) < len(totals) - 1
     assert table[-1]["bias^2"] > table[1]["bias^2"] > 0
     variances = [row["variance"] for row in table]
@@ -33,7 +33,7 @@ def test_a_window_trades_variance_for_bias():
 
 
 def test_the_variance_of_a_model_without_latents_is_that_of_sampling():
-    """One component: the statistics are the rows, whatever the path; variance = population variance / (batch window)."""
+    """One component: the statistics are the rows, on any path; their variance is that of sampling rows."""
     rows = np.random.default_rng(2).normal(size=(50, 1)).astype(np.float32)
     model = gaussian_mixture(jr.key(0), (1,), components=1, noise=1.0)
     keys = jr.split(jr.key(3), 4000)

@@ -25,7 +25,7 @@ def expected_log(concentration: Float[Array, "*n k"]) -> Float[Array, "*n k"]:
 
 def log_proportions(
     key: Key[Array, ""], concentration: Float[Array, "*n k"], shape: tuple[int, ...] | None = None
-) -> Float[Array, "*n k"]:
+) -> Float[Array, "..."]:
     """Logs of a draw from a Dirichlet distribution: small concentrations lose no small proportion to underflow."""
     logs = jr.loggamma(key, concentration, shape=shape, dtype=concentration.dtype)
     return jax.nn.log_softmax(logs)

@@ -99,7 +99,9 @@ class Ascent(eqx.Module):
 
     def _all(self, log_topics: Array, counts: Array, power: Array) -> Float[Array, "n k"]:
         """Over the whole vocabulary."""
-        weights = jnp.exp(power[:, None, None] * (log_topics - log_topics.max(0)))  # a word's factor cancels
+        weights = jnp.exp(
+            power[:, None, None] * (log_topics - log_topics.max(0, keepdims=True))[None]
+        )  # a word's factor cancels
 
         def statistics(scale: Float[Array, "n k"]) -> Float[Array, "n k"]:
             share = counts / jnp.maximum(jnp.einsum("nk,nkv->nv", scale, weights), LEAST)
@@ -109,7 +111,7 @@ class Ascent(eqx.Module):
 
     def _rows(self, log_topics: Array, counts: Array, power: Array, rows: Rows) -> Float[Array, "n k"]:
         """Over the words that occur."""
-        found = (log_topics - log_topics.max(0)).T[rows.word]
+        found = (log_topics - log_topics.max(0, keepdims=True)).T[rows.word]
         weights = jnp.exp(power[rows.owner][:, None, None] * found)
 
         def statistics(scale: Float[Array, "n k"]) -> Float[Array, "n k"]:

@@ -78,12 +78,12 @@ class AnyComponents(Local):
     def volumes(self, key: Key[Array, ""], points: Sets, powers: Float[Array, " m"]) -> tuple[Array, Array]:
         """Log sums over the sets."""
         del key
-        each = jnp.logaddexp(powers[:, None] * points.on[:, None], powers[:, None] * points.off[:, None])
+        each = jnp.logaddexp(*(powers[None, :, None] * logs[:, None] for logs in (points.on, points.off)))
         return powers, each.sum(-1)
 
     def log_volume(self, volumes: tuple[Array, Array], x: AnyExample) -> Float[Array, "draws m"]:
         """For examples like x."""
-        return volumes[1] + self.units.log_volume(as_example(x), volumes[0])
+        return volumes[1] + self.units.log_volume(as_example(x), volumes[0])[None]
 
 
 class JointMeans(ConjugateGlobals):

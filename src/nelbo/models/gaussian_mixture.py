@@ -84,7 +84,7 @@ class Blend(Layer):
     @property
     def direct_weight(self) -> Float[Array, "d k"]:
         """The means, in the data's own units."""
-        return (self.units.spread() * self.means()).T
+        return (self.units.spread()[None] * self.means()).T
 
 
 class Chosen(Layer):
@@ -146,11 +146,11 @@ class OneComponent(Local):
     def volumes(self, key: Key[Array, ""], points: Mixture, powers: Float[Array, " m"]) -> tuple[Array, Array]:
         """Log sums over the component."""
         del key
-        return powers, logsumexp(powers[:, None] * points.weights[:, None], axis=-1)
+        return powers, logsumexp(powers[None, :, None] * points.weights[:, None], axis=-1)
 
     def log_volume(self, volumes: tuple[Array, Array], x: AnyExample) -> Float[Array, "draws m"]:
         """For examples with x's entries observed."""
-        return volumes[1] + self.units.log_volume(as_example(x), volumes[0])
+        return volumes[1] + self.units.log_volume(as_example(x), volumes[0])[None]
 
 
 class Means(ConjugateGlobals):

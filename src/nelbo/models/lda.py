@@ -103,7 +103,7 @@ class TopicMixing(Local):
         counts, gamma = as_example(x).values, q.concentration
         log_share, prior = expected_log(gamma), jnp.full_like(gamma, self.ascent.concentration)
         shift = jax.lax.stop_gradient(expected.max(0))
-        weights, scale = jnp.exp(power * (expected - shift)), jnp.exp(power * log_share)
+        weights, scale = jnp.exp(power * (expected - shift[None])), jnp.exp(power * log_share)
         words = counts @ jnp.log(jnp.maximum(scale @ weights, LEAST)) + power * (counts @ shift)
         energy = ((prior - 1.0) * log_share).sum() - log_beta(prior)
         entropy = log_beta(gamma) - ((gamma - 1.0) * log_share).sum()
@@ -118,7 +118,8 @@ class TopicMixing(Local):
 
         def one(power: Array) -> tuple[Array, Array]:
             tempered = power * (prior - 1.0) + 1.0
-            log_share = log_proportions(key, tempered, (draws, _DRAWS, topics))
+            # the same draws for every temperature, so that their normalizers do not scatter against each other
+            log_share = log_proportions(jr.clone(key), tempered, (draws, _DRAWS, topics))
             sums = logsumexp(power * points, axis=-1)
             return logsumexp(power * log_share + sums[:, None], axis=-1), log_beta(tempered) - power * log_beta(prior)
 
@@ -129,7 +130,7 @@ class TopicMixing(Local):
         self, volumes: tuple[Float[Array, "draws inner m"], Float[Array, " m"]], x: AnyExample
     ) -> Float[Array, "draws m"]:
         """For documents of x's length."""
-        return log_mean_exp(volumes[0] * as_example(x).values.sum(), axis=1) + volumes[1]
+        return log_mean_exp(volumes[0] * as_example(x).values.sum(), axis=1) + volumes[1][None]
 
 
 class Topics(ConjugateGlobals):
