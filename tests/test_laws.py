@@ -58,7 +58,16 @@ EAGER = {"linear-gaussian", "linear-stack", "belief-network"}
 LAWFUL = {"vae-bernoulli", "vae-discretized-logistic", "vae-masked", "vae-conv"}
 
 # each check compiles for seconds: the fast suite takes every model family and every objective at least once
-FAST_MODELS = {"linear-gaussian-masked", "linear-stack", "belief-network", "vae-conv", "mixture", "regression"}
+FAST_MODELS = {
+    "lda",
+    "gaussian-mixture-masked",
+    "linear-gaussian-masked",
+    "linear-stack",
+    "belief-network",
+    "vae-conv",
+    "mixture",
+    "regression",
+}
 FAST_PAIRS = {
     *((objective, "linear-stack") for objective in ("sgvb-A", "sgvb-B", "sgvb-path", "score")),
     *((objective, "linear-gaussian") for objective in ("sgvb-A-3", "sgvb-B-3", "sgvb-path-3")),

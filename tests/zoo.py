@@ -24,7 +24,10 @@ from nelbo.models import (
     StandardNormal,
     Unconditional,
     build,
+    factorial_mixture,
+    gaussian_mixture,
     hvae,
+    lda,
     linear,
     mixture,
     nade,
@@ -278,6 +281,24 @@ def class_log_evidence(model, x):
     return float(logits[int(x.values[0])] - np.log(np.exp(logits).sum()))
 
 
+def tiny_lda(seed=90):
+    """Three topics over five words; no trained array but the posterior of the topics."""
+    model = lda(jr.key(seed), (5,), topics=3, concentration=0.8)
+    return Case(model, jr.randint(jr.key(seed + 1), (3, 5), 0, 4).astype(jnp.float32))
+
+
+def tiny_gaussian_mixture(seed=95):
+    """Three components of four numbers."""
+    model = gaussian_mixture(jr.key(seed), (4,), components=3, centre=jnp.ones(4), spread=jnp.full(4, 2.0))
+    return Case(model, jr.normal(jr.key(seed + 1), (3, 4)))
+
+
+def tiny_factorial_mixture(seed=98):
+    """Any of three components of four numbers."""
+    model = factorial_mixture(jr.key(seed), (4,), components=3)
+    return Case(model, jr.normal(jr.key(seed + 1), (3, 4)))
+
+
 def with_mask(case, seed=60):
     """The case with about a quarter of the entries missing."""
     observed = jr.bernoulli(jr.key(seed), 0.75, case.batch.shape)
@@ -298,4 +319,8 @@ MODELS: dict[str, Callable[[], Case]] = {
     "mixture": tiny_mixture,
     "regression": tiny_regression,
     "classification": tiny_classification,
+    "lda": tiny_lda,
+    "gaussian-mixture": tiny_gaussian_mixture,
+    "gaussian-mixture-masked": lambda: with_mask(tiny_gaussian_mixture()),
+    "factorial-mixture": tiny_factorial_mixture,
 }

@@ -32,6 +32,8 @@ from nelbo.bayes.shared import (
     shared_parameters,
 )
 from nelbo.bayes.stationary import normal_kl, stationary_covariance
+from nelbo.bayes.tempering import TEMPERINGS, Annealed, Global, Grid, Local, Tempering, Untempered, tempered
+from nelbo.bayes.variational_inference import Svi
 
 __all__ = [
     "GLOBALS",
@@ -40,19 +42,24 @@ __all__ = [
     "PRIORS",
     "SAMPLERS",
     "SAMPLES",
+    "TEMPERINGS",
     "WHERE",
+    "Annealed",
     "ChainNormal",
     "Collected",
     "Collecting",
     "Delta",
     "Diagnostics",
     "FullNormal",
+    "Global",
+    "Grid",
     "HierarchicalPrior",
     "HorseshoePrior",
     "KTiedNormal",
     "LaplacePrior",
     "LearnedNormalPrior",
     "LearnedPrecision",
+    "Local",
     "LowRankNormal",
     "Marginals",
     "MeanFieldNormal",
@@ -62,8 +69,11 @@ __all__ = [
     "SharedParameters",
     "SharedPosterior",
     "SharedPrior",
+    "Svi",
     "Temperature",
     "Temperatures",
+    "Tempering",
+    "Untempered",
     "WithGlobals",
     "checked_options",
     "checked_sampling",
@@ -89,5 +99,6 @@ __all__ = [
     "split_r_hat",
     "spread_out",
     "stationary_covariance",
+    "tempered",
     "with_samples",
 ]

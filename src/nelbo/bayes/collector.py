@@ -146,6 +146,7 @@ class Samples(Globals):
 
     stored: PyTree
     in_bound: ClassVar[bool] = False
+    of_family: ClassVar[bool] = False
 
     @property
     def count(self) -> int:

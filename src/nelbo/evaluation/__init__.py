@@ -11,9 +11,10 @@ from nelbo.evaluation.calibration import (
     quantile_reliability,
 )
 from nelbo.evaluation.documents import perplexity, topic_words
-from nelbo.evaluation.exact import exact_log_likelihood
+from nelbo.evaluation.exact import exact_log_likelihood, posterior_bound
 from nelbo.evaluation.latents import active_units, posterior_mean, posterior_means
 from nelbo.evaluation.predictive import DRAWS, Predictive, mixture_quantile, predictive
+from nelbo.evaluation.smoothing import smoothing_error
 from nelbo.evaluation.variance import estimators, gradient_noise, settled, variance_report
 
 __all__ = [
@@ -37,12 +38,14 @@ __all__ = [
     "jackknife_variance",
     "mixture_quantile",
     "perplexity",
+    "posterior_bound",
     "posterior_mean",
     "posterior_means",
     "predictive",
     "quantile_reliability",
     "refinements",
     "settled",
+    "smoothing_error",
     "topic_words",
     "variance_report",
 ]

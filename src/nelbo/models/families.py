@@ -11,6 +11,7 @@ from jaxtyping import Array, Key
 from nelbo.core import added, checked_arguments, choice, defaults, joined
 from nelbo.models.autoencoder import vae
 from nelbo.models.belief import darn, fdarn, sbn
+from nelbo.models.factorial_mixture import factorial_mixture
 from nelbo.models.gaussian import (
     dlgm,
     factor_analysis,
@@ -19,6 +20,8 @@ from nelbo.models.gaussian import (
     nonlinear_belief_network,
     nonlinear_factor_analysis,
 )
+from nelbo.models.gaussian_mixture import gaussian_mixture
+from nelbo.models.lda import lda
 from nelbo.models.stack import Model
 from nelbo.models.supervised import classification, regression
 from nelbo.models.visible import mixture, nade
@@ -67,6 +70,8 @@ _LEAST = 3000
 
 # the maximum a posteriori estimate: weights of standardized features without a prior grow on small data
 _MAP = {"weight_prior": 1.0}
+# natural gradients have one step length that is right for a whole pass, one; and rates that fall after it
+_CONJUGATE = {"*": {"optimizer": "natural", "schedule": "robbins-monro", "epochs": 20.0}}
 
 MODELS: dict[str, Family] = {
     "vae": Family(vae, arguments=_VAE_ARGUMENTS, training=_VAE_TRAINING, least_steps=_LEAST),
@@ -87,6 +92,9 @@ MODELS: dict[str, Family] = {
     "classification": Family(
         classification, objective="maximum-likelihood", least_steps=_LEAST, targets="class", objective_arguments=_MAP
     ),
+    "gaussian-mixture": Family(gaussian_mixture, likelihood="gaussian", objective="svi", training=_CONJUGATE),
+    "factorial-mixture": Family(factorial_mixture, likelihood="gaussian", objective="svi", training=_CONJUGATE),
+    "lda": Family(lda, likelihood="multinomial", objective="svi", training=_CONJUGATE),
 }
 
 

@@ -167,8 +167,8 @@ class Model(eqx.Module):
     def log_prob(self, x: AnyExample) -> Float[Array, ""]:
         """Log p(x) of the observed entries, where there are no latents or they can be summed out exactly [nats].
 
-        That is so for linear-Gaussian chains (probabilistic PCA, factor analysis) and where all latents are binary and
-        at most 16.
+        That is so for linear-Gaussian chains (probabilistic PCA, factor analysis), for one of several components, and
+        where all latents are binary and at most 16.
 
         Raises:
             InputError: any other model.

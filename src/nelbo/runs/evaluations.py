@@ -11,7 +11,7 @@ from jaxtyping import Array, Key
 
 from nelbo.core import InputError, NotFiniteError, choice, read_json, write_json
 from nelbo.data import Data, Source, array_digest
-from nelbo.evaluation import Score, elbo, exact_log_likelihood, importance_bound, perplexity
+from nelbo.evaluation import Score, elbo, exact_log_likelihood, importance_bound, perplexity, posterior_bound
 from nelbo.models import Model
 from nelbo.runs.folder import RECORD
 from nelbo.runs.locks import locked
@@ -41,6 +41,7 @@ LOG_SCORE = "log-score"  # the only one of supervised models, see `nelbo.runs.pr
 EVALUATIONS: Mapping[str, Evaluation] = {
     "elbo": Evaluation(elbo, "lower", 100, "evidence lower bound"),
     "iwae": Evaluation(importance_bound, "lower", 5000, "importance-weighted bound"),
+    "posterior": Evaluation(posterior_bound, "lower", 1, "evidence lower bound in expectation over topics or means"),
     "exact": Evaluation(exact_log_likelihood, "exact", 1, "log p(x), where it has a closed form"),
 }
 

@@ -17,7 +17,7 @@ from nelbo.core import Example, InputError, choice, read_json, write_arrays, wri
 from nelbo.data import Data, FetchProgress, Schema, Source, row_digests
 from nelbo.distributions import Normal
 from nelbo.evaluation import active_units, posterior_means
-from nelbo.models import Model, build, save_model, without_globals
+from nelbo.models import ConjugateGlobals, Model, build, save_model, stored
 from nelbo.objectives import Objective, Setting
 from nelbo.runs.claims import FolderClaim, check_folder, resumed
 from nelbo.runs.environment import environment
@@ -273,11 +273,18 @@ def _train(ready: _Ready, callbacks: list[Callback], resume: Callable[[TrainStat
 
 
 def _save(folder: Path, model: Any) -> Model:
-    """Write the trained model, and the posterior over its weights where there is one; give the model at its point."""
-    if model.globals is not None and model.globals.described() is not None:
+    """Write the trained model, and the posterior over its weights where there is one.
+
+    Returns:
+        The model at its point; with the conjugate posterior that its own file holds, at the mean of that.
+    """
+    shared = model.globals
+    if isinstance(shared, ConjugateGlobals):
+        model = shared.settled(model)
+    elif shared is not None and shared.described() is not None:
         save_globals(folder / POSTERIOR, model)
     save_model(folder / MODEL, model)
-    return without_globals(model)
+    return stored(model)
 
 
 def _results(ready: _Ready, trained: Any, model: Model) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
@@ -287,7 +294,9 @@ def _results(ready: _Ready, trained: Any, model: Model) -> tuple[list[dict[str, 
         found = scored_predictions(key, trained, ready.sources["test"])
         return [prediction_row(found, "test", ready.score)], reliability_arrays(found)
     rows = [plug_in_row(key, model, ready.sources["test"], "elbo", "test", ready.score)]
-    if trained.globals is not None and trained.globals.in_bound:
+    if model.globals is not None:
+        rows.append(plug_in_row(key, model, ready.sources["test"], "posterior", "test", ready.score))
+    elif trained.globals is not None and trained.globals.in_bound:
         data = {"train": ready.train, "test": ready.score}
         parts = {name: (ready.sources[name], data[name]) for name in data}
         rows += weight_rows(jr.fold_in(key, 1), trained, len(ready.sources["train"]), parts)

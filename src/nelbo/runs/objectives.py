@@ -6,14 +6,16 @@ from typing import Any
 
 from nelbo.bayes import (
     PARAMETERS,
+    Svi,
     WithGlobals,
     checked_options,
     named_posteriors,
     named_priors,
     shared_parameters,
+    tempered,
 )
 from nelbo.core import InputError, Option, checked_arguments, choice, defaults, options_of
-from nelbo.models import Model, ModelSpec, family
+from nelbo.models import Model, ModelSpec, families, family
 from nelbo.objectives import NAMED, InputNoise, NamedObjective, Objective, Setting, sgvb, with_added
 from nelbo.runs.sampling import is_sampler, prior_weight
 from nelbo.runs.settings import Experiment
@@ -54,9 +56,40 @@ def _full_vb_model(model: Model, options: Mapping[str, Any]) -> Model:
     return shared_parameters(model, posterior="mean-field", prior_scale=options["prior_scale"])
 
 
+def svi(
+    setting: Setting,
+    *,
+    tempering: str = "none",
+    temperature: float | int = 10.0,
+    temperatures: int = 100,
+    anneal: float | int = 5.0,
+    draws: int = 16,
+) -> Objective:
+    """Stochastic variational inference: natural gradients of a conjugate posterior over what all examples share.
+
+    Args:
+        setting: of the run.
+        tempering: of the likelihood while training, see `TEMPERINGS`.
+        temperature: the highest one.
+        temperatures: how many there are from one to the highest, linear in 1 / temperature.
+        anneal: epochs in which an annealed temperature falls to one.
+        draws: of the prior, for the normalizer of each temperature.
+    """
+    made = tempered(
+        tempering,
+        highest=float(temperature),
+        count=temperatures,
+        steps=max(1, round(anneal * setting.epoch_steps)),
+        num_data=setting.num_data,
+        draws=draws,
+    )
+    return Svi(setting.num_data, made)
+
+
 OBJECTIVES: dict[str, NamedObjective] = {
     **NAMED,
     "full-vb": NamedObjective(full_vb, draws_latents=False, prepare=_full_vb_model),
+    "svi": NamedObjective(svi, draws_latents=False, natural=True),
 }
 
 
@@ -151,8 +184,8 @@ def named_objective_options(name: str) -> tuple[Option, ...]:
         InputError: no such objective.
     """
     named = objective_named(name)
-    # an objective that brings a posterior over the parameters takes no other
-    more = () if named.prepare is not None else (*options_of(regularized), *_options_of_pairs())
+    # an objective that brings a posterior over the parameters, or over what is shared, takes no other
+    more = () if named.prepare is not None or named.natural else (*options_of(regularized), *_options_of_pairs())
     own = options_of(named.make)
     taken = {option.name for option in own}
     return (*own, *(option for option in more if option.name not in taken))
@@ -265,6 +298,7 @@ def objective_for(experiment: Experiment, setting: Setting, model: Model) -> tup
             f"{name} draws latents, but {experiment.model['name']} has none and its log p(x) is exact: train it with "
             f"{default_objective(experiment.model['name'])} (the default) or full-vb."
         )
+    _check_natural(experiment, named, model)
     own = {option: value for option, value in arguments.items() if option in defaults(named.make)}
     objective = named.make(setting, **own)
     if named.prepare is not None:
@@ -283,3 +317,27 @@ def old_posterior(experiment: Experiment) -> ModelSpec:
     scale = experiment.objective.get("arguments", {}).get("prior_scale", 1.0)
     options = checked_options("mean-field", "normal", {"prior_scale": scale})
     return ModelSpec.of(PARAMETERS, posterior="mean-field", prior="normal", where="everything", options=options)
+
+
+def _check_natural(experiment: Experiment, named: NamedObjective, model: Model) -> None:
+    """Refuse to mix natural gradients with what is not made for them.
+
+    Raises:
+        InputError: a conjugate model with another objective, that objective with another model or optimizer.
+    """
+    name, objective = experiment.model["name"], experiment.objective["name"]
+    if named.natural and model.globals is None:
+        able = ", ".join(other for other in families() if objectives()[family(other).objective].natural)
+        raise InputError(
+            f"{objective} is for models with a conjugate posterior, and {name} has none: use {able}, or train it with "
+            f"{default_objective(name)}."
+        )
+    if model.globals is not None and not named.natural:
+        raise InputError(f"{name} has a conjugate posterior: train it with {default_objective(name)} (the default).")
+    optimizer = experiment.training.get("optimizer")
+    if named.natural != (optimizer == "natural"):
+        raise InputError(
+            f"{objective} is trained by the optimizer natural (the default there)."
+            if named.natural
+            else f"The optimizer natural follows natural gradients, and {objective} gives none: use adam, say."
+        )

@@ -25,6 +25,9 @@ class Training:
         learning_rate: the first one; that of the optimizer where none is given.
         schedule: of the learning rate, see `SCHEDULES`.
         clip: largest norm of the gradient.
+        delay: tau of the schedule robbins-monro, (tau + t)^-kappa times the learning rate at step t.
+        forgetting: kappa of the same.
+        window: batches whose statistics the optimizer natural averages.
         epochs: passes over the training data.
         batch_size: examples a step.
         evaluate_every: steps between validations; one pass where none are given.
@@ -43,6 +46,9 @@ class Training:
     learning_rate: float | int | None = None
     schedule: str = "constant"
     clip: float | int | None = None
+    delay: float | int = 1.0
+    forgetting: float | int = 0.7
+    window: int = 1
     epochs: float | int = 30.0
     batch_size: int = 100
     evaluate_every: int | None = None
@@ -59,7 +65,7 @@ class Training:
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise InputError(f"{name} must be a positive number, got {value}.")
-        for name in ("batch_size", "evaluate_every", "patience"):
+        for name in ("batch_size", "evaluate_every", "patience", "window"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} must be at least 1, got {value}.")
@@ -161,6 +167,9 @@ def optimizer_for(training: Mapping[str, Any], num_data: int) -> optax.GradientT
         learning_rate=training["learning_rate"],
         schedule=training["schedule"],
         clip=training["clip"],
+        delay=training["delay"],
+        forgetting=training["forgetting"],
+        window=training["window"],
         steps=steps_for(training, num_data),
     )
 
