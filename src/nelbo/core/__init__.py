@@ -1,7 +1,7 @@
 """The ground floor: errors, files and numerics that every other room may use."""
 
 from nelbo.core.arguments import checked_arguments
-from nelbo.core.compilation import compiled
+from nelbo.core.compilation import abstract, compiled
 from nelbo.core.errors import InputError, NotFiniteError, choice
 from nelbo.core.example import AnyExample, Example, as_example
 from nelbo.core.files import atomic_write, os_error, read_arrays, read_json, remove_leftovers, write_arrays, write_json
@@ -19,6 +19,7 @@ __all__ = [
     "NotFiniteError",
     "Option",
     "Registry",
+    "abstract",
     "added",
     "as_example",
     "atomic_write",
