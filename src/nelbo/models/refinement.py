@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import optax
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from nelbo.core import AnyExample, Example, InputError, as_example
 from nelbo.distributions import Distribution, Offset, moved, no_offset
@@ -98,14 +98,15 @@ class Refined(Recognition):
     """
 
     inner: Recognition
-    steps: int = eqx.field(static=True, default=20)
+    # an array, so that one compiled program takes any number of steps
+    steps: Int[Array, ""] = eqx.field(default=20, converter=lambda count: jnp.asarray(count, jnp.int32))
     rate: float = eqx.field(static=True, default=RATE)
     layers: ClassVar[tuple[Layer, ...]] = ()
 
     def __check_init__(self) -> None:
         """Refuse no step at all."""
         if self.steps < 1:
-            raise InputError(f"Refinement takes at least 1 step, got {self.steps}.")
+            raise InputError(f"Refinement takes at least 1 step, got {int(self.steps)}.")
 
     @property
     def reads(self) -> tuple[Reads, ...]:
@@ -130,7 +131,7 @@ class Refined(Recognition):
         view, fixed = as_example(x).view, stop_gradient(generative)
         start = stop_gradient(self.inner.path(x, fixed)[-1])
         step_key, check_key = jr.split(jr.key(SEED))
-        optimizer = optax.adam(optax.cosine_decay_schedule(self.rate, self.steps))
+        optimizer = optax.adam(lambda i: self.rate * 0.5 * (1.0 + jnp.cos(math.pi * i / self.steps)))
 
         def bounds(offsets: tuple[Offset, ...], key: Key[Array, ""], pairs: int) -> Float[Array, " pairs"]:
             return path_bounds(key, fixed, view, moved_posterior(start, offsets), pairs=pairs)
