@@ -87,7 +87,7 @@ def abstract(function: Callable[..., Any]) -> Callable[..., Any]:
     def shapes(*args: Any) -> Any:
         arrays, rest = eqx.partition(args, _has_shape)
         forms = tuple((leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(arrays))
-        program = (_Static(rest), forms, jax.config.jax_enable_x64)
+        program = (_Static(rest), forms, jax.config.jax_enable_x64)  # pyright: ignore
         if program not in found:
             found[program] = eqx.filter_eval_shape(function, *args)
         return found[program]

@@ -40,7 +40,8 @@ def _path(
         moved = jax.tree.map(lambda own, prior, s: own + rate * (prior + count * s - own), natural, shared.prior, some)
         return moved, (count * _flat(some), count * _flat(every))
 
-    return jax.lax.scan(step, model.globals.natural, keys)[1]
+    first: Any = model.globals
+    return jax.lax.scan(step, first.natural, keys)[1]
 
 
 def smoothing_error(

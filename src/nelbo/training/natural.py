@@ -1,6 +1,6 @@
 """Steps along natural gradients, with the statistics of several batches averaged."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -46,9 +46,9 @@ def natural_gradient(rate: optax.ScalarOrSchedule, window: int = 1) -> optax.Gra
         kept = None if window == 1 else jax.tree.map(lambda p: jnp.zeros((window, *p.shape), p.dtype), params)
         return NaturalState(jnp.zeros((), jnp.int32), kept)
 
-    def update(updates: PyTree, state: NaturalState, params: PyTree = None) -> tuple[PyTree, NaturalState]:
+    def update(updates: PyTree, state: Any, params: PyTree = None) -> tuple[PyTree, Any]:
         step = jnp.asarray(rate(state.count) if callable(rate) else rate, jnp.float32)
-        later = optax.safe_increment(state.count)
+        later: Any = optax.safe_increment(state.count)
         if window == 1:
             return jax.tree.map(lambda g: -step * g, updates), NaturalState(later, None)
         place, held = state.count % window, jnp.minimum(later, window).astype(jnp.float32)
@@ -69,7 +69,7 @@ def robbins_monro(scale: float, delay: float, forgetting: float) -> optax.Schedu
         forgetting: in (0.5, 1] the steps converge.
     """
 
-    def rate(count: Array) -> Array:
+    def rate(count: Any) -> Any:
         return scale * (delay + jnp.asarray(count, jnp.float32)) ** -forgetting
 
     return rate
