@@ -1,9 +1,8 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import pytest
 
-from nelbo.core import abstract, compiled
+from nelbo.core import abstract
 
 
 class Scale(eqx.Module):
@@ -17,7 +16,7 @@ def test_shapes_are_traced_once_for_each_structure_and_shape():
     @abstract
     def scaled(scale, x):
         traced.append(scale.power)
-        return {"y": scale.by * x**scale.power}
+        return {"y": scale.by[None] * x**scale.power}
 
     assert scaled(Scale(jnp.ones(2)), jnp.zeros((3, 2)))["y"] == jax.ShapeDtypeStruct((3, 2), jnp.float32)
     assert scaled(Scale(jnp.zeros(2)), jax.ShapeDtypeStruct((3, 2), jnp.float32))["y"].shape == (3, 2)
@@ -30,8 +29,3 @@ def test_shapes_are_traced_once_for_each_structure_and_shape():
 def test_shapes_may_be_asked_for_inside_of_another_program():
     once = abstract(lambda x: x[0])
     assert jax.jit(lambda x: x + once(x).size)(jnp.zeros(3)).tolist() == [1.0, 1.0, 1.0]
-
-
-def test_what_cannot_be_hashed_is_refused():
-    with pytest.raises(TypeError, match="unhashable"):
-        compiled(lambda x, options: x)(jnp.zeros(2), {"a": {1}})
