@@ -206,7 +206,7 @@ def test_reported_bounds_are_without_noise_and_wrappers_combine():
     model = vae(jr.key(0), (8,), latents=2, hidden=(3,))
     batch = jr.bernoulli(jr.key(1), 0.5, (5, 8)).astype(jnp.float32)
     objective = WithGlobals(InputNoise(Sgvb("path"), rate=0.5), num_data=10)
-    shared = shared_parameters(model, where="generative")
+    shared = shared_parameters(model, posterior="delta", where="generative")
     plain = eqx.filter_jit(Sgvb("path").bounds)(jr.key(2), model, batch)
     np.testing.assert_allclose(eqx.filter_jit(objective.bounds)(jr.key(2), shared, batch), plain)
     loss, _ = eqx.filter_jit(objective)(jr.key(3), shared, batch, objective.init(jr.key(5), shared))

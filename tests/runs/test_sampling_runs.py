@@ -107,7 +107,7 @@ def folder(tmp_path_factory):
     x = (np.random.default_rng(1).random((100, 4)) < 0.3).astype(int)
     np.savetxt(experiment.path, x, delimiter=",", fmt="%d", header="a,b,c,d", comments="")
     out = experiment.path.parent / "run"
-    sampling = {"collect": 5, "temperature": 0.5, "tempering": "likelihood"}
+    sampling = {"collect": 5, "temperature": 0.5, "tempered": "likelihood"}
     execute(experiment(optimizer="sghmc", sampling=sampling), out, figures=False)
     return out
 
@@ -141,7 +141,7 @@ def test_a_run_keeps_draws_and_scores_their_average(folder):
         ({"optimizer": "sghmc", "sampling": {"temprature": 1.0}}, "temperature"),
         ({"optimizer": "sgld", "sampling": {"temperature": "hot"}}, "must be a finite number"),
         ({"optimizer": "sgld", "sampling": {"burn_in": 1000}}, "the first draw comes after 1000"),
-        ({"optimizer": "sgld", "sampling": {"temperature": 0, "tempering": "likelihood"}}, "leaves no prior"),
+        ({"optimizer": "sgld", "sampling": {"temperature": 0, "tempered": "likelihood"}}, "leaves no prior"),
     ],
 )
 def test_settings_that_no_sampler_can_have_are_refused(folder, training, message, tmp_path):
@@ -166,5 +166,5 @@ def test_every_sampler_has_its_options():
     from nelbo.bayes import sampler_options
 
     for name in SAMPLERS:
-        assert {"temperature", "collect", "tempering"} <= {option.name for option in sampler_options(name)}
+        assert {"temperature", "collect", "tempered"} <= {option.name for option in sampler_options(name)}
         assert all(option.help for option in sampler_options(name))

@@ -32,7 +32,7 @@ class Collecting:
         thin: steps from draw to draw; where none are given, the length of a cycle, one pass for averages, or what
             spreads the draws evenly over the rest of the run.
         average: a draw is the mean of the iterates since the draw before (iterate averaging).
-        tempering: what a temperature is of: the posterior exp(-U / T), or the likelihood alone, p(x | theta)^(1 / T).
+        tempered: what a temperature is of: the posterior exp(-U / T), or the likelihood alone, p(x | theta)^(1 / T).
         learn_prior: learn the precision of a normal prior on all parameters on the way (variational EM), in place of
             any other prior.
 
@@ -44,7 +44,7 @@ class Collecting:
     burn_in: int | None = None
     thin: int | None = None
     average: bool = False
-    tempering: Literal["posterior", "likelihood"] = "posterior"
+    tempered: Literal["posterior", "likelihood"] = "posterior"
     learn_prior: bool = False
 
     def __post_init__(self) -> None:
@@ -137,5 +137,5 @@ def _sampler(
     how = Collecting(**{option: options.pop(option) for option in defaults(Collecting)})
     plain = SAMPLERS[name](num_data, learning_rate=learning_rate, **options)
     made = collect(plain, draws=how.collect, burn_in=how.burn_in or 0, thin=how.thin or 1, average=how.average)
-    weight = float(options["temperature"]) if how.tempering == "likelihood" else 1.0
+    weight = float(options["temperature"]) if how.tempered == "likelihood" else 1.0
     return learned_precision(made, num_data, weight=weight) if how.learn_prior else made

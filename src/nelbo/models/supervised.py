@@ -57,7 +57,7 @@ class FromFeatures(Layer):
         given = as_example(context)
         values = jnp.reshape(given.values, self.shape)
         # a context travels as numbers, its mask too
-        observed = None if given.observed is None else jnp.reshape(given.observed, self.shape) > 0
+        observed = None if given.observed is None else jnp.reshape(given.observed, self.shape).astype(bool)
         return self.head(self.net(self.inputs(Example(values, observed))))
 
 

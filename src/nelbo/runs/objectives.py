@@ -60,7 +60,7 @@ def svi(
     setting: Setting,
     *,
     tempering: str = "none",
-    temperature: float | int = 10.0,
+    hottest: float | int = 10.0,
     temperatures: int = 100,
     anneal: float | int = 5.0,
     draws: int = 16,
@@ -70,14 +70,14 @@ def svi(
     Args:
         setting: of the run.
         tempering: of the likelihood while training, see `TEMPERINGS`.
-        temperature: the highest one.
+        hottest: the highest temperature.
         temperatures: how many there are from one to the highest, linear in 1 / temperature.
         anneal: epochs in which an annealed temperature falls to one.
         draws: of the prior, for the normalizer of each temperature.
     """
     made = tempered(
         tempering,
-        highest=float(temperature),
+        highest=float(hottest),
         count=temperatures,
         steps=max(1, round(anneal * setting.epoch_steps)),
         num_data=setting.num_data,

@@ -55,7 +55,7 @@ def sampling_for(training: Mapping[str, Any], steps: int | None, num_data: int |
         if training[option] != value:
             raise InputError(f"{name} draws from a posterior, which {option} would change: leave it out.")
     options = checked_sampling(name, given or {})
-    if options["tempering"] == "likelihood" and not options["temperature"]:
+    if options["tempered"] == "likelihood" and not options["temperature"]:
         raise InputError("A likelihood of temperature 0 leaves no prior: temper the posterior, or give a temperature.")
     if steps is None or num_data is None:
         return options
@@ -65,7 +65,7 @@ def sampling_for(training: Mapping[str, Any], steps: int | None, num_data: int |
 def prior_weight(training: Mapping[str, Any]) -> float:
     """What the prior's cost is multiplied with; see `WithGlobals.cost_weight`."""
     options = training.get("sampling") or {}
-    return float(options.get("temperature", 1.0)) if options.get("tempering") == "likelihood" else 1.0
+    return float(options.get("temperature", 1.0)) if options.get("tempered") == "likelihood" else 1.0
 
 
 def draws_of(fitted: Fit, training: Mapping[str, Any]) -> tuple[Any, dict[str, Any] | None]:
