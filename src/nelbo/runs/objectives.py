@@ -234,6 +234,8 @@ def objective_arguments(experiment: Experiment) -> dict[str, Any]:
         if is_sampler(experiment.training):
             raise InputError(f"{name} fits a posterior over the parameters, which a sampler draws from: take sgvb.")
         return found
+    if named.natural:
+        return found
     rest = {option: value for option, value in given.items() if option not in own}
     rest = _with_prior(rest, experiment.training)
     wrapping = {option: value for option, value in rest.items() if option in defaults(regularized)}
