@@ -78,7 +78,9 @@ def path_bounds(
 
     def one(k: Key[Array, ""], side: Float[Array, ""]) -> Float[Array, ""]:
         z, _ = posterior.sample(k, lambda part, value: part.mean + side.astype(value.dtype) * (value - part.mean))
-        return generative.log_prob(x, z).sum() - fixed.log_prob(z).sum()
+        # a codec has 64-bit networks, but the zeros and ones of a standard normal prior are float32 there too
+        with jax.numpy_dtype_promotion("standard"):
+            return generative.log_prob(x, z).sum() - fixed.log_prob(z).sum()
 
     sides = jnp.asarray([1.0, -1.0], jnp.float32)
     return jax.vmap(lambda k: jax.vmap(lambda side: one(k, side))(sides).mean())(jr.split(key, pairs))
