@@ -82,7 +82,7 @@ def test_every_family_comes_back(name, likelihood):
         assert decompress(compress(model, grey, layout=LAYOUT, verify=False), model).tobytes() == grey.tobytes()
 
 
-@pytest.mark.parametrize("name", ["gaussian-mixture", "factorial-mixture", "lda"])
+@pytest.mark.parametrize("name", ["gaussian-mixture", "lda"])
 def test_conjugate_models_are_refused(name):
     model = build(jr.key(0), name, {"shape": list(SHAPE)})
     with pytest.raises(InputError, match="has no codec"):

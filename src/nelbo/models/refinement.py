@@ -78,7 +78,7 @@ def path_bounds(
 
     def one(k: Key[Array, ""], side: Float[Array, ""]) -> Float[Array, ""]:
         z, _ = posterior.sample(k, lambda part, value: part.mean + side.astype(value.dtype) * (value - part.mean))
-        # a codec's latents are of 64 bits, and a fixed prior's parameters are not
+        # a codec has 64-bit networks, but the zeros and ones of a standard normal prior are float32 there too
         with jax.numpy_dtype_promotion("standard"):
             return generative.log_prob(x, z).sum() - fixed.log_prob(z).sum()
 
