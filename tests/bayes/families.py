@@ -80,9 +80,8 @@ def _chain(found):
     for name, mean in MEANS.items():
         chain, places = found.chains[name], start + np.arange(mean.size).reshape(mean.shape)
         axis = found.axis if found.axis < mean.ndim else None
-        lines = (
-            np.moveaxis(places, axis, 0).reshape(mean.shape[axis], -1).T if axis is not None else places.reshape(-1, 1)
-        )
+        # every number of an array without the axis is a line of its own
+        lines = places.reshape(-1, 1) if axis is None else np.moveaxis(places, axis, 0).reshape(mean.shape[axis], -1).T
         diagonals = np.asarray(chain.log_diagonal).reshape(chain.log_diagonal.shape[0], -1).T
         aboves = np.asarray(chain.above).reshape(chain.above.shape[0], len(diagonals)).T
         for line, diagonal, above in zip(lines, diagonals, aboves, strict=True):

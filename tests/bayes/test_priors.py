@@ -3,6 +3,8 @@
 Statistical tests: |z| < 5 in each coordinate, seeds fixed; about 60 coordinates, so one seed in 28,000 would fail.
 """
 
+import functools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -22,24 +24,33 @@ DRAWS = 4000
 
 
 @jax.jit
-def costs_and_ratios(found, before, keys):
-    """The cost at each key, and log q - log prior at the draws of other keys."""
+def costs_and_ratios(found, priors):
+    """The cost under each prior at many keys, and log q - log prior at the draws of other keys."""
+    keys, others = jr.split(jr.key(3), DRAWS), jr.split(jr.key(9), DRAWS)
 
-    def ratio(key):
+    def ratios(key):
         draw_key, scale_key = jr.split(key)
         value = found.sample(draw_key, MEANS)
-        return found.log_prob(MEANS, value) - before.log_prob(scale_key, value)
+        log_q = found.log_prob(MEANS, value)
+        return {name: log_q - before.log_prob(jr.clone(scale_key), value) for name, before in priors.items()}
 
-    costs = jax.vmap(lambda key: found.cost(key, MEANS, before))(keys)
-    return costs, jax.vmap(ratio)(jr.split(jr.key(9), DRAWS))
+    def costs(key):
+        return {name: found.cost(jr.clone(key), MEANS, before) for name, before in priors.items()}
+
+    return jax.vmap(costs)(keys), jax.vmap(ratios)(others)
+
+
+@functools.cache
+def of_all_priors(name):
+    """One program for each posterior."""
+    return costs_and_ratios(posterior(name), {before: prior(before) for before in PRIORS})
 
 
 @pytest.mark.parametrize("before", PRIORS)
 @pytest.mark.parametrize("name", NORMAL)
 def test_every_posterior_pays_log_q_minus_log_p_on_average(name, before):
     """The closed form, or the estimate, against a Monte Carlo estimate of its own."""
-    costs, ratios = costs_and_ratios(posterior(name), prior(before), jr.split(jr.key(3), DRAWS))
-    costs, ratios = np.asarray(costs, np.float64), np.asarray(ratios, np.float64)
+    costs, ratios = (np.asarray(found[before], np.float64) for found in of_all_priors(name))
     assert np.isfinite(costs).all()
     if before != "horseshoe":  # the others are in closed form, whatever the key
         assert np.ptp(costs) == 0.0
@@ -149,8 +160,8 @@ def test_a_posterior_of_ones_own_needs_no_closed_form():
         return integrate.quad(integrand, m - 15, m + 15, points=[m])[0]
 
     wanted = sum(divergence(m) for m in flat(MEANS))
-    costs, _ = costs_and_ratios(mine, normal, jr.split(jr.key(5), DRAWS))
-    assert_unbiased(np.asarray(costs), np.float64(wanted), what="the cost")
+    costs, _ = costs_and_ratios(mine, {"normal": normal})
+    assert_unbiased(np.asarray(costs["normal"]), np.float64(wanted), what="the cost")
 
 
 def test_impossible_pairs_and_options_are_refused():
@@ -164,7 +175,7 @@ def test_impossible_pairs_and_options_are_refused():
         shared_parameters(model, prior="cauchy")
     with pytest.raises(InputError, match="Unknown option of posterior mean-field with prior normal 'k'"):
         shared_parameters(model, k=3)
-    with pytest.raises(InputError, match="must be a whole number, got 1.5"):
+    with pytest.raises(InputError, match="must be a whole number"):
         shared_parameters(model, posterior="k-tied", k=1.5)
     for name in PRIORS:
         with pytest.raises(InputError, match="positive standard deviation"):

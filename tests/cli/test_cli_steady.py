@@ -85,6 +85,7 @@ def kill_and_resume(folder: Path, kills: int, chance: random.Random) -> dict[str
     return seen
 
 
+@pytest.mark.slow  # one kill is in the next test, and resumed against unbroken in tests/training
 def test_two_kills_leave_the_same_bits(unbroken, tmp_path):
     assert kill_and_resume(tmp_path / "run", 2, random.Random(1))["killed"] >= 1
     assert same_run(unbroken, tmp_path / "run")

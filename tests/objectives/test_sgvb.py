@@ -39,7 +39,7 @@ def test_path_form_has_no_variance_at_the_posterior_and_form_b_has():
 
 def test_the_bound_is_the_evidence_in_every_draw_at_the_posterior():
     case = zoo.with_exact_posterior(zoo.linear_gaussian(latents=1))
-    bounds = Sgvb("A").bounds(jr.key(0), case.model, case.batch)
+    bounds = eqx.filter_jit(Sgvb("A").bounds)(jr.key(0), case.model, case.batch)
     exact = [case.log_evidence(case.model, x) for x in case.examples]
     np.testing.assert_allclose(bounds, exact, rtol=1e-5)
 
@@ -48,7 +48,7 @@ def test_the_bound_is_the_evidence_in_every_draw_at_the_posterior():
 def test_beta_weighs_the_kl_part_of_the_surrogate_and_not_the_bound(form):
     case = zoo.linear_stack()
     for beta in (0.0, 0.3):
-        loss, _ = Sgvb(form, beta=beta)(
+        loss, _ = eqx.filter_jit(Sgvb(form, beta=beta))(
             jr.key(1), case.model, case.batch, ObjectiveState(carried=jnp.zeros((), jnp.int32))
         )
         kl, reconstruction = loss.metrics["kl"], loss.metrics["reconstruction"]
@@ -95,7 +95,7 @@ def test_the_weight_prior_counts_once_per_data_set(rows):
         np.testing.assert_allclose(got, theta / (4.0 * 50), atol=2e-6)
     assert not any(leaf.any() for leaf in jax.tree.leaves(recognition))
     state = ObjectiveState(carried=jnp.zeros((), jnp.int32))
-    losses = [o(jr.key(0), m, batch, state)[0] for o, m in ((plain, case.model), (prior, shared))]
+    losses = [eqx.filter_jit(o)(jr.key(0), m, batch, state)[0] for o, m in ((plain, case.model), (prior, shared))]
     assert float(losses[0].bound) == float(losses[1].bound)
 
 

@@ -89,7 +89,9 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=pytest.mark.slow) if case.startswith("resample") else case for case in CASES]
+)
 def test_draws_follow_the_exact_conditional_unless_an_uncorrected_chain_has_a_wrong_q(case):
     """H0: independent draws from the exact conditional; 5 z-scores, |z| < 5, false alarm 3e-6 a case, fixed seed.
 
@@ -108,7 +110,7 @@ def test_draws_follow_the_exact_conditional_unless_an_uncorrected_chain_has_a_wr
         assert 0.1 < result.accepted < 0.98
 
 
-@pytest.mark.parametrize("method", ["resample", "importance"])
+@pytest.mark.parametrize("method", [pytest.param("resample", marks=pytest.mark.slow), "importance"])
 def test_weighted_means_are_the_conditional_ones(method):
     """4000 proposals, weighted: within 0.1 of the exact conditional mean, whose standard deviations are near one."""
     exact, model = pair(bias=0.3, widen=1.3)

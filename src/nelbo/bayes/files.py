@@ -7,13 +7,17 @@ from typing import Any
 import equinox as eqx
 
 from nelbo._version import __version__
+from nelbo.bayes.collector import SAMPLES, described_samples
 from nelbo.bayes.shared import PARAMETERS, described_parameters
 from nelbo.core import InputError, choice, read_arrays, write_arrays
 from nelbo.models import ModelSpec, fill, named_arrays, with_globals
 
 FILE, FORMAT = "weight posterior", 3
 # from what `Globals.described` gave, and the model, to the model with such globals before any training
-GLOBALS: Mapping[str, Callable[[ModelSpec, Any], Any]] = {PARAMETERS: described_parameters}
+GLOBALS: Mapping[str, Callable[[ModelSpec, Any], Any]] = {
+    PARAMETERS: described_parameters,
+    SAMPLES: described_samples,
+}
 _OLD = ".globals"  # in format 2 the file held the arrays of the model too
 
 

@@ -1,7 +1,7 @@
 """A model's arrays as what all examples share: which of them, under which prior, with which posterior."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -36,6 +36,8 @@ class SharedParameters(Globals):
     def __check_init__(self) -> None:
         """Refuse an unknown choice of arrays."""
         choice("choice of shared parameters", self.where, WHERE)
+
+    of_family: ClassVar[bool] = False
 
     @property
     def in_bound(self) -> bool:

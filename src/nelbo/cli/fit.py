@@ -1,6 +1,7 @@
 """`nelbo fit`."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,8 @@ def given(options: argparse.Namespace) -> dict[str, Any]:
         ),
         "training": given_flags(options, "training", model),
     }
+    if sampling := given_flags(options, "sampling", model):
+        record["training"]["sampling"] = sampling
     return record if options.seed is None else record | {"seed": options.seed}
 
 
@@ -153,8 +156,29 @@ def fit(options: argparse.Namespace) -> None:
     if record["results"]:
         show_results(record["results"])
     note(options, f"Trained {record['steps']} steps in {record['training_seconds']:.1f} s; the run is in {folder}")
+    for line in _about_draws(record.get("sampling")):
+        note(options, line)
     for picture in pictures:
         note(options, f"  {picture}")
+
+
+def _about_draws(found: Mapping[str, Any] | None) -> list[str]:
+    """What a sampler's draws are worth, in a line or two."""
+    if found is None:
+        return []
+    lines = [f"{found['draws']} draws of {found['parameters']:,} parameters are kept in posterior.safetensors"]
+    if found["effective"] is not None:
+        lines[0] += (
+            f"; effective sample size {found['effective'][1]:.0f} (median; least {found['effective'][0]:.0f}), "
+            f"split R-hat {found['r_hat'][1]:.2f} (median; greatest {found['r_hat'][0]:.2f})"
+        )
+    heat = [
+        f"{name} {part['mean']:.3g} (band {part['low']:.3g} to {part['high']:.3g}: "
+        f"{'within' if part['within'] else 'outside'})"
+        for name in ("kinetic", "configurational")
+        if (part := found[name]) is not None
+    ]
+    return [*lines, f"Temperature {found['temperature']:g}: {', '.join(heat)}"] if heat else lines
 
 
 COMMAND = Command("nelbo fit vae --data mnist --out runs/mnist --latents 20 --epochs 100", _arguments, fit)

@@ -9,28 +9,30 @@ import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from nelbo.bayes import named_priors
+from nelbo.bayes import SAMPLERS, named_priors, sampler_options
 from nelbo.cli.parser import Parser, real, whole
 from nelbo.core import Option, options_of
 from nelbo.data import BINARIZATIONS
-from nelbo.models import families, likelihoods
+from nelbo.models import CLASS_LIKELIHOODS, NUMBER_LIKELIHOODS, families, likelihoods
 from nelbo.nets import ACTIVATIONS
 from nelbo.objectives import NOISES
-from nelbo.runs import Training, data_options, model_options, named_objective_options, objectives
-from nelbo.training import OPTIMIZERS, SCHEDULES
+from nelbo.runs import RUN_OPTIMIZERS, Training, data_options, model_options, named_objective_options, objectives
+from nelbo.training import SCHEDULES
 
 # tables whose names are the values of an option
 NAMES: Mapping[str, Callable[[], Sequence[str]]] = {
-    "likelihood": lambda: list(likelihoods()),
+    # those of a target are the supervised families' own
+    "likelihood": lambda: list(dict.fromkeys([*likelihoods(), *NUMBER_LIKELIHOODS, *CLASS_LIKELIHOODS])),
     "activation": lambda: list(ACTIVATIONS),
-    "optimizer": lambda: list(OPTIMIZERS),
+    "optimizer": lambda: list(RUN_OPTIMIZERS),
     "schedule": lambda: list(SCHEDULES),
     "binarize": lambda: list(BINARIZATIONS),
     "input_noise": lambda: list(NOISES),
     "prior": lambda: list(named_priors()),
 }
 EITHER = "either"  # where a flag is kept that is an option of models and of objectives
-WRITTEN_OUT = ("data_dir", "score")  # have a flag of another form: --data-dir of every command, --train-only
+# have flags of another form: --data-dir of every command, --train-only, those of the samplers
+WRITTEN_OUT = ("data_dir", "score", "sampling")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,6 +182,7 @@ def groups() -> dict[str, list[Flag]]:
     return {
         "data": flags_of({"data": data_options()}),
         "training": flags_of({"training": options_of(Training)}),
+        "sampling": flags_of({name: sampler_options(name) for name in SAMPLERS}),
         "objective": flags_of({name: named_objective_options(name) for name in objectives()}),
         "model": flags_of({name: model_options(name) for name in families()}),
     }
@@ -209,6 +212,7 @@ def add_flags(parser: Parser) -> None:
 TITLES = {
     "data": "reading the data",
     "training": "training",
+    "sampling": "samplers (names in brackets: the samplers that have it, where not all have)",
     "objective": "objective (names in brackets: the objectives that have it, where not all have)",
     "model": "model (names in brackets: the models that have it, where not all have)",
 }

@@ -20,6 +20,7 @@ from nelbo.data.formats import read_npy
 from nelbo.data.loading import load, load_rows
 from nelbo.data.masks import missing_at_random, missing_grid, missing_random_square, missing_square
 from nelbo.data.named import cache_folder
+from nelbo.data.prepare import known_targets
 from nelbo.data.registered import NamedData, added_sets, data_from_arrays, names
 from nelbo.data.schema import Schema, as_images, check_values
 from nelbo.data.sources import Source, dynamic_draw, source
@@ -56,6 +57,7 @@ __all__ = [
     "dynamic_draw",
     "extended_table",
     "filled_table",
+    "known_targets",
     "load",
     "load_rows",
     "missing_at_random",

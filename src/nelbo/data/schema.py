@@ -70,6 +70,11 @@ class Schema:
         return tuple(column for column in self.columns if column.role == "feature")
 
     @property
+    def target(self) -> Column | None:
+        """The column that is predicted; None where there is none."""
+        return next((column for column in self.columns if column.role == "target"), None)
+
+    @property
     def feature_names(self) -> tuple[str, ...]:
         """What to call each entry of an example that is a row of a table; () for other data."""
         shown = shown_names([column.name for column in self.columns])

@@ -21,7 +21,8 @@ class Split:
 
     Args:
         x: `(n, *shape)`; images are `(n, height, width, channels)`.
-        y: `(n,)` integer labels, where there are any.
+        y: `(n,)` integer labels, where there are any; or what is to be predicted: float64 numbers (NaN where one is
+            missing) or int32 classes (below zero where one is missing or unknown).
         observed: bool, the shape of `x`; False marks a missing entry (where `x` holds zero). None: all observed.
         index: `(n,)` the place of each row in the file it was read from; None: in the order of the file.
     """

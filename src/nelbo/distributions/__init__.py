@@ -24,11 +24,14 @@ from nelbo.distributions.moved import Offset, free_parameters, from_noise, moved
 from nelbo.distributions.normal import Normal
 from nelbo.distributions.readings import READINGS, Reading, reading
 from nelbo.distributions.sequential import BernoulliMixture, Nade, SequentialBernoulli
+from nelbo.distributions.simplex import LEAST, Dirichlet, OneHot, expected_log, log_beta, log_proportions
 from nelbo.distributions.sobol import sobol_normals, sobol_uniforms
-from nelbo.distributions.supports import check_support
+from nelbo.distributions.supports import check_support, class_count
+from nelbo.distributions.targets import Poisson, StudentT
 
 __all__ = [
     "FUNCTIONS",
+    "LEAST",
     "MOMENTS",
     "READINGS",
     "AutoregressiveBernoulli",
@@ -40,6 +43,7 @@ __all__ = [
     "Categorical",
     "CholeskyNormal",
     "CorrelatedNormal",
+    "Dirichlet",
     "DiscretizedLogistic",
     "Distribution",
     "LowRankNormal",
@@ -47,14 +51,21 @@ __all__ = [
     "Nade",
     "Normal",
     "Offset",
+    "OneHot",
+    "Poisson",
     "RankOneNormal",
     "Reading",
     "SequentialBernoulli",
+    "StudentT",
     "check_support",
+    "class_count",
     "closed_form_kl",
     "example_shape",
+    "expected_log",
     "free_parameters",
     "from_noise",
+    "log_beta",
+    "log_proportions",
     "moments",
     "moved",
     "no_offset",

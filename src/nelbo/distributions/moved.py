@@ -61,7 +61,8 @@ def from_noise(q: Any, noise: Array) -> Array:
         return q.loc + q.scaled(noise)
     if not isinstance(q, nd.Normal):
         raise InputError(f"Sobol draws are made for normal latents, but this model's are {type(q).__name__}: use iid.")
-    return q.loc + q.scale * noise
+    normal: Any = q
+    return normal.loc + normal.scale * noise
 
 
 def _bijection(constraint: Any) -> Any:

@@ -106,8 +106,8 @@ class Score:
         spread: the standard error of `nats` over examples: how far it would move if other examples came from the same
             population [nats]. It contains the Monte Carlo error. Zero for a single example, which cannot tell.
         bits_per_dim: -nats / (log 2 * dimensions), observed entries only.
-        reconstruction: mean of E_q log p(x|z) [nats].
-        kl: mean of E_q[log q(z|x) - log p(z)] [nats].
+        reconstruction: mean of E_q log p(x|z) [nats]; None where the bound is not split.
+        kl: mean of E_q[log q(z|x) - log p(z)] [nats]; the same.
         num_samples: draws of z for each example.
         num_examples: how many.
         per_example: bound of each [nats].
@@ -117,8 +117,8 @@ class Score:
     standard_error: float | None
     spread: float
     bits_per_dim: float
-    reconstruction: float
-    kl: float
+    reconstruction: float | None
+    kl: float | None
     num_samples: int
     num_examples: int
     per_example: np.ndarray

@@ -3,6 +3,8 @@
 from nelbo.models import format1
 from nelbo.models.autoencoder import vae
 from nelbo.models.belief import belief_network, darn, fdarn, sbn
+from nelbo.models.conjugate import ConjugateGlobals, FittedRecognition, Known, Local, built
+from nelbo.models.factorial_mixture import AnyComponents, JointMeans, Sets, factorial_mixture
 from nelbo.models.families import MODELS, MOMENTS, Family, build, families, family, family_options, skeleton
 from nelbo.models.files import fill, load_model, named_arrays, save_model
 from nelbo.models.free_recognition import FreeRecognition, belief_network_model
@@ -25,7 +27,8 @@ from nelbo.models.gaussian_belief import (
     gaussian_belief_net,
     prior_beliefs,
 )
-from nelbo.models.globals import Globals, with_globals, without_globals
+from nelbo.models.gaussian_mixture import Means, Mixture, OneComponent, Units, gaussian_mixture
+from nelbo.models.globals import Globals, stored, with_globals, without_globals
 from nelbo.models.heads import (
     AutoregressiveBernoulliHead,
     BagOfWordsHead,
@@ -43,6 +46,7 @@ from nelbo.models.heads import (
 )
 from nelbo.models.iterative import ENCODINGS, Iterative, iterative
 from nelbo.models.layers import Conditional, Context, Latents, Layer, Reads, StandardNormal, Unconditional
+from nelbo.models.lda import Proportions, TopicMixing, Topics, Words, lda
 from nelbo.models.likelihoods import LIKELIHOODS, Likelihood, likelihood, likelihood_head, likelihoods
 from nelbo.models.mean_field_belief import (
     MEAN_FIELD_BOUNDS,
@@ -75,17 +79,21 @@ from nelbo.models.recognition import (
 from nelbo.models.refinement import Refined, refined
 from nelbo.models.spec import ModelSpec
 from nelbo.models.stack import Draw, Model, Stack, stop_gradient
+from nelbo.models.supervised import CLASS_LIKELIHOODS, NUMBER_LIKELIHOODS, FromFeatures, classification, regression
 from nelbo.models.support import check_source
 from nelbo.models.visible import mixture, nade, visible
 
 __all__ = [
+    "CLASS_LIKELIHOODS",
     "ENCODINGS",
     "LIKELIHOODS",
     "MEAN_FIELD_BOUNDS",
     "MODELS",
     "MOMENTS",
+    "NUMBER_LIKELIHOODS",
     "POSTERIORS",
     "Amortized",
+    "AnyComponents",
     "AutoregressiveBernoulliHead",
     "BagOfWordsHead",
     "BeliefNet",
@@ -96,51 +104,69 @@ __all__ = [
     "CategoricalHead",
     "CholeskyHead",
     "Conditional",
+    "ConjugateGlobals",
     "Context",
     "DeepGaussian",
     "DiscretizedLogisticHead",
     "Draw",
     "Family",
     "FittedMeanField",
+    "FittedRecognition",
     "FreeRecognition",
+    "FromFeatures",
     "GaussianBeliefNet",
     "Globals",
     "Head",
     "InputRule",
     "Iterative",
+    "JointMeans",
+    "Known",
     "Latents",
     "Layer",
     "Likelihood",
+    "Local",
     "LowRankHead",
+    "Means",
     "Mixing",
+    "Mixture",
     "Model",
     "ModelSpec",
     "NadeHead",
     "NormalHead",
+    "OneComponent",
     "Posterior",
+    "Proportions",
     "RankOneHead",
     "Reads",
     "Recognition",
     "Refined",
+    "Sets",
     "SharedCovarianceHead",
     "SharedNormalHead",
     "Stack",
     "StandardNormal",
     "StandardizedHead",
     "Through",
+    "TopicMixing",
+    "Topics",
     "Unconditional",
+    "Units",
     "VariationalEm",
+    "Words",
     "amortization_gap",
     "belief_network",
     "belief_network_em",
     "belief_network_model",
     "build",
+    "built",
     "check_source",
+    "classification",
     "darn",
     "detached",
     "dlgm",
     "drawn_at_once",
     "factor_analysis",
+    "factorial_mixture",
     "families",
     "family",
     "family_options",
@@ -150,9 +176,11 @@ __all__ = [
     "format1",
     "gaussian_belief_bound",
     "gaussian_belief_net",
+    "gaussian_mixture",
     "hvae",
     "input_rule",
     "iterative",
+    "lda",
     "likelihood",
     "likelihood_head",
     "likelihoods",
@@ -169,12 +197,14 @@ __all__ = [
     "posterior_head",
     "prior_beliefs",
     "refined",
+    "regression",
     "reparameterized",
     "save_model",
     "sbn",
     "skeleton",
     "soft_bound",
     "stop_gradient",
+    "stored",
     "vae",
     "variational_em",
     "visible",

@@ -22,6 +22,8 @@ class Globals(eqx.Module):
 
     # whether `cost` belongs to a bound on the evidence (a divergence), or is a penalty alone
     in_bound: AbstractVar[bool]
+    # whether the model's family builds them with the model, so that the model's own file holds them
+    of_family: AbstractVar[bool]
 
     @abc.abstractmethod
     def sample(self, key: Key[Array, ""], model: Any) -> Any:
@@ -63,6 +65,11 @@ class Globals(eqx.Module):
 def with_globals(model: Any, shared: Globals | None) -> Any:
     """The model with other globals, or none."""
     return eqx.tree_at(lambda m: m.globals, model, shared, is_leaf=lambda leaf: leaf is None)
+
+
+def stored(model: Any) -> Any:
+    """The model as its file holds it: with the globals that its family builds, and no others."""
+    return model if model.globals is not None and model.globals.of_family else without_globals(model)
 
 
 def without_globals(model: Any) -> Any:

@@ -86,6 +86,8 @@ class Iterative(Recognition):
         view, start = as_example(x).view, self.inner.path(x, generative)[-1]
         held, fixed = (generative, start) if self.second_order else stop_gradient((generative, start))
         offset, unravel = ravel_pytree(no_offsets(start))
+        # a codec's numbers are of 64 bits, and its example is not
+        view = jax.tree.map(lambda leaf: leaf.astype(offset.dtype) if eqx.is_inexact_array(leaf) else leaf, view)
         found = [start]
         for key in jr.split(jr.key(SEED), self.steps):
             slope_key, draw_key = jr.split(key)

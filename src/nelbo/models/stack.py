@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from nelbo.core import AnyExample, InputError, as_example
+from nelbo.core import AnyExample, InputError, abstract, as_example
 from nelbo.distributions import Distribution, closed_form_kl, total_log_prob
 from nelbo.models.globals import Globals
 from nelbo.models.layers import Context, Latents, Layer, Reads
@@ -62,14 +62,17 @@ class Stack(eqx.Module):
 
     def shapes(self) -> tuple[Distribution, ...]:
         """The distribution of each node, with shapes in place of arrays."""
-
-        def every(key: Key[Array, ""], context: Context) -> tuple[Distribution, ...]:
-            x, z = self.sample(key, context)
-            nodes = (x, *z)
-            return tuple(layer(nodes[i + 1 :], context) for i, layer in enumerate(self.layers))
-
         context = jax.ShapeDtypeStruct((self.context_size,), jnp.float32) if self.context_size else None
-        return eqx.filter_eval_shape(every, jr.key(0), context)
+        return _shapes(self, jr.key(0), context)
+
+
+def _every_distribution(stack: Stack, key: Key[Array, ""], context: Context) -> tuple[Distribution, ...]:
+    x, z = stack.sample(key, context)
+    nodes = (x, *z)
+    return tuple(layer(nodes[i + 1 :], context) for i, layer in enumerate(stack.layers))
+
+
+_shapes = abstract(_every_distribution)
 
 
 class Draw(eqx.Module):
@@ -114,6 +117,11 @@ class Model(eqx.Module):
     def depth(self) -> int:
         """How many layers of latents; with none, log w is log p(x) itself."""
         return len(self.generative.layers) - 1
+
+    @property
+    def is_supervised(self) -> bool:
+        """Whether it predicts a target from a context: no latents, and p(x | context) alone."""
+        return not self.depth and self.generative.layers[0].conditioned
 
     def require_latents(self, task: str) -> None:
         """Refuse a task that is about latents.
@@ -162,8 +170,8 @@ class Model(eqx.Module):
     def log_prob(self, x: AnyExample) -> Float[Array, ""]:
         """Log p(x) of the observed entries, where there are no latents or they can be summed out exactly [nats].
 
-        That is so for linear-Gaussian chains (probabilistic PCA, factor analysis) and where all latents are binary and
-        at most 16.
+        That is so for linear-Gaussian chains (probabilistic PCA, factor analysis), for one of several components, and
+        where all latents are binary and at most 16.
 
         Raises:
             InputError: any other model.

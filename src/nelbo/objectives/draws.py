@@ -55,7 +55,7 @@ def each_draw(
     return jax.vmap(function)(jr.split(key, num_samples), sobol_normals(noise_key, num_samples, shapes))
 
 
-def growing_power(step: Int[Array, ""], growth: float, most: int) -> Int[Array, ""]:
+def growing_power(step: Int[Array, "*steps"], growth: float, most: int) -> Int[Array, "*steps"]:
     """The power of two that is the number of draws in a step: N_t = 1 / growth^t, rounded up, at most `most`.
 
     With a constant learning rate, numbers that grow so make the error fall geometrically (Buchholz et al. 2018).

@@ -40,12 +40,15 @@ class NamedObjective:
             posterior over its weights); None: the model itself.
         reports: what the bound that it reports is: "elbo", "iwae" (the importance-weighted bound of as many draws as
             its option `samples` says), "perturbative", or "exact", log p(x) itself.
+        natural: it gives natural gradients of a conjugate posterior: for models that are built with one, which no other
+            objective trains, and for the optimizer `natural`.
     """
 
     make: Callable[..., Objective]
     draws_latents: bool = True
     prepare: Callable[[Model, Mapping[str, Any]], Model] | None = None
     reports: Literal["elbo", "iwae", "perturbative", "exact"] = "elbo"
+    natural: bool = False
 
 
 def sgvb(

@@ -116,7 +116,8 @@ class Sgvb(Objective):
         keys = jr.split(key, 1 + len(earlier))
         lags = [self._mean(k, held, x, one, count) for k, one in zip(keys[1:], earlier, strict=True)]
         reconstruction, kl = (share * sum(parts) for parts in zip(*lags, strict=True))
-        return self._mean(keys[0], model, x, _slowed(last, share), count), (reconstruction, kl)
+        added: Any = (reconstruction, kl)  # a sum of arrays, which a checker takes for a float
+        return self._mean(keys[0], model, x, _slowed(last, share), count), added
 
     def _mean(self, key: Key[Array, ""], model: Model, x: AnyExample, posterior: Posterior, count: int) -> Pair:
         if count == 1:

@@ -5,6 +5,8 @@ from nelbo.papers import (
     buchholz2018,
     kingma2014,
     kingma2019,
+    mandt2014,
+    mandt2016,
     marino2018,
     mnih2014,
     mnih2016,
@@ -25,6 +27,8 @@ PAGES = (
     bamler2017.PAGE,
     buchholz2018.PAGE,
     marino2018.PAGE,
+    mandt2014.PAGE,
+    mandt2016.PAGE,
 )
 PAPERS: dict[str, Page] = {page.key: page for page in PAGES}
 

@@ -196,4 +196,36 @@ BIBLIOGRAPHY: dict[str, str] = {
   eprint    = {1709.07433},
   archiveprefix = {arXiv}
 }""",
+    "hoffman2013": """@article{hoffman2013,
+  title   = {Stochastic Variational Inference},
+  author  = {Hoffman, Matthew D. and Blei, David M. and Wang, Chong and Paisley, John},
+  journal = {Journal of Machine Learning Research},
+  volume  = {14},
+  pages   = {1303--1347},
+  year    = {2013}
+}""",
+    "blei2003": """@article{blei2003,
+  title   = {Latent {Dirichlet} Allocation},
+  author  = {Blei, David M. and Ng, Andrew Y. and Jordan, Michael I.},
+  journal = {Journal of Machine Learning Research},
+  volume  = {3},
+  pages   = {993--1022},
+  year    = {2003}
+}""",
+    "mandt2014": """@inproceedings{mandt2014,
+  title     = {Smoothed Gradients for Stochastic Variational Inference},
+  author    = {Mandt, Stephan and Blei, David},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2014},
+  eprint    = {1406.3650},
+  archiveprefix = {arXiv}
+}""",
+    "mandt2016": """@inproceedings{mandt2016,
+  title     = {Variational Tempering},
+  author    = {Mandt, Stephan and McInerney, James and Abrol, Farhan and Ranganath, Rajesh and Blei, David},
+  booktitle = {International Conference on Artificial Intelligence and Statistics},
+  year      = {2016},
+  eprint    = {1411.1810},
+  archiveprefix = {arXiv}
+}""",
 }

@@ -16,10 +16,10 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from nelbo.codecs import BlockCoder, Networks, compress
-from nelbo.core import Example, read_arrays, read_json, write_arrays, write_json
+from nelbo.core import Example, InputError, read_arrays, read_json, write_arrays, write_json
 from nelbo.data import Source
-from nelbo.evaluation import elbo, importance_bound
-from nelbo.models import Model
+from nelbo.evaluation import elbo, importance_bound, smoothing_error
+from nelbo.models import Model, build
 from nelbo.runs import Run, imputation_study, open_run, result_row
 from nelbo.training import examples
 
@@ -134,12 +134,35 @@ def _bounds_by_step(key: Key[Array, ""], model: Model, data: Source, raw: Any, s
     return jax.vmap(one)(jr.split(draw_key, batch.values.shape[0]), batch)
 
 
+def smoothing(
+    key: Key[Array, ""],
+    run: Run,
+    data_dir: str | None,
+    *,
+    windows: list[int],
+    batch_size: int,
+    steps: int,
+    rate: float,
+    rows: int,
+) -> Measured:
+    """Bias and variance of averaged statistics on the (first) training rows, on a path from a fresh posterior."""
+    data, _ = run.data(data_dir=data_dir)
+    spec, start_key = run.model.spec, jr.fold_in(key, 1)
+    if spec is None:
+        raise InputError("This run's model has no specification to start anew from.")
+    fresh = build(start_key, spec.name, spec.arguments)
+    x = np.asarray(data.train.x[:rows], np.float32)
+    options: dict[str, Any] = {"windows": windows, "batch_size": batch_size, "steps": steps, "rate": rate}
+    return smoothing_error(key, fresh, x, **options), {}
+
+
 MEASURES: dict[str, Callable[..., Measured]] = {
     "importance": importance,
     "imputation": imputation,
     "coded": coded,
     "steps": steps,
     "alone": alone,
+    "smoothing": smoothing,
 }
 
 

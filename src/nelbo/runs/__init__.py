@@ -11,7 +11,7 @@ from nelbo.runs.answers import (
 )
 from nelbo.runs.claims import resumed
 from nelbo.runs.environment import environment
-from nelbo.runs.evaluations import EVALUATIONS, Evaluation, add_result, evaluation, result_row
+from nelbo.runs.evaluations import EVALUATIONS, LOG_SCORE, Evaluation, add_result, evaluation, result_row
 from nelbo.runs.execute import carry_out, execute, figure_arrays, shown
 from nelbo.runs.folder import RECORD, Run, is_run, open_run, read_experiment
 from nelbo.runs.imputation import (
@@ -32,16 +32,20 @@ from nelbo.runs.objectives import (
     objective_options,
     objectives,
 )
+from nelbo.runs.predictions import check_predicts, prediction_columns, score_run
 from nelbo.runs.record import DataRecord, RunRecord, read_history, read_run_record
+from nelbo.runs.sampling import RUN_OPTIMIZERS
 from nelbo.runs.settings import TRAINING_DEFAULTS, Experiment, Training, checked_seed
 from nelbo.runs.size import MOST_BYTES
 
 __all__ = [
     "CHAIN_STEPS",
     "EVALUATIONS",
+    "LOG_SCORE",
     "MOST_BYTES",
     "OBJECTIVES",
     "RECORD",
+    "RUN_OPTIMIZERS",
     "TRAINING_DEFAULTS",
     "DataRecord",
     "Evaluation",
@@ -53,6 +57,7 @@ __all__ = [
     "carry_out",
     "chain_pictures",
     "check_columns_name",
+    "check_predicts",
     "checked_seed",
     "comparison",
     "data_options",
@@ -73,12 +78,14 @@ __all__ = [
     "objective_options",
     "objectives",
     "open_run",
+    "prediction_columns",
     "read_experiment",
     "read_history",
     "read_run_record",
     "result_row",
     "resumed",
     "scaled",
+    "score_run",
     "scored",
     "shown",
     "sources_for",

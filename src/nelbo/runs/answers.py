@@ -76,7 +76,7 @@ def write_filled(path: Path, data: Data, values: np.ndarray, observed: np.ndarra
         file.write(content)
 
 
-def write_columns(path: Path, data: Data, columns: Mapping[str, np.ndarray]) -> None:
+def write_columns(path: Path, data: Data, columns: Mapping[str, np.ndarray], *, everything: bool = False) -> None:
     """Write new columns, such as latent coordinates or scores, with a row for each row of the data.
 
     Rows of a table keep what tells them apart: ids, index, text and labels. Of other data, or as .npy, the columns
@@ -86,18 +86,21 @@ def write_columns(path: Path, data: Data, columns: Mapping[str, np.ndarray]) -> 
         path: ends in .npy, .csv, .tsv or .parquet.
         data: the rows (`Run.rows`); the first ones, if the columns are shorter.
         columns: `(rows,)` each, by name.
+        everything: keep all columns of a table; else what tells its rows apart.
 
     Raises:
         InputError: the user's table has another form than the file's name says, or the file cannot be written.
     """
-    values = np.stack([np.asarray(column) for column in columns.values()], axis=1)
+    numbers = [np.asarray(column) for column in columns.values() if np.asarray(column).dtype.kind != "O"]
+    values = np.stack(numbers, axis=1)
     stream = io.BytesIO()
     if path.suffix == ".npy":
         np.save(stream, values, allow_pickle=False)
         content = stream.getvalue()
     elif data.table is not None:
         check_table_name(path, data)
-        content = extended_table(data, data.only.rows(slice(0, len(values))), columns)
+        rows = data.only.rows(slice(0, len(values)))
+        content = extended_table(data, rows, columns, everything=everything)
     else:
         np.savetxt(stream, values, delimiter=",", fmt="%.8g")
         content = stream.getvalue()

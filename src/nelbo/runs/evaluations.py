@@ -11,7 +11,7 @@ from jaxtyping import Array, Key
 
 from nelbo.core import InputError, NotFiniteError, choice, read_json, write_json
 from nelbo.data import Data, Source, array_digest
-from nelbo.evaluation import Score, elbo, exact_log_likelihood, importance_bound, perplexity
+from nelbo.evaluation import Score, elbo, exact_log_likelihood, importance_bound, perplexity, posterior_bound
 from nelbo.models import Model
 from nelbo.runs.folder import RECORD
 from nelbo.runs.locks import locked
@@ -37,9 +37,11 @@ class Evaluation:
     title: str
 
 
+LOG_SCORE = "log-score"  # the only one of supervised models, see `nelbo.runs.predictions`
 EVALUATIONS: Mapping[str, Evaluation] = {
     "elbo": Evaluation(elbo, "lower", 100, "evidence lower bound"),
     "iwae": Evaluation(importance_bound, "lower", 5000, "importance-weighted bound"),
+    "posterior": Evaluation(posterior_bound, "lower", 1, "evidence lower bound in expectation over topics or means"),
     "exact": Evaluation(exact_log_likelihood, "exact", 1, "log p(x), where it has a closed form"),
 }
 
@@ -131,7 +133,8 @@ def weight_rows(
         for draw_key in jr.split(jr.fold_in(key, i), WEIGHT_DRAWS):
             weight_key, score_key = jr.split(draw_key)
             scores.append(elbo(score_key, shared.sample(weight_key, model), source, num_samples=1))
-            costs.append(float(shared.cost(jr.clone(weight_key), model)) / num_data)
+            if split == "train":
+                costs.append(float(shared.cost(jr.clone(weight_key), model)) / num_data)
         name = "full-vb" if split == "train" else "elbo, weights drawn"
         row = result_row(scores[0], name, split, data)
         for field, values in _columns(scores).items():

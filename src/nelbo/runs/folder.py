@@ -22,10 +22,11 @@ from nelbo.runs.inputs import (
     likelihood_of,
     located,
     read_data,
-    sources_for,
+    sources_of,
 )
 from nelbo.runs.objectives import old_posterior
 from nelbo.runs.settings import Experiment
+from nelbo.runs.supervised import is_supervised
 
 CONFIG, MODEL, HISTORY, RECORD = "config.json", "model.safetensors", "history.jsonl", "record.json"
 CHECKPOINTS, ARRAYS, POSTERIOR, ROWS = "checkpoints", "arrays.safetensors", "posterior.safetensors", "rows.safetensors"
@@ -185,6 +186,8 @@ class Run:
         """All rows of a file, before binarization, like the data that the model was fitted to."""
         schema = self.fitted_data.schema
         options = {key: settings[key] for key in TABLE_OPTIONS if settings.get(key) is not None and schema is None}
+        if is_supervised(settings):
+            options |= {"targets": settings["targets"]} | ({} if schema else {"target": settings.get("target")})
         return load_rows(settings["name"], schema, **options)
 
     def _scored(self, raw: Data, settings: Mapping[str, Any]) -> tuple[Data, dict[str, Source]]:
@@ -203,7 +206,7 @@ class Run:
                 "rows again: rows that it was trained on may stand in any split."
             )
             score = dataclasses.replace(score, notes=(*score.notes, note))
-        return score, sources_for(train, score, self.likelihood or likelihood_for(score), self.labels)
+        return score, sources_of(settings, train, score, self.likelihood or likelihood_for(score))
 
 
 def _chosen_split(data: Data, split: str | None) -> str:

@@ -1,19 +1,23 @@
 """From an experiment's settings to its objective, and to the model that the objective trains."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 from nelbo.bayes import (
     PARAMETERS,
+    Svi,
     WithGlobals,
     checked_options,
     named_posteriors,
     named_priors,
     shared_parameters,
+    tempered,
 )
 from nelbo.core import InputError, Option, checked_arguments, choice, defaults, options_of
-from nelbo.models import Model, ModelSpec, family
+from nelbo.models import Model, ModelSpec, families, family
 from nelbo.objectives import NAMED, InputNoise, NamedObjective, Objective, Setting, sgvb, with_added
+from nelbo.runs.sampling import is_sampler, prior_weight
 from nelbo.runs.settings import Experiment
 
 _NO_PARAMETERS = ("shared", "input_noise", "noise_rate")  # options of `regularized` that say nothing of parameters
@@ -52,9 +56,40 @@ def _full_vb_model(model: Model, options: Mapping[str, Any]) -> Model:
     return shared_parameters(model, posterior="mean-field", prior_scale=options["prior_scale"])
 
 
+def svi(
+    setting: Setting,
+    *,
+    tempering: str = "none",
+    hottest: float | int = 10.0,
+    temperatures: int = 100,
+    anneal: float | int = 5.0,
+    draws: int = 16,
+) -> Objective:
+    """Stochastic variational inference: natural gradients of a conjugate posterior over what all examples share.
+
+    Args:
+        setting: of the run.
+        tempering: of the likelihood while training, see `TEMPERINGS`.
+        hottest: the highest temperature.
+        temperatures: how many there are from one to the highest, linear in 1 / temperature.
+        anneal: epochs in which an annealed temperature falls to one.
+        draws: of the prior, for the normalizer of each temperature.
+    """
+    made = tempered(
+        tempering,
+        highest=float(hottest),
+        count=temperatures,
+        steps=max(1, round(anneal * setting.epoch_steps)),
+        num_data=setting.num_data,
+        draws=draws,
+    )
+    return Svi(setting.num_data, made)
+
+
 OBJECTIVES: dict[str, NamedObjective] = {
     **NAMED,
     "full-vb": NamedObjective(full_vb, draws_latents=False, prepare=_full_vb_model),
+    "svi": NamedObjective(svi, draws_latents=False, natural=True),
 }
 
 
@@ -129,6 +164,17 @@ def objective_named(name: str) -> NamedObjective:
     return every[choice("objective", name, every)]
 
 
+def usual_arguments(experiment: Experiment) -> dict[str, Any]:
+    """The options that were given, with what its family has in place of an objective's defaults.
+
+    A family's own prior gives way where a posterior or a prior is asked for.
+    """
+    given, found = experiment.objective.get("arguments", {}), family(experiment.model["name"])
+    if experiment.objective["name"] != found.objective or {"posterior", "prior"} & set(given):
+        return dict(given)
+    return {**found.objective_arguments, **given}
+
+
 def named_objective_options(name: str) -> tuple[Option, ...]:
     """The options of an objective, those that go with every objective behind its own.
 
@@ -138,8 +184,8 @@ def named_objective_options(name: str) -> tuple[Option, ...]:
         InputError: no such objective.
     """
     named = objective_named(name)
-    # an objective that brings a posterior over the parameters takes no other
-    more = () if named.prepare is not None else (*options_of(regularized), *_options_of_pairs())
+    # an objective that brings a posterior over the parameters, or over what is shared, takes no other
+    more = () if named.prepare is not None or named.natural else (*options_of(regularized), *_options_of_pairs())
     own = options_of(named.make)
     taken = {option.name for option in own}
     return (*own, *(option for option in more if option.name not in taken))
@@ -177,7 +223,7 @@ def objective_arguments(experiment: Experiment) -> dict[str, Any]:
         InputError: an unknown name or option, or a value of another type.
     """
     name = experiment.objective["name"]
-    known, given = objective_options(name), experiment.objective.get("arguments", {})
+    known, given = objective_options(name), usual_arguments(experiment)
     kind = f"option of objective {name}"
     for option in given:
         choice(kind, option, known)
@@ -185,13 +231,39 @@ def objective_arguments(experiment: Experiment) -> dict[str, Any]:
     own = {option: value for option, value in given.items() if option in defaults(named.make)}
     found = defaults(named.make) | checked_arguments(kind, named.make, own, hidden=("setting",))
     if named.prepare is not None:
+        if is_sampler(experiment.training):
+            raise InputError(f"{name} fits a posterior over the parameters, which a sampler draws from: take sgvb.")
+        return found
+    if named.natural:
         return found
     rest = {option: value for option, value in given.items() if option not in own}
+    rest = _with_prior(rest, experiment.training)
     wrapping = {option: value for option, value in rest.items() if option in defaults(regularized)}
     checked_arguments(kind, regularized, wrapping, hidden=("inner", "setting"))
     of_pair = {option: value for option, value in rest.items() if option not in wrapping}
     more = {option: value for option, value in defaults(regularized).items() if option not in found}
     return found | more | wrapping | _pair_arguments(wrapping, of_pair)
+
+
+def _with_prior(given: Mapping[str, Any], training: Mapping[str, Any]) -> dict[str, Any]:
+    """The options with a prior that a sampler needs: a standard normal one where none is given.
+
+    Raises:
+        InputError: a posterior that is fitted, or a prior beside one that is learned.
+    """
+    if not is_sampler(training):
+        return dict(given)
+    if given.get("posterior") not in {None, "delta"}:
+        raise InputError(
+            f"{training['optimizer']} draws the parameters themselves, so no posterior over them is fitted: leave "
+            f"posterior {given['posterior']} out, or take an optimizer such as adam."
+        )
+    prior = given.get("prior") or given.get("weight_prior")
+    if (training.get("sampling") or {}).get("learn_prior"):
+        if prior:
+            raise InputError("learn_prior learns the scale of a normal prior: leave the other prior out.")
+        return dict(given)
+    return dict(given) if prior else {**given, "prior": "normal"}
 
 
 def _pair_arguments(wrapping: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -228,6 +300,7 @@ def objective_for(experiment: Experiment, setting: Setting, model: Model) -> tup
             f"{name} draws latents, but {experiment.model['name']} has none and its log p(x) is exact: train it with "
             f"{default_objective(experiment.model['name'])} (the default) or full-vb."
         )
+    _check_natural(experiment, named, model)
     own = {option: value for option, value in arguments.items() if option in defaults(named.make)}
     objective = named.make(setting, **own)
     if named.prepare is not None:
@@ -236,6 +309,8 @@ def objective_for(experiment: Experiment, setting: Setting, model: Model) -> tup
     wrapping = {option: rest[option] for option in defaults(regularized) if option in rest}
     asked = _asked({option: value for option, value in rest.items() if option not in _NO_PARAMETERS})
     objective = regularized(objective, setting, **wrapping)
+    if isinstance(objective, WithGlobals):
+        objective = dataclasses.replace(objective, cost_weight=prior_weight(experiment.training))
     return objective, model if asked is None else shared_parameters(model, **asked)
 
 
@@ -244,3 +319,27 @@ def old_posterior(experiment: Experiment) -> ModelSpec:
     scale = experiment.objective.get("arguments", {}).get("prior_scale", 1.0)
     options = checked_options("mean-field", "normal", {"prior_scale": scale})
     return ModelSpec.of(PARAMETERS, posterior="mean-field", prior="normal", where="everything", options=options)
+
+
+def _check_natural(experiment: Experiment, named: NamedObjective, model: Model) -> None:
+    """Refuse to mix natural gradients with what is not made for them.
+
+    Raises:
+        InputError: a conjugate model with another objective, that objective with another model or optimizer.
+    """
+    name, objective = experiment.model["name"], experiment.objective["name"]
+    if named.natural and model.globals is None:
+        able = ", ".join(other for other in families() if objectives()[family(other).objective].natural)
+        raise InputError(
+            f"{objective} is for models with a conjugate posterior, and {name} has none: use {able}, or train it with "
+            f"{default_objective(name)}."
+        )
+    if model.globals is not None and not named.natural:
+        raise InputError(f"{name} has a conjugate posterior: train it with {default_objective(name)} (the default).")
+    optimizer = experiment.training.get("optimizer")
+    if named.natural != (optimizer == "natural"):
+        raise InputError(
+            f"{objective} is trained by the optimizer natural (the default there)."
+            if named.natural
+            else f"The optimizer natural follows natural gradients, and {objective} gives none: use adam, say."
+        )

@@ -7,6 +7,7 @@ from nelbo.tasks.filled import Imputation
 from nelbo.tasks.generate import manifold, reconstruct, sample
 from nelbo.tasks.impute import chain_frames, impute
 from nelbo.tasks.methods import METHODS, ImputationSettings, default_method
+from nelbo.tasks.predict import Prediction, predict
 from nelbo.tasks.rows import hide, rows_as_seen, spoiled
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Filling",
     "Imputation",
     "ImputationSettings",
+    "Prediction",
     "chain_frames",
     "default_method",
     "embed",
@@ -26,6 +28,7 @@ __all__ = [
     "manifold",
     "mean_fill",
     "neighbour_fill",
+    "predict",
     "reconstruct",
     "rows_as_seen",
     "sample",

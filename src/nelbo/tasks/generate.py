@@ -24,6 +24,8 @@ def _context_for(model: Model, context: Context) -> Context:
     """
     context = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), context)
     size, wanted = sum(leaf.size for leaf in jax.tree.leaves(context)), model.generative.context_size
+    if model.is_supervised:
+        raise InputError("This model predicts a target from features and has no samples of them: use `nelbo predict`.")
     if wanted and not size:
         raise InputError(f"This model is conditioned on a context of {wanted} numbers: give it.")
     if size != wanted:
