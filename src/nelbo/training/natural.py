@@ -1,11 +1,11 @@
 """Steps along natural gradients, with the statistics of several batches averaged."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Int, PyTree
+from jaxtyping import Array, PyTree
 
 from nelbo.core import InputError
 
@@ -18,7 +18,7 @@ class NaturalState(NamedTuple):
         targets: where the last steps' batches alone would lead, window first; None with a window of one.
     """
 
-    count: Int[Array, ""]
+    count: Any  # an int32 array; optax gives any kind of number back
     targets: PyTree
 
 
@@ -46,7 +46,7 @@ def natural_gradient(rate: optax.ScalarOrSchedule, window: int = 1) -> optax.Gra
         kept = None if window == 1 else jax.tree.map(lambda p: jnp.zeros((window, *p.shape), p.dtype), params)
         return NaturalState(jnp.zeros((), jnp.int32), kept)
 
-    def update(updates: PyTree, state: NaturalState, params: PyTree = None) -> tuple[PyTree, NaturalState]:
+    def update(updates: PyTree, state: Any, params: PyTree = None) -> tuple[PyTree, NaturalState]:
         step = jnp.asarray(rate(state.count) if callable(rate) else rate, jnp.float32)
         later = optax.safe_increment(state.count)
         if window == 1:
@@ -69,7 +69,7 @@ def robbins_monro(scale: float, delay: float, forgetting: float) -> optax.Schedu
         forgetting: in (0.5, 1] the steps converge.
     """
 
-    def rate(count: Array) -> Array:
+    def rate(count: Any) -> Array:
         return scale * (delay + jnp.asarray(count, jnp.float32)) ** -forgetting
 
     return rate
