@@ -102,7 +102,7 @@ def _evidence_bound(model, data):
 
     shared = model.globals
     expected, one = shared.expected(), jnp.ones((), jnp.float32)
-    return jax.vmap(lambda x: shared.local.bound(expected, x, one))(data).sum() - shared.cost()
+    return jax.vmap(lambda x: shared.local.bound(expected, x, one))(data).sum() - shared.divergence()
 
 
 # the evidence lower bound of a whole data set [nats]

@@ -64,7 +64,7 @@ def test_topics_and_proportions(nelbo, fitted, tmp_path):
         (("lda", "--learning-rate", "3", *QUICK), "at most 1"),
         (("lda", "--window", "0", *QUICK), "window"),
         (("lda", "--tempering", "warm", *QUICK), "tempering"),
-        (("lda", "--tempering", "global", "--temperature", "0.5", *QUICK), "Temperatures"),
+        (("lda", "--tempering", "global", "--hottest", "0.5", *QUICK), "Temperatures"),
         (("lda", "--concentration", "0", *QUICK), "positive"),
         (("lda", "--data", "digits", "--quiet"), "word counts"),
         (("vae", "--optimizer", "natural", "--data", "digits", "--quiet"), "natural"),

@@ -58,7 +58,7 @@ class Svi(Objective):
         carried, metrics = self.tempering.after(shared, batch, state.carried, energy)
         untempered = local - (power * energies).sum() + energy  # still a bound, at the tempered q(z)
         metrics = {"tempered": local, "power": power.mean(), **metrics}
-        cost = shared.cost() / self.num_data
+        cost = shared.divergence() / self.num_data
         target = jax.tree.map(lambda prior, s: prior + self.num_data * s, shared.prior, slope)
         natural = model.globals.natural
         terms = jax.tree.map(lambda own, at, to: (own * (at - to)).sum(), natural, shared.natural, target)
@@ -69,7 +69,7 @@ class Svi(Objective):
         """The bound of each example in expectation over the posterior, its divergence's share included."""
         del key
         shared = _conjugate(model)
-        expected, cost = shared.expected(), shared.cost() / self.num_data
+        expected, cost = shared.expected(), shared.divergence() / self.num_data
         return jax.vmap(lambda x: shared.local.bound(expected, x, jnp.ones((), jnp.float32)))(batch) - cost
 
 

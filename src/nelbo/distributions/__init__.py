@@ -20,11 +20,14 @@ from nelbo.distributions.elementary import (
 )
 from nelbo.distributions.joint import AutoregressiveBernoulli, BagOfWords
 from nelbo.distributions.moments import FUNCTIONS, MOMENTS, moments
+from nelbo.distributions.moved import Offset, free_parameters, from_noise, moved, no_offset
 from nelbo.distributions.normal import Normal
 from nelbo.distributions.readings import READINGS, Reading, reading
 from nelbo.distributions.sequential import BernoulliMixture, Nade, SequentialBernoulli
 from nelbo.distributions.simplex import LEAST, Dirichlet, OneHot, expected_log, log_beta, log_proportions
-from nelbo.distributions.supports import check_support
+from nelbo.distributions.sobol import sobol_normals, sobol_uniforms
+from nelbo.distributions.supports import check_support, class_count
+from nelbo.distributions.targets import Poisson, StudentT
 
 __all__ = [
     "FUNCTIONS",
@@ -47,18 +50,28 @@ __all__ = [
     "Marginalizable",
     "Nade",
     "Normal",
+    "Offset",
     "OneHot",
+    "Poisson",
     "RankOneNormal",
     "Reading",
     "SequentialBernoulli",
+    "StudentT",
     "check_support",
+    "class_count",
     "closed_form_kl",
     "example_shape",
     "expected_log",
+    "free_parameters",
+    "from_noise",
     "log_beta",
     "log_proportions",
     "moments",
+    "moved",
+    "no_offset",
     "reading",
+    "sobol_normals",
+    "sobol_uniforms",
     "total_log_prob",
     "uniforms",
 ]

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Key
 from nelbo.core import NATS_PER_BIT, AnyExample, InputError, compiled
 from nelbo.data import Source
 from nelbo.evaluation.bounds import Score
-from nelbo.models import ConjugateGlobals, Model
+from nelbo.models import ConjugateGlobals, Model, check_source
 from nelbo.training import examples, padded_batches
 
 ROWS = 500  # examples scored at once
@@ -65,7 +65,7 @@ def exact_log_likelihood(
         progress: called with the number of examples done and their mean so far.
 
     Raises:
-        InputError: the model has no such form, or there is no example.
+        InputError: the model has no such form, there is no example, or values that the likelihood cannot give.
     """
     del num_samples
     return _score(key, _log_prob, model, data, progress)
@@ -109,6 +109,7 @@ def _score(
     """The mean of a number without Monte Carlo error."""
     if len(data) == 0:
         raise InputError("There is no example to score.")
+    check_source(model, data)
     indices, real = padded_batches(len(data), min(ROWS, len(data)))
     found, dimensions = [], 0.0
     for i, (rows, mask) in enumerate(zip(indices, real, strict=True)):

@@ -28,7 +28,7 @@ from nelbo.models.gaussian_belief import (
     prior_beliefs,
 )
 from nelbo.models.gaussian_mixture import Means, Mixture, OneComponent, Units, gaussian_mixture
-from nelbo.models.globals import Globals
+from nelbo.models.globals import Globals, stored, with_globals, without_globals
 from nelbo.models.heads import (
     AutoregressiveBernoulliHead,
     BagOfWordsHead,
@@ -44,6 +44,7 @@ from nelbo.models.heads import (
     StandardizedHead,
     soft_bound,
 )
+from nelbo.models.iterative import ENCODINGS, Iterative, iterative
 from nelbo.models.layers import Conditional, Context, Latents, Layer, Reads, StandardNormal, Unconditional
 from nelbo.models.lda import Proportions, TopicMixing, Topics, Words, lda
 from nelbo.models.likelihoods import LIKELIHOODS, Likelihood, likelihood, likelihood_head, likelihoods
@@ -75,15 +76,21 @@ from nelbo.models.recognition import (
     detached,
     reparameterized,
 )
+from nelbo.models.refinement import Refined, refined
 from nelbo.models.spec import ModelSpec
 from nelbo.models.stack import Draw, Model, Stack, stop_gradient
+from nelbo.models.supervised import CLASS_LIKELIHOODS, NUMBER_LIKELIHOODS, FromFeatures, classification, regression
+from nelbo.models.support import check_source
 from nelbo.models.visible import mixture, nade, visible
 
 __all__ = [
+    "CLASS_LIKELIHOODS",
+    "ENCODINGS",
     "LIKELIHOODS",
     "MEAN_FIELD_BOUNDS",
     "MODELS",
     "MOMENTS",
+    "NUMBER_LIKELIHOODS",
     "POSTERIORS",
     "Amortized",
     "AnyComponents",
@@ -106,10 +113,12 @@ __all__ = [
     "FittedMeanField",
     "FittedRecognition",
     "FreeRecognition",
+    "FromFeatures",
     "GaussianBeliefNet",
     "Globals",
     "Head",
     "InputRule",
+    "Iterative",
     "JointMeans",
     "Known",
     "Latents",
@@ -130,6 +139,7 @@ __all__ = [
     "RankOneHead",
     "Reads",
     "Recognition",
+    "Refined",
     "Sets",
     "SharedCovarianceHead",
     "SharedNormalHead",
@@ -149,6 +159,8 @@ __all__ = [
     "belief_network_model",
     "build",
     "built",
+    "check_source",
+    "classification",
     "darn",
     "detached",
     "dlgm",
@@ -167,6 +179,7 @@ __all__ = [
     "gaussian_mixture",
     "hvae",
     "input_rule",
+    "iterative",
     "lda",
     "likelihood",
     "likelihood_head",
@@ -183,13 +196,18 @@ __all__ = [
     "one_layer",
     "posterior_head",
     "prior_beliefs",
+    "refined",
+    "regression",
     "reparameterized",
     "save_model",
     "sbn",
     "skeleton",
     "soft_bound",
     "stop_gradient",
+    "stored",
     "vae",
     "variational_em",
     "visible",
+    "with_globals",
+    "without_globals",
 ]

@@ -123,6 +123,7 @@ class ConjugateGlobals(Globals):
     natural: AbstractVar[PyTree]
     local: AbstractVar[Local]
     in_bound: ClassVar[bool] = True
+    of_family: ClassVar[bool] = True
 
     @property
     @abc.abstractmethod
@@ -145,9 +146,13 @@ class ConjugateGlobals(Globals):
         """E t(b) under the posterior."""
         return jax.grad(self.log_normalizer)(self.natural)
 
-    def cost(self, model: Any = None) -> Float[Array, ""]:
+    def cost(self, key: Key[Array, ""], model: Any) -> Float[Array, ""]:
+        """The divergence."""
+        del key, model
+        return self.divergence()
+
+    def divergence(self) -> Float[Array, ""]:
         """KL(posterior || prior) = <natural - eta, E t(b)> - A(natural) + A(eta) [nats]."""
-        del model
         normalizer, expected = jax.value_and_grad(self.log_normalizer)(self.natural)
         inner = jax.tree.map(lambda q, p, t: ((q - p) * t).sum(), self.natural, self.prior, expected)
         return jnp.stack(jax.tree.leaves(inner)).sum() - normalizer + self.log_normalizer(self.prior)

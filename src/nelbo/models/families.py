@@ -23,9 +23,11 @@ from nelbo.models.gaussian import (
 from nelbo.models.gaussian_mixture import gaussian_mixture
 from nelbo.models.lda import lda
 from nelbo.models.stack import Model
+from nelbo.models.supervised import classification, regression
 from nelbo.models.visible import mixture, nade
 
-MOMENTS = ("centre", "spread")  # options whose arrays are the training data's; the user says whether they are used
+# options whose arrays are the training data's; the user says whether they are used
+MOMENTS = ("centre", "spread", "target_centre", "target_spread")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +43,9 @@ class Family:
         arguments: options that are better than the signature's defaults where a run decides, by likelihood or "*".
         training: the same of training settings.
         least_steps: epochs that nobody asked for are so many that training takes at least this number of steps.
+        targets: what a supervised model predicts; None: the examples themselves are modelled. The likelihoods of a
+            supervised family are its own.
+        objective_arguments: options of its objective that are better than their defaults.
     """
 
     make: Callable[..., Model]
@@ -50,6 +55,8 @@ class Family:
     arguments: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     training: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     least_steps: int = 0
+    targets: Literal["number", "class"] | None = None
+    objective_arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 # Measured, see docs/defaults.md. On a table of 1095 rows of 9 measurements 3000 such steps end where the closed-form
@@ -61,6 +68,8 @@ _VAE_TRAINING = {"gaussian": {"learning_rate": 0.003}}
 # small data are passed over more often: there a bound still rises when 30 epochs are over
 _LEAST = 3000
 
+# the maximum a posteriori estimate: weights of standardized features without a prior grow on small data
+_MAP = {"weight_prior": 1.0}
 # natural gradients have one step length that is right for a whole pass, one; and rates that fall after it
 _CONJUGATE = {"*": {"optimizer": "natural", "schedule": "robbins-monro", "epochs": 20.0}}
 
@@ -77,6 +86,12 @@ MODELS: dict[str, Family] = {
     "fdarn": Family(fdarn, objective="nvil"),
     "nade": Family(nade, likelihood="bernoulli", objective="maximum-likelihood"),
     "mixture": Family(mixture, likelihood="bernoulli", objective="maximum-likelihood"),
+    "regression": Family(
+        regression, objective="maximum-likelihood", least_steps=_LEAST, targets="number", objective_arguments=_MAP
+    ),
+    "classification": Family(
+        classification, objective="maximum-likelihood", least_steps=_LEAST, targets="class", objective_arguments=_MAP
+    ),
     "gaussian-mixture": Family(gaussian_mixture, likelihood="gaussian", objective="svi", training=_CONJUGATE),
     "factorial-mixture": Family(factorial_mixture, likelihood="gaussian", objective="svi", training=_CONJUGATE),
     "lda": Family(lda, likelihood="multinomial", objective="svi", training=_CONJUGATE),

@@ -10,7 +10,7 @@ import jax.random as jr
 
 from nelbo.core import InputError, NotFiniteError, choice, read_json, write_json
 from nelbo.papers.bibliography import BIBLIOGRAPHY
-from nelbo.papers.measures import MEASURES, Rows, measured_once
+from nelbo.papers.measures import MEASURES, Rows, Study, measured_once
 from nelbo.runs import RECORD, Experiment, add_result, carry_out, environment, evaluation, open_run, result_row
 from nelbo.training import Callback
 
@@ -102,15 +102,15 @@ class Figure:
         name: of its file.
         title: which figure of the paper, and of what.
         kind: bounds against training examples seen, samples side by side, the 2-D manifold, the 2-D embedding, or
-            the film of an imputation.
-        parts: the names of the runs in it.
+            the chain of an imputation, step by step; "noise": a study's variances against its numbers of draws.
+        parts: the names of the runs in it, or of the study.
         curves: which bounds of their histories, for curves.
-        measure: which measure a film is of.
+        measure: which measure a picture of a chain is of.
     """
 
     name: str
     title: str
-    kind: Literal["curves", "samples", "manifold", "embedding", "film"]
+    kind: Literal["curves", "samples", "manifold", "embedding", "chain", "noise"]
     parts: tuple[str, ...]
     curves: tuple[str, ...] = ("test", "train")
     measure: str = ""
@@ -142,11 +142,13 @@ class Plan:
         parts: the runs, in order.
         figures: the views.
         notes: what a reader must know about these settings, among it where they differ from the paper's.
+        studies: what is measured without a run.
     """
 
     parts: tuple[Part, ...]
     figures: tuple[Figure, ...]
     notes: tuple[str, ...]
+    studies: tuple[Study, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,6 +216,7 @@ class Page:
             "published": [dataclasses.asdict(row) for row in self.published],
             "figures": [dataclasses.asdict(figure) for figure in plan.figures],
             "parts": {},
+            "studies": {},
             "claims": [],
             "finished": False,
             "environment": environment(),
@@ -236,8 +239,12 @@ class Page:
                 summary["measures"][measure.name] = {"title": measure.title, "rows": rows}
             result["parts"][part.name] = summary
             write_json(folder / RESULT, result)
-        result["figures"] = _drawable(result["figures"], result["parts"])
-        result["claims"] = [_checked(claim, result["parts"]) for claim in self.claims]
+        for study in plan.studies:
+            say(study.title)
+            result["studies"][study.name] = {"title": study.title, "rows": study.make()}
+        shown = result["parts"] | result["studies"]
+        result["figures"] = _drawable(result["figures"], shown)
+        result["claims"] = [_checked(claim, shown) for claim in self.claims]
         result["finished"] = len(parts) == len(plan.parts)
         write_json(folder / RESULT, result)
         return result

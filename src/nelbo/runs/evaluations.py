@@ -37,6 +37,7 @@ class Evaluation:
     title: str
 
 
+LOG_SCORE = "log-score"  # the only one of supervised models, see `nelbo.runs.predictions`
 EVALUATIONS: Mapping[str, Evaluation] = {
     "elbo": Evaluation(elbo, "lower", 100, "evidence lower bound"),
     "iwae": Evaluation(importance_bound, "lower", 5000, "importance-weighted bound"),
@@ -126,13 +127,14 @@ def weight_rows(
     shared = model.globals
     if shared is None:
         raise InputError("The weights of this model have no posterior.")
-    cost = float(shared.cost(model)) / num_data
     rows = []
     for i, (split, (source, data)) in enumerate(parts.items()):
-        scores = []
+        scores, costs = [], []
         for draw_key in jr.split(jr.fold_in(key, i), WEIGHT_DRAWS):
             weight_key, score_key = jr.split(draw_key)
             scores.append(elbo(score_key, shared.sample(weight_key, model), source, num_samples=1))
+            if split == "train":
+                costs.append(float(shared.cost(jr.clone(weight_key), model)) / num_data)
         name = "full-vb" if split == "train" else "elbo, weights drawn"
         row = result_row(scores[0], name, split, data)
         for field, values in _columns(scores).items():
@@ -140,6 +142,7 @@ def weight_rows(
         row |= {"samples": WEIGHT_DRAWS, "standard_error": _error([score.nats for score in scores])}
         if split == "train":
             nats_per_bit_and_dimension = row["nats"] / row["bits_per_dim"] if row["bits_per_dim"] else -1.0
+            cost = float(np.mean(costs))
             row |= {"nats": row["nats"] - cost, "weight_kl": cost}
             row["bits_per_dim"] = row["nats"] / nats_per_bit_and_dimension
         rows.append(row)
@@ -162,7 +165,7 @@ def add_result(folder: Path | str, row: dict[str, Any]) -> None:
     """
     path = Path(folder) / RECORD
     # examples of one name may be those of two files
-    same = ("split", "bound", "samples", "examples", "data", "sha256", "binarization")
+    same = ("split", "bound", "samples", "examples", "data", "sha256", "binarization", "refined")
     with locked(path.with_name(".record.lock")):
         record = read_json(path) if path.exists() else {"results": []}
         if not isinstance(record, dict) or not isinstance(record.get("results", []), list):

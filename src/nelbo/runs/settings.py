@@ -8,8 +8,10 @@ from typing import Any, Literal
 
 import optax
 
+from nelbo.bayes import sampler
 from nelbo.core import InputError, checked_arguments, choice
-from nelbo.training import DEFAULT_RATES, OPTIMIZERS, SCHEDULES, optimizer
+from nelbo.runs.sampling import RUN_OPTIMIZERS, is_sampler, sampling_for, usual_rate
+from nelbo.training import SCHEDULES, optimizer
 
 MAX_SEED = 2**32 - 1
 
@@ -19,7 +21,7 @@ class Training:
     """How to train, and the defaults; see `nelbo.training.fit` and `nelbo.training.optimizer`.
 
     Args:
-        optimizer: its name, see `OPTIMIZERS`.
+        optimizer: its name, see `RUN_OPTIMIZERS`; samplers draw parameters from their posterior.
         learning_rate: the first one; that of the optimizer where none is given.
         schedule: of the learning rate, see `SCHEDULES`.
         clip: largest norm of the gradient.
@@ -32,6 +34,7 @@ class Training:
         patience: stop after so many validations with no better bound.
         keep: which parameters.
         watch: splits whose bounds the history keeps too.
+        sampling: the options of a sampler.
         score: without it there is neither a validation bound nor a score of the test set, and the last parameters are
             kept.
 
@@ -52,10 +55,11 @@ class Training:
     patience: int | None = None
     keep: Literal["best", "last"] = "best"
     watch: Sequence[str] = ()
+    sampling: Mapping[str, Any] | None = None
     score: bool = True
 
     def __post_init__(self) -> None:
-        choice("optimizer", self.optimizer, OPTIMIZERS)
+        choice("optimizer", self.optimizer, RUN_OPTIMIZERS)
         choice("schedule", self.schedule, SCHEDULES)
         for name in ("learning_rate", "clip", "epochs"):
             value = getattr(self, name)
@@ -138,7 +142,9 @@ def training_for(
     if num_data is not None and settings.get("epochs") is None:
         training["epochs"] = max(training["epochs"], float(math.ceil(least_steps * training["batch_size"] / num_data)))
     if training["learning_rate"] is None:
-        training["learning_rate"] = DEFAULT_RATES[training["optimizer"]]
+        training["learning_rate"] = usual_rate(training["optimizer"])
+    steps = None if num_data is None else steps_for(training, num_data)
+    training["sampling"] = sampling_for(training, steps, num_data)
     return training
 
 
@@ -149,6 +155,13 @@ def steps_for(training: Mapping[str, Any], num_data: int) -> int:
 
 def optimizer_for(training: Mapping[str, Any], num_data: int) -> optax.GradientTransformation:
     """The experiment's optimizer."""
+    if is_sampler(training):
+        return sampler(
+            training["optimizer"],
+            num_data=num_data,
+            learning_rate=training["learning_rate"],
+            sampling=training["sampling"],
+        )
     return optimizer(
         training["optimizer"],
         learning_rate=training["learning_rate"],

@@ -7,8 +7,8 @@ from nelbo.tasks.filled import Imputation
 from nelbo.tasks.generate import manifold, reconstruct, sample
 from nelbo.tasks.impute import chain_frames, impute
 from nelbo.tasks.methods import METHODS, ImputationSettings, default_method
+from nelbo.tasks.predict import Prediction, predict
 from nelbo.tasks.rows import hide, rows_as_seen, spoiled
-from nelbo.tasks.values import check_values
 
 __all__ = [
     "METHODS",
@@ -17,8 +17,8 @@ __all__ = [
     "Filling",
     "Imputation",
     "ImputationSettings",
+    "Prediction",
     "chain_frames",
-    "check_values",
     "default_method",
     "embed",
     "filling_scores",
@@ -28,6 +28,7 @@ __all__ = [
     "manifold",
     "mean_fill",
     "neighbour_fill",
+    "predict",
     "reconstruct",
     "rows_as_seen",
     "sample",

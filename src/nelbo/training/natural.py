@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, PyTree
+from jaxtyping import Array, Int, PyTree
 
 from nelbo.core import InputError
 
@@ -18,7 +18,7 @@ class NaturalState(NamedTuple):
         targets: where the last steps' batches alone would lead, window first; None with a window of one.
     """
 
-    count: Any  # an int32 array; optax gives any kind of number back
+    count: Int[Array, ""]
     targets: PyTree
 
 
@@ -46,9 +46,9 @@ def natural_gradient(rate: optax.ScalarOrSchedule, window: int = 1) -> optax.Gra
         kept = None if window == 1 else jax.tree.map(lambda p: jnp.zeros((window, *p.shape), p.dtype), params)
         return NaturalState(jnp.zeros((), jnp.int32), kept)
 
-    def update(updates: PyTree, state: Any, params: PyTree = None) -> tuple[PyTree, NaturalState]:
+    def update(updates: PyTree, state: Any, params: PyTree = None) -> tuple[PyTree, Any]:
         step = jnp.asarray(rate(state.count) if callable(rate) else rate, jnp.float32)
-        later = optax.safe_increment(state.count)
+        later: Any = optax.safe_increment(state.count)
         if window == 1:
             return jax.tree.map(lambda g: -step * g, updates), NaturalState(later, None)
         place, held = state.count % window, jnp.minimum(later, window).astype(jnp.float32)
@@ -69,7 +69,7 @@ def robbins_monro(scale: float, delay: float, forgetting: float) -> optax.Schedu
         forgetting: in (0.5, 1] the steps converge.
     """
 
-    def rate(count: Any) -> Array:
+    def rate(count: Any) -> Any:
         return scale * (delay + jnp.asarray(count, jnp.float32)) ** -forgetting
 
     return rate
