@@ -123,6 +123,7 @@ def test_langevin_dynamics_have_a_bias_of_the_order_of_the_step(rate):
     assert np.linalg.norm(biased - POSTERIOR) > 0.4 * rate / 0.02 * np.linalg.norm(POSTERIOR)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("temperature", [1.0, 0.1])
 @pytest.mark.parametrize("make", [sgld, sghmc])
 def test_a_gaussian_target_has_variance_of_temperature_over_precision(make, temperature):

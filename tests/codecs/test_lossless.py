@@ -69,6 +69,7 @@ def data_for(name, count, seed=0):
 LONG = {"deep chain", "two gaussian layers"}
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in LONG else ()) for n in MODELS])
 def test_every_family_comes_back(name):
     model, x = MODELS[name](), data_for(name, 60)
@@ -172,6 +173,7 @@ TIGHT = {
 }
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n == "deep chain" else ()) for n in TIGHT])
 def test_a_model_codes_at_its_elbo(name):
     """2,000 examples drawn from the model: within 1.5 % of the mean of log w by Monte Carlo, and a start.
@@ -223,6 +225,7 @@ UNIT_BY_UNIT = {
 }
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("name", UNIT_BY_UNIT)
 def test_bits_one_by_one_are_as_long_as_the_likelihood_says_and_forgives_roundoff(name, monkeypatch):
     """States and logits off by 1e-10 of their size at every unit decode the same, off by a fifth they are told."""

@@ -152,6 +152,7 @@ def with_posterior(model, mean, covariance):
     return with_globals(eqx.tree_at(places, model, values), exact)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("likelihood", ["gaussian", "student-t", "poisson"])
 def test_a_target_is_in_the_users_units(likelihood):
     """Density, mean, variance and quantiles are scipy's at the parameters in the target's units."""

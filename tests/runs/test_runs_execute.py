@@ -122,6 +122,7 @@ def test_missing_entries_train_on_what_was_observed(tmp_path):
     assert np.isnan(read_arrays(tmp_path / "run" / "arrays.safetensors", "figure data")[0]["originals"]).any()
 
 
+@pytest.mark.slow
 def test_full_variational_bayes_reports_the_bounds_over_weights(tmp_path):
     record = execute(experiment(objective={"name": "full-vb"}), tmp_path / "run", figures=False)
     rows = {(row["split"], row["bound"]): row for row in record["results"]}
@@ -147,6 +148,7 @@ def deep(widths: tuple[int, ...]) -> Model:
     return Model(Stack((*down, StandardNormal(widths[-1]))), Amortized(tuple(up)))
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("widths", [(3,), (2,), (1,), (1, 1), (2, 2), (5, 2)])
 def test_figures_of_any_latents(widths):
     data = load("digits", binarize="static")

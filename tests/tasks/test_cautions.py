@@ -82,6 +82,7 @@ def test_a_column_that_is_never_there_is_named():
     assert impute(jr.key(0), model, whole, settings).warnings == ()
 
 
+@pytest.mark.slow
 def test_a_spread_that_ran_away_is_said_and_mean_and_draws_agree_within_chance():
     """The scale of column 2 is 3000 where its values are zeros and ones: as a Gaussian head learned it once."""
     model = factor_analysis(jr.key(0), (SIZE,), latents=2, scale=0.8)

@@ -33,6 +33,7 @@ def test_only_convolutions_leave_the_compiled_loop(architecture, expected):
     assert convolve(carry, rule, data(), FEED[0], jr.key(1), indexed=True) is expected
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("architecture", ["conv", "mlp"])
 def test_steps_one_by_one_give_the_numbers_of_the_loop(architecture):
     ends = []
