@@ -202,3 +202,17 @@ def test_fetching_is_told_on_standard_error(capsys):
         show("https://example.org/a.gz", done, 10_000_000)
     assert capsys.readouterr() == ("", "Fetching https://example.org/a.gz: 0.0 of 10.0 MB\n")
     assert fetching(argparse.Namespace(quiet=True)) is None
+
+
+def test_batches_are_drawn_as_the_option_says(nelbo, tmp_path):
+    folder = tmp_path / "run"
+    line = ("fit", *TINY, "--epochs", "1", "--train-only", "--out", folder)
+    found = nelbo(*line, "--batches", "replacement", "--json")
+    assert found.code == 0
+    record = json.loads(found.out)
+    assert record["batches"] == {"name": "replacement"}
+    training = json.loads((folder / "config.json").read_text())["training"]
+    assert (training["batches"], training["ordering"]) == ("replacement", None)
+    assert nelbo(*line[:4], "--batches", "replacment", "--out", tmp_path / "x").is_refusal("did you mean 'replacement'")
+    other = nelbo("fit", "--resume", "--out", folder, "--batches", "reshuffled")
+    assert other.is_refusal("batches is reshuffled here but replacement")

@@ -67,8 +67,9 @@ def given(options: argparse.Namespace) -> dict[str, Any]:
         ),
         "training": given_flags(options, "training", model),
     }
-    if sampling := given_flags(options, "sampling", model):
-        record["training"]["sampling"] = sampling
+    for part in ("sampling", "ordering"):
+        if inner := given_flags(options, part, model):
+            record["training"][part] = inner
     return record if options.seed is None else record | {"seed": options.seed}
 
 
