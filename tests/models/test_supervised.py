@@ -87,6 +87,16 @@ def test_the_map_of_a_linear_regression_is_the_posterior_mean():
     np.testing.assert_allclose(weights_of(found), exact_posterior(X, y)[0], atol=2e-3)
 
 
+def test_the_prior_on_the_noise_moves_it_by_little():
+    """At the best of n log s + SSR / 2 s^2 + (log s)^2 / 2, log s is about -log s / 2n from that of the residuals."""
+    y = 1e-1 * RNG.normal(size=len(X))
+    model = shared_parameters(linear_model(), posterior="delta", prior_scale=1.0)
+    found = minimized(model, WithGlobals(MaximumLikelihood(), len(X)), rows(X, y))
+    raw = float(found.generative.layers[0].head.raw_scale)
+    moved = np.log(np.exp(raw) + 1e-3) - 0.5 * np.log(np.mean((y - design(X) @ weights_of(found)) ** 2))
+    assert moved == pytest.approx(-raw / (2 * len(X)), rel=0.1)
+
+
 def test_a_logistic_regression_is_scikit_learns_at_equal_penalty():
     from sklearn.linear_model import LogisticRegression
 
