@@ -185,6 +185,7 @@ def test_progress_goes_to_standard_error_and_is_rare(nelbo, tmp_path):
     assert trained.startswith("Trained 13 steps")
 
 
+@pytest.mark.slow
 def test_a_process_leaves_with_its_whole_output_and_its_exit_code(nelbo):
     code, out, err = finish(start("models", "show", "vae", "--json"))
     assert (code, out, err) == (0, nelbo("models", "show", "vae", "--json").out, "")

@@ -204,6 +204,7 @@ def test_a_model_codes_at_its_elbo(name):
     assert abs(8 * len(coded.message) - bits) < 0.015 * bits + 400
 
 
+@pytest.mark.slow
 def test_a_model_without_latents_is_coded_at_its_likelihood():
     """A fully visible belief network: no bits are borrowed, and the message is the data's own log probability."""
     head = AutoregressiveBernoulliHead(jr.key(0), (6,), init=1.5)
@@ -299,6 +300,7 @@ def test_a_receiver_can_follow_every_schedule(latents, seed):
         known |= {node}
 
 
+@pytest.mark.slow
 def test_a_chain_borrows_less_than_all_layers_at_once():
     """Messages of one example of a deep chain: Bit-Swap's order draws fewer words than latents popped all together."""
     networks = Networks(made("sbn", layers=(60, 60, 60)), SHAPE, 1)

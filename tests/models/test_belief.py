@@ -89,6 +89,7 @@ def test_the_centre_is_subtracted_before_recognition():
     np.testing.assert_allclose(model.recognition(centre).part(0, ()).logits, net.layers[0].bias, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_training_raises_the_bound_and_trains_the_baselines():
     rng = np.random.default_rng(0)
     x = (rng.random((200, 1)) < 0.5) * np.ones((1, 8)) * (np.arange(8) < 4) + (np.arange(8) >= 4)

@@ -122,6 +122,7 @@ def test_with_a_full_covariance_the_bound_is_log_p_at_the_optimum():
     np.testing.assert_allclose(np.asarray(draws.log_p.sum(-1) - draws.log_q.sum(-1)), exact, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_samples_have_the_covariance_of_the_linear_process():
     """H0: the draws have covariance W W' + noise; 15 z-scores, |z| < 5, false alarm 9e-6, fixed seed."""
     model = jittered(dlgm(jr.key(0), (5,), layers=(3, 2), hidden=(), recognition_hidden=(4,), covariance="low-rank",
@@ -167,6 +168,7 @@ def test_bad_settings_are_one_sentence():
         build(jr.key(0), "dlgm", {"shape": [7], "covariance": "lowrank"})
 
 
+@pytest.mark.slow
 def test_the_importance_bound_reaches_the_likelihood_of_the_observed_entries():
     """Probabilistic PCA with missing entries: log p(x_obs) is exact; K = 20000 draws come within 0.02 nats of it."""
     model = jittered(build(jr.key(0), "linear", {"shape": [6], "latents": 2}))

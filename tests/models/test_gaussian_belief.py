@@ -24,6 +24,7 @@ from nelbo.models import (
 SIZE = 6
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("function", MOMENTS)
 def test_moments_are_those_of_quadrature(function):
     mu, phi = (a.ravel() for a in np.meshgrid([-3.0, -0.7, 0.0, 0.4, 2.5], [0.01, 0.5, 4.0]))

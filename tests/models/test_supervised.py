@@ -209,6 +209,7 @@ def test_a_quantile_of_a_mixture_halves_its_mass():
         assert mass == pytest.approx(level, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_probabilities_are_averaged_not_logits():
     model = shared_parameters(linear_model("classification", classes=3), posterior="mean-field", log_scale=1.0)
     found = predict(jr.key(5), model, rows(X[:4]), draws=8)
@@ -237,6 +238,7 @@ def test_missing_features_are_at_the_mean_and_the_mask_is_seen():
     assert np.abs(gaps - whole).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_a_network_learns_and_equal_columns_do_no_harm():
     """A parabola, whose feature stands there twice; the best line leaves a standard deviation of 0.75."""
     x = RNG.uniform(-2, 2, (200, 1)).astype(np.float32)

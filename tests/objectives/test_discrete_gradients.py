@@ -135,6 +135,7 @@ def test_wake_sleep_follows_its_own_updates(name):
     assert_mean(by_phi, oracle.sleep())
 
 
+@pytest.mark.slow
 def test_reweighted_wake_sleep_follows_its_own_updates():
     model = network(*MODELS["two"])
     oracle = Network(model)

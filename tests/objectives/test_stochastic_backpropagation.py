@@ -160,6 +160,7 @@ def halves(model, batch):
     return CALLS
 
 
+@pytest.mark.slow
 def test_hidden_entries_reach_the_recognition_model_as_missing_and_not_the_likelihood():
     """H0: the shares that are hidden are uniform on [0, 0.8] (p > 1e-6)."""
     model = vae(jr.key(0), (50,), latents=2, hidden=(3,), missing="mask")
@@ -186,6 +187,7 @@ def test_hidden_entries_reach_the_recognition_model_as_missing_and_not_the_likel
     np.testing.assert_allclose(log_p(model, first, latents), clean)
 
 
+@pytest.mark.slow
 def test_the_generative_model_learns_from_whole_examples_alone():
     """Its gradient is half of that of the whole half; the recognition model's has both parts."""
     model = vae(jr.key(0), (20,), latents=2, hidden=(3,), missing="mask")

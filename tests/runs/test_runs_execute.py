@@ -109,6 +109,7 @@ def test_moments_leave_missing_entries_out(tmp_path):
     np.testing.assert_allclose(arguments["spread"], [*np.nanstd(x, 0)[:3], 1.0], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_missing_entries_train_on_what_was_observed(tmp_path):
     x = np.random.default_rng(0).normal(3.0, 2.0, (100, 4)).astype(np.float32)
     x[np.random.default_rng(1).random(x.shape) < 0.3] = np.nan

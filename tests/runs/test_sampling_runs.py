@@ -49,6 +49,7 @@ def kill(event, state):
         raise Killed
 
 
+@pytest.mark.slow
 def test_a_resumed_run_has_the_draws_of_an_unbroken_one(tmp_path):
     sampler = collect(sghmc(60, learning_rate=0.01, cycle=5), draws=4, burn_in=10, thin=5)
     whole = train(sampler)

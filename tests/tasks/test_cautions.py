@@ -23,6 +23,7 @@ def filled(key, model, data, **settings):
     return impute(key, model, data, ImputationSettings(**settings), columns=KNOWN)
 
 
+@pytest.mark.slow
 def test_a_chain_that_hardly_moves_says_so_and_names_what_to_use():
     _, model = pair(**NARROW)
     result = filled(jr.key(0), model, one_row(20), method="metropolis", draws=4)
@@ -34,6 +35,7 @@ def test_a_chain_that_hardly_moves_says_so_and_names_what_to_use():
     assert filled(jr.key(0), right, one_row(20), method="metropolis", draws=4).warnings == ()
 
 
+@pytest.mark.slow
 def test_few_effective_proposals_are_said():
     _, model = pair(**NARROW)
     (said,) = filled(jr.key(0), model, one_row(20), method="importance", draws=4, proposals=5).warnings
