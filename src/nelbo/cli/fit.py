@@ -13,8 +13,18 @@ from nelbo.cli.parser import Parser, data_folder, setting
 from nelbo.core import InputError, choice
 from nelbo.data import names
 from nelbo.models import families
-from nelbo.runs import MOST_BYTES, Experiment, default_objective, execute, is_run, objectives, read_experiment, resumed
-from nelbo.training import Callback, Event, Interrupted, Progress, TrainState
+from nelbo.runs import (
+    MOST_BYTES,
+    Experiment,
+    Training,
+    default_objective,
+    execute,
+    is_run,
+    objectives,
+    read_experiment,
+    resumed,
+)
+from nelbo.training import Callback, Event, Interrupted, Progress, TrainState, order_text
 
 USUAL_MODEL = "vae"
 
@@ -157,6 +167,8 @@ def fit(options: argparse.Namespace) -> None:
     if record["results"]:
         show_results(record["results"])
     note(options, f"Trained {record['steps']} steps in {record['training_seconds']:.1f} s; the run is in {folder}")
+    if record["batches"]["name"] != Training.batches:
+        note(options, f"Batches: {order_text(record['batches'])}")
     for line in _about_draws(record.get("sampling")):
         note(options, line)
     for picture in pictures:
