@@ -9,7 +9,7 @@ import optax
 import pytest
 import scipy.stats
 
-from nelbo.bayes import WithGlobals, shared_parameters
+from nelbo.bayes import WithGlobals, shared_parameters, with_samples
 from nelbo.core import Example, InputError
 from nelbo.data import Source
 from nelbo.distributions import Normal, Poisson, StudentT, class_count
@@ -132,6 +132,21 @@ def test_the_predictive_variance_is_the_closed_form():
     scores = predictive(jr.key(3), model, rows(new, y[30:]), draws=4000)
     exact = scipy.stats.norm.logpdf(y[30:], design(new) @ mean, std)
     np.testing.assert_allclose(scores.log_score, exact, atol=0.12)
+
+
+def test_stored_draws_are_averaged_over_and_the_models_own_point_is_not_asked():
+    model = linear_model(noise=NOISE)
+    params = eqx.filter(model, trainable(model))
+    shifts = np.array([1.0, -2.0, 4.0], np.float32)
+    sampled = with_samples(model, jax.tree.map(lambda leaf: jnp.stack([leaf + s for s in shifts]), params))
+    y = np.zeros(4)
+    found = predictive(jr.key(0), sampled, rows(X[:4], y))
+    weights = weights_of(model)
+    means = np.stack([design(X[:4]) @ (weights + s) for s in shifts])
+    exact = np.log(scipy.stats.norm.pdf(y, means, NOISE).mean(0))
+    assert found.draws == 3  # as many as there are, and not the hundred that are asked for
+    np.testing.assert_allclose(found.log_score, exact, rtol=1e-4)
+    np.testing.assert_allclose(found.mean, means.mean(0), rtol=1e-4, atol=1e-5)
 
 
 class ExactPosterior(Globals):

@@ -153,6 +153,11 @@ class Samples(Globals):
         """How many draws are stored."""
         return jax.tree.leaves(self.stored)[0].shape[0]
 
+    @property
+    def distinct_draws(self) -> int:
+        """Those that are stored."""
+        return self.count
+
     def sample(self, key: Key[Array, ""], model: Any) -> Any:
         """The model with one of the stored draws, and no globals."""
         return self._with(model, jr.randint(key, (), 0, self.count))

@@ -25,6 +25,11 @@ class Globals(eqx.Module):
     # whether the model's family builds them with the model, so that the model's own file holds them
     of_family: AbstractVar[bool]
 
+    @property
+    def distinct_draws(self) -> int | None:
+        """How many different draws there are: 1 of a point, None where there is no end of them."""
+        return None if self.in_bound else 1
+
     @abc.abstractmethod
     def sample(self, key: Key[Array, ""], model: Any) -> Any:
         """The model with its shared arrays drawn from their posterior, reparameterized, and no globals."""
