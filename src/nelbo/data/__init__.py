@@ -20,8 +20,10 @@ from nelbo.data.formats import read_npy
 from nelbo.data.loading import load, load_rows
 from nelbo.data.masks import missing_at_random, missing_grid, missing_random_square, missing_square
 from nelbo.data.named import cache_folder
+from nelbo.data.pairs import Triples, load_pairs, pair_context, read_triples
+from nelbo.data.prepare import Cuts
 from nelbo.data.registered import NamedData, added_sets, data_from_arrays, names
-from nelbo.data.schema import Schema, as_images, check_values
+from nelbo.data.schema import Pairs, Schema, as_images, check_values
 from nelbo.data.sources import Source, dynamic_draw, source
 from nelbo.data.splits import SPLITS, Data, Split, array_digest, missing_fraction
 from nelbo.data.tables import Table
@@ -33,15 +35,18 @@ __all__ = [
     "VOCABULARY",
     "Column",
     "Corpus",
+    "Cuts",
     "Data",
     "Dialect",
     "Entry",
     "NamedData",
+    "Pairs",
     "Progress",
     "Schema",
     "Source",
     "Split",
     "Table",
+    "Triples",
     "added_sets",
     "array_digest",
     "as_images",
@@ -57,6 +62,7 @@ __all__ = [
     "extended_table",
     "filled_table",
     "load",
+    "load_pairs",
     "load_rows",
     "missing_at_random",
     "missing_fraction",
@@ -64,7 +70,9 @@ __all__ = [
     "missing_random_square",
     "missing_square",
     "names",
+    "pair_context",
     "read_npy",
+    "read_triples",
     "row_digests",
     "source",
     "split_by_digests",

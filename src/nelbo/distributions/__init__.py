@@ -21,6 +21,7 @@ from nelbo.distributions.elementary import (
 from nelbo.distributions.joint import AutoregressiveBernoulli, BagOfWords
 from nelbo.distributions.moments import FUNCTIONS, MOMENTS, moments
 from nelbo.distributions.normal import Normal
+from nelbo.distributions.ratings import AveragedNormal, Ordinal
 from nelbo.distributions.readings import READINGS, Reading, reading
 from nelbo.distributions.sequential import BernoulliMixture, Nade, SequentialBernoulli
 from nelbo.distributions.supports import check_support
@@ -30,6 +31,7 @@ __all__ = [
     "MOMENTS",
     "READINGS",
     "AutoregressiveBernoulli",
+    "AveragedNormal",
     "BagOfWords",
     "Bernoulli",
     "BernoulliMixture",
@@ -44,6 +46,7 @@ __all__ = [
     "Marginalizable",
     "Nade",
     "Normal",
+    "Ordinal",
     "RankOneNormal",
     "Reading",
     "SequentialBernoulli",

@@ -3,6 +3,18 @@
 from nelbo.models import format1
 from nelbo.models.autoencoder import vae
 from nelbo.models.belief import belief_network, darn, fdarn, sbn
+from nelbo.models.factorization import FACTOR_POSTERIORS, distilled_prior, factorization
+from nelbo.models.factors import (
+    DrawnFactors,
+    FactorLayer,
+    FactorPosterior,
+    FactorPrior,
+    Factors,
+    NormalFactors,
+    PointFactors,
+    layer_of,
+    with_factors,
+)
 from nelbo.models.families import MODELS, MOMENTS, Family, build, families, family, family_options, skeleton
 from nelbo.models.files import fill, load_model, named_arrays, save_model
 from nelbo.models.free_recognition import FreeRecognition, belief_network_model
@@ -62,6 +74,7 @@ from nelbo.models.posteriors import (
     SharedCovarianceHead,
     posterior_head,
 )
+from nelbo.models.rating_heads import RATING_LIKELIHOODS, LocationHead, OrdinalHead, RatingHead, rating_head
 from nelbo.models.recognition import (
     Amortized,
     InputRule,
@@ -76,11 +89,13 @@ from nelbo.models.stack import Draw, Model, Stack, stop_gradient
 from nelbo.models.visible import mixture, nade, visible
 
 __all__ = [
+    "FACTOR_POSTERIORS",
     "LIKELIHOODS",
     "MEAN_FIELD_BOUNDS",
     "MODELS",
     "MOMENTS",
     "POSTERIORS",
+    "RATING_LIKELIHOODS",
     "Amortized",
     "AutoregressiveBernoulliHead",
     "BagOfWordsHead",
@@ -96,6 +111,11 @@ __all__ = [
     "DeepGaussian",
     "DiscretizedLogisticHead",
     "Draw",
+    "DrawnFactors",
+    "FactorLayer",
+    "FactorPosterior",
+    "FactorPrior",
+    "Factors",
     "Family",
     "FittedMeanField",
     "FreeRecognition",
@@ -106,14 +126,19 @@ __all__ = [
     "Latents",
     "Layer",
     "Likelihood",
+    "LocationHead",
     "LowRankHead",
     "Mixing",
     "Model",
     "ModelSpec",
     "NadeHead",
+    "NormalFactors",
     "NormalHead",
+    "OrdinalHead",
+    "PointFactors",
     "Posterior",
     "RankOneHead",
+    "RatingHead",
     "Reads",
     "Recognition",
     "SharedCovarianceHead",
@@ -131,9 +156,11 @@ __all__ = [
     "build",
     "darn",
     "detached",
+    "distilled_prior",
     "dlgm",
     "drawn_at_once",
     "factor_analysis",
+    "factorization",
     "families",
     "family",
     "family_options",
@@ -145,6 +172,7 @@ __all__ = [
     "gaussian_belief_net",
     "hvae",
     "input_rule",
+    "layer_of",
     "likelihood",
     "likelihood_head",
     "likelihoods",
@@ -160,6 +188,7 @@ __all__ = [
     "one_layer",
     "posterior_head",
     "prior_beliefs",
+    "rating_head",
     "reparameterized",
     "save_model",
     "sbn",
@@ -169,4 +198,5 @@ __all__ = [
     "vae",
     "variational_em",
     "visible",
+    "with_factors",
 ]

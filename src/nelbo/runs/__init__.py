@@ -24,6 +24,8 @@ from nelbo.runs.objectives import (
     objective_options,
     objectives,
 )
+from nelbo.runs.pairs import read_pairs, run_pairs
+from nelbo.runs.ranks import RANKS, default_bound, error_columns, rank_scores
 from nelbo.runs.record import DataRecord, RunRecord, read_history, read_run_record
 from nelbo.runs.settings import TRAINING_DEFAULTS, Experiment, Training, checked_seed
 from nelbo.runs.size import MOST_BYTES
@@ -33,6 +35,7 @@ __all__ = [
     "EVALUATIONS",
     "MOST_BYTES",
     "OBJECTIVES",
+    "RANKS",
     "RECORD",
     "TRAINING_DEFAULTS",
     "DataRecord",
@@ -48,8 +51,10 @@ __all__ = [
     "checked_seed",
     "comparison",
     "data_options",
+    "default_bound",
     "default_objective",
     "environment",
+    "error_columns",
     "evaluation",
     "execute",
     "figure_arrays",
@@ -64,10 +69,13 @@ __all__ = [
     "objective_options",
     "objectives",
     "open_run",
+    "rank_scores",
     "read_history",
+    "read_pairs",
     "read_run_record",
     "result_row",
     "resumed",
+    "run_pairs",
     "scored",
     "shown",
     "sources_for",

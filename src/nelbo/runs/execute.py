@@ -16,7 +16,7 @@ from nelbo.core import Example, InputError, choice, read_json, write_arrays, wri
 from nelbo.data import Data, Progress, Schema, Source, row_digests
 from nelbo.distributions import Normal
 from nelbo.evaluation import active_units, posterior_means
-from nelbo.models import Model, build, named_arrays, save_model
+from nelbo.models import Model, build, family, named_arrays, save_model
 from nelbo.objectives import Objective, Setting
 from nelbo.runs.claims import FolderClaim, check_folder, resumed
 from nelbo.runs.environment import environment
@@ -32,6 +32,7 @@ from nelbo.runs.inputs import (
     sources_for,
 )
 from nelbo.runs.objectives import objective_arguments, objective_for
+from nelbo.runs.ranks import pair_results, reading_pairs, with_prior, with_rank
 from nelbo.runs.settings import Experiment, checked_seed, optimizer_for, steps_for, training_for
 from nelbo.runs.size import MOST_BYTES, Size, check_size, model_size
 from nelbo.tasks import manifold, reconstruct, sample
@@ -152,12 +153,12 @@ def _carried(ready: _Ready, claim: FolderClaim, how: _Way) -> dict[str, Any]:
     watching += [] if how.callbacks is None else how.callbacks(ready.steps, ready.training["batch_size"])
     fitted = _train(ready, watching, resume_from(folder / CHECKPOINTS, how.say) if how.resume else None)
     model, score = _save(folder, fitted), ready.training["score"] and "test" in ready.sources
-    active = active_units(ready.keys["figures"], model, ready.sources["test"]) if score else ()
+    active = active_units(ready.keys["figures"], model, ready.sources["test"]) if score and model.depth else ()
     record = {"name": ready.experiment.model["name"], "seed": ready.experiment.seed,
               "results": _results(ready, fitted.model, model) if score else [], "active_units": list(active),
               "training_seconds": fitted.state.seconds, "steps": fitted.state.step, "data": about,
               "command": command, **environment()}  # fmt: skip
-    if how.figures and score:
+    if how.figures and score and ready.schema.pairs is None:
         arrays = figure_arrays(ready.keys["figures"], model, ready.score, ready.sources["test"])
         notes = {"kind": "figure data", "samples": "means" if model.depth else "draws"}
         write_arrays(folder / ARRAYS, arrays, notes)
@@ -198,16 +199,17 @@ def _ready(experiment: Experiment, fetching: Progress | None, most_bytes: float)
     objective_arguments(experiment)
     keys = jr.split(jr.key(checked_seed(experiment.seed)), 5)
     wanted = likelihood_option(experiment)
+    experiment = reading_pairs(experiment)
     raw = read_data(experiment.data, wanted, fetching)
     # named sets are known by their own digests; rows are hashed before they are binarized, which draws by place
     digests = {} if is_named(experiment.data["name"]) else {n: row_digests(rows) for n, rows in raw.splits.items()}
     train, score = binarized(raw, experiment.data, wanted)
-    experiment = settled(experiment, train)
+    experiment = with_rank(settled(experiment, train), train, keys[4])
     arguments = model_arguments(experiment, train)
     size, training = len(train.train), experiment.training
     held = model_size(experiment.model["name"], arguments, optimizer_for(training, size))
     check_size(held, most_bytes, train.shape)
-    model = build(keys[0], experiment.model["name"], arguments)
+    model = with_prior(build(keys[0], experiment.model["name"], arguments), experiment, train)
     objective, model = objective_for(experiment, Setting(size, size / training["batch_size"]), model)
     sources = sources_for(train, score, arguments.get("likelihood", "gaussian"), experiment.data.get("labels"))
     for one in sources.values():
@@ -268,7 +270,8 @@ def _save(folder: Path, fitted: Fit) -> Model:
     """Write the trained model, and the posterior over its weights where there is one; give the model."""
     model = fitted.model
     shared = model.globals
-    if shared is not None:
+    own = model.spec is not None and family(model.spec.name).examples == "pairs"  # the posterior is the family's
+    if shared is not None and not own:
         if shared.in_bound:
             write_arrays(folder / POSTERIOR, named_arrays(model), {"kind": "weight posterior", "format": 2})
         model = Model(model.generative, model.recognition, model.spec)
@@ -278,6 +281,8 @@ def _save(folder: Path, fitted: Fit) -> Model:
 
 def _results(ready: _Ready, trained: Any, model: Model) -> list[dict[str, Any]]:
     key = ready.keys["score"]
+    if ready.schema.pairs is not None:
+        return pair_results(key, model, ready.sources, ready.score)
     rows = [plug_in_row(key, model, ready.sources["test"], "elbo", "test", ready.score)]
     if trained.globals is not None and trained.globals.in_bound:
         data = {"train": ready.train, "test": ready.score}

@@ -22,6 +22,7 @@ from nelbo.runs.inputs import (
     read_data,
     sources_for,
 )
+from nelbo.runs.pairs import read_pairs
 from nelbo.runs.settings import Experiment
 
 CONFIG, MODEL, HISTORY, RECORD = "config.json", "model.safetensors", "history.jsonl", "record.json"
@@ -175,6 +176,8 @@ class Run:
     def _whole(self, settings: Mapping[str, Any]) -> Data:
         """All rows of a file, before binarization, like the data that the model was fitted to."""
         schema = self.fitted_data.schema
+        if settings.get("pairs"):
+            return read_pairs(settings, schema, whole=True)
         options = {key: settings[key] for key in TABLE_OPTIONS if settings.get(key) is not None and schema is None}
         return load_rows(settings["name"], schema, **options)
 

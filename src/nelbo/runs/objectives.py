@@ -155,6 +155,13 @@ def objective_for(experiment: Experiment, setting: Setting, model: Model) -> tup
             f"{default_objective(experiment.model['name'])} (the default) or full-vb."
         )
     wrapping = {option: arguments.pop(option) for option in defaults(regularized) if option in arguments}
+    if model.globals is not None:
+        if named.prepare is not None or wrapping.get("weight_prior") is not None:
+            raise InputError(
+                f"{experiment.model['name']} has a posterior of its own over what all examples share: leave "
+                f"{'weight_prior' if named.prepare is None else name} out."
+            )
+        return WithGlobals(named.make(setting, **arguments), setting.num_data), model
     objective = regularized(named.make(setting, **arguments), setting, **wrapping)
     if named.prepare is not None:
         return objective, named.prepare(model, arguments)

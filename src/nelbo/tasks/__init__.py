@@ -7,13 +7,26 @@ from nelbo.tasks.filled import Imputation
 from nelbo.tasks.generate import manifold, reconstruct, sample
 from nelbo.tasks.impute import chain_frames, impute
 from nelbo.tasks.methods import METHODS, ImputationSettings, default_method
+from nelbo.tasks.pairs import (
+    DRAWS,
+    Answers,
+    Errors,
+    pair_errors,
+    pairs_in,
+    posterior_of,
+    predict_pairs,
+    predictive_score,
+)
 from nelbo.tasks.rows import hide, rows_as_seen, spoiled
 from nelbo.tasks.values import check_values
 
 __all__ = [
+    "DRAWS",
     "METHODS",
     "NEIGHBOURS",
+    "Answers",
     "Columns",
+    "Errors",
     "Filling",
     "Imputation",
     "ImputationSettings",
@@ -28,6 +41,11 @@ __all__ = [
     "manifold",
     "mean_fill",
     "neighbour_fill",
+    "pair_errors",
+    "pairs_in",
+    "posterior_of",
+    "predict_pairs",
+    "predictive_score",
     "reconstruct",
     "rows_as_seen",
     "sample",
