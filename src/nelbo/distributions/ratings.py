@@ -35,7 +35,7 @@ class Ordinal(nd.Distribution):
     @property
     def log_probs(self) -> Float[Array, "*shape levels"]:
         """Log probability of each level [nats]."""
-        logits = self.cuts - self.predictor[..., None]
+        logits = _along(self.cuts, self.predictor) - self.predictor[..., None]
         # log(sigmoid(b) - sigmoid(a)) for a < b, with no difference of nearly equal numbers
         low, high = logits[..., :-1], logits[..., 1:]
         between = -softplus(-high) - softplus(low) + jnp.log1p(-jnp.exp(low - high))
@@ -49,10 +49,11 @@ class Ordinal(nd.Distribution):
 
     def log_prob(self, value: Float[Array, "*shape"]) -> Float[Array, "*shape"]:  # pyright: ignore
         """Log probability of a level, -inf of what is none [nats]."""
-        place = jnp.argmin(jnp.abs(value[..., None] - self.levels), -1)
+        value = jnp.broadcast_to(value, jnp.shape(self.predictor))
+        place = jnp.argmin(jnp.abs(value[..., None] - _along(self.levels, value)), -1)
         log_prob = jnp.take_along_axis(self.log_probs, place[..., None], -1)[..., 0]
         there = jnp.abs(value - self.levels[place]) <= 1e-5 * (1.0 + jnp.abs(value))
-        return jnp.where(there, log_prob, -jnp.inf)
+        return jnp.where(there, log_prob, jnp.full_like(log_prob, -jnp.inf))
 
     def sample(self, key: Key[Array, ""], sample_shape: tuple[int, ...] = ()) -> Float[Array, "..."]:  # pyright: ignore
         """Draw levels."""
@@ -60,7 +61,8 @@ class Ordinal(nd.Distribution):
 
     def cdf(self, value: Float[Array, "..."]) -> Float[Array, "..."]:
         """P(y <= value)."""
-        below = (self.levels <= value[..., None]).astype(self.probs.dtype)
+        value = jnp.broadcast_to(value, jnp.shape(self.predictor))
+        below = (_along(self.levels, value) <= value[..., None]).astype(self.predictor.dtype)
         return (self.probs * below).sum(-1)
 
     @property
@@ -71,7 +73,12 @@ class Ordinal(nd.Distribution):
     @property
     def variance(self) -> Float[Array, "*shape"]:
         """Variance of the levels."""
-        return (self.probs * (self.levels - self.mean[..., None]) ** 2).sum(-1)
+        return (self.probs * (_along(self.levels, self.mean) - self.mean[..., None]) ** 2).sum(-1)
+
+
+def _along(values: Float[Array, " k"], like: Float[Array, "*shape"]) -> Float[Array, "*ones k"]:
+    """Values along an axis behind those of an array."""
+    return values.reshape(*(1 for _ in jnp.shape(like)), -1)
 
 
 class AveragedNormal(Normal):

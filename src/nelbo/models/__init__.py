@@ -3,7 +3,6 @@
 from nelbo.models import format1
 from nelbo.models.autoencoder import vae
 from nelbo.models.belief import belief_network, darn, fdarn, sbn
-from nelbo.models.factorization import FACTOR_POSTERIORS, distilled_prior, factorization
 from nelbo.models.factors import (
     DrawnFactors,
     FactorLayer,
@@ -55,6 +54,7 @@ from nelbo.models.heads import (
 )
 from nelbo.models.layers import Conditional, Context, Latents, Layer, Reads, StandardNormal, Unconditional
 from nelbo.models.likelihoods import LIKELIHOODS, Likelihood, likelihood, likelihood_head, likelihoods
+from nelbo.models.matrix import FACTOR_POSTERIORS, distilled_prior, factorization
 from nelbo.models.mean_field_belief import (
     MEAN_FIELD_BOUNDS,
     BeliefNet,

@@ -4,6 +4,7 @@ y_ij ~ p(y | centre + spread (intercept + b_i + c_j + u_i' v_j)). The biases are
 """
 
 import abc
+import math
 from typing import ClassVar
 
 import equinox as eqx
@@ -82,7 +83,7 @@ class DrawnFactors(NormalFactors):
 
     def row(self, index: Int[Array, ""]) -> Float[Array, " entries"]:
         """Mean + scale * noise."""
-        noise = jr.normal(jr.fold_in(self.key, index), self.mean.shape[1:], self.mean.dtype)
+        noise = jr.normal(jr.fold_in(jr.clone(self.key), index), self.mean.shape[1:], self.mean.dtype)
         return super().row(index) + jnp.exp(_read(self.log_scale, index, self.unseen)) * noise
 
     def variance(self, index: Int[Array, ""]) -> Float[Array, " entries"]:
@@ -90,7 +91,7 @@ class DrawnFactors(NormalFactors):
         del index
         return jnp.zeros_like(self.mean[0])
 
-    def whole(self) -> Float[Array, "n+1 entries"]:
+    def whole(self) -> Float[Array, "more entries"]:
         """All rows of the draw, behind them one that was never seen: cheaper where pairs outnumber rows."""
         return jax.vmap(self.row)(jnp.append(jnp.arange(len(self.mean)), -1))
 
@@ -181,16 +182,20 @@ class FactorPrior(eqx.Module):
 
     def kl(self, mean: Float[Array, "n entries"], log_scale: Float[Array, "n entries"]) -> Float[Array, ""]:
         """KL(N(mean, exp(log_scale)^2) || prior) [nats]."""
-        prior = self.unseen if self.own_log_scale is None else self.own_log_scale()
-        centred = mean if self.mean is None else mean - self.mean()
+        prior, centred = self._scales(mean), mean if self.mean is None else mean - self.mean()
         ratio = log_scale - prior
         return 0.5 * (jnp.exp(2.0 * ratio) + (centred * jnp.exp(-prior)) ** 2 - 1.0 - 2.0 * ratio).sum()
 
     def penalty(self, mean: Float[Array, "n entries"]) -> Float[Array, ""]:
         """-log density at a point [nats]."""
-        prior = self.unseen if self.own_log_scale is None else self.own_log_scale()
-        centred = mean if self.mean is None else mean - self.mean()
-        return 0.5 * ((centred * jnp.exp(-prior)) ** 2 + jnp.log(2.0 * jnp.pi) + 2.0 * prior + 0.0 * mean).sum()
+        prior, centred = self._scales(mean), mean if self.mean is None else mean - self.mean()
+        return 0.5 * ((centred * jnp.exp(-prior)) ** 2 + math.log(2.0 * math.pi) + 2.0 * prior).sum()
+
+    def _scales(self, mean: Float[Array, "n entries"]) -> Float[Array, "n entries"]:
+        """The log standard deviation of each number."""
+        if self.own_log_scale is not None:
+            return self.own_log_scale()
+        return jnp.broadcast_to(self.unseen, mean.shape)
 
 
 class FactorPosterior(Globals):

@@ -11,7 +11,6 @@ from jaxtyping import Array, Key
 from nelbo.core import added, checked_arguments, choice, defaults, joined
 from nelbo.models.autoencoder import vae
 from nelbo.models.belief import darn, fdarn, sbn
-from nelbo.models.factorization import factorization
 from nelbo.models.gaussian import (
     dlgm,
     factor_analysis,
@@ -20,6 +19,7 @@ from nelbo.models.gaussian import (
     nonlinear_belief_network,
     nonlinear_factor_analysis,
 )
+from nelbo.models.matrix import factorization
 from nelbo.models.stack import Model
 from nelbo.models.visible import mixture, nade
 

@@ -28,7 +28,7 @@ class RatingHead(Head):
     """Abstract: the distribution of one value, and the numbers that sum it up."""
 
     @abc.abstractmethod
-    def __call__(self, raw: Float[Array, " one"]) -> Distribution:
+    def __call__(self, raw: Float[Array, "*shape"]) -> Distribution:
         """The distribution, given the predictor."""
 
     @abc.abstractmethod
@@ -81,7 +81,7 @@ class LocationHead(RatingHead):
         """Of a normal."""
         return self.noise == "gaussian"
 
-    def __call__(self, raw: Float[Array, " one"]) -> Distribution:
+    def __call__(self, raw: Float[Array, "*shape"]) -> Distribution:
         """The predictor in units of the data."""
         trained = self.raw_scale() if isinstance(self.raw_scale, Frozen) else self.raw_scale
         scale = MIN_SCALE + self.scale * jnp.exp(soft_bound(trained, LOG_FACTOR))
@@ -108,10 +108,10 @@ class LocationHead(RatingHead):
         parts: Any = self(predictors)
         ends = parts.icdf(jnp.full(predictors.shape, probability, predictors.dtype))
 
-        def halved(_: int, bracket: tuple[Array, Array]) -> tuple[Array, Array]:
+        def halved(_: Array, bracket: tuple[Array, Array]) -> tuple[Array, Array]:
             low, high = bracket
             middle = 0.5 * (low + high)
-            below = parts.cdf(middle).mean(0) < probability
+            below = parts.cdf(middle[None]).mean(0) < probability
             return jnp.where(below, middle, low), jnp.where(below, high, middle)
 
         low, high = jax.lax.fori_loop(0, _HALVINGS, halved, (ends.min(0), ends.max(0)))
@@ -152,7 +152,7 @@ class OrdinalHead(RatingHead):
         steps = jnp.exp(soft_bound(self.log_steps, LOG_FACTOR))
         return self.first + jnp.concatenate([jnp.zeros(1, jnp.float32), jnp.cumsum(steps)])
 
-    def __call__(self, raw: Float[Array, " one"]) -> Ordinal:
+    def __call__(self, raw: Float[Array, "*shape"]) -> Ordinal:
         """The predictor on the logits' scale."""
         return Ordinal(raw, self.cuts, jnp.asarray(self.levels, jnp.float32))
 

@@ -1,11 +1,19 @@
 """One page a paper: which parts, which settings, the published numbers beside ours."""
 
-from nelbo.papers import kingma2014, kingma2019, mnih2014, mnih2016, rezende2014, townsend2019
+from nelbo.papers import jirasek2020, kingma2014, kingma2019, mnih2014, mnih2016, rezende2014, townsend2019
 from nelbo.papers.bibliography import BIBLIOGRAPHY
 from nelbo.papers.measures import measured_arrays
 from nelbo.papers.page import PROVENANCE, Claim, Figure, Measure, Page, Part, Plan, Published, Trial
 
-PAGES = (kingma2014.PAGE, mnih2014.PAGE, mnih2016.PAGE, rezende2014.PAGE, townsend2019.PAGE, kingma2019.PAGE)
+PAGES = (
+    kingma2014.PAGE,
+    mnih2014.PAGE,
+    mnih2016.PAGE,
+    rezende2014.PAGE,
+    townsend2019.PAGE,
+    kingma2019.PAGE,
+    jirasek2020.PAGE,
+)
 PAPERS: dict[str, Page] = {page.key: page for page in PAGES}
 
 __all__ = [

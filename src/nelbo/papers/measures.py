@@ -14,6 +14,7 @@ from jaxtyping import Array, Key
 from nelbo.codecs import BlockCoder, Networks, compress
 from nelbo.core import read_arrays, read_json, write_arrays, write_json
 from nelbo.evaluation import elbo, importance_bound
+from nelbo.papers.completion import completion
 from nelbo.runs import Run, imputation_study, open_run, result_row
 
 FOLDER, ARRAYS = "measures", "measured arrays"
@@ -94,6 +95,7 @@ MEASURES: dict[str, Callable[..., Measured]] = {
     "imputation": imputation,
     "coded": coded,
     "alone": alone,
+    "completion": completion,
 }
 
 

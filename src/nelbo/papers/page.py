@@ -101,16 +101,16 @@ class Figure:
     Args:
         name: of its file.
         title: which figure of the paper, and of what.
-        kind: bounds against training examples seen, samples side by side, the 2-D manifold, the 2-D embedding, or
-            the film of an imputation.
+        kind: bounds against training examples seen, samples side by side, the 2-D manifold, the 2-D embedding,
+            the film of an imputation, or how many of the errors that a measure kept are below each size.
         parts: the names of the runs in it.
         curves: which bounds of their histories, for curves.
-        measure: which measure a film is of.
+        measure: which measure a film or errors are of.
     """
 
     name: str
     title: str
-    kind: Literal["curves", "samples", "manifold", "embedding", "film"]
+    kind: Literal["curves", "samples", "manifold", "embedding", "film", "errors"]
     parts: tuple[str, ...]
     curves: tuple[str, ...] = ("test", "train")
     measure: str = ""

@@ -204,7 +204,7 @@ def _ready(experiment: Experiment, fetching: Progress | None, most_bytes: float)
     # named sets are known by their own digests; rows are hashed before they are binarized, which draws by place
     digests = {} if is_named(experiment.data["name"]) else {n: row_digests(rows) for n, rows in raw.splits.items()}
     train, score = binarized(raw, experiment.data, wanted)
-    experiment = with_rank(settled(experiment, train), train, keys[4])
+    experiment, train = with_rank(settled(experiment, train), train, keys[4])
     arguments = model_arguments(experiment, train)
     size, training = len(train.train), experiment.training
     held = model_size(experiment.model["name"], arguments, optimizer_for(training, size))

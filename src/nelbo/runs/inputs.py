@@ -14,7 +14,7 @@ from nelbo.models import MOMENTS, ModelSpec, families, family, family_options, s
 from nelbo.models import likelihood as likelihood_called
 from nelbo.runs.context import CONTEXTS, conditioned, label_names
 from nelbo.runs.objectives import objective_arguments
-from nelbo.runs.pairs import check_examples, pair_arguments, prior_settings, read_pairs
+from nelbo.runs.pairs import pair_arguments, prior_settings, read_pairs
 from nelbo.runs.settings import Experiment, checked_seed, training_for
 
 TABLE_OPTIONS = ("header", "columns", "ignore")  # how a table is read, see `nelbo.data.load`
@@ -183,7 +183,7 @@ def settled(experiment: Experiment, data: Data) -> Experiment:
     """
     name = experiment.model["name"]
     make = family(name).make
-    check_examples(name, data)
+    _check_examples(name, data)
     given = {key: value for key, value in experiment.model.get("arguments", {}).items() if value is not None}
     for key in MOMENTS:
         if not isinstance(given.get(key, True), bool):
@@ -212,6 +212,19 @@ def settled(experiment: Experiment, data: Data) -> Experiment:
         ),
         seed=checked_seed(experiment.seed),
     )
+
+
+def _check_examples(name: str, data: Data) -> None:
+    """Refuse rows for a family of pairs, and pairs for any other."""
+    pairs = family(name).examples == "pairs"
+    if pairs and data.schema.pairs is None:
+        raise InputError(
+            f"{name} takes the values of pairs (--columns ROW,COLUMN,VALUE), but {data.name} holds rows: for these "
+            f"{_advice(name, data).partition('so ')[2]}, or give other data."
+        )
+    if not pairs and data.schema.pairs is not None:
+        able = [other for other in families() if family(other).examples == "pairs"]
+        raise InputError(f"{data.name} holds the values of pairs: use the model {' or '.join(able)}.")
 
 
 def _takes_context(name: str) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from nelbo.core import InputError, read_json
 from nelbo.data import Cuts, Data, Pairs, Schema, load_pairs
-from nelbo.models import families, family, layer_of, load_model
+from nelbo.models import layer_of, load_model
 
 
 def prior_settings(*, prior_run: str | None = None, inflate: float | int = 1.0) -> dict[str, Any]:
@@ -71,21 +71,6 @@ def read_pairs(settings: Mapping[str, Any], schema: Schema | None = None, *, who
     return dataclasses.replace(data, splits={"rows": data.train}) if whole else data
 
 
-def check_examples(name: str, data: Data) -> None:
-    """Refuse a table of pairs for other families, and other data for families of pairs.
-
-    Raises:
-        InputError: so it is; the sentence says which models or data go.
-    """
-    wants = family(name).examples == "pairs"
-    if wants == (data.schema.pairs is not None):
-        return
-    able = [other for other in families() if family(other).examples == "pairs"]
-    if wants:
-        raise InputError(f"{name} takes a table of row, column and value: give one with --columns ROW,COLUMN,VALUE.")
-    raise InputError(f"{name} takes rows, not the values of pairs: use {' or '.join(able)}.")
-
-
 def pair_arguments(settings: Mapping[str, Any], data: Data, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """What the data decide about a factorization.
 
@@ -97,14 +82,14 @@ def pair_arguments(settings: Mapping[str, Any], data: Data, arguments: Mapping[s
         data: with pairs.
         arguments: of the model.
     """
-    pairs, train = data.schema.pairs, data.train
+    pairs, train, shift = data.schema.pairs, data.train, (data.schema.offset or (0.0,))[0]
     if pairs is None or train.context is None:
         raise InputError(f"{data.name} is no table of row, column and value.")
     found: dict[str, Any] = {
         "pairs": [len(pairs.row_ids), len(pairs.column_ids)],
         "physical": pairs.has_physical,
         "distilled": settings.get("prior_run") is not None,
-        "levels": list(pairs.levels) if arguments.get("likelihood") == "ordinal" else [],
+        "levels": [level - shift for level in pairs.levels] if arguments.get("likelihood") == "ordinal" else [],
     }
     if found["distilled"]:
         taught = load_model(Path(settings["prior_run"]) / "model.safetensors")

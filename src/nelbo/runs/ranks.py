@@ -33,8 +33,8 @@ def reading_pairs(experiment: Experiment) -> Experiment:
     return dataclasses.replace(experiment, data=experiment.data | {"pairs": True})
 
 
-def with_rank(experiment: Experiment, data: Data, key: Key[Array, ""]) -> Experiment:
-    """The experiment with its rank settled.
+def with_rank(experiment: Experiment, data: Data, key: Key[Array, ""]) -> tuple[Experiment, Data]:
+    """The experiment with its rank settled, and the data with a note of how.
 
     Args:
         experiment: settled but for the rank.
@@ -46,13 +46,20 @@ def with_rank(experiment: Experiment, data: Data, key: Key[Array, ""]) -> Experi
     """
     arguments = experiment.model["arguments"]
     if family(experiment.model["name"]).examples != "pairs" or arguments.get("rank") != "auto":
-        return experiment
+        return experiment, data
     prior = experiment.data.get("prior_run")
     if prior is not None:
-        return _of_rank(experiment, load_model(Path(prior) / "model.safetensors").spec.arguments["rank"])  # pyright: ignore
-    if "valid" not in data.splits:
-        return _of_rank(experiment, _USUAL_RANK)
-    return _of_rank(experiment, max(RANKS, key=rank_scores(experiment, data, key, RANKS).__getitem__))
+        spec = load_model(Path(prior) / "model.safetensors").spec
+        rank, why = (_USUAL_RANK if spec is None else spec.arguments["rank"]), f"that of {prior}"
+    elif "valid" not in data.splits:
+        rank, why = _USUAL_RANK, "the usual one, for nothing is held out to choose by"
+    else:
+        scores = rank_scores(experiment, data, key, RANKS)
+        rank = max(RANKS, key=scores.__getitem__)
+        shown = ", ".join(f"{tried}: {score:.4f}" for tried, score in scores.items())
+        why = f"chosen by the validation values (log predictive density in nats, {shown})"
+    note = f"Rank {rank}, {why}."
+    return _of_rank(experiment, rank), dataclasses.replace(data, notes=(*data.notes, note))
 
 
 def rank_scores(experiment: Experiment, data: Data, key: Key[Array, ""], ranks: tuple[int, ...]) -> dict[int, float]:
@@ -67,20 +74,22 @@ def rank_scores(experiment: Experiment, data: Data, key: Key[Array, ""], ranks: 
     scores = {}
     for rank in ranks:
         one = _of_rank(experiment, rank)
-        fitted, sources = _fitted(one, data, key)
-        scores[rank] = predictive_score(key, fitted, sources["valid"]).nats
+        fit_key, score_key = jr.split(jr.clone(key))
+        fitted, sources = _fitted(one, data, fit_key)
+        scores[rank] = predictive_score(score_key, fitted, sources["valid"]).nats
     return scores
 
 
 def _fitted(experiment: Experiment, data: Data, key: Key[Array, ""]) -> tuple[Model, dict[str, Source]]:
     arguments, size, training = model_arguments(experiment, data), len(data.train), experiment.training
-    model = build(key, experiment.model["name"], arguments)
+    build_key, fit_key = jr.split(key)
+    model = build(build_key, experiment.model["name"], arguments)
     objective, model = objective_for(experiment, Setting(size, size / training["batch_size"]), model)
     sources = sources_for(data, data, arguments["likelihood"])
     steps = steps_for(training, size)
     optimizer = optimizer_for(training, size)
     batch = training["batch_size"]
-    found = fit(key, model, objective, sources["train"], optimizer, steps=steps, batch_size=batch, keep="last")
+    found = fit(fit_key, model, objective, sources["train"], optimizer, steps=steps, batch_size=batch, keep="last")
     return found.model, sources
 
 

@@ -78,7 +78,7 @@ def _predictors(key: Key[Array, ""], model: Model, pairs: Array, draws: int) -> 
     return jax.lax.map(one, jr.split(key, draws))
 
 
-def _rows(side: Any) -> Float[Array, "n+1 entries"]:
+def _rows(side: Any) -> Float[Array, "more entries"]:
     """All rows, and behind them that of -1, as NumPy's indices have it."""
     if isinstance(side, DrawnFactors):
         return side.whole()

@@ -95,7 +95,7 @@ def _side(
 ) -> tuple[PointFactors, Float[Array, "n entries"] | None, FactorPrior]:
     """Means, log standard deviations and prior of one side."""
     spread = jnp.full(rank + 1, FIRST_SPREAD).at[-1].set(0.0)  # biases start at zero
-    mean = spread * jr.normal(key, (count, rank + 1), jnp.float32)
+    mean = spread[None] * jr.normal(key, (count, rank + 1), jnp.float32)
     log_scale = jnp.full((count, rank + 1), FIRST_LOG_SCALE, jnp.float32) if posterior == "mean-field" else None
     usual = jnp.full(rank + 1, math.log(prior_scale), jnp.float32)
     own = (Frozen(jnp.zeros_like(mean)), Frozen(jnp.zeros_like(mean))) if distilled else (None, None)
@@ -142,10 +142,9 @@ def distilled_prior(
     ):
         assert isinstance(factors, NormalFactors)
         known = jnp.asarray(numbers)
-        mean = jnp.where(known[:, None] < 0, 0.0, factors.mean[jnp.maximum(known, 0)])
-        widened = jnp.where(
-            known[:, None] < 0, factors.unseen, factors.log_scale[jnp.maximum(known, 0)] + math.log(inflate)
-        )
+        new_row, old_row = known[:, None] < 0, jnp.maximum(known, 0)
+        mean = jnp.where(new_row, 0.0, factors.mean[old_row])
+        widened = jnp.where(new_row, factors.unseen[None], factors.log_scale[old_row] + math.log(inflate))
         sides.append((mean, widened, dataclasses.replace(prior, log_scale=Frozen(factors.unseen), mean=Frozen(mean),
                                                          own_log_scale=Frozen(widened))))  # fmt: skip
     layer = FactorLayer(PointFactors(sides[0][0]), PointFactors(sides[1][0]), old.intercept, new.head)
