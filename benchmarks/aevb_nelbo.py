@@ -84,5 +84,5 @@ class Nelbo:
         """The present parameters under the benchmark's names."""
         model = self._model
         if self._run is not None:
-            model, _ = eqx.combine(self._run.state.carry.params, self._run.static)
+            model = eqx.combine(self._run.state.carry.params, self._run.static).model
         return parameters_of(model)

@@ -1,10 +1,14 @@
 """Strict JAX in every test: a reused key, a silent promotion of types or of ranks is an error. And compiled programs
 are kept, for the other worker, for commands in processes of their own, and for the next run of the tests."""
 
+import gc
 import importlib.util
 import os
 import shutil
 from pathlib import Path
+
+# What is traced and compiled stays until the end and makes garbage collection slow: rare is enough.
+gc.set_threshold(50_000, 20, 20)
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
 if WORKER and hasattr(os, "sched_setaffinity"):
@@ -42,6 +46,11 @@ if importlib.util.find_spec("jax") is not None:  # the tests of the architecture
     jax.config.update("jax_debug_key_reuse", True)
     jax.config.update("jax_numpy_rank_promotion", "raise")
     jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+if importlib.util.find_spec("beartype") is not None and importlib.util.find_spec("jaxtyping") is not None:
+    import typecheck
+
+    typecheck.install("nelbo")
 
 if importlib.util.find_spec("hypothesis") is not None:
     import hypothesis

@@ -11,9 +11,18 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import pytest
+from product import product
 
 from nelbo.core import Example, InputError
-from nelbo.models import LIKELIHOODS, MODELS, POSTERIORS, family_options, skeleton
+from nelbo.models import (
+    CLASS_LIKELIHOODS,
+    LIKELIHOODS,
+    MODELS,
+    NUMBER_LIKELIHOODS,
+    POSTERIORS,
+    family_options,
+    skeleton,
+)
 from nelbo.nets import trainable
 from nelbo.objectives import ObjectiveState, Setting
 from nelbo.runs import OBJECTIVES
@@ -30,12 +39,14 @@ SETTING = Setting(50, 5.0)
 DISCRETE = {"sbn", "darn", "fdarn"}
 DEEP = {"dlgm", "hvae", "nonlinear-belief-network"}
 # what each objective cannot train, and is expected to say so
-REPARAMETERIZED = {"sgvb", "iwae", "full-vb", "stochastic-backpropagation"}
+REPARAMETERIZED = {"sgvb", "iwae", "full-vb", "stochastic-backpropagation", "perturbative"}
 REFUSED = {(objective, model) for objective in REPARAMETERIZED for model in DISCRETE}
 REFUSED |= {(objective, model) for objective in ("darn", "straight-through") for model in set(MODELS) - DISCRETE}
 REFUSED |= {("maximum-likelihood", model) for model in (*DEEP, "vae", "nonlinear-factor-analysis")}
 REFUSED |= {("stochastic-backpropagation", "hvae")}
-WITHOUT_LATENTS = {"nade", "mixture"}
+CONJUGATE = {name for name, family in MODELS.items() if family.objective == "svi"}
+SUPERVISED = {name for name, family in MODELS.items() if family.targets}
+WITHOUT_LATENTS = {"nade", "mixture", *SUPERVISED}
 
 
 def small(name, **more):
@@ -52,6 +63,13 @@ def model_of(name, **more):
 def batch_of(*, masked=False, context=0):
     observed = jnp.ones((BATCH, *SHAPE), bool) if masked else None
     return Example(jnp.ones((BATCH, *SHAPE)), observed, context=jnp.ones((BATCH, context)) if context else None)
+
+
+def examples_for(model):
+    """A batch that a family can be trained on."""
+    if model not in SUPERVISED:
+        return batch_of()
+    return Example(jnp.ones((BATCH, 1)), context=Example(jnp.ones((BATCH, *SHAPE))))
 
 
 def gradient_shapes(name, model, batch):
@@ -77,29 +95,38 @@ def gradient_shapes(name, model, batch):
     return eqx.filter_eval_shape(gradient, jr.key(0), model)
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize(("objective", "model"), product(OBJECTIVES, MODELS))
 def test_every_objective_trains_every_family_or_says_why_not(objective, model):
+    if OBJECTIVES[objective].natural != (model in CONJUGATE):
+        pytest.skip("runs refuse natural gradients for other models, and other objectives for conjugate ones")
     if model in WITHOUT_LATENTS and OBJECTIVES[objective].draws_latents:
         pytest.skip("runs refuse what draws latents for models without any; tests/runs holds that")
     if (objective, model) not in REFUSED:
-        assert jax.tree.leaves(gradient_shapes(objective, model_of(model), batch_of()))
+        assert jax.tree.leaves(gradient_shapes(objective, model_of(model), examples_for(model)))
         return
     with pytest.raises(InputError) as refusal:
         gradient_shapes(objective, model_of(model), batch_of())
     assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("missing", ["zero", "mean", "mask"])
-@pytest.mark.parametrize("model", ["vae", "dlgm", "hvae"])
-@pytest.mark.parametrize("objective", ["sgvb", "nvil", "vimco", "iwae", "wake-sleep", "rws"])
+@pytest.mark.parametrize(
+    ("objective", "model", "missing"),
+    product(
+        ["sgvb", "nvil", "vimco", "iwae", "wake-sleep", "rws"],
+        ["vae", "dlgm", "hvae"],
+        ["zero", "mean", "mask"],
+        every=5,
+    ),
+)
 def test_every_rule_for_missing_entries_goes_with_every_objective(objective, model, missing):
     chosen = model_of(model, missing=missing, centre=True)
     assert jax.tree.leaves(gradient_shapes(objective, chosen, batch_of(masked=True)))
 
 
-@pytest.mark.parametrize("likelihood", LIKELIHOODS)
-@pytest.mark.parametrize("model", [name for name in MODELS if "likelihood" in family_options(name)])
+@pytest.mark.parametrize(
+    ("model", "likelihood"),
+    product([m for m in MODELS if "likelihood" in family_options(m) and m not in SUPERVISED], LIKELIHOODS),
+)
 def test_every_likelihood_goes_with_every_family_that_has_a_choice(model, likelihood):
     if model == "darn" and likelihood != "bernoulli":
         with pytest.raises(InputError, match="DARN needs a bernoulli likelihood"):
@@ -110,14 +137,35 @@ def test_every_likelihood_goes_with_every_family_that_has_a_choice(model, likeli
     assert jax.tree.leaves(gradient_shapes(objective, chosen, batch_of()))
 
 
-@pytest.mark.parametrize("posterior", POSTERIORS)
-@pytest.mark.parametrize("model", [name for name in MODELS if "posterior" in family_options(name)])
+@pytest.mark.parametrize(
+    ("model", "likelihood", "architecture", "missing"),
+    product(
+        [
+            *(("regression", name) for name in NUMBER_LIKELIHOODS),
+            *(("classification", name) for name in CLASS_LIKELIHOODS),
+        ],
+        ["linear", "mlp", "conv"],
+        ["zero", "mean", "mask"],
+        every=5,
+    ),
+)
+def test_every_target_goes_with_every_network_and_rule(model, likelihood, architecture, missing):
+    options = {"likelihood": likelihood, "architecture": architecture, "channels": [2], "missing": missing}
+    chosen = skeleton(model, {"shape": [4, 4, 1], "hidden": [3], "centre": True, "spread": True, **options})
+    gaps = jnp.ones((BATCH, 4, 4, 1))
+    batch = Example(jnp.ones((BATCH, 1)), jnp.ones((BATCH, 1), bool), context=Example(gaps, gaps))
+    assert jax.tree.leaves(gradient_shapes("full-vb", chosen, batch))
+
+
+@pytest.mark.parametrize(
+    ("model", "posterior"), product([name for name in MODELS if "posterior" in family_options(name)], POSTERIORS)
+)
 def test_every_posterior_goes_with_every_family_that_has_a_choice(model, posterior):
     chosen = model_of(model, posterior=posterior, rank=1)
     assert jax.tree.leaves(gradient_shapes("sgvb", chosen, batch_of()))
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("objective", [name for name, named in OBJECTIVES.items() if not named.natural])
 def test_every_objective_takes_a_context(objective):
     chosen = model_of("vae", context=3)
     if (objective, "vae") not in REFUSED:

@@ -23,7 +23,11 @@ from nelbo.models import (
     Stack,
     StandardNormal,
     Unconditional,
+    build,
+    factorial_mixture,
+    gaussian_mixture,
     hvae,
+    lda,
     linear,
     mixture,
     nade,
@@ -247,6 +251,54 @@ def tiny_mixture(seed=80):
     return Case(model, batch, mixture_log_evidence, mixture_log_evidence)
 
 
+def tiny_regression(seed=90):
+    """A Student-t target from two features, one of them missing in a row; no latents."""
+    options = {"shape": [2], "hidden": [3], "likelihood": "student-t", "missing": "mask"}
+    model = randomized(build(jr.key(seed), "regression", options), jr.key(seed + 1), 0.5)
+    observed = jnp.array([[True, True], [True, False], [True, True]])
+    context = Example(jnp.where(observed, jr.normal(jr.key(seed + 2), (3, 2)), 0.0), observed)
+    return Case(model, Example(jr.normal(jr.key(seed + 3), (3, 1)), context=context))
+
+
+def tiny_classification(seed=95):
+    """Three classes from two features; no latents."""
+    model = build(jr.key(seed), "classification", {"shape": [2], "hidden": [3], "classes": 3})
+    model = randomized(model, jr.key(seed + 1), 1.0)
+    context = Example(jr.normal(jr.key(seed + 2), (3, 2)))
+    return Case(
+        model, Example(jnp.array([[0.0], [2.0], [1.0]]), context=context), class_log_evidence, class_log_evidence
+    )
+
+
+def class_log_evidence(model, x):
+    """Log softmax of a perceptron with one hidden layer, in float64."""
+    first, second = (
+        (np.asarray(layer.kernel, np.float64), np.asarray(layer.bias, np.float64))
+        for layer in model.generative.layers[0].net.layers
+    )
+    hidden = np.maximum(np.asarray(x.context.values, np.float64) @ first[0] + first[1], 0.0)
+    logits = hidden @ second[0] + second[1]
+    return float(logits[int(x.values[0])] - np.log(np.exp(logits).sum()))
+
+
+def tiny_lda(seed=90):
+    """Three topics over five words; no trained array but the posterior of the topics."""
+    model = lda(jr.key(seed), (5,), topics=3, concentration=0.8)
+    return Case(model, jr.randint(jr.key(seed + 1), (3, 5), 0, 4).astype(jnp.float32))
+
+
+def tiny_gaussian_mixture(seed=95):
+    """Three components of four numbers."""
+    model = gaussian_mixture(jr.key(seed), (4,), components=3, centre=jnp.ones(4), spread=jnp.full(4, 2.0))
+    return Case(model, jr.normal(jr.key(seed + 1), (3, 4)))
+
+
+def tiny_factorial_mixture(seed=98):
+    """Any of three components of four numbers."""
+    model = factorial_mixture(jr.key(seed), (4,), components=3)
+    return Case(model, jr.normal(jr.key(seed + 1), (3, 4)))
+
+
 def with_mask(case, seed=60):
     """The case with about a quarter of the entries missing."""
     observed = jr.bernoulli(jr.key(seed), 0.75, case.batch.shape)
@@ -265,4 +317,10 @@ MODELS: dict[str, Callable[[], Case]] = {
     "hvae": tiny_hvae,
     "nade": tiny_nade,
     "mixture": tiny_mixture,
+    "regression": tiny_regression,
+    "classification": tiny_classification,
+    "lda": tiny_lda,
+    "gaussian-mixture": tiny_gaussian_mixture,
+    "gaussian-mixture-masked": lambda: with_mask(tiny_gaussian_mixture()),
+    "factorial-mixture": tiny_factorial_mixture,
 }

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from nelbo.evaluation import elbo as elbo
     from nelbo.evaluation import importance_bound as importance_bound
     from nelbo.models import Model as Model
+    from nelbo.models import classification as classification
     from nelbo.models import linear as linear
     from nelbo.models import load_model as load_model
+    from nelbo.models import regression as regression
     from nelbo.models import save_model as save_model
     from nelbo.models import vae as vae
     from nelbo.objectives import Sgvb as Sgvb
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from nelbo.runs import open_run as open_run
     from nelbo.tasks import embed as embed
     from nelbo.tasks import manifold as manifold
+    from nelbo.tasks import predict as predict
     from nelbo.tasks import reconstruct as reconstruct
     from nelbo.tasks import sample as sample
     from nelbo.training import Checkpoints as Checkpoints
@@ -58,6 +61,7 @@ _ROOM_OF = {
     "Source": "data",
     "WithGlobals": "bayes",
     "active_units": "evaluation",
+    "classification": "models",
     "draw_figures": "report",
     "elbo": "evaluation",
     "embed": "tasks",
@@ -70,7 +74,9 @@ _ROOM_OF = {
     "manifold": "tasks",
     "open_run": "runs",
     "optimizer": "training",
+    "predict": "tasks",
     "reconstruct": "tasks",
+    "regression": "models",
     "resume_from": "training",
     "sample": "tasks",
     "save_model": "models",

@@ -98,6 +98,7 @@ def test_a_column_that_no_training_row_had_is_named_on_stderr_and_in_the_record(
         ("--hide some", "--hide takes a share"),
         ("--hide square:2", "does not fit into shape (4,)"),
         ("-o {}/x.png", "Cannot write"),
+        ("--chain-picture {}/f.png", "images with missing pixels"),
         ("--film {}/f.png", "images with missing pixels"),
         ("--add-noise", "--add-noise needs the noise"),
         ("--noise salt:0.1", "Unknown kind of reading 'salt'"),
@@ -111,3 +112,29 @@ def test_bad_input_is_one_sentence_and_exit_code_two(run, capsys, extra, words):
     command = f"impute {run}/run {run}/train.npy --steps 1 --draws 1 " + extra.format(run)
     assert main(command.split()) == 2
     assert words in capsys.readouterr().err
+
+
+def test_eight_bit_images_come_back_as_such_under_a_likelihood_of_numbers_from_0_to_1(tmp_path, capsys):
+    grey = np.random.default_rng(0).integers(60, 256, (60, 3, 3), dtype=np.uint8)
+    np.save(tmp_path / "grey.npy", grey)
+    fit = f"fit linear --data {tmp_path}/grey.npy --latents 1 --epochs 1 --batch-size 20 --quiet --no-figures"
+    with jax.numpy_dtype_promotion("standard"), jax.debug_key_reuse(False):
+        assert main([*fit.split(), "--out", str(tmp_path / "run")]) == 0
+    command = (
+        f"impute {tmp_path}/run {tmp_path}/grey.npy --hide 0.3 --method importance --proposals 9 --draws 3 --quiet"
+    )
+    assert main(f"{command} -o {tmp_path}/full.npz".split()) == 0
+    assert main(f"{command} -o {tmp_path}/full.npy".split()) == 0
+    full = np.load(tmp_path / "full.npz")
+    seen = full["observed"][..., 0]
+    assert seen.mean() < 0.9
+    for name in ("mean", "low", "high"):
+        np.testing.assert_array_equal(full[name][..., 0][seen], grey[seen])
+    # grey values from 60 to 255 have the mean 157 and the standard deviation 57
+    assert 100 < full["mean"][..., 0][~seen].mean() < 210
+    assert 10 < full["std"][..., 0][~seen].mean() < 100
+    np.testing.assert_array_equal(np.load(tmp_path / "full.npy"), full["mean"])
+    for asked in ("sample", "reconstruct"):
+        assert main(f"{asked} {tmp_path}/run -n 4 -o {tmp_path}/{asked}.npy --quiet".split()) == 0
+        assert 100 < np.load(tmp_path / f"{asked}.npy").mean() < 210
+    capsys.readouterr()

@@ -1,5 +1,7 @@
 """What examples are conditioned on goes beside them: no bits in the file, and the receiver must have the same."""
 
+import hashlib
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -48,7 +50,8 @@ def test_examples_come_back_beside_their_context(model, x, packed):
     assert np.array_equal(decompress(packed, model, context=ONE_HOT), x)
     assert np.array_equal(decompress(packed, model, context=ONE_HOT.astype(int)), x)  # the same numbers
     assert np.array_equal(decompress(packed, model, context=ONE_HOT, blocks=[2, 1]), np.concatenate([x[50:], x[25:50]]))
-    assert describe(packed)["context_sha256"] is not None
+    content = f"{ONE_HOT.shape}|".encode() + np.ascontiguousarray(ONE_HOT, "<f4").tobytes()
+    assert describe(packed)["context_sha256"] == hashlib.sha256(content).hexdigest()
 
 
 def test_the_context_decides_the_code_and_costs_nothing():

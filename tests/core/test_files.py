@@ -2,7 +2,7 @@
 
 import pytest
 
-from nelbo.core import atomic_write, remove_leftovers
+from nelbo.core import InputError, atomic_write, remove_leftovers
 
 
 def test_a_link_stays_a_link(tmp_path):
@@ -31,5 +31,5 @@ def test_what_a_killed_writer_leaves_is_known(tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
     remove_leftovers(tmp_path)
     assert list(tmp_path.iterdir()) == [stay]
-    with pytest.raises(Exception, match="Cannot write"):  # closes the file whose name is gone
+    with pytest.raises(InputError, match="Cannot write"):  # closes the file whose name is gone
         writer.__exit__(None, None, None)

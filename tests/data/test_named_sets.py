@@ -17,9 +17,9 @@ import nelbo.data.fetch
 from nelbo.core import InputError
 from nelbo.data import CORPORA, array_digest, catalogue, load, names
 from nelbo.data.catalogue import IDX_FILES, Wheel
+from nelbo.data.cuts import Cuts
 from nelbo.data.embedded import EMBEDDED
 from nelbo.data.named import load_named, mnist_from_pickle
-from nelbo.data.prepare import Cuts
 
 SIZES = (12, 4, 5)
 

@@ -1,5 +1,6 @@
 """Null hypotheses are stated at each statistical test; seeds are fixed."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -22,15 +23,18 @@ from nelbo.distributions import (
 )
 
 LEVELS = jnp.arange(256.0)
+log_prob = eqx.filter_jit(lambda made, x: made.log_prob(x))
+sample = eqx.filter_jit(lambda made, key, shape: made.sample(key, shape))
+kl = eqx.filter_jit(closed_form_kl)
 
 
 def test_bernoulli_is_exact_at_extreme_logits():
     logits = jnp.array([-1e4, -100.0, -1.0, 0.0, 1.0, 100.0, 1e4])
-    ones, zeros = (Bernoulli(logits).log_prob(jnp.full(7, value)) for value in (1.0, 0.0))
+    ones, zeros = (log_prob(Bernoulli(logits), jnp.full(7, value)) for value in (1.0, 0.0))
     exact = -np.logaddexp(0.0, -np.asarray(logits, np.float64))
     np.testing.assert_allclose(ones, exact, rtol=1e-6, atol=1e-37)
     np.testing.assert_allclose(zeros, exact[::-1], rtol=1e-6, atol=1e-37)
-    slopes = jax.grad(lambda a: Bernoulli(a).log_prob(jnp.ones(7)).sum())(logits)
+    slopes = jax.jit(jax.grad(lambda a: Bernoulli(a).log_prob(jnp.ones(7)).sum()))(logits)
     np.testing.assert_allclose(slopes, scipy.special.expit(-np.asarray(logits, np.float64)), rtol=1e-5, atol=1e-30)
 
 
@@ -38,7 +42,7 @@ def test_bernoulli_samples_are_float_zeros_and_ones_with_the_right_mean():
     """H0: the mean is sigmoid(a). |z| < 5: one coordinate in 1.7 million fails by chance."""
     logits = jnp.array([-1e4, -2.0, 0.0, 1.0, 1e4])
     n = 20_000
-    drawn = Bernoulli(logits).sample(jr.key(0), (n,))
+    drawn = sample(Bernoulli(logits), jr.key(0), (n,))
     assert drawn.dtype == jnp.float32
     assert set(np.unique(drawn)) == {0.0, 1.0}
     p = np.asarray(Bernoulli(logits).mean, np.float64)
@@ -49,7 +53,7 @@ def test_bernoulli_samples_are_float_zeros_and_ones_with_the_right_mean():
 @given(st.floats(-50, 300), st.floats(-3, 6))
 def test_discretized_logistic_sums_to_one(loc, log_scale):
     loc, scale = jnp.full(256, loc, jnp.float32), jnp.full(256, np.exp(log_scale), jnp.float32)
-    log_p = DiscretizedLogistic(loc, scale).log_prob(LEVELS)
+    log_p = log_prob(DiscretizedLogistic(loc, scale), LEVELS)
     assert np.exp(np.asarray(log_p, np.float64)).sum() == pytest.approx(1.0, abs=2e-4)
 
 
@@ -59,9 +63,9 @@ def test_discretized_logistic_equals_the_difference_of_distribution_functions_in
     cdf = scipy.stats.logistic(loc, scale).cdf
     edges = np.concatenate([[0.0], cdf(np.arange(255) + 0.5), [1.0]])
     middle = slice(40, 150)  # where the float64 difference itself is exact
-    np.testing.assert_allclose(made.log_prob(LEVELS)[middle], np.log(np.diff(edges))[middle], rtol=1e-4)
+    np.testing.assert_allclose(log_prob(made, LEVELS)[middle], np.log(np.diff(edges))[middle], rtol=1e-4)
     ends = [scipy.stats.logistic(loc, scale).logcdf(0.5), scipy.stats.logistic(loc, scale).logsf(254.5)]
-    np.testing.assert_allclose(made.log_prob(LEVELS)[jnp.array([0, 255])], ends, rtol=1e-4)
+    np.testing.assert_allclose(log_prob(made, LEVELS)[jnp.array([0, 255])], ends, rtol=1e-4)
 
 
 @pytest.mark.parametrize(("loc", "scale"), [(93.3, 4.7), (-3.0, 6.0), (255.0, 0.3)])
@@ -69,10 +73,24 @@ def test_discretized_logistic_samples_follow_its_masses(loc, scale):
     """H0: the counts are multinomial with the stated masses. Pearson's chi-square; p > 1e-6 (the false-alarm rate)."""
     n = 50_000
     made = DiscretizedLogistic(jnp.asarray(loc), jnp.asarray(scale))
-    drawn = np.asarray(made.sample(jr.key(1), (n,)))
+    drawn = np.asarray(sample(made, jr.key(1), (n,)))
     counts = np.bincount(drawn.astype(int), minlength=256)
     flat = DiscretizedLogistic(jnp.full(256, loc), jnp.full(256, scale))
-    assert _chi_square(counts, np.exp(np.asarray(flat.log_prob(LEVELS), np.float64))) > 1e-6
+    assert _chi_square(counts, np.exp(np.asarray(log_prob(flat, LEVELS), np.float64))) > 1e-6
+
+
+@pytest.mark.parametrize("scale", [0.1, 0.5, 1.0, 4.0, 60.0, 5000.0])
+def test_the_mean_of_a_discretized_logistic_is_that_of_its_masses(scale):
+    locs = np.array([-300.0, -3.0, 0.0, 0.3, 1.5, 93.25, 127.5, 200.75, 254.6, 255.0, 258.0, 2000.0], np.float32)
+    levels = np.arange(1, 256)
+    # the mean of a whole number is the sum of P(k or more) over k = 1 ...
+    exact = scipy.stats.logistic.cdf((locs[:, None].astype(float) - levels + 0.5) / scale).sum(1)
+    found = np.asarray(DiscretizedLogistic(jnp.asarray(locs), jnp.full(locs.shape, scale, jnp.float32)).mean)
+    rounding = 2e-7 * max(scale, 255.0)
+    stated = 1.0 / (85.0 * scale) if scale >= 0.5 else 0.5
+    assert (np.abs(found - exact) <= stated + rounding).all()
+    if scale == 60.0:
+        assert exact[2] > 40  # where the clipped location is zero
 
 
 def _chi_square(counts, masses):
@@ -96,7 +114,7 @@ def test_beta_binomial_and_its_slopes_keep_their_digits_at_any_concentration():
     a, b = (grid.ravel() for grid in np.meshgrid(values, values))
     of_a, of_b, of_both = (_rising(x.astype(np.float64)) for x in (a, b, a.astype(np.float64) + b))
     full, levels = [jnp.repeat(jnp.asarray(x)[:, None], 256, 1) for x in (a, b)], jnp.tile(LEVELS, (len(a), 1))
-    log_p = np.asarray(BetaBinomial(*full, 255).log_prob(levels), np.float64)
+    log_p = np.asarray(log_prob(BetaBinomial(*full, 255), levels), np.float64)
     np.testing.assert_allclose(log_p, of_a[0] + of_b[0][:, ::-1] - of_both[0][:, -1:], rtol=1e-6, atol=1e-4)
     np.testing.assert_allclose(np.exp(log_p).sum(1), 1.0, atol=1e-4)
     slopes = jax.jit(jax.grad(lambda a, b: BetaBinomial(a, b, 255).log_prob(levels).sum(), (0, 1)))(*full)
@@ -109,13 +127,13 @@ def test_beta_binomial_and_its_slopes_keep_their_digits_at_any_concentration():
 def test_beta_binomial_equals_scipy(a, b):
     made = BetaBinomial(jnp.full(256, a), jnp.full(256, b), 255)
     exact = scipy.stats.betabinom(255, a, b)
-    np.testing.assert_allclose(made.log_prob(LEVELS), exact.logpmf(np.arange(256)), rtol=1e-6, atol=1e-4)
+    np.testing.assert_allclose(log_prob(made, LEVELS), exact.logpmf(np.arange(256)), rtol=1e-6, atol=1e-4)
     assert float(made.mean[0]) == pytest.approx(exact.mean(), rel=1e-5)
 
 
 def test_beta_binomial_samples_follow_its_masses():
     """H0: the counts are multinomial with SciPy's masses; chi-square, p > 1e-6."""
-    drawn = np.asarray(BetaBinomial(jnp.asarray(2.0), jnp.asarray(3.0), 255).sample(jr.key(2), (5_000,)))
+    drawn = np.asarray(sample(BetaBinomial(jnp.asarray(2.0), jnp.asarray(3.0), 255), jr.key(2), (5_000,)))
     assert drawn.dtype == np.float32
     counts = np.bincount(drawn.astype(int), minlength=256)
     assert _chi_square(counts, scipy.stats.betabinom(255, 2.0, 3.0).pmf(np.arange(256))) > 1e-6
@@ -127,7 +145,7 @@ def test_normal_kl_is_the_integral(m0, s0, m1, s1):
     exact, _ = scipy.integrate.quad(
         lambda z: q.pdf(z) * (q.logpdf(z) - p.logpdf(z)), m0 - 12 * s0, m0 + 12 * s0, epsabs=1e-10
     )
-    got = closed_form_kl(Normal(jnp.full(3, m0), jnp.full(3, s0)), Normal(jnp.full(3, m1), jnp.full(3, s1)))
+    got = kl(Normal(jnp.full(3, m0), jnp.full(3, s0)), Normal(jnp.full(3, m1), jnp.full(3, s1)))
     assert float(got) == pytest.approx(3 * exact, rel=1e-5)
 
 
@@ -135,19 +153,19 @@ def test_bernoulli_kl_is_the_sum_over_states_also_at_extreme_logits():
     a, b = np.array([-3.0, 0.2, 4.0, 60.0]), np.array([1.0, -0.5, -2.0, 0.0])
     p, q = 1 / (1 + np.exp(-b)), 1 / (1 + np.exp(-a))
     exact = (q * np.log(q / p)).sum() + ((1 - q) * np.log(np.maximum(1 - q, 1e-300) / (1 - p)))[:3].sum()
-    got = closed_form_kl(Bernoulli(jnp.asarray(a, jnp.float32)), Bernoulli(jnp.asarray(b, jnp.float32)))
+    got = kl(Bernoulli(jnp.asarray(a, jnp.float32)), Bernoulli(jnp.asarray(b, jnp.float32)))
     assert float(got) == pytest.approx(exact, rel=1e-5)
 
 
 def test_a_mask_leaves_entries_out_and_their_values_and_slopes_too():
     made = Normal(jnp.zeros(3), jnp.ones(3))
     observed = jnp.array([True, False, True])
-    clean = total_log_prob(made, jnp.array([1.0, 0.0, 2.0]), observed)
-    odd = jax.jit(lambda x: total_log_prob(made, x, observed))(jnp.array([1.0, jnp.nan, 2.0]))
+    total = jax.jit(lambda x: total_log_prob(made, x, observed))
+    clean, odd = total(jnp.array([1.0, 0.0, 2.0])), total(jnp.array([1.0, jnp.nan, 2.0]))
     exact = scipy.stats.norm.logpdf([1.0, 2.0]).sum()
     assert float(clean) == float(odd) == pytest.approx(exact, rel=1e-6)
     slope = jax.grad(lambda mean: total_log_prob(Normal(mean, jnp.ones(3)), jnp.array([1.0, 9.0, 2.0]), observed))
-    np.testing.assert_allclose(slope(jnp.zeros(3)), [1.0, 0.0, 2.0])
+    np.testing.assert_allclose(jax.jit(slope)(jnp.zeros(3)), [1.0, 0.0, 2.0])
 
 
 def test_a_mask_of_another_shape_is_refused():
@@ -162,11 +180,11 @@ def test_a_categorical_is_its_softmax():
     made = Categorical(logits)
     assert made.batch_shape == (2,)
     for value in range(3):
-        np.testing.assert_allclose(made.log_prob(jnp.full(2, float(value))), exact[:, value], rtol=1e-6)
+        np.testing.assert_allclose(log_prob(made, jnp.full(2, float(value))), exact[:, value], rtol=1e-6)
     np.testing.assert_allclose(made.mean, np.exp(exact) @ np.arange(3.0), rtol=1e-6)
-    draws = np.asarray(made.sample(jr.key(0), (40_000,)))
+    draws = np.asarray(sample(made, jr.key(0), (40_000,)))
     assert draws.shape == (40_000, 2)
     for unit in range(2):
         counts = np.bincount(draws[:, unit].astype(int), minlength=3)
         assert scipy.stats.chisquare(counts, 40_000 * np.exp(exact[unit])).pvalue > 1e-6
-    assert made.log_prob(jnp.asarray(draws[:7])).shape == (7, 2)
+    assert log_prob(made, jnp.asarray(draws[:7])).shape == (7, 2)

@@ -27,7 +27,12 @@ def test_probabilities_of_all_x_and_z_sum_to_one(name):
     model = made(name)
     xs = jnp.asarray(bits(3), jnp.float32)
     zs = jnp.asarray(bits(4), jnp.float32)
-    joint = jax.vmap(lambda x: jax.vmap(lambda z: model.generative.log_prob(x, (z[:2], z[2:])).sum())(zs))(xs)
+
+    @jax.jit
+    def joint_of(xs):
+        return jax.vmap(lambda x: jax.vmap(lambda z: model.generative.log_prob(x, (z[:2], z[2:])).sum())(zs))(xs)
+
+    joint = joint_of(xs)
     assert np.exp(np.asarray(joint, float)).sum() == pytest.approx(1.0, abs=1e-5)
     np.testing.assert_allclose(
         joint[5], [Network(model).log_p(bits(3)[5], (z[:2], z[2:])).sum() for z in bits(4)], atol=1e-5
@@ -38,8 +43,13 @@ def test_probabilities_of_all_x_and_z_sum_to_one(name):
 def test_the_recognition_model_gives_a_distribution(recognition):
     model = made("sbn", recognition=recognition, recognition_hidden=(4,), centre=jnp.array([0.5, 0.2, 0.9]))
     zs = jnp.asarray(bits(4), jnp.float32)
-    posterior = model.recognition(jnp.array([1.0, 0.0, 1.0]))
-    log_q = jax.vmap(lambda z: posterior.log_prob((z[:2], z[2:])).sum())(zs)
+
+    @jax.jit
+    def log_q_of(x):
+        posterior = model.recognition(x)
+        return jax.vmap(lambda z: posterior.log_prob((z[:2], z[2:])).sum())(zs)
+
+    log_q = log_q_of(jnp.array([1.0, 0.0, 1.0]))
     assert np.exp(np.asarray(log_q, float)).sum() == pytest.approx(1.0, abs=1e-5)
 
 
@@ -65,7 +75,8 @@ def test_a_file_brings_the_model_back(name, tmp_path):
     again = load_model(tmp_path / "model.safetensors")
     assert again.spec == model.spec
     x = jnp.array([1.0, 0.0, 1.0])
-    assert float(again.draw(jr.key(1), x).log_w) == float(model.draw(jr.key(1), x).log_w)
+    log_w = eqx.filter_jit(lambda model: model.draw(jr.key(1), x).log_w)
+    assert float(log_w(again)) == float(log_w(model))
 
 
 def test_the_centre_is_subtracted_before_recognition():

@@ -278,7 +278,7 @@ def whisky(inflate, noise=0.3):
 
 def test_whisky_without_data_is_the_physics():
     first, second = whisky(1.0)
-    assert float(second.globals.cost(second)) == pytest.approx(0.0, abs=1e-4)
+    assert float(second.globals.cost(jr.key(0), second)) == pytest.approx(0.0, abs=1e-4)
     pairs = np.stack(np.meshgrid(np.arange(ROWS), np.arange(COLUMNS)), -1).reshape(-1, 2).astype(np.float32)
     ours, theirs = (predict_pairs(jr.key(0), model, pairs, draws=5) for model in (second, first))
     assert np.allclose(ours.mean, theirs.mean, atol=1e-5)
@@ -288,7 +288,7 @@ def test_whisky_without_data_is_the_physics():
 
     def cost(params):
         whole = eqx.combine(params, rest)
-        return whole.globals.cost(whole)
+        return whole.globals.cost(jr.key(0), whole)
 
     slopes = jax.grad(cost)(params)
     assert max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(slopes)) < 1e-4
@@ -339,7 +339,7 @@ def test_a_point_posterior_is_the_maximum_a_posteriori():
     u, v = np.asarray(layer.rows.mean, float), np.asarray(layer.columns.mean, float)
     mean = float(layer.intercept) + (u[i, :-1] * v[j, :-1]).sum(1) + u[i, -1] + v[j, -1]
     penalty = -sum(scipy.stats.norm.logpdf(side, 0.0, 0.8).sum() for side in (u, v))
-    assert float(model.globals.cost(model)) == pytest.approx(penalty, rel=1e-5)
+    assert float(model.globals.cost(jr.key(0), model)) == pytest.approx(penalty, rel=1e-5)
     assert gradient(model, source)[1] == pytest.approx(scipy.stats.norm.logpdf(y[i, j], mean, 0.3).sum(), rel=1e-4)
 
 

@@ -16,13 +16,17 @@ from nelbo.objectives import Sgvb
 def test_zero_parameters_give_a_standard_normal_but_a_fresh_network_gives_correlations(name):
     head = posterior_head(name, 4, rank=2)
     noise = jnp.arange(4.0)
-    distribution = head(jnp.zeros(head.size))
-    np.testing.assert_allclose(distribution.log_prob(noise).sum(), -0.5 * 14.0 - 2.0 * np.log(2 * np.pi), rtol=1e-6)
+    log_p = jax.jit(lambda raw: head(raw).log_prob(noise).sum())(jnp.zeros(head.size))
+    np.testing.assert_allclose(log_p, -0.5 * 14.0 - 2.0 * np.log(2 * np.pi), rtol=1e-6)
     if name != "diagonal":
-        model = vae(jr.key(0), (8,), latents=20, hidden=(200,), posterior=name, activation="relu")
-        part = model.recognition(jnp.ones(8)).sample(jr.key(1))[1][0]
-        correlation = part.covariance - jnp.diag(part.variance)
-        assert 1e-4 < float(jnp.abs(correlation).max()) < 0.5
+
+        @jax.jit
+        def greatest(key):
+            model = vae(key, (8,), latents=20, hidden=(200,), posterior=name, activation="relu")
+            part = model.recognition(jnp.ones(8)).sample(jr.key(1))[1][0]
+            return jnp.abs(part.covariance - jnp.diag(part.variance)).max()
+
+        assert 1e-4 < float(greatest(jr.key(0))) < 0.5
 
 
 @pytest.mark.parametrize("name", POSTERIORS)
@@ -31,14 +35,16 @@ def test_every_family_trains_and_every_part_of_it_gets_a_gradient(name, tmp_path
     batch = jnp.asarray(np.random.default_rng(0).integers(0, 2, (4, 6)), jnp.float32)
     objective = Sgvb("B")
 
-    def loss(model):
+    @eqx.filter_jit
+    @eqx.filter_grad
+    def gradient(model):
         return objective(jr.key(1), model, batch, objective.init(jr.key(5), model))[0].surrogate
 
-    grads = eqx.filter_grad(loss)(model)
+    grads = jax.tree.map(np.asarray, gradient(model))
     last = grads.recognition.layers[0].net.layers[-1].weight
     assert last.shape[0] == posterior_head(name, 3, rank=2).size
-    assert (jnp.abs(last).max(1) > 0).all()
-    assert jax.tree.all(jax.tree.map(lambda g: bool(jnp.isfinite(g).all()), eqx.filter(grads, eqx.is_array)))
+    assert (np.abs(last).max(1) > 0).all()
+    assert all(np.isfinite(g).all() for g in jax.tree.leaves(grads))
     save_model(tmp_path / "model.safetensors", model)
     again = load_model(tmp_path / "model.safetensors")
     assert eqx.tree_equal(model, again)

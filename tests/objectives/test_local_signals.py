@@ -36,7 +36,7 @@ def made(name):
     return build(jr.key(0), name, {"shape": [4], **OPTIONS[name]})
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", OPTIONS)
 def test_every_family_says_what_its_layers_read(name):
     model = made(name)
     assert local_signals_hold(model) == (name not in BIASED)
@@ -45,6 +45,11 @@ def test_every_family_says_what_its_layers_read(name):
             ScoreFunction(local=True).init(jr.key(1), model)
     state = ScoreFunction().init(jr.key(1), model)
     assert len(state.carried.mean) == (1 if name in BIASED else model.depth)
+
+
+def test_every_family_that_the_score_function_may_train_has_a_row():
+    others = {name for name, family in MODELS.items() if family.targets or family.objective == "svi"}
+    assert set(OPTIONS) == set(MODELS) - others
 
 
 def gradients(objective, model, batch, seed, draws=20_000):

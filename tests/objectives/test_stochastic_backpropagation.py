@@ -68,7 +68,8 @@ def test_the_factor_of_the_root_gradient_is_one_and_not_the_printed_half():
 
 def test_price_has_no_noise_on_a_quadratic():
     q = Normal(jnp.asarray(MEAN, jnp.float32), jnp.asarray([0.5, 1.0, 2.0]))
-    estimate = gaussian_gradient(jr.key(0), lambda z: 0.5 * z @ jnp.asarray(A, jnp.float32) @ z, q)
+    one = jax.jit(lambda k: gaussian_gradient(k, lambda z: 0.5 * z @ jnp.asarray(A, jnp.float32) @ z, q))
+    estimate = one(jr.key(0))
     np.testing.assert_allclose(estimate.covariance, 0.5 * A, rtol=1e-5)
 
 
@@ -112,7 +113,17 @@ class Calls(Sgvb):
 
     def __call__(self, key, model, batch, state):
         CALLS.append(batch)
-        return super().__call__(key, model, batch, state)
+        return eqx.filter_jit(Sgvb.__call__)(self, key, model, batch, state)
+
+
+@eqx.filter_jit
+def one_draw(model, x):
+    """Latents of q, and q's mean."""
+    latents, parts = model.recognition(x).sample(jr.key(3))
+    return latents, parts[0].mean
+
+
+log_p = eqx.filter_jit(lambda model, x, latents: model.generative.log_prob(x, latents))
 
 
 @pytest.mark.parametrize(("kind", "rate"), [("bit-flip", 0.2), ("drop-out", 0.2), ("gaussian", 0.5)])
@@ -134,11 +145,9 @@ def test_noise_reaches_the_recognition_model_and_not_the_likelihood(kind, rate):
         z = ((difference[able] != 0).mean() - rate) / np.sqrt(rate * (1 - rate) / able.sum())
     assert abs(z) < 5
     first = jax.tree.map(lambda leaf: leaf[0], seen)
-    latents, parts = model.recognition(first).sample(jr.key(3))
-    expected = model.recognition(Example(first.view.values)).sample(jr.key(3))[1][0]
-    np.testing.assert_allclose(parts[0].mean, expected.mean)
-    clean = model.generative.log_prob(batch[0], latents)
-    np.testing.assert_allclose(model.generative.log_prob(first, latents), clean)
+    latents, mean = one_draw(model, first)
+    np.testing.assert_allclose(mean, one_draw(model, Example(first.view.values))[1])
+    np.testing.assert_allclose(log_p(model, first, latents), log_p(model, batch[0], latents))
 
 
 def halves(model, batch):
@@ -168,12 +177,11 @@ def test_hidden_entries_reach_the_recognition_model_as_missing_and_not_the_likel
     assert not np.asarray(both.view.observed)[:, :5].any()
     np.testing.assert_array_equal(both.view.observed, np.asarray(observed) & np.asarray(known[200:]))
     first = jax.tree.map(lambda leaf: leaf[0], both)
-    latents, parts = model.recognition(first).sample(jr.key(3))
+    latents, mean = one_draw(model, first)
     shown = Example(both.view.values[0], both.view.observed[0])
-    alone = model.recognition(shown).sample(jr.key(3))[1][0]
-    np.testing.assert_allclose(parts[0].mean, alone.mean)
-    clean = model.generative.log_prob(Example(jnp.where(known, batch, 0.0)[200], known[200]), latents)
-    np.testing.assert_allclose(model.generative.log_prob(first, latents), clean)
+    np.testing.assert_allclose(mean, one_draw(model, shown)[1])
+    clean = log_p(model, Example(jnp.where(known, batch, 0.0)[200], known[200]), latents)
+    np.testing.assert_allclose(log_p(model, first, latents), clean)
 
 
 def test_the_generative_model_learns_from_whole_examples_alone():
@@ -183,8 +191,9 @@ def test_the_generative_model_learns_from_whole_examples_alone():
     objective = InputNoise(Sgvb("B"), noise="hide", rate=1.0)
     state = objective.init(jr.key(5), model)
     _, whole_key, _ = jr.split(jr.key(2), 3)
-    found = eqx.filter_grad(lambda m: objective(jr.key(2), m, batch, state)[0].surrogate)(model)
-    whole = eqx.filter_grad(lambda m: Sgvb("B")(whole_key, m, batch[:3], state)[0].surrogate)(model)
+    slope = lambda loss: eqx.filter_jit(eqx.filter_grad(loss))(model)  # noqa: E731
+    found = slope(lambda m: objective(jr.key(2), m, batch, state)[0].surrogate)
+    whole = slope(lambda m: Sgvb("B")(whole_key, m, batch[:3], state)[0].surrogate)
     for a, b in zip(jax.tree.leaves(found.generative), jax.tree.leaves(whole.generative), strict=True):
         np.testing.assert_allclose(a, 0.5 * b, rtol=1e-5, atol=1e-7)
     first = lambda m: np.asarray(jax.tree.leaves(m.recognition)[0])  # noqa: E731
@@ -197,9 +206,10 @@ def test_reported_bounds_are_without_noise_and_wrappers_combine():
     model = vae(jr.key(0), (8,), latents=2, hidden=(3,))
     batch = jr.bernoulli(jr.key(1), 0.5, (5, 8)).astype(jnp.float32)
     objective = WithGlobals(InputNoise(Sgvb("path"), rate=0.5), num_data=10)
-    shared = shared_parameters(model, where="generative")
-    np.testing.assert_allclose(objective.bounds(jr.key(2), shared, batch), Sgvb("path").bounds(jr.key(2), model, batch))
-    loss, _ = objective(jr.key(3), shared, batch, objective.init(jr.key(5), shared))
+    shared = shared_parameters(model, posterior="delta", where="generative")
+    plain = eqx.filter_jit(Sgvb("path").bounds)(jr.key(2), model, batch)
+    np.testing.assert_allclose(eqx.filter_jit(objective.bounds)(jr.key(2), shared, batch), plain)
+    loss, _ = eqx.filter_jit(objective)(jr.key(3), shared, batch, objective.init(jr.key(5), shared))
     assert bool(jnp.isfinite(loss.surrogate))
     with pytest.raises(InputError, match=r"from 0 to 1, got 1\.5"):
         InputNoise(Sgvb(), rate=1.5)

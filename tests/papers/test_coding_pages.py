@@ -10,7 +10,8 @@ from nelbo.papers import PAPERS
 from nelbo.papers.townsend2019 import tight
 
 
-@pytest.mark.parametrize("key", ["townsend2019", pytest.param("kingma2019", marks=pytest.mark.slow)])
+@pytest.mark.slow  # what a page does is in test_pages.py, and bits back in tests/codecs
+@pytest.mark.parametrize("key", ["townsend2019", "kingma2019"])
 def test_smoke_end_to_end(key, tmp_path):
     # optax raises a float to an integer power; users have the standard setting
     with jax.numpy_dtype_promotion("standard"), jax.debug_key_reuse(False):

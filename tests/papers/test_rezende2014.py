@@ -35,7 +35,7 @@ def test_smoke_end_to_end(tmp_path, monkeypatch):
     assert (bound["bound"], bound["samples"], bound["examples"]) == ("iwae", 50, 50)
     filled = rank_one["measures"][place("0.6")]["rows"]
     assert [row["filling"] for row in filled][:2] == ["model", "mean"]
-    assert measured_arrays(tmp_path / "digits/rank-one-0", place("0.6"))["film"].shape == (10, 18, 8, 8, 1)
+    assert measured_arrays(tmp_path / "digits/rank-one-0", place("0.6"))["chain"].shape == (10, 18, 8, 8, 1)
     assert [claim["holds"] for claim in result["claims"]] == [None] * 3
     text = (tmp_path / "page.md").read_text()
     assert f"{bound['nats']:.2f}" in text

@@ -8,7 +8,7 @@ import pytest
 from made_up import table, untrained
 
 from nelbo.core import InputError
-from nelbo.runs import write_columns, write_filled
+from nelbo.runs import known_columns, write_columns, write_filled
 
 
 @pytest.fixture
@@ -115,14 +115,31 @@ def test_a_filled_table_is_the_users_table(run, tmp_path):
     data, _ = run.rows(str(tmp_path / "new.csv"), None)
     observed = data.only.observed
     assert (~observed).sum() == 1
-    write_filled(tmp_path / "full.csv", data, np.where(observed, data.only.x, 9.25), observed)
+    write_filled(tmp_path / "full.csv", data, np.where(observed, data.only.x, 9.25), observed, white=1.0)
     full = (tmp_path / "full.csv").read_text()
     assert full.splitlines()[4].split(",")[1].startswith("9.25")
     assert [line for i, line in enumerate(full.splitlines()) if i != 4] == [
         line for i, line in enumerate(lines) if i != 4
     ]
     with pytest.raises(InputError, match=r"ends in \.csv"):
-        write_filled(tmp_path / "full.parquet", data, data.only.x, observed)
+        write_filled(tmp_path / "full.parquet", data, data.only.x, observed, white=1.0)
+
+
+def test_warnings_about_rows_name_the_columns_of_the_table_and_their_offset(tmp_path):
+    rows = rows_of(table())
+    for row in rows:
+        row["two"], row["three"] = "", str(float(row["three"]) + 1e6)
+    rows[7]["two"] = "1.5"
+    lines = [",".join(rows[0]), *(",".join(row.values()) for row in rows)]
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    run = untrained(tmp_path / "run", tmp_path / "t.csv")
+    _, train = run.rows(None, "train")
+    seen = bool(np.asarray(train.arrays.observed)[:, 1].any())
+    columns = known_columns(run, run.rows(None, "test")[1])
+    assert columns.listing(np.array([False, True, False, False, True])) == "columns 'two', 'five'"
+    assert columns.trained.tolist() == [True, seen, True, True, True]
+    assert columns.shift(0) == 0.0
+    assert columns.shift(2) == pytest.approx(1e6, abs=2.0)
 
 
 def test_new_columns_stand_beside_what_tells_rows_apart(run, tmp_path):
@@ -143,6 +160,6 @@ def test_a_large_offset_comes_back_in_answers(tmp_path):
     np.save(tmp_path / "x.npy", x)
     run = untrained(tmp_path / "run", tmp_path / "x.npy")
     data, _ = run.rows(str(tmp_path / "x.npy"), None)
-    write_filled(tmp_path / "back.csv", data, data.only.x, np.ones(x.shape, bool))
+    write_filled(tmp_path / "back.csv", data, data.only.x, np.ones(x.shape, bool), white=1.0)
     np.testing.assert_allclose(np.loadtxt(tmp_path / "back.csv", delimiter=","), x, rtol=0, atol=1e-6)
     assert run.in_user_units(np.zeros((2, 3), np.float32)).min() > 9e7

@@ -131,7 +131,8 @@ def test_full_variational_bayes_reports_the_bounds_over_weights(tmp_path):
     assert full["bits_per_dim"] == pytest.approx(-full["nats"] / 64 / np.log(2.0), rel=1e-5)
     assert full["nats"] < drawn["nats"]
     assert (tmp_path / "run" / "posterior.safetensors").is_file()
-    assert open_run(tmp_path / "run").model.spec is not None
+    spec = open_run(tmp_path / "run").model.spec
+    assert (spec.name, spec.shape) == (experiment().model["name"], (8, 8, 1))
 
 
 def deep(widths: tuple[int, ...]) -> Model:

@@ -1,5 +1,7 @@
 """What is said of a filling that cannot be trusted, and what is not said of one that can."""
 
+import dataclasses
+
 import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
@@ -10,7 +12,8 @@ from test_impute import OBSERVED, SIZE, X, one_row, pair
 from nelbo.core import Example
 from nelbo.data import Source
 from nelbo.models import factor_analysis
-from nelbo.tasks import Columns, ImputationSettings, impute
+from nelbo.tasks import Columns, Imputation, ImputationSettings, impute
+from nelbo.tasks.cautions import cautions
 
 KNOWN = Columns(trained=np.ones(SIZE, bool))  # every column was there in training
 NARROW = {"bias": 1.5, "widen": 0.3}  # a shifted q, narrower than the posterior
@@ -92,13 +95,36 @@ def test_a_spread_that_ran_away_is_said_and_mean_and_draws_agree_within_chance()
     observed = rng.random((40, SIZE)) < 0.7
     data = Source(Example(jnp.asarray(values), jnp.asarray(observed)), "real", dynamic=False)
     result = filled(jr.key(0), model, data, draws=19)
-    (said,) = result.warnings
+    said, *more = result.warnings
+    assert all(sentence.startswith("Filled means of column") for sentence in more)  # the model was not trained
     assert "Intervals of column 2 reach far beyond all values given" in said
     assert "do not use its intervals or draws" in said
     hidden = ~observed
     off = (result.draws.mean(0) - result.mean)[hidden] / (result.std[hidden] / np.sqrt(19))
     # H0: Student t of about 18 degrees, 60 of them; |t| < 6.5, false alarm 3e-4
     assert np.abs(off).max() < 6.5
+
+
+@pytest.mark.parametrize(("two", "beyond", "said"), [(True, 0.2, 1), (True, 0.04, 0), (False, 0.2, 0), (False, 0.7, 1)])
+def test_a_filled_mean_outside_the_range_of_all_values_is_said_in_the_users_numbers(two, beyond, said):
+    given = np.ones((30, 2), bool)
+    given[7, 1] = False
+    mean = np.tile(np.arange(30.0)[:, None] % 2 if two else np.linspace(0.0, 1.0, 30)[:, None], (1, 2))
+    mean[7, 1] = 1.0 + beyond
+    result = Imputation(mean, np.zeros_like(mean), mean, mean, mean[None], given, "importance", None, 0)
+    settings = ImputationSettings("importance", draws=3, proposals=10)
+    columns = Columns(["age", "is ill"], np.ones(2, bool), np.array([0.0, 100.0]))
+    found = cautions(result, given, settings, columns, real=True)
+    assert len(found) == said
+    if said:
+        assert "Filled means of column 'is ill' lie outside" in found[0]
+        assert f"from {101 + beyond:.4g} to {101 + beyond:.4g}, where values go from 100 to 101" in found[0]
+    assert cautions(result, given, settings, columns, real=False) == ()
+    # of a column that is constant there is no range
+    level = np.ones((30, 2))
+    level[7, 1] += 1e-3
+    constant = dataclasses.replace(result, mean=level, low=np.ones((30, 2)), high=np.ones((30, 2)))
+    assert cautions(constant, given, settings, columns, real=True) == ()
 
 
 def test_empty_rows_and_single_draws_are_said():

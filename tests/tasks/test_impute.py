@@ -89,7 +89,9 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=pytest.mark.slow) if case.startswith("resample") else case for case in CASES]
+)
 def test_draws_follow_the_exact_conditional_unless_an_uncorrected_chain_has_a_wrong_q(case):
     """H0: independent draws from the exact conditional; 5 z-scores, |z| < 5, false alarm 3e-6 a case, fixed seed.
 
@@ -108,7 +110,7 @@ def test_draws_follow_the_exact_conditional_unless_an_uncorrected_chain_has_a_wr
         assert 0.1 < result.accepted < 0.98
 
 
-@pytest.mark.parametrize("method", ["resample", "importance"])
+@pytest.mark.parametrize("method", [pytest.param("resample", marks=pytest.mark.slow), "importance"])
 def test_weighted_means_are_the_conditional_ones(method):
     """4000 proposals, weighted: within 0.1 of the exact conditional mean, whose standard deviations are near one."""
     exact, model = pair(bias=0.3, widen=1.3)
@@ -246,7 +248,7 @@ def test_readings_of_bits_follow_bayes_rule():
         spoiled(jr.key(1), one_row(2), "bit-flip", 0.2)
 
 
-def test_the_film_starts_at_random_keeps_what_is_observed_and_ends_in_means():
+def test_the_frames_of_a_chain_start_at_random_keep_what_is_observed_and_end_in_means():
     _, model = pair()
     batch = one_row(2).arrays
     frames = chain_frames(jr.key(0), model, batch, steps=4)

@@ -2,15 +2,19 @@ import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import optax
 import pytest
 import scipy.stats
 import zoo
 
-from nelbo.core import InputError
-from nelbo.data import Split, source
-from nelbo.evaluation import posterior_means
-from nelbo.tasks import embed, manifold, reconstruct, sample
+from nelbo.core import Example, InputError
+from nelbo.data import Source, Split, source
+from nelbo.evaluation import elbo, importance_bound, posterior_means
+from nelbo.models import check_source, vae
+from nelbo.objectives import Sgvb
+from nelbo.tasks import embed, impute, manifold, reconstruct, sample
 from nelbo.testing import assert_unbiased
+from nelbo.training import fit
 
 
 def data_of(case):
@@ -44,6 +48,31 @@ def test_embedding_puts_the_layers_side_by_side():
     np.testing.assert_array_equal(rows, np.concatenate(layers, axis=1))
     first = zoo.affine(case.model.recognition.layers[0])
     np.testing.assert_allclose(rows[:, :3], np.asarray(case.batch) @ first.weight.T + first.bias, rtol=1e-4, atol=1e-5)
+
+
+def test_every_door_refuses_values_that_the_likelihood_cannot_give():
+    model = vae(jr.key(0), (4,), latents=2, hidden=(3,), likelihood="bernoulli")
+    x = np.array([[0, 1, 1, 0], [1, 1, -1, 0]], np.float32)
+    bad, good = source(Split(x), "real"), source(Split(np.abs(x)), "real")
+    doors = [
+        lambda rows: elbo(jr.key(0), model, rows, num_samples=1),
+        lambda rows: importance_bound(jr.key(0), model, rows, num_samples=1),
+        lambda rows: posterior_means(jr.key(0), model, rows),
+        lambda rows: embed(jr.key(0), model, rows),
+        lambda rows: reconstruct(jr.key(0), model, rows, np.arange(2)),
+        lambda rows: impute(jr.key(0), model, rows),
+        lambda rows: fit(jr.key(0), model, Sgvb(), rows, optax.sgd(0.1), steps=1, batch_size=2),
+        lambda rows: fit(jr.key(0), model, Sgvb(), good, optax.sgd(0.1), steps=1, batch_size=2, valid=rows),
+    ]
+    for door in doors:
+        with pytest.raises(InputError, match=r"Bernoulli likelihood needs zeros and ones .* reach from -1 to 1"):
+            door(bad)
+    check_source(model, good)
+    # 8-bit values are divided by 255 where the likelihood wants numbers from 0 to 1; what is missing is not looked at
+    check_source(model, source(Split(np.full((3, 4), 200, np.uint8)), "uint8", pixels="unit"))
+    with pytest.raises(InputError, match="reach from 200 to 200"):
+        check_source(model, source(Split(np.full((3, 4), 200, np.uint8)), "uint8", pixels="counts"))
+    check_source(model, Source(Example(jnp.asarray(x), jnp.asarray(x >= 0)), "real", dynamic=False))
 
 
 @pytest.mark.parametrize("count", [1, 1000, 2501])

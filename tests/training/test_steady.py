@@ -1,7 +1,6 @@
 """What surrounds training: checkpoints that are pruned, passed over and never hold a NaN; progress; settings."""
 
 import dataclasses
-import time
 
 import equinox as eqx
 import jax
@@ -90,7 +89,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_later_replaced(tmp_path):
     told = []
     again = train(resume=resume_from(tmp_path, told.append), callbacks=[Checkpoints(tmp_path, seconds=0)])
     assert len(told) == 1
-    assert "does not match its checksum" in told[0] or "do not match its checksum" in told[0]
+    assert "its contents do not match its checksum" in told[0]
     assert same(whole.model, again.model)
     assert train(resume=resume_from(tmp_path)).state.step == 40
 
@@ -135,7 +134,6 @@ def test_progress_without_a_terminal_is_an_occasional_line(capsys):
     progress = Progress(40, 10, every=0.0)
     for event in ("start", "progress"):
         progress(event, dataclasses.replace(state, carry=dataclasses.replace(state.carry, step=jnp.asarray(10))))
-    time.sleep(0.01)
     progress("evaluate", state)
     progress("progress", state)
     out, err = capsys.readouterr()

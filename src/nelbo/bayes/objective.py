@@ -8,6 +8,7 @@ import jax.random as jr
 from jaxtyping import Array, Float, Key
 
 from nelbo.core import AnyExample, InputError
+from nelbo.models import without_globals
 from nelbo.objectives import BoundKind, Loss, Objective, ObjectiveState, batch_size, mean_loss
 
 
@@ -22,12 +23,15 @@ class WithGlobals(Objective):
         inner: the objective given the shared arrays.
         num_data: N, the number of training examples.
         one_draw: one draw of the shared arrays for a whole batch (cheap), or one for each example (less variance).
+        cost_weight: what the cost is multiplied with: T where a sampler of exp(-U / T) is to temper the likelihood
+            alone, whose prior then keeps its weight (T / T).
     """
 
     references: ClassVar[tuple[str, ...]] = ("kingma2014",)
     inner: Objective
     num_data: int = eqx.field(static=True)
     one_draw: bool = eqx.field(static=True, default=True)
+    cost_weight: float = eqx.field(static=True, default=1.0)
 
     def __check_init__(self) -> None:
         """Refuse impossible settings."""
@@ -47,17 +51,19 @@ class WithGlobals(Objective):
         """
         if model.globals is None:
             raise InputError("WithGlobals needs a model with globals: make it with nelbo.bayes.shared_parameters.")
-        return self.inner.init(key, _plain(model))
+        return self.inner.init(key, without_globals(model))
 
     def __call__(
         self, key: Key[Array, ""], model: Any, batch: AnyExample, state: ObjectiveState
     ) -> tuple[Loss, ObjectiveState]:
         """Mean over the batch."""
-        shared, cost = model.globals, model.globals.cost(model) / self.num_data
+        shared = model.globals
         if not shared.in_bound:  # a point: nothing is drawn
+            cost = shared.cost(jr.clone(key), model) / (self.num_data / self.cost_weight)
             loss, state = self.inner(key, shared.sample(key, model), batch, state)
             return Loss(loss.surrogate + cost, loss.bound, loss.metrics | {"weight_penalty": cost}), state
         weight_key, inner_key = jr.split(key)
+        cost = shared.cost(jr.clone(weight_key), model) / (self.num_data / self.cost_weight)
         if self.one_draw:
             loss, state = self.inner(inner_key, shared.sample(weight_key, model), batch, state)
         else:
@@ -87,10 +93,5 @@ class WithGlobals(Objective):
         if not shared.in_bound:
             return self.inner.bounds(key, shared.sample(key, model), batch)
         weight_key, inner_key = jr.split(key)
-        cost = shared.cost(model) / self.num_data
+        cost = shared.cost(jr.clone(weight_key), model) / (self.num_data / self.cost_weight)
         return self.inner.bounds(inner_key, shared.sample(weight_key, model), batch) - cost
-
-
-def _plain(model: Any) -> Any:
-    """The model without its globals."""
-    return eqx.tree_at(lambda m: m.globals, model, None, is_leaf=lambda leaf: leaf is None)

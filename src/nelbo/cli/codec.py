@@ -71,6 +71,10 @@ def _array(options: argparse.Namespace, run: Run) -> tuple[np.ndarray, str, Any]
         if options.split is not None:
             raise InputError("A .npy file has no splits and is compressed whole: leave --split out.")
         return read_npy(Path(options.data), mmap=True), "none", _context(options.context, run.model)
+    if run.model.is_supervised:
+        raise InputError(
+            f"The model in {run.folder} predicts a target and is no model of the data: compress with another."
+        )
     if options.context is not None:
         raise InputError("--context goes with a .npy file: other data have their labels with them.")
     data, source = run.rows(options.data, options.split, options.data_dir)

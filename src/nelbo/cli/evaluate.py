@@ -1,47 +1,56 @@
 """`nelbo evaluate`."""
 
 import argparse
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import jax.random as jr
+import numpy as np
 
 from nelbo.cli.commands import Command
 from nelbo.cli.output import counter, note, print_json, show_results
-from nelbo.cli.parser import Parser, other_data, run_folder, split
-from nelbo.cli.writing import opened
+from nelbo.cli.parser import Parser, other_data, refine, run_folder, split
+from nelbo.cli.writing import inferring, opened
 from nelbo.core import InputError
+from nelbo.data import Data, Source
+from nelbo.evaluation import DRAWS, Refinement, refinements
+from nelbo.report import text_table
 from nelbo.runs import (
     EVALUATIONS,
+    LOG_SCORE,
+    PAIR_SCORE,
+    Run,
     add_result,
     check_columns_name,
-    default_bound,
     error_columns,
     evaluation,
     result_row,
+    score_run,
     write_columns,
 )
+
+GAP_DRAWS = 100  # for each example, where the bound of the gap is an ELBO whatever bound is asked for
 
 
 def _arguments(parser: Parser) -> None:
     usual = ", ".join(f"{name} {one.samples}" for name, one in EVALUATIONS.items())
     bounds = "; ".join(f"{name}: {one.title}" for name, one in EVALUATIONS.items())
     run_folder(parser)
-    parser.add_argument(
-        "--bound", choices=list(EVALUATIONS), help=f"{bounds} (default elbo; of a factorization predictive)"
-    )
-    parser.add_argument("--samples", type=int, metavar="K", help=f"draws for each example (default: {usual})")
+    # its default must not take the place of what --data gave
+    parser.add_argument("data", nargs="?", default=argparse.SUPPRESS, metavar="DATA", help="the same as --data")
+    parser.add_argument("--bound", choices=list(EVALUATIONS), help=f"{bounds} (default elbo, of pairs {PAIR_SCORE}; supervised models have the {LOG_SCORE} alone)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--samples", type=int, metavar="K", help=f"draws for each example (default: {usual}), or of the weights of a supervised model (default {DRAWS})")  # fmt: skip  # noqa: E501
     split(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N examples")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the bound of each row: .npy, or a table")
+    refine(parser)
     other_data(parser)
 
 
 def evaluate(options: argparse.Namespace) -> None:
     """Score a split and put the row into the run's record."""
-    bound = options.bound or default_bound(options.run)
-    asked = evaluation(bound)
-    count = asked.samples if options.samples is None else options.samples
-    for name, value in (("--limit", options.limit), ("--samples", count)):
+    for name, value in (("--limit", options.limit), ("--samples", options.samples)):
         if value is not None and value < 1:
             raise InputError(f"{name} must be at least 1, got {value}.")
     path = None if options.output is None else Path(options.output)
@@ -51,19 +60,62 @@ def evaluate(options: argparse.Namespace) -> None:
         check_columns_name(path, data)
     if options.limit is not None:
         examples = examples.head(options.limit)
-    progress = counter(options, len(examples))
-    score = asked.score(jr.key(options.seed), run.model, examples, num_samples=count, progress=progress)
-    row = result_row(score, bound, split_name, data, run.model)
-    if data.schema.pairs is not None:
-        row |= error_columns(jr.fold_in(jr.key(options.seed), 1), run.model, examples)
+    scored = _log_score if run.model.is_supervised else _bound
+    row, name, values, gap = scored(options, run, split_name, data, examples)
     add_result(run.folder, row)
     if path is not None:
-        write_columns(path, data, {bound: score.per_example})
-        note(options, f"Wrote {path}: the {bound} bound of each of {len(score.per_example)} rows [nats]")
+        write_columns(path, data, {name: values})
+        note(options, f"Wrote {path}: the {name} of each of {len(values)} rows [nats]")
     if options.json:
-        print_json(row)
-    else:
-        show_results([row])
+        print_json(row | {"amortization_gap": [dataclasses.asdict(one) for one in gap]} if gap else row)
+        return
+    show_results([row])
+    if gap:
+        print(f"\nELBO of the first {gap[0].examples} examples, by how q was found [nats per example]:")
+        print(text_table([_gap_row(one) for one in gap]), end="")
+
+
+def _gap_row(one: Refinement) -> dict[str, Any]:
+    error = None if one.standard_error is None else f"{one.standard_error:.4f}"
+    last = one.posterior == "limit"
+    lack = {
+        "gap to the limit": None if last else f"{one.gap:.4f}",
+        "error of the gap": None if last else f"{one.gap_error:.4f}",
+    }
+    return {"q": one.posterior, "steps": one.steps, "nats": f"{one.nats:.4f}", "Monte Carlo error": error, **lack}
+
+
+def _bound(
+    options: argparse.Namespace, run: Run, split_name: str, data: Data, examples: Source
+) -> tuple[dict[str, Any], str, np.ndarray, list[Refinement]]:
+    """The row of a bound, its name, its value for each example, and the amortization gap where q is refined."""
+    name = options.bound or ("elbo" if data.schema.pairs is None else PAIR_SCORE)
+    asked = evaluation(name)
+    if options.refine is not None and asked.kind == "exact":
+        raise InputError("The exact log p(x) depends on no posterior: leave --refine out, or ask for another bound.")
+    count = asked.samples if options.samples is None else options.samples
+    progress, key, model = counter(options, len(examples)), jr.key(options.seed), inferring(options, run)
+    score = asked.score(key, model, examples, num_samples=count, progress=progress)
+    row, gap = result_row(score, name, split_name, data, run.model), []
+    if data.schema.pairs is not None:
+        row |= error_columns(jr.fold_in(jr.clone(key), 1), run.model, examples)
+    if options.refine is not None:
+        row["refined"] = options.refine
+        gap = refinements(key, run.model, examples, steps=options.refine, num_samples=min(count, GAP_DRAWS))
+    return row, name, score.per_example, gap
+
+
+def _log_score(
+    options: argparse.Namespace, run: Run, split_name: str, data: Data, examples: Source
+) -> tuple[dict[str, Any], str, np.ndarray, list[Refinement]]:
+    """The same of predictions."""
+    if options.bound is not None:
+        raise InputError(f"{run.folder} predicts a target and has a {LOG_SCORE} alone: leave --bound out.")
+    if options.refine is not None:
+        raise InputError(f"{run.folder} predicts a target and infers no latents: leave --refine out.")
+    draws = DRAWS if options.samples is None else options.samples
+    row, found = score_run(run, examples, split_name, data, seed=options.seed, draws=draws)
+    return row, LOG_SCORE, found.log_score, []
 
 
 COMMAND = Command("nelbo evaluate runs/mnist --bound iwae --samples 5000", _arguments, evaluate)

@@ -1,6 +1,7 @@
 """`nelbo fit`."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from nelbo.cli.parser import Parser, data_folder, setting
 from nelbo.core import InputError, choice
 from nelbo.data import names
 from nelbo.models import families
-from nelbo.runs import MOST_BYTES, Experiment, default_objective, execute, objectives, resumed
+from nelbo.runs import MOST_BYTES, Experiment, default_objective, execute, is_run, objectives, read_experiment, resumed
 from nelbo.training import Callback, Event, Interrupted, Progress, TrainState
+
+USUAL_MODEL = "vae"
 
 
 def _arguments(parser: Parser) -> None:
@@ -55,15 +58,25 @@ def given(options: argparse.Namespace) -> dict[str, Any]:
     if options.objective is not None:
         choice("objective", options.objective, objectives())
     folder = {} if options.data_dir is None else {"data_dir": options.data_dir}
+    model = _model_name(options)
     record = {
-        "model": _named(options.model, given_flags(options, "model") | dict(options.set), "arguments"),
-        "data": _named(options.data, folder | given_flags(options, "data"), None),
+        "model": _named(options.model, given_flags(options, "model", model) | dict(options.set), "arguments"),
+        "data": _named(options.data, folder | given_flags(options, "data", model), None),
         "objective": _named(
-            options.objective, given_flags(options, "objective") | dict(options.objective_set), "arguments"
+            options.objective, given_flags(options, "objective", model) | dict(options.objective_set), "arguments"
         ),
-        "training": given_flags(options, "training"),
+        "training": given_flags(options, "training", model),
     }
+    if sampling := given_flags(options, "sampling", model):
+        record["training"]["sampling"] = sampling
     return record if options.seed is None else record | {"seed": options.seed}
+
+
+def _model_name(options: argparse.Namespace) -> str:
+    """The family that flags are about: named, or of the run that is resumed, or the usual one."""
+    if options.model is None and options.resume and options.out:
+        return read_experiment(Path(options.out)).model["name"] if is_run(options.out) else USUAL_MODEL
+    return options.model or USUAL_MODEL
 
 
 def experiment_from(options: argparse.Namespace) -> Experiment:
@@ -73,7 +86,7 @@ def experiment_from(options: argparse.Namespace) -> Experiment:
         InputError: see `given`.
     """
     record: dict[str, Any] = {"seed": 0} | given(options)
-    usual = {"model": "vae", "data": "digits", "objective": default_objective(options.model or "vae")}
+    usual = {"model": USUAL_MODEL, "data": "digits", "objective": default_objective(options.model or USUAL_MODEL)}
     for part, name in usual.items():
         record[part] = {"name": name} | record[part]
     arguments = record["model"]["arguments"]
@@ -143,8 +156,29 @@ def fit(options: argparse.Namespace) -> None:
     if record["results"]:
         show_results(record["results"])
     note(options, f"Trained {record['steps']} steps in {record['training_seconds']:.1f} s; the run is in {folder}")
+    for line in _about_draws(record.get("sampling")):
+        note(options, line)
     for picture in pictures:
         note(options, f"  {picture}")
+
+
+def _about_draws(found: Mapping[str, Any] | None) -> list[str]:
+    """What a sampler's draws are worth, in a line or two."""
+    if found is None:
+        return []
+    lines = [f"{found['draws']} draws of {found['parameters']:,} parameters are kept in posterior.safetensors"]
+    if found["effective"] is not None:
+        lines[0] += (
+            f"; effective sample size {found['effective'][1]:.0f} (median; least {found['effective'][0]:.0f}), "
+            f"split R-hat {found['r_hat'][1]:.2f} (median; greatest {found['r_hat'][0]:.2f})"
+        )
+    heat = [
+        f"{name} {part['mean']:.3g} (band {part['low']:.3g} to {part['high']:.3g}: "
+        f"{'within' if part['within'] else 'outside'})"
+        for name in ("kinetic", "configurational")
+        if (part := found[name]) is not None
+    ]
+    return [*lines, f"Temperature {found['temperature']:g}: {', '.join(heat)}"] if heat else lines
 
 
 COMMAND = Command("nelbo fit vae --data mnist --out runs/mnist --latents 20 --epochs 100", _arguments, fit)

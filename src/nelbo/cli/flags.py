@@ -9,25 +9,30 @@ import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+from nelbo.bayes import SAMPLERS, named_priors, sampler_options
 from nelbo.cli.parser import Parser, real, whole
 from nelbo.core import Option, options_of
 from nelbo.data import BINARIZATIONS
-from nelbo.models import families, likelihoods
+from nelbo.models import CLASS_LIKELIHOODS, NUMBER_LIKELIHOODS, families, likelihoods
 from nelbo.nets import ACTIVATIONS
 from nelbo.objectives import NOISES
-from nelbo.runs import Training, data_options, model_options, named_objective_options, objectives
-from nelbo.training import OPTIMIZERS, SCHEDULES
+from nelbo.runs import RUN_OPTIMIZERS, Training, data_options, model_options, named_objective_options, objectives
+from nelbo.training import SCHEDULES
 
 # tables whose names are the values of an option
 NAMES: Mapping[str, Callable[[], Sequence[str]]] = {
-    "likelihood": lambda: list(likelihoods()),
+    # those of a target are the supervised families' own
+    "likelihood": lambda: list(dict.fromkeys([*likelihoods(), *NUMBER_LIKELIHOODS, *CLASS_LIKELIHOODS])),
     "activation": lambda: list(ACTIVATIONS),
-    "optimizer": lambda: list(OPTIMIZERS),
+    "optimizer": lambda: list(RUN_OPTIMIZERS),
     "schedule": lambda: list(SCHEDULES),
     "binarize": lambda: list(BINARIZATIONS),
     "input_noise": lambda: list(NOISES),
+    "prior": lambda: list(named_priors()),
 }
-WRITTEN_OUT = ("data_dir", "score")  # have a flag of another form: --data-dir of every command, --train-only
+EITHER = "either"  # where a flag is kept that is an option of models and of objectives
+# have flags of another form: --data-dir of every command, --train-only, those of the samplers
+WRITTEN_OUT = ("data_dir", "score", "sampling")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,6 +182,7 @@ def groups() -> dict[str, list[Flag]]:
     return {
         "data": flags_of({"data": data_options()}),
         "training": flags_of({"training": options_of(Training)}),
+        "sampling": flags_of({name: sampler_options(name) for name in SAMPLERS}),
         "objective": flags_of({name: named_objective_options(name) for name in objectives()}),
         "model": flags_of({name: model_options(name) for name in families()}),
     }
@@ -185,26 +191,46 @@ def groups() -> dict[str, list[Flag]]:
 def add_flags(parser: Parser) -> None:
     """Put the flags on the parser of `fit`; one whose name is taken can be set with --set NAME=VALUE alone."""
     taken = {*parser.flags(), *(f"--{name.replace('_', '-')}" for name in WRITTEN_OUT)}
-    for part, flags in groups().items():
+    parts = groups()
+    of_model = {flag.name: flag for flag in parts["model"]}
+    for part, flags in parts.items():
         group = parser.add_argument_group(TITLES[part])
         for flag in flags:
             name = f"--{flag.name.replace('_', '-')}"
             if name not in taken:
                 taken.add(name)
+                both = of_model.get(flag.name) if part == "objective" else None
+                where, text, types = part, flag.help, flag.types
+                if both is not None:
+                    where, types = EITHER, tuple(dict.fromkeys((*flag.types, *both.types)))
+                    text = f"{flag.help}; of these models, instead: {both.help}"
                 # None means that the option was not given, which matters when a run is resumed
-                options = {"dest": f"{part}.{flag.name}", "default": None, "help": flag.help.replace("%", "%%")}
-                group.add_argument(name, **options, **reading(flag.types))
+                options = {"dest": f"{where}.{flag.name}", "default": None, "help": text.replace("%", "%%")}
+                group.add_argument(name, **options, **reading(types))
 
 
 TITLES = {
     "data": "reading the data",
     "training": "training",
+    "sampling": "samplers (names in brackets: the samplers that have it, where not all have)",
     "objective": "objective (names in brackets: the objectives that have it, where not all have)",
     "model": "model (names in brackets: the models that have it, where not all have)",
 }
 
 
-def given(options: argparse.Namespace, part: str) -> dict[str, Any]:
-    """The options of one part of the experiment that were given."""
+def given(options: argparse.Namespace, part: str, model: str) -> dict[str, Any]:
+    """The options of one part of the experiment that were given.
+
+    Args:
+        options: of the command line.
+        part: of the experiment.
+        model: name of the family: a flag that is an option of models and of objectives is the model's where it has it.
+    """
+    of_model = {option.name for option in model_options(model)}
     values = ((name.split("."), value) for name, value in vars(options).items())
-    return {name[1]: value for name, value in values if name[0] == part and len(name) == 2 and value is not None}
+    return {
+        name[1]: value
+        for name, value in values
+        if len(name) == 2 and value is not None
+        if name[0] == part or (name[0] == EITHER and part == ("model" if name[1] in of_model else "objective"))
+    }

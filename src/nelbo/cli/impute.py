@@ -12,7 +12,8 @@ from jaxtyping import Array, Key
 
 from nelbo.cli.commands import Command
 from nelbo.cli.output import Line, note, print_json
-from nelbo.cli.parser import Parser, data_folder, run_folder, split
+from nelbo.cli.parser import Parser, data_folder, refine, run_folder, split
+from nelbo.cli.writing import inferring
 from nelbo.core import InputError, atomic_write, os_error
 from nelbo.data import Data, Source
 from nelbo.report import GRID_WIDTH, image_grid, save_png, text_table
@@ -25,8 +26,10 @@ from nelbo.runs import (
     in_user_units,
     known_columns,
     open_run,
+    scaled,
     scored,
     table_suffixes,
+    user_scale,
     write_filled,
 )
 from nelbo.tasks import METHODS, Imputation, ImputationSettings, hide, rows_as_seen, spoiled
@@ -65,23 +68,21 @@ def impute(options: argparse.Namespace) -> None:
     settings = ImputationSettings(options.method, options.steps, options.draws, options.proposals, noise, rate)
     path = Path(options.output or run.folder / "imputed.npz")
     _check_name(path, table, data)
-    columns = known_columns(run, data, options.data_dir)
-    result = impute_data(impute_key, run.model, data, settings, truth=known, columns=columns,
+    columns, model = known_columns(run, data, options.data_dir), inferring(options, run)
+    result = impute_data(impute_key, model, data, settings, truth=known, columns=columns,
                          progress=_progress(options, len(data)))  # fmt: skip
-    _write(path, result, table, data)
+    _write(path, result, table, run.white)
     record = _record(result, path, options)
     if known is not None:
         record |= scored(rows_as_seen(known), result)
     pictures = len(data.shape) == 3 and data.arrays.observed is not None and noise is None
-    if options.film or (options.output is None and pictures):
-        picture = Path(options.film or run.folder / "imputation.png")
+    if options.chain_picture or (options.output is None and pictures):
+        picture = Path(options.chain_picture or run.folder / "imputation.png")
         steps, corrected = min(options.steps, CHAIN_STEPS), result.method == "metropolis"
-        strip = chain_pictures(
-            chain_key, run.model, data, white=run.white, steps=steps, corrected=corrected, truth=known
-        )
+        strip = chain_pictures(chain_key, model, data, white=run.white, steps=steps, corrected=corrected, truth=known)
         images = strip.reshape(-1, *data.shape)
-        save_png(image_grid(images, columns=strip.shape[1], width=GRID_WIDTH, name="film"), picture)
-        record["film"] = str(picture)
+        save_png(image_grid(images, columns=strip.shape[1], width=GRID_WIDTH, name="chain"), picture)
+        record["chain_picture"] = str(picture)
     if options.compare and known is not None:
         _, train = run.rows(None, "train", options.data_dir)
         record["comparison"] = comparison(train, known, result)
@@ -114,8 +115,8 @@ def _rows(
         raise InputError("--compare needs entries whose truth is known: give --hide too, and no --noise.")
     if options.add_noise and noise is None:
         raise InputError("--add-noise needs the noise: give --noise bit-flip:RATE or gaussian:SD.")
-    if options.film and noise is not None:
-        raise InputError("A film shows missing pixels alone: leave --film or --noise out.")
+    if options.chain_picture and noise is not None:
+        raise InputError("A picture of the chain shows missing pixels alone: leave --chain-picture or --noise out.")
     table, data = run.rows(options.data, options.split, options.data_dir)
     for text in table.notes:
         note(options, text)
@@ -150,10 +151,6 @@ def _show(options: argparse.Namespace, record: dict[str, Any], result: Imputatio
         note(options, "Nothing is missing: the rows were written as they are.")
 
 
-def _unit(values: np.ndarray, data: Source) -> np.ndarray:
-    return values / 255.0 if data.values == "uint8" and data.pixels == "counts" else values
-
-
 def _check_name(path: Path, table: Data, data: Source) -> None:
     """Refuse a name that says nothing about the form, before anything is computed."""
     forms = (".npz", ".npy", *(table_suffixes(table) if len(data.shape) == 1 else ()))
@@ -162,19 +159,21 @@ def _check_name(path: Path, table: Data, data: Source) -> None:
         raise InputError(f"Cannot write {path}: choose a name that ends in {' or '.join(wanted)}.")
 
 
-def _write(path: Path, result: Imputation, table: Data, data: Source) -> None:
+def _write(path: Path, result: Imputation, table: Data, white: float) -> None:
     """All numbers as `.npz`; the means alone as `.npy`, as the user's table, or as `.png` (images)."""
     if path.suffix == ".npz":
-        shown = {name: in_user_units(table, getattr(result, name)) for name in ("mean", "low", "high", "draws")}
+        numbers = {"mean": result.mean, "low": result.low, "high": result.high, "draws": result.draws}
+        arrays = {name: in_user_units(table, values, white) for name, values in numbers.items()}
+        arrays["std"] = scaled(result.std, user_scale(table.values, white))
         with atomic_write(path) as stream:
-            np.savez_compressed(stream, allow_pickle=False, std=result.std, observed=result.observed, **shown)
+            np.savez_compressed(stream, allow_pickle=False, observed=result.observed, **arrays)
     elif path.suffix == ".npy":
         with atomic_write(path) as stream:
-            np.save(stream, in_user_units(table, result.mean), allow_pickle=False)
+            np.save(stream, in_user_units(table, result.mean, white), allow_pickle=False)
     elif path.suffix == ".png":
-        save_png(image_grid(_unit(result.mean[:100], data), width=GRID_WIDTH), path)
+        save_png(image_grid(result.mean[:100] / white, width=GRID_WIDTH), path)
     else:
-        write_filled(path, table, result.mean, result.observed)
+        write_filled(path, table, result.mean, result.observed, white=white)
 
 
 def _record(result: Imputation, path: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -192,6 +191,7 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("data", nargs="?", metavar="DATA", help="a named set, a file or a folder; NaN is missing (the run's own)")  # fmt: skip  # noqa: E501
     data_folder(parser)
     split(parser)
+    refine(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N rows")
     parser.add_argument("--mask", metavar="FILE", help=".npy, .npz or .csv: 1 where observed, of all rows or of one example")  # fmt: skip  # noqa: E501
     parser.add_argument("--hide", metavar="HOW", help="hide known entries and score: a share, square:SIDE or grid:STEP")
@@ -202,7 +202,8 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--noise", metavar="KIND:X", help="what is given is noisy: bit-flip:RATE or gaussian:SD")
     parser.add_argument("--add-noise", action="store_true", help="put that noise on the data first, and score")
     parser.add_argument("--compare", action="store_true", help="with --hide: mean filling and nearest neighbours too")
-    parser.add_argument("--film", metavar="FILE", help="a .png of the paper's chain (default RUN/imputation.png)")
+    parser.add_argument("--chain-picture", metavar="FILE", help="a .png of the paper's chain, step by step (default RUN/imputation.png)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--film", dest="chain_picture", help=argparse.SUPPRESS)  # its name in earlier versions
     parser.add_argument("-o", "--output", metavar="FILE", help=".npz (all), .npy, .csv or .png (default RUN/imputed.npz)")  # fmt: skip  # noqa: E501
 
 

@@ -1,6 +1,7 @@
 """The page of a reproduced paper, from its result and its run folders."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from nelbo.runs import read_run_record
 
 SHOWN = 64  # samples of each run
 WIDE = 1000  # pixels of a picture of several runs
+_CHAIN = ("chain", "film")  # what figures and arrays of a chain are called: now, and in results of earlier versions
 HOLDS = {True: "yes", False: "no", None: "cannot tell"}
 
 
@@ -46,15 +48,15 @@ def show_page(folder: Path | str, result: Mapping[str, Any]) -> list[Path]:
     blocks: list[Block] = [
         Text((f"Budget {result['budget']}: {result['size']}. Bounds are in nats per example; higher is better.",)),
         Code(command, "sh"),
-        Heading("Results"),
-        Table(_rows(result["parts"])),
+        *([Heading("Results"), Table(_rows(result["parts"]))] if result["parts"] else []),
         *_measures(result["parts"]),
+        *_studies(result.get("studies", {})),
         Heading("Claims of the paper"),
         Table([_claim(claim) for claim in result["claims"]]),
     ]
     blocks.append(Heading("Figures"))
     for figure in result["figures"]:
-        blocks += _pictures(figure, result["parts"], folder)
+        blocks += _pictures(figure, result["parts"] | result.get("studies", {}), folder)
     environment = {name: result["environment"][name] for name in ("commit", "hardware", "versions")}
     blocks += [
         Heading("Published numbers"),
@@ -108,6 +110,12 @@ def _measures(parts: Mapping[str, Any]) -> list[Block]:
     return [block for title, rows in tables.items() for block in (Heading(title), Table(rows))]
 
 
+def _studies(studies: Mapping[str, Any]) -> list[Block]:
+    """A table for each study."""
+    tables = ((study["title"], Table([_measure_row(row) for row in study["rows"]])) for study in studies.values())
+    return [block for title, table in tables for block in (Heading(title), table)]
+
+
 def _measure_row(row: Mapping[str, Any]) -> dict[str, Any]:
     if row.get("bound") == "iwae":
         return {
@@ -134,6 +142,8 @@ def _claim(claim: Mapping[str, Any]) -> dict[str, str]:
 
 def _pictures(figure: Mapping[str, Any], parts: Mapping[str, Any], folder: Path) -> list[Picture]:
     """The pictures of one figure: test and train curves, or the samples of each run side by side, or a manifold."""
+    if figure["kind"] == "noise":
+        return [_noise(figure, parts[figure["parts"][0]]["rows"])]
     title, name = figure["title"], figure["name"]
     labels = ", ".join(parts[part]["label"] for part in figure["parts"])
     if figure["kind"] == "curves":
@@ -141,10 +151,8 @@ def _pictures(figure: Mapping[str, Any], parts: Mapping[str, Any], folder: Path)
         watched = all(curve["test_bound"][-1] is not None for curve in ends)
         kinds = ["valid" if kind == "test" and not watched else kind for kind in figure["curves"]]
         return [_curves(figure, parts, kind) for kind in kinds]
-    if figure["kind"] == "film":
-        return [_film(figure, parts, folder)]
-    if figure["kind"] == "errors":
-        return [_errors(figure, folder)]
+    if figure["kind"] in {*_CHAIN, "errors"}:
+        return [_errors(figure, folder) if figure["kind"] == "errors" else _chain(figure, parts, folder)]
     records = [read_run_record(folder / part) for part in figure["parts"]]
     arrays = [record.arrays for record in records]
     if figure["kind"] == "embedding":
@@ -166,11 +174,33 @@ def _pictures(figure: Mapping[str, Any], parts: Mapping[str, Any], folder: Path)
     return [Picture(name, title, caption, f"{title}: grids of samples.", lambda _: joined, themed=False)]
 
 
-def _film(figure: Mapping[str, Any], parts: Mapping[str, Any], folder: Path) -> Picture:
+def _noise(figure: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Picture:
+    """The variance of gradients against the number of draws, a line for each model and kind of draws."""
+    lines: dict[str, tuple[list[int], list[float]]] = {}
+    last = rows[-1]["q"]
+    for row in rows:
+        if row["q"] == last:
+            counts, values = lines.setdefault(f"{row['model']}, {row['draws']}", ([], []))
+            counts.append(row["samples"])
+            values.append(math.log10(row["variance"]))
+    curves = [(label, *points) for label, points in lines.items()]
+    title = figure["title"]
+    return Picture(
+        figure["name"],
+        title,
+        f"Variance of the gradient against draws of the parameters; q {last}.",
+        f"{title}: " + ", ".join(f"{label} ends at 10^{values[-1]:.1f}" for label, _, values in curves),
+        lambda theme: curves_figure(curves, x_label="draws", y_label="log10 of the variance", log_x=True, theme=theme),
+        themed=True,
+    )
+
+
+def _chain(figure: Mapping[str, Any], parts: Mapping[str, Any], folder: Path) -> Picture:
     """One test image a row: what was given, the chain from its start, the truth."""
     (part,) = figure["parts"]
-    strip = measured_arrays(folder / part, figure["measure"])["film"]
-    picture = image_grid(strip.reshape(-1, *strip.shape[2:]), columns=strip.shape[1], width=WIDE, name="film")
+    arrays = measured_arrays(folder / part, figure["measure"])
+    strip = next(arrays[name] for name in _CHAIN if name in arrays)
+    picture = image_grid(strip.reshape(-1, *strip.shape[2:]), columns=strip.shape[1], width=WIDE, name="chain")
     caption = (
         "A test image a row. From left to right: what was given (missing pixels coloured), a draw from the prior in "
         f"their place, E[x | z] after each step of the chain, the truth; {parts[part]['label']}."

@@ -117,6 +117,11 @@ def split(parser: Parser) -> None:
     parser.add_argument("--split", choices=["train", "valid", "test"], help=usual)
 
 
+def refine(parser: Parser) -> None:
+    """The option --refine."""
+    parser.add_argument("--refine", type=int, metavar="N", help="fit q to each example by N more steps (docs/inference.md)")  # fmt: skip  # noqa: E501
+
+
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The options of one command, with the whole line as `line` and what carries them out as `carry_out`."""
     main, commands = parsers(arguments[0] if arguments else None)

@@ -2,25 +2,51 @@
 
 import argparse
 
+import jax.random as jr
+import numpy as np
+
 from nelbo.cli.commands import Command
+from nelbo.cli.output import note, print_json
 from nelbo.cli.pairs import pair_flags, predict_run_pairs
-from nelbo.cli.parser import Parser, run_folder
-from nelbo.runs import open_run
-from nelbo.tasks import DRAWS
+from nelbo.cli.parser import Parser, data_folder, run_folder, split
+from nelbo.cli.writing import opened, target
+from nelbo.core import InputError
+from nelbo.evaluation import DRAWS
+from nelbo.runs import check_predicts, open_run, prediction_columns, table_suffixes, write_columns
+from nelbo.tasks import predict as predict_rows
 
 
 def _arguments(parser: Parser) -> None:
     run_folder(parser)
-    parser.add_argument("data", nargs="?", metavar="PAIRS", help="a table of row and column ids, as those fitted to")
+    parser.add_argument("data", nargs="?", metavar="DATA", help="a named set, a file or a folder (the run's own), or a table of pairs")  # fmt: skip  # noqa: E501
+    data_folder(parser)
+    split(parser)
     pair_flags(parser)
-    parser.add_argument("--draws", type=int, default=DRAWS, metavar="N", help=f"of the factors (default {DRAWS})")
-    parser.add_argument("--interval", type=float, default=0.9, metavar="P", help="probability of the interval (default 0.9)")  # fmt: skip  # noqa: E501
-    parser.add_argument("-o", "--output", metavar="FILE", help="a table as the pairs are one, or .npz (default RUN/predictions.csv)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--draws", type=int, default=DRAWS, metavar="N", help=f"of the weights or factors, where they have a posterior (default {DRAWS})")  # fmt: skip  # noqa: E501
+    parser.add_argument("--interval", type=float, default=0.9, metavar="P", help="probability of the interval of a regression (default 0.9)")  # fmt: skip  # noqa: E501
+    parser.add_argument("-o", "--output", metavar="FILE", help="a table as the data are one, or .npy (default RUN/predictions)")  # fmt: skip  # noqa: E501
 
 
 def predict(options: argparse.Namespace) -> None:
-    """Predict the value of each pair and write it beside the pair."""
-    predict_run_pairs(options, open_run(options.run), draws=options.draws, interval=options.interval)
+    """Predict the target of every row and write it beside the row."""
+    if (pairs := open_run(options.run)).model.is_of_pairs:
+        predict_run_pairs(options, pairs, draws=options.draws, interval=options.interval)
+        return
+    if options.all:
+        raise InputError("--all is for the values of pairs: give the rows to predict.")
+    run, data, rows = opened(options, options.split)
+    check_predicts(run)
+    path = target(options, run, "predictions", (*table_suffixes(data), ".npy"))
+    taken = () if data.table is None or path.suffix == ".npy" else data.table.names
+    found = predict_rows(jr.key(options.seed), run.model, rows, draws=options.draws, interval=options.interval)
+    columns = prediction_columns(run, found, taken)
+    write_columns(path, data, columns, everything=True)
+    if options.json:
+        shown = {name: column.tolist() for name, column in columns.items()}
+        print_json({"file": str(path), "rows": len(rows), "draws": found.draws, "columns": shown})
+        return
+    weights = "the weights are a point" if found.draws == 1 else f"averaged over {found.draws} draws of the weights"
+    note(options, f"Wrote {path}: {', '.join(columns)} of {np.size(rows.arrays.values)} rows; {weights}")
 
 
-COMMAND = Command("nelbo predict runs/ratings pairs.csv -o out.csv", _arguments, predict)
+COMMAND = Command("nelbo predict runs/wine new.csv -o out.csv", _arguments, predict)

@@ -29,8 +29,8 @@ def reconstruct(options: argparse.Namespace) -> None:
         what = "rows" if "rows" in data.splits else "test examples"
         raise InputError(f"-n must be between 1 and the {len(examples)} {what}, got {options.count}.")
     originals, means = reconstruct_data(jr.key(options.seed), run.model, examples, np.arange(options.count))
-    means = run.in_user_units(means)
-    write(path, means, lambda: pair_grid(shown(originals) / run.white, means / run.white, width=GRID_WIDTH))
+    picture = lambda: pair_grid(shown(originals) / run.white, means / run.white, width=GRID_WIDTH)  # noqa: E731
+    write(path, run.in_user_units(means), picture)
     tell(options, path, means)
 
 

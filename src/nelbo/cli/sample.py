@@ -26,8 +26,7 @@ def sample(options: argparse.Namespace) -> None:
     path = target(options, run, "samples", suffixes(run))
     context = run.context(options.context)
     values = draw_samples(jr.key(options.seed), run.model, options.count, mean=options.mean, context=context)
-    values = run.in_user_units(values)
-    write(path, values, lambda: image_grid(values / run.white, width=GRID_WIDTH))
+    write(path, run.in_user_units(values), lambda: image_grid(values / run.white, width=GRID_WIDTH))
     tell(options, path, values)
 
 

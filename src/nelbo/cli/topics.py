@@ -20,7 +20,7 @@ def topics(options: argparse.Namespace) -> None:
     """The strongest words of each latent."""
     run, data, _ = opened(options, None)
     if data.vocabulary is None:
-        raise InputError(f"{data.name} holds no words: topics are for runs on documents (sotu, newsgroups).")
+        raise InputError(f"{data.name} holds no words: topics are for runs on documents (sotu, newsgroups, bars).")
     found = topic_words(run.model, data.vocabulary, count=options.count)
     if options.json:
         print_json(found)

@@ -10,6 +10,7 @@ import numpy as np
 from nelbo.cli.output import fetching, note, print_json
 from nelbo.core import InputError, atomic_write
 from nelbo.data import Data, Source
+from nelbo.models import Model, refined
 from nelbo.report import save_png
 from nelbo.runs import Run, open_run
 
@@ -21,6 +22,19 @@ def opened(options: argparse.Namespace, split: str | None) -> tuple[Run, Data, S
     for text in data.notes:
         note(options, text)
     return run, data, rows
+
+
+def inferring(options: argparse.Namespace, run: Run) -> Model:
+    """The run's model, with a posterior that is refined for each example where --refine asks for it.
+
+    Raises:
+        InputError: fewer than one step, or latents that are not Gaussian.
+    """
+    if options.refine is None:
+        return run.model
+    if options.refine < 1:
+        raise InputError(f"--refine takes a number of steps, at least 1, got {options.refine}.")
+    return refined(run.model, options.refine)
 
 
 def target(options: argparse.Namespace, run: Run, stem: str, suffixes: tuple[str, ...]) -> Path:

@@ -8,7 +8,7 @@ import numpy as np
 
 from nelbo.codecs.container import FORMAT
 from nelbo.core import InputError
-from nelbo.models import Model, ModelSpec, format1, named_arrays
+from nelbo.models import Model, ModelSpec, format1, named_arrays, without_globals
 
 # Options that families were given after format 2, with the value at which a model is as it was before. Digests leave
 # them out at that value, for a model of an earlier file is built with them too.
@@ -18,11 +18,13 @@ _LATER: dict[str, dict[str, Any]] = {}
 def model_digest(model: Model, number: int = FORMAT) -> str:
     """SHA-256 of a model's specification and of every array's name, type, shape and bytes, hex.
 
+    What is random in a model is no part of it: files are coded with the model at its point.
+
     Args:
         model: any.
         number: of the format of files whose header has it.
     """
-    arrays, spec = named_arrays(model), model.spec
+    arrays, spec = named_arrays(without_globals(model)), model.spec
     if spec is None:
         told = ""
     elif number == 1:

@@ -102,7 +102,8 @@ class Networks:
         context: PyTree = None,
         codings: Codings = CODINGS,
     ) -> None:
-        layers, recognition = widened(model.generative.layers), widened(model.recognition)
+        generative, recognition = widened(model.generative), widened(model.recognition)
+        layers = generative.layers
         own = jax.tree.map(lambda rows: np.zeros(rows.shape[1:]), context)
         down: list[Stage] = []
         for layer in reversed(layers):
@@ -116,7 +117,7 @@ class Networks:
         if len(reads) != len(layers) - 1:
             raise InputError(f"The model has {len(layers) - 1} layers of latents in p, but {len(reads)} in q.")
         up = [
-            Stage(FromBelow(recognition, i), [stage.shape for stage in down[i::-1]], own, batch, codings)
+            Stage(FromBelow(recognition, generative, i), [stage.shape for stage in down[i::-1]], own, batch, codings)
             for i in range(len(reads))
         ]
         above = [{i + 1 + j for j in layer.reads.places(len(layers) - 1 - i)} for i, layer in enumerate(layers)]

@@ -14,7 +14,7 @@ from nelbo.codecs.sequential import float64
 from nelbo.codecs.tables import Bins
 from nelbo.core import Example, InputError
 from nelbo.distributions import Distribution, example_shape
-from nelbo.models import Layer, Reads, Recognition
+from nelbo.models import Layer, Reads, Recognition, Stack
 
 Codings = Mapping[type[Distribution], Coding]
 
@@ -39,13 +39,15 @@ class FromBelow(eqx.Module):
     """Q of a layer of latents, from the tuple of nodes below it, nearest first; the last is the example."""
 
     recognition: Recognition
+    generative: Stack
     place: int = eqx.field(static=True)
     is_constant: ClassVar[bool] = False
 
     def __call__(self, nodes: tuple[Array, ...], context: PyTree) -> Distribution:
         """The distribution, of one example."""
         *below, values = nodes
-        return self.recognition(Example(values, context=context)).part(self.place, tuple(below))
+        posterior = self.recognition.path(Example(values, context=context), self.generative)[-1]
+        return posterior.part(self.place, tuple(below))
 
 
 Part = FromAbove | FromBelow

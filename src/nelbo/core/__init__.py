@@ -1,13 +1,13 @@
 """The ground floor: errors, files and numerics that every other room may use."""
 
 from nelbo.core.arguments import checked_arguments
-from nelbo.core.compilation import compiled
+from nelbo.core.compilation import abstract, compiled
 from nelbo.core.errors import InputError, NotFiniteError, choice
 from nelbo.core.example import AnyExample, Example, as_example
 from nelbo.core.files import atomic_write, os_error, read_arrays, read_json, remove_leftovers, write_arrays, write_json
 from nelbo.core.numerics import NATS_PER_BIT, log_mean_exp, softplus
 from nelbo.core.options import Option, defaults, options_of, summary
-from nelbo.core.random import random_words
+from nelbo.core.random import random_words, with_fresh_keys
 from nelbo.core.registry import GROUP, Registry, added, joined, using
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "NotFiniteError",
     "Option",
     "Registry",
+    "abstract",
     "added",
     "as_example",
     "atomic_write",
@@ -37,6 +38,7 @@ __all__ = [
     "softplus",
     "summary",
     "using",
+    "with_fresh_keys",
     "write_arrays",
     "write_json",
 ]

@@ -75,6 +75,30 @@ def compiled(function: Callable[..., Any], *, donate: bool = False, once: bool =
     return Compiled(function, donate=donate, once=once)
 
 
+def abstract(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that gives the result with shapes in place of arrays; to be made once, at the top of a module.
+
+    Arguments are trees of arrays or shapes and of what is hashable. They are traced once for each structure and shape,
+    which takes tens of milliseconds.
+    """
+    found: dict[Any, Any] = {}
+
+    @functools.wraps(function)
+    def shapes(*args: Any) -> Any:
+        arrays, rest = eqx.partition(args, _has_shape)
+        forms = tuple((leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(arrays))
+        program = (_Static(rest), forms, jax.config.jax_enable_x64)  # pyright: ignore
+        if program not in found:
+            found[program] = eqx.filter_eval_shape(function, *args)
+        return found[program]
+
+    return shapes
+
+
+def _has_shape(leaf: Any) -> bool:
+    return eqx.is_array(leaf) or isinstance(leaf, jax.ShapeDtypeStruct)
+
+
 def _parted(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, _Static]:
     """Arrays of the first argument, arrays of the others, and all that is no array."""
     first, own = eqx.partition(args[:1], eqx.is_array)

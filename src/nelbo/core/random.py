@@ -1,4 +1,4 @@
-"""Random words of JAX's own keys, in one pass over memory on a processor."""
+"""Keys: random words of them in one pass over memory on a processor, and fresh ones in the place of those of a tree."""
 
 from typing import Any
 
@@ -40,3 +40,13 @@ def _four_rounds(high: Any, low: Any, rotations: tuple[int, ...]) -> tuple[Any, 
         high = high + low
         low = high ^ ((low << jnp.uint32(turn)) | (low >> jnp.uint32(32 - turn)))
     return high, low
+
+
+def with_fresh_keys(key: Key[Array, ""], tree: Any) -> Any:
+    """The tree with every typed key in it replaced by one that is made from `key` and its place."""
+    leaves, structure = jax.tree.flatten(tree)
+    is_key = lambda leaf: jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)  # noqa: E731
+    fresh = [
+        jr.fold_in(key, i) if isinstance(leaf, jax.Array) and is_key(leaf) else leaf for i, leaf in enumerate(leaves)
+    ]
+    return jax.tree.unflatten(structure, fresh)

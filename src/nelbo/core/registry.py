@@ -22,12 +22,16 @@ class Registry:
         likelihoods: see `nelbo.models.Likelihood`.
         objectives: see `nelbo.objectives.Maker`.
         datasets: see `nelbo.data.NamedData`.
+        posteriors: over what all examples share, see `nelbo.bayes.SharedPosterior`.
+        priors: of the same, see `nelbo.bayes.SharedPrior`.
     """
 
     models: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     likelihoods: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     objectives: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     datasets: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    posteriors: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    priors: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __or__(self, other: "Registry") -> "Registry":
         """Both together.

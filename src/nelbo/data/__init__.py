@@ -2,7 +2,7 @@
 
 from nelbo.data.answers import extended_table, filled_table
 from nelbo.data.binarization import BINARIZATIONS, binarize
-from nelbo.data.catalogue import Entry, catalogue
+from nelbo.data.catalogue import CatalogueEntry, catalogue
 from nelbo.data.columns import Column, Dialect
 from nelbo.data.digests import row_digests, split_by_digests
 from nelbo.data.documents import (
@@ -15,38 +15,38 @@ from nelbo.data.documents import (
     tokens,
     vocabulary_of,
 )
-from nelbo.data.fetch import Progress
+from nelbo.data.fetch import FetchProgress
 from nelbo.data.formats import read_npy
 from nelbo.data.loading import load, load_rows
 from nelbo.data.masks import missing_at_random, missing_grid, missing_random_square, missing_square
 from nelbo.data.named import cache_folder
 from nelbo.data.pairs import Triples, load_pairs, pair_context, read_triples
-from nelbo.data.prepare import Cuts
+from nelbo.data.prepare import Cuts, known_targets
 from nelbo.data.registered import NamedData, added_sets, data_from_arrays, names
 from nelbo.data.schema import Pairs, Schema, as_images, check_values
 from nelbo.data.sources import Source, dynamic_draw, source
 from nelbo.data.splits import SPLITS, Data, Split, array_digest, missing_fraction
-from nelbo.data.tables import Table
+from nelbo.data.tables import UserTable
 
 __all__ = [
     "BINARIZATIONS",
     "CORPORA",
     "SPLITS",
     "VOCABULARY",
+    "CatalogueEntry",
     "Column",
     "Corpus",
     "Cuts",
     "Data",
     "Dialect",
-    "Entry",
+    "FetchProgress",
     "NamedData",
     "Pairs",
-    "Progress",
     "Schema",
     "Source",
     "Split",
-    "Table",
     "Triples",
+    "UserTable",
     "added_sets",
     "array_digest",
     "as_images",
@@ -61,6 +61,7 @@ __all__ = [
     "dynamic_draw",
     "extended_table",
     "filled_table",
+    "known_targets",
     "load",
     "load_pairs",
     "load_rows",

@@ -7,7 +7,7 @@ import numpy as np
 from nelbo.core import InputError
 from nelbo.data.schema import Schema
 from nelbo.data.splits import Data, Split
-from nelbo.data.tables import Table
+from nelbo.data.tables import UserTable
 
 
 def filled_table(data: Data, split: Split, values: np.ndarray, observed: np.ndarray) -> bytes:
@@ -62,7 +62,7 @@ def extended_table(data: Data, split: Split, new: Mapping[str, np.ndarray], *, e
     return table.extended(kept, arrays, _rows(split, table))
 
 
-def table_of(data: Data) -> Table:
+def table_of(data: Data) -> UserTable:
     """The user's table.
 
     Raises:
@@ -73,12 +73,12 @@ def table_of(data: Data) -> Table:
     return data.table
 
 
-def feature_places(schema: Schema, table: Table) -> tuple[int, ...]:
+def feature_places(schema: Schema, table: UserTable) -> tuple[int, ...]:
     """The place in a table of each modelled column."""
     return schema.matched(table)[0]
 
 
-def _rows(split: Split, table: Table) -> np.ndarray | None:
+def _rows(split: Split, table: UserTable) -> np.ndarray | None:
     """The places of the rows; None where they are all, in their order."""
     if split.index is None:
         if len(split) != len(table):

@@ -24,7 +24,7 @@ class Wheel:
 
 
 @dataclass(frozen=True)
-class Entry:
+class CatalogueEntry:
     """One named data set and the ways to find it.
 
     Args:
@@ -73,7 +73,7 @@ class Entry:
 _DIGIT_NAMES = tuple(str(digit) for digit in range(10))
 
 _TABLE = (
-    Entry(
+    CatalogueEntry(
         name="digits",
         title="8x8 grey pictures of handwritten digits (UCI Optical Recognition, test part), inside scikit-learn",
         shape=(8, 8, 1),
@@ -90,7 +90,7 @@ _TABLE = (
         label_names=_DIGIT_NAMES,
         embedded=True,
     ),
-    Entry(
+    CatalogueEntry(
         name="patches",
         title="32x32 colour crops of two photographs, a temple and a flower, inside scikit-learn",
         shape=(32, 32, 3),
@@ -111,7 +111,7 @@ _TABLE = (
         label_names=("temple", "flower"),
         embedded=True,
     ),
-    Entry(
+    CatalogueEntry(
         name="mnist",
         title="28x28 grey pictures of handwritten digits",
         shape=(28, 28, 1),
@@ -150,7 +150,7 @@ _TABLE = (
         ),
         label_names=_DIGIT_NAMES,
     ),
-    Entry(
+    CatalogueEntry(
         name="fashion-mnist",
         title="28x28 grey pictures of clothes, a harder stand-in for MNIST",
         shape=(28, 28, 1),
@@ -192,7 +192,7 @@ _TABLE = (
             "ankle boot",
         ),
     ),
-    Entry(
+    CatalogueEntry(
         name="faces",
         title="100 grey 25x25 crops of faces from Labeled Faces in the Wild, values in [0, 1]; for tests only",
         shape=(25, 25, 1),
@@ -210,7 +210,7 @@ _TABLE = (
         ),
         digests=MappingProxyType({"x": "f4ce11587208db249bfa4f0f0905e3c985bafb7341468aa48deba68ec2d7c80c"}),
     ),
-    Entry(
+    CatalogueEntry(
         name="frey",
         title="1965 grey 28x20 frames of a video of one face",
         shape=(28, 20, 1),
@@ -225,6 +225,6 @@ _TABLE = (
 )
 
 
-def catalogue() -> dict[str, Entry]:
+def catalogue() -> dict[str, CatalogueEntry]:
     """The named data sets, by name."""
     return {entry.name: entry for entry in _TABLE}

@@ -6,9 +6,9 @@ from typing import Literal
 
 import numpy as np
 
-Role = Literal["feature", "label", "set aside"]
+Role = Literal["feature", "label", "target", "set aside"]
 Kind = Literal["real", "whole", "binary", "truth", "text", "empty"]
-ROLES = ("feature", "label", "set aside")
+ROLES = ("feature", "label", "target", "set aside")
 KINDS = ("real", "whole", "binary", "truth", "text", "empty")
 
 MISSING = frozenset(
@@ -51,7 +51,8 @@ class Column:
 
     Args:
         name: as the table has it; "" where it has none.
-        role: "feature": modelled; "label"; "set aside": left alone, and given back as it was.
+        role: "feature": modelled, or what a target is predicted from; "label"; "target": predicted; "set aside": left
+            alone, and given back as it was.
         kind: "real", "whole" (whole numbers), "binary" (0 and 1), "truth" (words for false and true), "text" or
             "empty" (no values at all).
         reason: why it is set aside.

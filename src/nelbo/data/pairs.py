@@ -14,7 +14,7 @@ from nelbo.data.reading import Reading, read_csv, read_parquet
 from nelbo.data.roles import not_numeric, shown_names
 from nelbo.data.schema import Pairs, Schema
 from nelbo.data.splits import Data, Split
-from nelbo.data.tables import Table
+from nelbo.data.tables import UserTable
 
 MOST_LEVELS = 64  # distinct values that can still be the levels of an ordinal likelihood
 UNSEEN = -1
@@ -44,7 +44,7 @@ class Triples:
     physical: np.ndarray | None
     places: np.ndarray
     notes: tuple[str, ...] = ()
-    table: Table | None = None
+    table: UserTable | None = None
 
 
 def load_pairs(

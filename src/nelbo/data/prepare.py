@@ -7,33 +7,12 @@ from typing import Any
 import numpy as np
 
 from nelbo.core import InputError
+from nelbo.data.roles import MISSING_CLASS
 from nelbo.data.schema import Schema, Values, as_images
 from nelbo.data.splits import SPLITS, Split
-from nelbo.data.streams import Stream
 
-DEFAULT_FRACTION = 0.1
 _DWARFED = 256.0
 _EXACT = 2.0**24  # float32 has every whole number up to here
-
-
-@dataclass(frozen=True)
-class Cuts:
-    """How to choose rows for the splits that data do not bring themselves.
-
-    Args:
-        seed: of the choice.
-        valid: fraction for validation; None means 0.1.
-        test: fraction for testing; the same.
-    """
-
-    seed: int = 0
-    valid: float | None = None
-    test: float | None = None
-
-    @property
-    def asked(self) -> bool:
-        """Whether any fraction was given."""
-        return self.valid is not None or self.test is not None
 
 
 @dataclass(frozen=True)
@@ -59,7 +38,9 @@ class Prepared:
         return Schema(tuple(shape), self.values, offset=offset, **more)
 
 
-def prepare(where: str, splits: Mapping[str, Split], like: Schema | None = None) -> Prepared:
+def prepare(
+    where: str, splits: Mapping[str, Split], like: Schema | None = None, *, targets: str | None = None
+) -> Prepared:
     """Check the raw splits of a file and bring them to the types and shapes of `Data`.
 
     NaN becomes a missing entry (zero, with False in `observed`). Values that are 0 and 1 only become "binary";
@@ -70,13 +51,14 @@ def prepare(where: str, splits: Mapping[str, Split], like: Schema | None = None)
         where: what the arrays were read from, for messages.
         splits: "train", "valid" and "test", with `x`, `y` and `observed` as they were found.
         like: the data that these must be like: then shape, kind of values and offset are theirs.
+        targets: "number" where `y` is predicted and may be any number, or missing.
 
     Raises:
         InputError: a type, shape or value that no model could use, or that is not like `like`.
     """
     splits = {name: _filled_in(split) for name, split in splits.items()}
     for name, split in splits.items():
-        _check(f"{where} ({name})", split)
+        _check(f"{where} ({name})", split, fractions=targets == "number")
     if like is not None:
         splits = {name: _shaped(split, like.shape, where) for name, split in splits.items()}
     if len({split.x.shape[1:] for split in splits.values()}) > 1:
@@ -160,7 +142,7 @@ def _counts(split: Split) -> np.ndarray:
     return np.full(split.x.shape[1:], len(split)) if split.observed is None else split.observed.sum(0)
 
 
-def _check(where: str, split: Split) -> None:
+def _check(where: str, split: Split, *, fractions: bool = False) -> None:
     x = split.x
     if x.dtype.kind not in "buif":
         kinds = {"c": "complex numbers", "O": "Python objects (or rows of different lengths)", "U": "text", "S": "text"}
@@ -181,9 +163,14 @@ def _check(where: str, split: Split) -> None:
             f"shape {x.shape} were expected."
         )
     y = split.y
-    if y is not None and (y.shape != (len(x),) or y.dtype.kind not in "bui"):
+    if y is not None and (y.shape != (len(x),) or y.dtype.kind not in ("buif" if fractions else "bui")):
+        wanted = "numbers" if fractions else "integers"
         raise InputError(
-            f"{where}: the labels are {y.dtype} of shape {y.shape}; {len(x)} integers, one a row, were expected."
+            f"{where}: the labels are {y.dtype} of shape {y.shape}; {len(x)} {wanted}, one a row, were expected."
+        )
+    if y is not None and fractions and not (np.abs(y[~np.isnan(y)], dtype=float) <= np.finfo(np.float32).max).all():
+        raise InputError(
+            f"{where}: the targets hold infinite values, or some too large for float32: remove these rows."
         )
 
 
@@ -242,61 +229,33 @@ def _cast(split: Split, values: Values, offset: np.ndarray | None, *, masked: bo
     if image:
         x = x[..., None]
         observed = None if observed is None else observed[..., None]
-    return replace(split, x=x, y=None if split.y is None else split.y.astype(np.int32), observed=observed)
+    y = split.y
+    if y is not None:
+        y = y.astype(np.float64 if y.dtype.kind == "f" else np.int32)
+    return replace(split, x=x, y=y, observed=observed)
 
 
-def complete(where: str, found: Mapping[str, Split], cuts: Cuts, *, shuffle: bool = True) -> dict[str, Split]:
-    """Cut the splits that a file lacks out of its training rows, at random by `seed`, 80/10/10 unless told otherwise.
+def known_targets(split: Split) -> np.ndarray:
+    """Bool, of each row: whether its target is there."""
+    if split.y is None:
+        return np.zeros(len(split), bool)
+    return ~np.isnan(split.y) if split.y.dtype.kind == "f" else split.y != MISSING_CLASS
 
-    A split whose fraction is zero is left out.
 
-    Args:
-        where: for messages.
-        found: at least "train".
-        cuts: the seed, and fractions of the training rows found.
-        shuffle: choose rows at random; else the first rows train and the last ones test.
+def with_targets(where: str, prepared: Prepared) -> Prepared:
+    """The rows whose target is there, and a note about the others: nothing can be learned or scored on them.
 
     Raises:
-        InputError: fractions that leave no training rows, or given for splits that the file has.
+        InputError: no row has one.
     """
-    asked = {"valid": cuts.valid, "test": cuts.test}
-    for name, fraction in asked.items():
-        if fraction is not None and name in found:
-            raise InputError(f"{where} has its own {name} split: leave {name}_fraction out, or load the rows alone.")
-    shares = {
-        name: DEFAULT_FRACTION if fraction is None else fraction
-        for name, fraction in asked.items()
-        if name not in found
-    }
-    if any(not 0.0 <= share < 1.0 for share in shares.values()) or sum(shares.values()) >= 1.0:
+    known = {name: known_targets(split) for name, split in prepared.splits.items()}
+    if not any(rows.any() for rows in known.values()):
         raise InputError(
-            f"Fractions {shares} leave nothing to train on: give numbers from 0 to 1 whose sum is below 1."
+            f"{where} has no targets, so there is nothing to predict: give a column (or an array y) of them."
         )
-    whole = found["train"]
-    sizes = {name: max(1, round(share * len(whole))) for name, share in shares.items() if share > 0}
-    if len(whole) == 0 or len(whole) <= sum(sizes.values()):
-        raise InputError(
-            f"{where} has {len(whole)} rows: too few for {', '.join(['train', *sizes])}; at least one in "
-            "each was expected."
-        )
-    order = Stream("split", cuts.seed).permutation(len(whole)) if shuffle and sizes else None
-    splits = dict(found) | _cut(whole, sizes, order)
-    return {name: splits[name] for name in SPLITS if name in splits}
-
-
-def cut(split: Split, sizes: Mapping[str, int], seed: int) -> dict[str, Split]:
-    """Cut `sizes["valid"]` and `sizes["test"]` random rows off; the rest is "train"."""
-    splits = _cut(split, sizes, Stream("split", seed).permutation(len(split)))
-    return {name: splits[name] for name in SPLITS}
-
-
-def _cut(whole: Split, sizes: Mapping[str, int], order: np.ndarray | None) -> dict[str, Split]:
-    cuts, stop = {}, len(whole)
-    for name in ("test", "valid"):
-        if name in sizes:
-            start = stop - sizes[name]
-            cuts[name] = slice(start, stop)
-            stop = start
-    cuts["train"] = slice(0, stop)
-    # sorted: a split keeps the order of the file
-    return {name: whole.rows(part if order is None else np.sort(order[part])) for name, part in cuts.items()}
+    gone = sum(int((~rows).sum()) for rows in known.values())
+    if not gone:
+        return prepared
+    splits = {name: split.rows(np.flatnonzero(known[name])) for name, split in prepared.splits.items()}
+    note = f"{where}: {gone} rows have no target and were left out."
+    return replace(prepared, splits=splits, notes=(*prepared.notes, note))

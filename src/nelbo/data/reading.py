@@ -12,7 +12,7 @@ from nelbo.core import InputError
 from nelbo.data.columns import MISSING, Content, Dialect, content_of, is_number
 from nelbo.data.dialects import SAMPLE, check_widths, decimal_of, decoded, delimiter_note, delimiter_of, names_columns
 from nelbo.data.formats import damaged, unreadable
-from nelbo.data.tables import ParquetTable, Table, TextTable
+from nelbo.data.tables import ParquetTable, TextTable, UserTable
 
 
 def require(module: str, purpose: str) -> Any:
@@ -30,7 +30,7 @@ def require(module: str, purpose: str) -> Any:
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadTable:
     """A table that was read.
 
     Args:
@@ -39,12 +39,12 @@ class Reading:
         notes: what was assumed.
     """
 
-    table: Table
+    table: UserTable
     contents: tuple[Content, ...]
     notes: tuple[str, ...]
 
 
-def read_csv(path: Path, *, header: bool | None = None, known: Sequence[str] = ()) -> Reading:
+def read_csv(path: Path, *, header: bool | None = None, known: Sequence[str] = ()) -> ReadTable:
     """Read a table of text; its dialect is found out and said where it is not commas, UTF-8 and decimal points.
 
     Args:
@@ -86,7 +86,7 @@ def read_csv(path: Path, *, header: bool | None = None, known: Sequence[str] = (
     if decimal == ",":
         notes += (f"{path}: its numbers are written with a decimal comma.",)
     contents = tuple(content_of(codes, distinct, decimal) for codes, distinct in columns)
-    return Reading(TextTable(str(path), names, text, form, len(frame) - int(named)), contents, notes)
+    return ReadTable(TextTable(str(path), names, text, form, len(frame) - int(named)), contents, notes)
 
 
 def _header(
@@ -130,7 +130,7 @@ def _factorized(pandas: Any, column: Any) -> tuple[np.ndarray, list[str]]:
     return np.asarray(codes, np.int64), [str(text) for text in np.asarray(distinct, object).tolist()]
 
 
-def read_parquet(path: Path) -> Reading:
+def read_parquet(path: Path) -> ReadTable:
     """Read a Parquet table.
 
     Raises:
@@ -149,7 +149,7 @@ def read_parquet(path: Path) -> Reading:
         raise
     names = tuple("" if name is None else str(name) for name in frame.columns)
     contents = tuple(_typed(pandas, frame.iloc[:, i]) for i in range(len(names)))
-    return Reading(ParquetTable(str(path), names, frame), contents, ())
+    return ReadTable(ParquetTable(str(path), names, frame), contents, ())
 
 
 def _typed(pandas: Any, column: Any) -> Content:

@@ -1,15 +1,17 @@
 """Which columns of a table are modelled, which is the label, and which are set aside."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
 from nelbo.core import InputError, choice
 from nelbo.data.columns import Column, Content
-from nelbo.data.reading import Reading
+from nelbo.data.reading import ReadTable
 
 LABEL_COLUMNS = ("label", "y")
+Targets = Literal["number", "class"]
 _INDEX_NAMES = ("", "Unnamed: 0")
 
 
@@ -21,11 +23,15 @@ class TableOptions:
         header: whether the first line of a CSV file names the columns; None finds out.
         columns: the names of those to model; () models all that hold numbers.
         ignore: the names of those to set aside.
+        target: the name of the column to predict; None: a column of labels, where one is asked for.
+        targets: what is predicted: numbers or classes; None: nothing is, and labels are labels.
     """
 
     header: bool | None = None
     columns: tuple[str, ...] = field(default=())
     ignore: tuple[str, ...] = field(default=())
+    target: str | None = None
+    targets: Targets | None = None
 
 
 @dataclass(frozen=True)
@@ -36,12 +42,14 @@ class Roles:
     notes: tuple[str, ...]
 
 
-def assign_roles(reading: Reading, options: TableOptions) -> Roles:
+def assign_roles(reading: ReadTable, options: TableOptions) -> Roles:
     """Give every column its role.
 
     Set aside are: what `ignore` names or `columns` does not, text, columns without a value, and a first column without
     a name that holds distinct whole numbers (a saved pandas index, shuffled too). A column `label` or `y` holds
     labels. All other columns are modelled; numbers in an identifier or a time stamp too, unless `ignore` names them.
+    Where a column is to be predicted, that one is the target and all other numbers are features; text is set aside only
+    where no two rows have the same.
 
     Raises:
         InputError: an unknown name, a column of numbers with text in it, or no column to model.
@@ -53,12 +61,17 @@ def assign_roles(reading: Reading, options: TableOptions) -> Roles:
     for name in (*options.columns, *options.ignore):
         choice("column", name, names)
     label = next((name for name in LABEL_COLUMNS if name in names and name not in options.ignore), None)
+    target = None if options.targets is None else _target(table.where, names, label, options)
     columns = []
     named = table.dialect is None or table.dialect.header
     for i, (name, content) in enumerate(zip(names, contents, strict=True)):
         index = named and i == 0 and table.names[i] in _INDEX_NAMES and len(table) > 1 and content.counts_rows
         reason = _reason(name, content, options, index=index)
-        role = "label" if name == label else "set aside" if reason else "feature"
+        if target is not None:
+            role = "target" if name == target else "set aside" if reason else "feature"
+            _refuse_categories(table.where, name, content, reason, role)
+        else:
+            role = "label" if name == label else "set aside" if reason else "feature"
         if role == "feature" and content.fault:
             raise not_numeric(table.where, name, content.fault)
         if role == "feature" and content.kind == "text":  # named by `columns`
@@ -74,6 +87,31 @@ def assign_roles(reading: Reading, options: TableOptions) -> Roles:
             "parted by commas, semicolons, tabs or bars."
         )
     return Roles(tuple(columns), (*reading.notes, *_notes(table.where, names, columns, contents)))
+
+
+def _target(where: str, names: Sequence[str], label: str | None, options: TableOptions) -> str:
+    """The name of the column to predict.
+
+    Raises:
+        InputError: no such column, or none was named and none holds labels.
+    """
+    name = options.target or label
+    if name is None:
+        raise InputError(f"{where} has no column 'label': say which column is to be predicted with target=NAME, one of "
+                         f"{', '.join(names)}.")  # fmt: skip
+    if name in options.ignore:
+        raise InputError(f"{where}: column {name!r} cannot be the target and be ignored: leave one of the two out.")
+    return choice("target column", name, names)
+
+
+def _refuse_categories(where: str, name: str, content: Content, reason: str, role: str) -> None:
+    """Refuse to leave a column of categories out without being asked to: it may hold what the target depends on."""
+    repeated = len(np.unique(content.codes[content.codes >= 0])) < np.count_nonzero(content.codes >= 0)
+    if role == "set aside" and reason == "it holds text" and repeated:
+        raise InputError(
+            f"{where}: column {name!r} holds text ({content.texts[0]!r}, say), but features are numbers: encode its "
+            f"categories as columns of 0 and 1, or set it aside with ignore={name!r}."
+        )
 
 
 def not_numeric(where: str, name: str, fault: str) -> InputError:
@@ -164,3 +202,85 @@ def read_labels(
     if unknown:
         raise InputError(f"{where}: the label {unknown[0]!r} is not one of {', '.join(names)}.")
     return np.array([number.get(text, -1) for text in content.texts])[content.codes], names
+
+
+MISSING_CLASS, UNKNOWN_CLASS = -1, -2
+
+
+def read_targets(
+    where: str, column: Column, content: Content, targets: Targets, known: tuple[str, ...] | None
+) -> tuple[np.ndarray, tuple[str, ...] | None, tuple[str, ...]]:
+    """What is to be predicted, as a column holds it; what is missing is NaN, or the class `MISSING_CLASS`.
+
+    Args:
+        where: for messages.
+        column: the target column.
+        content: its cells.
+        targets: numbers or classes.
+        known: the class names of data that these must agree with; others become `UNKNOWN_CLASS`.
+
+    Returns:
+        `(n,)` float64 numbers or int32 classes, the names of the classes, and what is to be said.
+
+    Raises:
+        InputError: text where numbers are predicted, or a column without a value.
+    """
+    if known is None and not (content.codes >= 0).any():
+        raise InputError(
+            f"{where}: the target column {column.name!r} has no values; at least two rows with one are needed."
+        )
+    if targets == "number":
+        if content.fault or content.kind == "text":
+            held = (
+                content.fault
+                or f"row {int(np.argmax(content.codes >= 0))} holds {content.texts[content.codes.max()]!r}"
+            )
+            raise InputError(
+                f"{where}: the target column {column.name!r} is not numeric ({held}), but a regression predicts "
+                "numbers: use classification, or correct the column."
+            )
+        return content.numbers.astype(np.float64), None, ()
+    names = known or _class_names(content)
+    number = {name: place for place, name in enumerate(names)}
+    places = np.array(
+        [number.get(_class_name(content, code), UNKNOWN_CLASS) for code in range(len(content.texts))], np.int32
+    )
+    codes = content.codes
+    y = np.where(codes >= 0, places[codes] if len(places) else MISSING_CLASS, MISSING_CLASS).astype(np.int32)
+    unknown = sorted({_class_name(content, int(code)) for code in np.unique(codes[y == UNKNOWN_CLASS])})
+    if not unknown:
+        return y, names, ()
+    note = (
+        f"{where}: {np.count_nonzero(y == UNKNOWN_CLASS)} rows have a class that the model was not fitted to "
+        f"({', '.join(map(repr, unknown[:8]))}): it gives them no probability."
+    )
+    return y, names, (note,)
+
+
+def numbered_classes(y: np.ndarray, own: Mapping[int, str] | Sequence[str], names: Sequence[str]) -> np.ndarray:
+    """Labels of an array as places in the names of classes; others are `UNKNOWN_CLASS`.
+
+    Args:
+        y: `(n,)` whole numbers.
+        own: the name of each of them.
+        names: of the classes.
+    """
+    number = {name: place for place, name in enumerate(names)}
+    values, places = np.unique(y, return_inverse=True)
+    return np.array([number.get(own[int(value)], UNKNOWN_CLASS) for value in values], np.int32)[places]
+
+
+def _class_name(content: Content, code: int) -> str:
+    """A class as it is called, whichever way its number is written: "3" for 3, 3.0 and 03."""
+    text = content.texts[code]
+    if content.kind in {"whole", "binary"} and not content.fault:
+        with_point = text.replace(",", ".")
+        return str(int(float(with_point)))
+    return text
+
+
+def _class_names(content: Content) -> tuple[str, ...]:
+    """The classes of a column: whole numbers in their order, text in that of the alphabet."""
+    names = {_class_name(content, int(code)) for code in np.unique(content.codes[content.codes >= 0])}
+    whole = content.kind in {"whole", "binary"} and not content.fault
+    return tuple(sorted(names, key=int) if whole else sorted(names))

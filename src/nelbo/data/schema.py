@@ -12,7 +12,7 @@ import numpy as np
 from nelbo.core import InputError, choice
 from nelbo.data.columns import KINDS, ROLES, Column, Dialect
 from nelbo.data.roles import listing, shown_names
-from nelbo.data.tables import Table
+from nelbo.data.tables import UserTable
 
 Values = Literal["uint8", "binary", "unit", "real", "counts"]
 VALUES = ("uint8", "binary", "unit", "real", "counts")
@@ -104,6 +104,11 @@ class Schema:
         return tuple(column for column in self.columns if column.role == "feature")
 
     @property
+    def target(self) -> Column | None:
+        """The column that is predicted; None where there is none."""
+        return next((column for column in self.columns if column.role == "target"), None)
+
+    @property
     def feature_names(self) -> tuple[str, ...]:
         """What to call each entry of an example that is a row of a table; () for other data."""
         shown = shown_names([column.name for column in self.columns])
@@ -128,7 +133,7 @@ class Schema:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"{where} is damaged or of another version ({error}): fit the model again.") from error
 
-    def matched(self, table: Table) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    def matched(self, table: UserTable) -> tuple[tuple[int, ...], tuple[str, ...]]:
         """Find the modelled columns in another table, by name and whatever their order.
 
         Where one of the two has no names, columns are taken in their order, if there are as many.
@@ -156,7 +161,7 @@ class Schema:
         notes = (f"{table.where}: {listing(unknown)} not in the data that the model was fitted to, and left alone.",)
         return tuple(found[own[i]] for i in places), notes if unknown else ()
 
-    def _by_place(self, table: Table, places: list[int]) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    def _by_place(self, table: UserTable, places: list[int]) -> tuple[tuple[int, ...], tuple[str, ...]]:
         count, given = len(self.columns), len(table.names)
         note = (f"{table.where}: columns were matched by their places, for want of names.",)
         if given == count:

@@ -9,7 +9,7 @@ import numpy as np
 
 from nelbo.core import InputError
 from nelbo.data.schema import Schema, Values
-from nelbo.data.tables import Table
+from nelbo.data.tables import UserTable
 
 SPLITS = ("train", "valid", "test")
 _CHUNK_BYTES = 2**24
@@ -21,7 +21,8 @@ class Split:
 
     Args:
         x: `(n, *shape)`; images are `(n, height, width, channels)`.
-        y: `(n,)` integer labels, where there are any.
+        y: `(n,)` integer labels, where there are any; or what is to be predicted: float64 numbers (NaN where one is
+            missing) or int32 classes (below zero where one is missing or unknown).
         observed: bool, the shape of `x`; False marks a missing entry (where `x` holds zero). None: all observed.
         index: `(n,)` the place of each row in the file it was read from; None: in the order of the file.
         context: `(n, k)` float32, what is known of each row and not modelled; None: nothing.
@@ -69,7 +70,7 @@ class Data:
     citation: str = ""
     source: str = ""
     vocabulary: tuple[str, ...] | None = None
-    table: Table | None = field(default=None, repr=False, compare=False)
+    table: UserTable | None = field(default=None, repr=False, compare=False)
     notes: tuple[str, ...] = ()
 
     def split(self, name: str) -> Split:

@@ -13,7 +13,7 @@ from nelbo.core import InputError
 from nelbo.data.columns import Column, Dialect
 
 
-class Table(abc.ABC):
+class UserTable(abc.ABC):
     """A table as the user gave it."""
 
     where: str
@@ -50,7 +50,7 @@ class Table(abc.ABC):
 
 
 @dataclass(frozen=True, eq=False)
-class TextTable(Table):
+class TextTable(UserTable):
     """A table that is text: every cell that is not written anew comes back character for character.
 
     Args:
@@ -122,7 +122,7 @@ class TextTable(Table):
         rows: np.ndarray | None = None,
         exact: Sequence[bool] | None = None,
     ) -> bytes:
-        """See `Table.filled`."""
+        """See `UserTable.filled`."""
         places = list(written.items())
         precise = exact or [False] * len(places)
         header, records = self._parts()
@@ -147,7 +147,7 @@ class TextTable(Table):
         return self._bytes("".join([*parts, self.text[at:]]))
 
     def extended(self, kept: Sequence[int], new: Mapping[str, np.ndarray], rows: np.ndarray | None = None) -> bytes:
-        """See `Table.extended`."""
+        """See `UserTable.extended`."""
         rows = np.arange(self.size) if rows is None else rows
         header, records = self._parts()
         lines = []
@@ -184,7 +184,7 @@ class TextTable(Table):
 
 
 @dataclass(frozen=True, eq=False)
-class ParquetTable(Table):
+class ParquetTable(UserTable):
     """A Parquet table; columns keep their types where the new values allow it.
 
     Args:
@@ -219,7 +219,7 @@ class ParquetTable(Table):
         rows: np.ndarray | None = None,
         exact: Sequence[bool] | None = None,  # noqa: ARG002 (numbers are stored whole)
     ) -> bytes:
-        """See `Table.filled`."""
+        """See `UserTable.filled`."""
         frame = self.frame.copy() if rows is None else self.frame.iloc[rows].copy()
         for j, (place, column) in enumerate(written.items()):
             gaps = missing[:, j]
@@ -237,7 +237,7 @@ class ParquetTable(Table):
         return frame.to_parquet()
 
     def extended(self, kept: Sequence[int], new: Mapping[str, np.ndarray], rows: np.ndarray | None = None) -> bytes:
-        """See `Table.extended`."""
+        """See `UserTable.extended`."""
         frame = (self.frame if rows is None else self.frame.iloc[rows]).iloc[:, list(kept)].copy()
         for name, column in new.items():
             frame[name] = column

@@ -9,15 +9,25 @@ from nelbo.core import InputError
 from nelbo.data.archives import archive_splits
 from nelbo.data.catalogue import IDX_FILES
 from nelbo.data.columns import Column
+from nelbo.data.cuts import Cuts, complete
 from nelbo.data.formats import read_idx, read_npy, read_npz
 from nelbo.data.named import idx_path
 from nelbo.data.pictures import read_pictures
-from nelbo.data.prepare import Cuts, Prepared, complete, is_grey_image, offset_of, prepare
-from nelbo.data.reading import Reading, read_csv, read_parquet
-from nelbo.data.roles import TableOptions, assign_roles, not_numeric, read_labels, shown_names
+from nelbo.data.prepare import Prepared, is_grey_image, offset_of, prepare, with_targets
+from nelbo.data.reading import ReadTable, read_csv, read_parquet
+from nelbo.data.roles import (
+    UNKNOWN_CLASS,
+    TableOptions,
+    assign_roles,
+    not_numeric,
+    numbered_classes,
+    read_labels,
+    read_targets,
+    shown_names,
+)
 from nelbo.data.schema import Schema, Values
 from nelbo.data.splits import Data, Split
-from nelbo.data.tables import Table
+from nelbo.data.tables import UserTable
 
 SUFFIXES = (".npy", ".npz", ".csv", ".tsv", ".parquet")
 TABLES = (".csv", ".tsv", ".parquet")
@@ -39,7 +49,7 @@ class Found:
     splits: dict[str, Split]
     label_names: tuple[str, ...] | None = None
     columns: tuple[Column, ...] = ()
-    table: Table | None = None
+    table: UserTable | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -51,8 +61,10 @@ def load_path(
         raise InputError(f"There is no file or folder {path}: correct the path; {_WANTED} was expected.")
     if stream:
         return _streamed(path, cuts)
-    found = read_path(path, options, like)
-    prepared = prepare(str(path), found.splits, like)
+    found = _with_classes(read_path(path, options, like), options, like)
+    prepared = prepare(str(path), found.splits, like, targets=options.targets)
+    if options.targets is not None:
+        prepared = with_targets(str(path), prepared)
     splits = complete(str(path), prepared.splits, cuts)
     return _data(path, found, replace(prepared, splits=splits), like)
 
@@ -61,8 +73,8 @@ def load_whole(path: Path, *, options: TableOptions, like: Schema | None = None)
     """Load all rows of a file in their order; see `nelbo.data.load_rows`."""
     if not path.exists():
         raise InputError(f"There is no file or folder {path}: correct the path; {_WANTED} was expected.")
-    found = read_path(path, options, like)
-    prepared = prepare(str(path), found.splits, like)
+    found = _with_classes(read_path(path, options, like), options, like)
+    prepared = prepare(str(path), found.splits, like, targets=options.targets)
     if tuple(prepared.splits) == ("train",):
         prepared = replace(prepared, splits={"rows": prepared.splits["train"]})
     return _data(path, found, prepared, like)
@@ -84,8 +96,8 @@ def _data(path: Path, found: Found, prepared: Prepared, like: Schema | None) -> 
 def read_path(path: Path, options: TableOptions, like: Schema | None) -> Found:
     """Read a file or folder."""
     suffix = path.suffix.lower()
-    if options != TableOptions() and (path.is_dir() or suffix not in TABLES):
-        raise InputError(f"header, columns and ignore are about tables, but {path} is none: leave them out.")
+    if replace(options, targets=None) != TableOptions() and (path.is_dir() or suffix not in TABLES):
+        raise InputError(f"header, columns, ignore and target are about tables, but {path} is none: leave them out.")
     if path.is_dir():
         if idx_path(path, IDX_FILES["x_train"]) is not None:
             return _idx_splits(path)
@@ -104,21 +116,24 @@ def read_path(path: Path, options: TableOptions, like: Schema | None) -> Found:
     raise InputError(f"nelbo does not read {path.suffix or 'files without a suffix'} ({path}): {_WANTED} was expected.")
 
 
-def _from_table(reading: Reading, options: TableOptions, like: Schema | None) -> Found:
+def _from_table(reading: ReadTable, options: TableOptions, like: Schema | None) -> Found:
     if like is not None and like.columns:
-        return _like_table(reading, like)
+        return _like_table(reading, like, options)
     roles = assign_roles(reading, options)
     places = [i for i, column in enumerate(roles.columns) if column.role == "feature"]
-    y, label_names = None, None
+    y, label_names, notes = None, None, roles.notes
     for column, content in zip(roles.columns, reading.contents, strict=True):
+        if column.role == "target" and options.targets is not None:
+            y, label_names, said = read_targets(reading.table.where, column, content, options.targets, None)
+            notes = (*notes, *said)
         if column.role == "label":
             y, label_names = read_labels(reading.table.where, column, content, None)
     x = np.stack([reading.contents[i].numbers for i in places], axis=1)
-    return Found({"train": Split(x, y)}, label_names, roles.columns, reading.table, roles.notes)
+    return Found({"train": Split(x, y)}, label_names, roles.columns, reading.table, notes)
 
 
-def _like_table(reading: Reading, like: Schema) -> Found:
-    """The columns that were modelled in the table of a run, in its order; labels where they are there and known."""
+def _like_table(reading: ReadTable, like: Schema, options: TableOptions) -> Found:
+    """The columns that were modelled in the table of a run, in its order; labels and targets where they are there."""
     table, contents = reading.table, reading.contents
     places, notes = like.matched(table)
     names = shown_names(table.names)
@@ -126,15 +141,46 @@ def _like_table(reading: Reading, like: Schema) -> Found:
         if contents[i].kind == "text" or contents[i].fault:
             raise not_numeric(table.where, names[i], contents[i].fault or f"it holds {contents[i].texts[0]!r}")
     x = np.stack([contents[i].numbers for i in places], axis=1)
-    label = next((column for column in like.columns if column.role == "label"), None)
+    label = next((column for column in like.columns if column.role in {"label", "target"}), None)
     y = None
-    if label is not None and label.name in table.names:
-        content = contents[table.names.index(label.name)]
-        if (content.codes < 0).any():
+    at = None if label is None else _place_of(label, like, table)
+    if label is not None and at is not None:
+        content = contents[at]
+        if label.role == "target":
+            kind = options.targets or ("number" if like.label_names is None else "class")
+            y, _, said = read_targets(table.where, label, content, kind, like.label_names)
+            notes = (*notes, *said)
+        elif (content.codes < 0).any():
             notes = (*notes, f"{table.where}: some labels are blank, so none are used.")
         else:
             y, _ = read_labels(table.where, label, content, like.label_names)
     return Found({"train": Split(x, y)}, like.label_names, like.columns, table, (*reading.notes, *notes))
+
+
+def _with_classes(found: Found, options: TableOptions, like: Schema | None) -> Found:
+    """Labels of arrays as classes with names, whatever whole numbers they are; those of a table have theirs already."""
+    labels = [np.asarray(split.y) for split in found.splits.values() if split.y is not None]
+    if options.targets != "class" or found.table is not None or any(y.dtype.kind not in "bui" for y in labels):
+        return found
+    own = found.label_names or {value: str(value) for value in sorted({int(v) for y in labels for v in np.unique(y)})}
+    names = tuple(own.values() if isinstance(own, dict) else own) if like is None else like.label_names
+    if not labels or names is None:
+        return found
+    numbered = {
+        name: split if split.y is None else replace(split, y=numbered_classes(np.asarray(split.y), own, names))
+        for name, split in found.splits.items()
+    }
+    unknown = sum(int((split.y == UNKNOWN_CLASS).sum()) for split in numbered.values() if split.y is not None)
+    note = f"{unknown} rows have a class that the model was not fitted to: it gives them no probability."
+    return replace(found, splits=numbered, label_names=names, notes=(*found.notes, *([note] if unknown else [])))
+
+
+def _place_of(column: Column, like: Schema, table: UserTable) -> int | None:
+    """Where a label or target stands in another table; None where it is not there."""
+    named = any(own.name for own in like.columns) and any(table.names)
+    if named:
+        return table.names.index(column.name) if column.name in table.names else None
+    return like.columns.index(column) if column.role == "target" and len(table.names) == len(like.columns) else None
 
 
 def _idx_splits(folder: Path) -> Found:

@@ -20,14 +20,19 @@ from nelbo.distributions.elementary import (
 )
 from nelbo.distributions.joint import AutoregressiveBernoulli, BagOfWords
 from nelbo.distributions.moments import FUNCTIONS, MOMENTS, moments
+from nelbo.distributions.moved import Offset, free_parameters, from_noise, moved, no_offset
 from nelbo.distributions.normal import Normal
 from nelbo.distributions.ratings import AveragedNormal, Ordinal
 from nelbo.distributions.readings import READINGS, Reading, reading
 from nelbo.distributions.sequential import BernoulliMixture, Nade, SequentialBernoulli
-from nelbo.distributions.supports import check_support
+from nelbo.distributions.simplex import LEAST, Dirichlet, OneHot, expected_log, log_beta, log_proportions
+from nelbo.distributions.sobol import sobol_normals, sobol_uniforms
+from nelbo.distributions.supports import check_support, class_count
+from nelbo.distributions.targets import Poisson, StudentT
 
 __all__ = [
     "FUNCTIONS",
+    "LEAST",
     "MOMENTS",
     "READINGS",
     "AutoregressiveBernoulli",
@@ -40,21 +45,36 @@ __all__ = [
     "Categorical",
     "CholeskyNormal",
     "CorrelatedNormal",
+    "Dirichlet",
     "DiscretizedLogistic",
     "Distribution",
     "LowRankNormal",
     "Marginalizable",
     "Nade",
     "Normal",
+    "Offset",
+    "OneHot",
     "Ordinal",
+    "Poisson",
     "RankOneNormal",
     "Reading",
     "SequentialBernoulli",
+    "StudentT",
     "check_support",
+    "class_count",
     "closed_form_kl",
     "example_shape",
+    "expected_log",
+    "free_parameters",
+    "from_noise",
+    "log_beta",
+    "log_proportions",
     "moments",
+    "moved",
+    "no_offset",
     "reading",
+    "sobol_normals",
+    "sobol_uniforms",
     "total_log_prob",
     "uniforms",
 ]

@@ -46,8 +46,17 @@ class DiscretizedLogistic(nd.Distribution):
 
     @property
     def mean(self) -> Float[Array, "..."]:
-        """The location clipped to the range of levels (the exact mean differs at the ends)."""
-        return jnp.clip(self.loc, 0.0, self.levels - 1.0)
+        """Mean of the logistic distribution clipped to 0 .. levels - 1.
+
+        It is the sum of P(k or more) over k = 1 .. levels - 1, each F((loc - k + 1/2) / scale), with an integral in
+        place of the sum (a midpoint rule): scale * [softplus(loc / scale) - softplus((loc - levels + 1) / scale)]. The
+        error is under 1 / (85 scale) levels for scales from 1/2 on, and under the half level of rounding below.
+        """
+        top = self.levels - 1.0
+        # softplus(x) = max(x, 0) + log(1 + exp(-|x|)); apart, their differences keep the digits of large locations
+        beyond = jnp.log1p(jnp.exp(-jnp.abs(self.loc) / self.scale))
+        short = jnp.log1p(jnp.exp(-jnp.abs(self.loc - top) / self.scale))
+        return jnp.clip(self.loc, 0.0, top) + self.scale * (beyond - short)
 
 
 _SERIES = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188)

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Key
 
 from nelbo.core import InputError, random_words, softplus
 from nelbo.distributions.correlated import CorrelatedNormal, normal_kl
+from nelbo.distributions.simplex import Dirichlet, OneHot
 
 
 def uniforms(key: Key[Array, ""], shape: tuple[int, ...]) -> Float[Array, "..."]:
@@ -123,4 +124,6 @@ def closed_form_kl(q: nd.Distribution, p: nd.Distribution) -> Float[Array, ""]:
         # sigmoid(a) (a - b) - softplus(a) + softplus(b): NumPyro has no rule for this pair
         a, b = jnp.asarray(q.logits), jnp.asarray(p.logits)
         return (q.mean * (a - b) - softplus(a) + softplus(b)).sum()
+    if (isinstance(q, Dirichlet) and isinstance(p, Dirichlet)) or (isinstance(q, OneHot) and isinstance(p, OneHot)):
+        return q.kl(p).sum()  # pyright: ignore[reportArgumentType]
     return jax.numpy.sum(nd.kl_divergence(q, p))

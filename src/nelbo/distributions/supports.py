@@ -62,3 +62,11 @@ def _wanted(support: constraints.Constraint) -> str:
     if support in (constraints.real, constraints.real_vector):
         return "real numbers"
     return f"values in {support}"
+
+
+def class_count(distribution: Distribution) -> int | None:
+    """How many values a distribution of classes has, which are 0, 1, ...; None of one of numbers or counts."""
+    support = distribution.support
+    if support is constraints.boolean:
+        return 2
+    return int(support.upper_bound) + 1 if isinstance(support, _INTERVAL) else None  # pyright: ignore

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Key
 
 from nelbo.core import NATS_PER_BIT, AnyExample, Example, InputError, as_example, log_mean_exp
 from nelbo.data import Source
-from nelbo.models import Model
+from nelbo.models import Model, check_source
 from nelbo.training import examples, padded_batches
 
 ROWS = 2000  # latent draws decoded at once: large enough for full matrix products, small enough for the cache
@@ -47,27 +47,29 @@ def importance_terms(key: Key[Array, ""], model: Model, batch: AnyExample, *, nu
     batch = as_example(batch)
     size = batch.values.shape[0]
 
-    def drawn(one: Key[Array, ""], x: Example) -> tuple[Float[Array, ""], Float[Array, ""]]:
-        draw = model.draw(one, x)
-        return draw.log_w, draw.log_p[0]
+    def example(row: Array, x: Example) -> tuple[Float[Array, " k"], Float[Array, ""]]:
+        posterior = model.posterior(x)  # once for all blocks: it may take many steps
 
-    def body(_: None, start: Array) -> tuple[None, tuple[Float[Array, "batch block"], Float[Array, " batch"]]]:
-        # one long row of keys: XLA takes five times as long to compile a split into rows of a few
-        keys = jr.split(jr.fold_in(key, start), size * block).reshape(size, block)
-        log_w, of_x = jax.vmap(jax.vmap(drawn, (0, None)))(keys, batch)
-        used = start + jnp.arange(block) < num_samples  # the last block is cut short
-        return None, (log_w, jnp.where(used, of_x, jnp.zeros_like(of_x)).sum(1))
+        def body(_: None, start: Array) -> tuple[None, tuple[Float[Array, " block"], Float[Array, ""]]]:
+            # one long row of keys: XLA takes five times as long to compile a split into rows of a few
+            keys = jr.split(jr.fold_in(key, start), size * block).reshape(size, block)[row]
+            draws = jax.vmap(lambda one: model.draw(one, x, posterior=posterior))(keys)
+            used = start + jnp.arange(block) < num_samples  # the last block is cut short
+            of_x = draws.log_p[:, 0]
+            return None, (draws.log_w, jnp.where(used, of_x, jnp.zeros_like(of_x)).sum())
+
+        _, (blocks, visible) = jax.lax.scan(body, None, starts)
+        return blocks.reshape(-1)[:num_samples], visible.sum()
 
     starts = jnp.arange(-(-num_samples // block)) * block
-    _, (blocks, visible) = jax.lax.scan(body, None, starts)
-    log_w = jnp.moveaxis(blocks, 0, 1).reshape(size, -1)[:, :num_samples]
+    log_w, visible = jax.vmap(example)(jnp.arange(size), batch)
     deviation = log_w - log_w[:, :1]  # their sum keeps the digits that a sum of large log w loses in float32
     return Terms(
         importance=log_mean_exp(log_w, 1),
         importance_variance=jackknife_variance(log_w),
         elbo=log_w[:, 0] + deviation.mean(1),
         elbo_variance=deviation.var(1) / max(num_samples - 1, 1),
-        reconstruction=visible.sum(0) / num_samples,
+        reconstruction=visible / num_samples,
     )
 
 
@@ -104,8 +106,8 @@ class Score:
         spread: the standard error of `nats` over examples: how far it would move if other examples came from the same
             population [nats]. It contains the Monte Carlo error. Zero for a single example, which cannot tell.
         bits_per_dim: -nats / (log 2 * dimensions), observed entries only.
-        reconstruction: mean of E_q log p(x|z) [nats].
-        kl: mean of E_q[log q(z|x) - log p(z)] [nats].
+        reconstruction: mean of E_q log p(x|z) [nats]; None where the bound is not split.
+        kl: mean of E_q[log q(z|x) - log p(z)] [nats]; the same.
         num_samples: draws of z for each example.
         num_examples: how many.
         per_example: bound of each [nats].
@@ -115,8 +117,8 @@ class Score:
     standard_error: float | None
     spread: float
     bits_per_dim: float
-    reconstruction: float
-    kl: float
+    reconstruction: float | None
+    kl: float | None
     num_samples: int
     num_examples: int
     per_example: np.ndarray
@@ -147,6 +149,7 @@ def _all_terms(
 ) -> tuple[dict[str, np.ndarray], float]:
     if len(data) == 0:
         raise InputError("There is no example to score.")
+    check_source(model, data)
     block = min(num_samples, 50)
     batch = max(1, min(ROWS // block, len(data)))
     indices, real = padded_batches(len(data), batch)
@@ -219,7 +222,7 @@ def elbo(
         progress: called with the number of examples done and their mean bound so far [nats].
 
     Raises:
-        InputError: no example, or no sample.
+        InputError: no example, no sample, or values that the likelihood cannot give.
     """
     return _bound(key, model, data, num_samples, progress, name="elbo")
 

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Key
 
 from nelbo.core import AnyExample, Example
 from nelbo.data import Source
-from nelbo.models import Model
+from nelbo.models import Model, check_source
 from nelbo.training import examples, padded_batches
 
 ACTIVE = 0.01
@@ -17,7 +17,7 @@ ACTIVE = 0.01
 
 def posterior_mean(key: Key[Array, ""], model: Model, x: AnyExample) -> tuple[Float[Array, " latents"], ...]:
     """Per layer E[z_l | z_below] under q, flat; layers below are drawn [Burda et al. 2016 use this for deeper ones]."""
-    _, parts = model.recognition(x).sample(key)
+    _, parts = model.posterior(x).sample(key)
     return tuple(jnp.ravel(part.mean) for part in parts)
 
 
@@ -30,7 +30,12 @@ def _means(key: Key[Array, ""], model: Model, data: Source, raw: Example) -> tup
 
 
 def posterior_means(key: Key[Array, ""], model: Model, data: Source) -> tuple[np.ndarray, ...]:
-    """Posterior means of a data set: one array of shape (examples, latents) for each layer."""
+    """Posterior means of a data set: one array of shape (examples, latents) for each layer.
+
+    Raises:
+        InputError: values that the likelihood cannot give.
+    """
+    check_source(model, data)
     indices, real = padded_batches(len(data), min(1000, len(data)))
     rows = []
     for i, batch in enumerate(indices):

@@ -3,6 +3,8 @@
 from nelbo.models import format1
 from nelbo.models.autoencoder import vae
 from nelbo.models.belief import belief_network, darn, fdarn, sbn
+from nelbo.models.conjugate import ConjugateGlobals, FittedRecognition, Known, Local, built
+from nelbo.models.factorial_mixture import AnyComponents, JointMeans, Sets, factorial_mixture
 from nelbo.models.factors import (
     DrawnFactors,
     FactorLayer,
@@ -36,7 +38,8 @@ from nelbo.models.gaussian_belief import (
     gaussian_belief_net,
     prior_beliefs,
 )
-from nelbo.models.globals import Globals
+from nelbo.models.gaussian_mixture import Means, Mixture, OneComponent, Units, gaussian_mixture
+from nelbo.models.globals import Globals, stored, with_globals, without_globals
 from nelbo.models.heads import (
     AutoregressiveBernoulliHead,
     BagOfWordsHead,
@@ -52,7 +55,9 @@ from nelbo.models.heads import (
     StandardizedHead,
     soft_bound,
 )
+from nelbo.models.iterative import ENCODINGS, Iterative, iterative
 from nelbo.models.layers import Conditional, Context, Latents, Layer, Reads, StandardNormal, Unconditional
+from nelbo.models.lda import Proportions, TopicMixing, Topics, Words, lda
 from nelbo.models.likelihoods import LIKELIHOODS, Likelihood, likelihood, likelihood_head, likelihoods
 from nelbo.models.matrix import FACTOR_POSTERIORS, distilled_prior, factorization
 from nelbo.models.mean_field_belief import (
@@ -84,19 +89,26 @@ from nelbo.models.recognition import (
     detached,
     reparameterized,
 )
+from nelbo.models.refinement import Refined, refined
 from nelbo.models.spec import ModelSpec
 from nelbo.models.stack import Draw, Model, Stack, stop_gradient
+from nelbo.models.supervised import CLASS_LIKELIHOODS, NUMBER_LIKELIHOODS, FromFeatures, classification, regression
+from nelbo.models.support import check_source
 from nelbo.models.visible import mixture, nade, visible
 
 __all__ = [
+    "CLASS_LIKELIHOODS",
+    "ENCODINGS",
     "FACTOR_POSTERIORS",
     "LIKELIHOODS",
     "MEAN_FIELD_BOUNDS",
     "MODELS",
     "MOMENTS",
+    "NUMBER_LIKELIHOODS",
     "POSTERIORS",
     "RATING_LIKELIHOODS",
     "Amortized",
+    "AnyComponents",
     "AutoregressiveBernoulliHead",
     "BagOfWordsHead",
     "BeliefNet",
@@ -107,6 +119,7 @@ __all__ = [
     "CategoricalHead",
     "CholeskyHead",
     "Conditional",
+    "ConjugateGlobals",
     "Context",
     "DeepGaussian",
     "DiscretizedLogisticHead",
@@ -118,48 +131,68 @@ __all__ = [
     "Factors",
     "Family",
     "FittedMeanField",
+    "FittedRecognition",
     "FreeRecognition",
+    "FromFeatures",
     "GaussianBeliefNet",
     "Globals",
     "Head",
     "InputRule",
+    "Iterative",
+    "JointMeans",
+    "Known",
     "Latents",
     "Layer",
     "Likelihood",
+    "Local",
     "LocationHead",
     "LowRankHead",
+    "Means",
     "Mixing",
+    "Mixture",
     "Model",
     "ModelSpec",
     "NadeHead",
     "NormalFactors",
     "NormalHead",
+    "OneComponent",
     "OrdinalHead",
     "PointFactors",
     "Posterior",
+    "Proportions",
     "RankOneHead",
     "RatingHead",
     "Reads",
     "Recognition",
+    "Refined",
+    "Sets",
     "SharedCovarianceHead",
     "SharedNormalHead",
     "Stack",
     "StandardNormal",
     "StandardizedHead",
     "Through",
+    "TopicMixing",
+    "Topics",
     "Unconditional",
+    "Units",
     "VariationalEm",
+    "Words",
     "amortization_gap",
     "belief_network",
     "belief_network_em",
     "belief_network_model",
     "build",
+    "built",
+    "check_source",
+    "classification",
     "darn",
     "detached",
     "distilled_prior",
     "dlgm",
     "drawn_at_once",
     "factor_analysis",
+    "factorial_mixture",
     "factorization",
     "families",
     "family",
@@ -170,9 +203,12 @@ __all__ = [
     "format1",
     "gaussian_belief_bound",
     "gaussian_belief_net",
+    "gaussian_mixture",
     "hvae",
     "input_rule",
+    "iterative",
     "layer_of",
+    "lda",
     "likelihood",
     "likelihood_head",
     "likelihoods",
@@ -189,14 +225,19 @@ __all__ = [
     "posterior_head",
     "prior_beliefs",
     "rating_head",
+    "refined",
+    "regression",
     "reparameterized",
     "save_model",
     "sbn",
     "skeleton",
     "soft_bound",
     "stop_gradient",
+    "stored",
     "vae",
     "variational_em",
     "visible",
     "with_factors",
+    "with_globals",
+    "without_globals",
 ]

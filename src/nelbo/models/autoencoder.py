@@ -7,6 +7,7 @@ import jax.random as jr
 from jaxtyping import Array, Key
 
 from nelbo.core import InputError, choice
+from nelbo.models.iterative import iterative
 from nelbo.models.parts import constant_array, drawn_at_once, input_rule, one_layer, positive, visible_head
 from nelbo.models.posteriors import posterior_head
 from nelbo.models.spec import ModelSpec
@@ -28,6 +29,9 @@ def vae(
     channels: Sequence[int] = (32, 64),
     activation: str = "tanh",
     init: str | float | int = "glorot",
+    recognition: str = "amortized",
+    recognition_steps: int = 5,
+    update_hidden: Sequence[int] = (256,),
     missing: str = "zero",
     context: int = 0,
     centre: Array | bool = False,
@@ -50,6 +54,10 @@ def vae(
         channels: of the convolutions, from the pixels inwards ("conv" only).
         activation: of the hidden units.
         init: "glorot", or a standard deviation (Kingma and Welling: 0.1, reading their N(0, 0.01) as a variance).
+        recognition: "amortized" (one pass of the recognition network), or "iterative" (its answer is refined along the
+            gradient of each example's bound by a second network, Marino et al. 2018).
+        recognition_steps: of "iterative".
+        update_hidden: widths of the hidden layers of that second network.
         missing: what the recognition model sees of missing entries: "zero", "mean" (that of the training data), or
             "mask" (the mean, and the mask as so many inputs more).
         context: how many numbers beside each example both networks are given (labels, covariates), as in a conditional
@@ -63,6 +71,7 @@ def vae(
         InputError: an unknown name, or a size that makes no sense.
     """
     choice("architecture", architecture, ["conv", "mlp"])
+    choice("recognition", recognition, ["amortized", "iterative"])
     shape, hidden = positive("shape", shape), positive("hidden", hidden)
     channels = positive("channels", channels)
     (latents,) = positive("latents", (latents,))
@@ -85,5 +94,14 @@ def vae(
     arguments = {"latents": latents, "hidden": hidden, "likelihood": likelihood, "architecture": architecture}
     arguments |= {"posterior": posterior, "rank": rank, "missing": missing, "context": context}
     arguments |= {"channels": channels, **shared, **{name: value is not None for name, value in moments.items()}}
-    spec = ModelSpec.of("vae", shape=shape, **arguments)
-    return one_layer(encoder, code, decoder, visible, inputs, spec, context)
+    if recognition == "amortized":
+        return one_layer(
+            encoder, code, decoder, visible, inputs, ModelSpec.of("vae", shape=shape, **arguments), context
+        )
+    update_hidden = positive("update_hidden", update_hidden)
+    (recognition_steps,) = positive("recognition_steps", (recognition_steps,))
+    # files of models without steps stay as they were
+    arguments |= {"recognition": recognition, "recognition_steps": recognition_steps, "update_hidden": update_hidden}
+    model = one_layer(encoder, code, decoder, visible, inputs, ModelSpec.of("vae", shape=shape, **arguments), context)
+    steps = iterative(jr.fold_in(key, 1), model.recognition, code.size, hidden=update_hidden, steps=recognition_steps)
+    return Model(model.generative, steps, model.spec)

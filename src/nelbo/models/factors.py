@@ -212,6 +212,7 @@ class FactorPosterior(Globals):
     column_log_scale: Float[Array, "columns entries"] | None
     row_prior: FactorPrior
     column_prior: FactorPrior
+    of_family: ClassVar[bool] = True
 
     @property
     def in_bound(self) -> bool:
@@ -248,8 +249,15 @@ class FactorPosterior(Globals):
         columns = NormalFactors(layer.columns.mean, self.column_log_scale, self.column_prior.unseen)
         return with_factors(model, rows, columns, averaged=True)
 
-    def cost(self, model: "eqx.Module") -> Float[Array, ""]:
-        """KL of both sides, or -log prior at a point [nats]."""
+    def draws(self, key: Key[Array, ""], model: "eqx.Module", count: int) -> "eqx.Module":
+        """Models whose factors are drawn, whatever the likelihood; see `Globals.draws`."""
+        if count < 1:
+            raise InputError(f"Predictions are averaged over at least one draw of what is shared, got {count}.")
+        return eqx.filter_vmap(lambda one: self.drawn(one, model))(jr.split(key, count))
+
+    def cost(self, key: Key[Array, ""], model: "eqx.Module") -> Float[Array, ""]:
+        """KL of both sides, or -log prior at a point [nats]; the key is not needed."""
+        del key
         layer = layer_of(model)
         if self.row_log_scale is None or self.column_log_scale is None:
             return self.row_prior.penalty(layer.rows.mean) + self.column_prior.penalty(layer.columns.mean)

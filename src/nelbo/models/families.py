@@ -11,6 +11,7 @@ from jaxtyping import Array, Key
 from nelbo.core import added, checked_arguments, choice, defaults, joined
 from nelbo.models.autoencoder import vae
 from nelbo.models.belief import darn, fdarn, sbn
+from nelbo.models.factorial_mixture import factorial_mixture
 from nelbo.models.gaussian import (
     dlgm,
     factor_analysis,
@@ -19,11 +20,15 @@ from nelbo.models.gaussian import (
     nonlinear_belief_network,
     nonlinear_factor_analysis,
 )
+from nelbo.models.gaussian_mixture import gaussian_mixture
+from nelbo.models.lda import lda
 from nelbo.models.matrix import factorization
 from nelbo.models.stack import Model
+from nelbo.models.supervised import classification, regression
 from nelbo.models.visible import mixture, nade
 
-MOMENTS = ("centre", "spread")  # options whose arrays are the training data's; the user says whether they are used
+# options whose arrays are the training data's; the user says whether they are used
+MOMENTS = ("centre", "spread", "target_centre", "target_spread")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +44,9 @@ class Family:
         arguments: options that are better than the signature's defaults where a run decides, by likelihood or "*".
         training: the same of training settings.
         least_steps: epochs that nobody asked for are so many that training takes at least this number of steps.
+        targets: what a supervised model predicts; None: the examples themselves are modelled. The likelihoods of a
+            supervised family are its own.
+        objective_arguments: options of its objective that are better than their defaults.
         examples: "rows": arrays, or rows of a table; "pairs": the values of pairs, see `nelbo.data.load_pairs`. Models
             of pairs bring a posterior over what all pairs share.
     """
@@ -50,6 +58,8 @@ class Family:
     arguments: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     training: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     least_steps: int = 0
+    targets: Literal["number", "class"] | None = None
+    objective_arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     examples: Literal["rows", "pairs"] = "rows"
 
 
@@ -66,6 +76,11 @@ _FACTORIZATION = {
     "*": {"learning_rate": 0.02, "schedule": "cosine", "batch_size": 1000, "keep": "last"},
 }
 
+# the maximum a posteriori estimate: weights of standardized features without a prior grow on small data
+_MAP = {"weight_prior": 1.0}
+# natural gradients have one step length that is right for a whole pass, one; and rates that fall after it
+_CONJUGATE = {"*": {"optimizer": "natural", "schedule": "robbins-monro", "epochs": 20.0}}
+
 MODELS: dict[str, Family] = {
     "vae": Family(vae, arguments=_VAE_ARGUMENTS, training=_VAE_TRAINING, least_steps=_LEAST),
     "linear": Family(linear, likelihood="gaussian-shared", spread="whole", training=_LINEAR, least_steps=_LEAST),
@@ -79,6 +94,15 @@ MODELS: dict[str, Family] = {
     "fdarn": Family(fdarn, objective="nvil"),
     "nade": Family(nade, likelihood="bernoulli", objective="maximum-likelihood"),
     "mixture": Family(mixture, likelihood="bernoulli", objective="maximum-likelihood"),
+    "regression": Family(
+        regression, objective="maximum-likelihood", least_steps=_LEAST, targets="number", objective_arguments=_MAP
+    ),
+    "classification": Family(
+        classification, objective="maximum-likelihood", least_steps=_LEAST, targets="class", objective_arguments=_MAP
+    ),
+    "gaussian-mixture": Family(gaussian_mixture, likelihood="gaussian", objective="svi", training=_CONJUGATE),
+    "factorial-mixture": Family(factorial_mixture, likelihood="gaussian", objective="svi", training=_CONJUGATE),
+    "lda": Family(lda, likelihood="multinomial", objective="svi", training=_CONJUGATE),
     "factorization": Family(factorization, training=_FACTORIZATION, least_steps=_LEAST, examples="pairs"),
 }
 

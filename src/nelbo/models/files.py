@@ -12,6 +12,7 @@ from nelbo._version import __version__
 from nelbo.core import InputError, read_arrays, write_arrays
 from nelbo.models import format1
 from nelbo.models.families import skeleton
+from nelbo.models.globals import stored
 from nelbo.models.spec import ModelSpec
 from nelbo.models.stack import Model
 
@@ -84,13 +85,16 @@ def _checked(leaf: Any, arrays: dict[str, np.ndarray], place: Any, path: Path | 
 def save_model(path: Path | str, model: Model) -> None:
     """Write a model, whole or not at all. What it is built from is spelled out, defaults and all.
 
+    Globals are left out, unless the family builds them: the file holds the model at its point (see
+    `nelbo.bayes.save_globals`).
+
     Raises:
         InputError: the model was not made by a named family (it has no specification), or the disk is full.
     """
     if model.spec is None:
         raise InputError("This model has no specification: give Model(..., spec=...) or save its arrays yourself.")
     header = {"kind": "model", "format": FORMAT, "version": __version__, "spec": model.spec.record()}
-    write_arrays(path, named_arrays(model), header)
+    write_arrays(path, named_arrays(stored(model)), header)
 
 
 def load_model(path: Path | str) -> Model:

@@ -4,7 +4,11 @@ import abc
 from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
+import jax.random as jr
 from jaxtyping import Array, Float, Key
+
+from nelbo.core import InputError
+from nelbo.models.spec import ModelSpec
 
 if TYPE_CHECKING:
     # a checker takes Equinox's marker for a field, and asks every subclass's __init__ for it
@@ -18,11 +22,56 @@ class Globals(eqx.Module):
 
     # whether `cost` belongs to a bound on the evidence (a divergence), or is a penalty alone
     in_bound: AbstractVar[bool]
+    # whether the model's family builds them with the model, so that the model's own file holds them
+    of_family: AbstractVar[bool]
 
     @abc.abstractmethod
     def sample(self, key: Key[Array, ""], model: Any) -> Any:
         """The model with its shared arrays drawn from their posterior, reparameterized, and no globals."""
 
     @abc.abstractmethod
-    def cost(self, model: Any) -> Float[Array, ""]:
-        """KL(posterior || prior), or -log prior up to a constant at a point: once for a whole data set [nats]."""
+    def cost(self, key: Key[Array, ""], model: Any) -> Float[Array, ""]:
+        """KL(posterior || prior), or -log prior up to a constant at a point: once for a whole data set [nats].
+
+        Args:
+            key: the one that `sample` is given: where there is no closed form, log q - log p at that very draw.
+            model: whose arrays are shared.
+        """
+
+    def draws(self, key: Key[Array, ""], model: Any, count: int) -> Any:
+        """Many models at once, to average predictions over.
+
+        Args:
+            key: for the draws.
+            model: whose arrays are shared.
+            count: how many, at least 1.
+
+        Returns:
+            A model without globals whose every array, shared or not, has a leading axis of `count`: map over it with
+            `equinox.filter_vmap`.
+
+        Raises:
+            InputError: no draw is asked for.
+        """
+        if count < 1:
+            raise InputError(f"Predictions are averaged over at least one draw of what is shared, got {count}.")
+        return eqx.filter_vmap(lambda one: self.sample(one, model))(jr.split(key, count))
+
+    def described(self) -> ModelSpec | None:
+        """What a function of the table `nelbo.bayes.GLOBALS` rebuilds it from; None: it cannot be stored."""
+        return None
+
+
+def with_globals(model: Any, shared: Globals | None) -> Any:
+    """The model with other globals, or none."""
+    return eqx.tree_at(lambda m: m.globals, model, shared, is_leaf=lambda leaf: leaf is None)
+
+
+def stored(model: Any) -> Any:
+    """The model as its file holds it: with the globals that its family builds, and no others."""
+    return model if model.globals is not None and model.globals.of_family else without_globals(model)
+
+
+def without_globals(model: Any) -> Any:
+    """The model at its point: with nothing random that all examples share."""
+    return with_globals(model, None)

@@ -338,10 +338,15 @@ class BetaBinomialHead(Head):
 
 
 class CategoricalHead(Head):
-    """Any distribution on 0 .. 255: a logit for each level, so 256 outputs a unit; for small examples."""
+    """Any distribution on whole numbers from 0 on: a logit for each, so 256 outputs for a grey value; or for classes.
+
+    Args:
+        shape: of one example.
+        planes: how many numbers.
+    """
 
     shape: tuple[int, ...] = eqx.field(static=True)
-    planes: ClassVar[int] = 256
+    planes: int = eqx.field(static=True, default=256)
     is_homoscedastic: ClassVar[bool] = False
 
     def __call__(self, raw: Float[Array, " raw"]) -> Categorical:

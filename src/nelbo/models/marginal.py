@@ -11,7 +11,7 @@ from jax.nn import logsumexp
 from jaxtyping import Array, Float
 
 from nelbo.core import Example, InputError
-from nelbo.distributions import BinaryUnits, Distribution, example_shape
+from nelbo.distributions import BinaryUnits, Distribution, OneHot, example_shape
 from nelbo.models.layers import Latents, Layer
 
 MOST_BINARY = 16  # binary latents in all: 2^16 states of each example
@@ -34,7 +34,7 @@ def log_marginal(
         return log_joint(x, ()).sum()
     if all(layer.is_linear_gaussian for layer in layers):
         return _linear_gaussian(layers, x)
-    states = _binary_states(layers, x)
+    states = _states(layers, x)
     return logsumexp(jax.lax.map(lambda z: log_joint(x, z).sum(), states, batch_size=1024))
 
 
@@ -59,8 +59,12 @@ def _linear_gaussian(layers: tuple[Layer, ...], x: Example) -> Float[Array, ""]:
     return -0.5 * ((whitened**2).sum() + log_det + count * math.log(2.0 * math.pi))
 
 
-def _binary_states(layers: tuple[Layer, ...], x: Example) -> Latents:
+def _states(layers: tuple[Layer, ...], x: Example) -> Latents:
     """Every state of all latents: one array for each layer, states first."""
+    if len(layers) == 2:
+        top = jax.eval_shape(lambda: layers[1]((), x.context))
+        if isinstance(top, OneHot):
+            return (jnp.eye(*top.event_shape, dtype=jnp.float32),)
     shapes: list[tuple[int, ...]] = []
 
     def node(above: Latents, i: int) -> Distribution:

@@ -11,13 +11,15 @@ import jax.random as jr
 from jaxtyping import Array, Float, Key
 
 from nelbo.core import AnyExample, InputError, as_example, choice
-from nelbo.distributions import Distribution, total_log_prob
+from nelbo.distributions import Distribution, from_noise, total_log_prob
 from nelbo.models.layers import Context, Latents, Layer, Reads
 from nelbo.nets import Frozen
 
 if TYPE_CHECKING:
     # a checker takes Equinox's marker for a field, and asks every subclass's __init__ for it
     from typing import ClassVar as AbstractVar
+
+    from nelbo.models.stack import Stack
 else:
     from equinox import AbstractVar
 
@@ -61,13 +63,14 @@ class Posterior(eqx.Module):
         return z, totals(parts, z)
 
     def sample(
-        self, key: Key[Array, ""], through: Through = reparameterized
+        self, key: Key[Array, ""], through: Through = reparameterized, noise: Latents | None = None
     ) -> tuple[Latents, tuple[Distribution, ...]]:
         """A draw of all latents, and the distribution that each layer was drawn from.
 
         Args:
             key: for the draw.
             through: what gradients see of a draw.
+            noise: standard normal, of the shape of each layer's latents; None draws it from the key. Normals only.
         """
         below: Latents = ()
         parts: list[Distribution] = []
@@ -75,7 +78,8 @@ class Posterior(eqx.Module):
         keys = jr.split(key, len(self.layers)) if len(self.layers) > 1 else (key,)
         for i, layer_key in zip(range(len(self.layers)), keys, strict=False):
             parts.append(self.part(i, below))
-            below = (through(parts[-1], jnp.asarray(parts[-1].sample(layer_key))), *below)
+            drawn = parts[-1].sample(layer_key) if noise is None else from_noise(parts[-1], noise[i])
+            below = (through(parts[-1], jnp.asarray(drawn)), *below)
         return below[::-1], tuple(parts)
 
     def log_prob(self, z: Latents) -> Float[Array, " layers"]:
@@ -104,6 +108,16 @@ class Recognition(eqx.Module):
     @abc.abstractmethod
     def __call__(self, x: AnyExample) -> Posterior:
         """The posterior of one example."""
+
+    def path(self, x: AnyExample, generative: "Stack") -> tuple[Posterior, ...]:
+        """The posteriors on the way to that of one example, which is the last: one, where no steps are taken.
+
+        Args:
+            x: the example.
+            generative: for models that look at log p(x, z) themselves.
+        """
+        del generative
+        return (self(x),)
 
 
 class InputRule(eqx.Module):

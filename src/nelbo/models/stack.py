@@ -13,12 +13,13 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from nelbo.core import AnyExample, InputError, as_example
+from nelbo.core import AnyExample, InputError, abstract, as_example
 from nelbo.distributions import Distribution, closed_form_kl, total_log_prob
+from nelbo.models.factors import FactorLayer
 from nelbo.models.globals import Globals
 from nelbo.models.layers import Context, Latents, Layer, Reads
 from nelbo.models.marginal import log_marginal
-from nelbo.models.recognition import Recognition, Through, reparameterized, totals
+from nelbo.models.recognition import Posterior, Recognition, Through, reparameterized, totals
 from nelbo.models.spec import ModelSpec
 
 
@@ -62,14 +63,17 @@ class Stack(eqx.Module):
 
     def shapes(self) -> tuple[Distribution, ...]:
         """The distribution of each node, with shapes in place of arrays."""
-
-        def every(key: Key[Array, ""], context: Context) -> tuple[Distribution, ...]:
-            x, z = self.sample(key, context)
-            nodes = (x, *z)
-            return tuple(layer(nodes[i + 1 :], context) for i, layer in enumerate(self.layers))
-
         context = jax.ShapeDtypeStruct((self.context_size,), jnp.float32) if self.context_size else None
-        return eqx.filter_eval_shape(every, jr.key(0), context)
+        return _shapes(self, jr.key(0), context)
+
+
+def _every_distribution(stack: Stack, key: Key[Array, ""], context: Context) -> tuple[Distribution, ...]:
+    x, z = stack.sample(key, context)
+    nodes = (x, *z)
+    return tuple(layer(nodes[i + 1 :], context) for i, layer in enumerate(stack.layers))
+
+
+_shapes = abstract(_every_distribution)
 
 
 class Draw(eqx.Module):
@@ -115,6 +119,16 @@ class Model(eqx.Module):
         """How many layers of latents; with none, log w is log p(x) itself."""
         return len(self.generative.layers) - 1
 
+    @property
+    def is_supervised(self) -> bool:
+        """Whether it predicts a target from a context: no latents, and p(x | context) alone."""
+        return not self.depth and self.generative.layers[0].conditioned and not self.is_of_pairs
+
+    @property
+    def is_of_pairs(self) -> bool:
+        """Whether it gives the value of a pair of row and column, whose numbers are the context."""
+        return isinstance(self.generative.layers[0], FactorLayer)
+
     def require_latents(self, task: str) -> None:
         """Refuse a task that is about latents.
 
@@ -124,7 +138,18 @@ class Model(eqx.Module):
         if not self.depth:
             raise InputError(f"{task} needs a model with latents, but this one has none: use a vae or an sbn, say.")
 
-    def draw(self, key: Key[Array, ""], x: AnyExample, through: Through = reparameterized) -> Draw:
+    def posterior(self, x: AnyExample) -> Posterior:
+        """q(z | x) of one example: what the recognition model answers beside this generative model."""
+        return self.recognition.path(x, self.generative)[-1]
+
+    def draw(
+        self,
+        key: Key[Array, ""],
+        x: AnyExample,
+        through: Through = reparameterized,
+        posterior: Posterior | None = None,
+        noise: Latents | None = None,
+    ) -> Draw:
         """THE quantity: a draw from q(z | x) and its terms of log w. Everything else reads it.
 
         Args:
@@ -132,9 +157,11 @@ class Model(eqx.Module):
             x: the example; a bare array is one with every entry observed.
             through: what gradients see of a draw of z: `reparameterized`, `detached`, or another function of the
                 distribution and the value that returns the same value.
+            posterior: of the example, where it is at hand: draws of one example need it once.
+            noise: what stands in place of the key's standard normal noise, see `Posterior.sample`.
         """
         x = as_example(x)
-        z, parts = self.recognition(x).sample(key, through)
+        z, parts = (self.posterior(x) if posterior is None else posterior).sample(key, through, noise)
         return Draw(z, self.generative.log_prob(x, z), totals(parts, z), parts, x.context)
 
     def kl(self, draw: Draw) -> Float[Array, " layers"]:
@@ -149,8 +176,8 @@ class Model(eqx.Module):
     def log_prob(self, x: AnyExample) -> Float[Array, ""]:
         """Log p(x) of the observed entries, where there are no latents or they can be summed out exactly [nats].
 
-        That is so for linear-Gaussian chains (probabilistic PCA, factor analysis) and where all latents are binary and
-        at most 16.
+        That is so for linear-Gaussian chains (probabilistic PCA, factor analysis), for one of several components, and
+        where all latents are binary and at most 16.
 
         Raises:
             InputError: any other model.

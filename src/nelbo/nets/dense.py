@@ -34,12 +34,12 @@ def activation(name: str) -> Callable[[Array], Array]:
 
 
 class Frozen(eqx.Module):
-    """An array that belongs to a model but is not trained (a data mean, a mask)."""
+    """An array, or a tree of them, that belongs to a model but is not trained (a data mean, a mask)."""
 
-    value: Array
+    value: PyTree
 
-    def __call__(self) -> Array:
-        """The array, with no gradient."""
+    def __call__(self) -> Any:
+        """The array or tree, with no gradient."""
         return jax.lax.stop_gradient(self.value)
 
 

@@ -11,9 +11,11 @@ from nelbo.objectives.base import (
     over_batch,
 )
 from nelbo.objectives.binary_gradients import half, straight_through
+from nelbo.objectives.draws import DRAWS, each_draw
 from nelbo.objectives.importance import IWAE_FORMS, Iwae
 from nelbo.objectives.named import NAMED, NamedObjective, Setting, sgvb, with_added
 from nelbo.objectives.noise import NOISES, InputNoise
+from nelbo.objectives.perturbative import Perturbative, best_reference, perturbative_bound, taylor
 from nelbo.objectives.score import ScoreFunction, Statistics, Vimco, leave_one_out_bounds, local_signals_hold
 from nelbo.objectives.sgvb import FORMS, MaximumLikelihood, Sgvb, WarmUp
 from nelbo.objectives.stochastic_backpropagation import (
@@ -24,6 +26,7 @@ from nelbo.objectives.stochastic_backpropagation import (
 from nelbo.objectives.wake_sleep import WakeSleep
 
 __all__ = [
+    "DRAWS",
     "FORMS",
     "IWAE_FORMS",
     "NAMED",
@@ -37,6 +40,7 @@ __all__ = [
     "NamedObjective",
     "Objective",
     "ObjectiveState",
+    "Perturbative",
     "ScoreFunction",
     "Setting",
     "Sgvb",
@@ -46,14 +50,18 @@ __all__ = [
     "WakeSleep",
     "WarmUp",
     "batch_size",
+    "best_reference",
     "bound_metrics",
+    "each_draw",
     "gaussian_gradient",
     "half",
     "leave_one_out_bounds",
     "local_signals_hold",
     "mean_loss",
     "over_batch",
+    "perturbative_bound",
     "sgvb",
     "straight_through",
+    "taylor",
     "with_added",
 ]

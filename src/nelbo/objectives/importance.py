@@ -4,7 +4,6 @@ from typing import ClassVar
 
 import equinox as eqx
 import jax
-import jax.random as jr
 from jax.lax import stop_gradient
 from jaxtyping import Array, Float, Key
 
@@ -21,6 +20,7 @@ from nelbo.objectives.base import (
     over_batch,
     require_reparameterized,
 )
+from nelbo.objectives.draws import checked_draws, each_draw
 
 IWAE_FORMS = {
     "plain": "sum_k wt_k d log w_k (Burda et al. 2016, eq. 14)",
@@ -35,18 +35,21 @@ class Iwae(Objective):
     Args:
         num_samples: K draws for each example.
         form: gradient, see `IWAE_FORMS`; wt are the normalized weights.
+        draws: "iid" or "sobol", see `nelbo.objectives.DRAWS`.
     """
 
     references: ClassVar[tuple[str, ...]] = ("burda2016", "tucker2019", "roeder2017")
     kind: ClassVar[BoundKind] = "lower"
     num_samples: int = eqx.field(static=True, default=5)
     form: str = eqx.field(static=True, default="plain")
+    draws: str = eqx.field(static=True, default="iid")
 
     def __check_init__(self) -> None:
         """Refuse impossible settings."""
         choice("form of IWAE", self.form, IWAE_FORMS)
         if self.num_samples < 1:
             raise InputError(f"IWAE needs at least one sample for each example, got {self.num_samples}.")
+        checked_draws(self.draws, self.num_samples)
 
     def init(self, key: Key[Array, ""], model: Model) -> ObjectiveState:
         """No state."""
@@ -64,7 +67,9 @@ class Iwae(Objective):
         return over_batch(lambda k, x: self._example(k, model, x).bound, key, batch)
 
     def _example(self, key: Key[Array, ""], model: Model, x: AnyExample) -> Loss:
-        draws = jax.vmap(lambda k: model.draw(k, x))(jr.split(key, self.num_samples))
+        posterior = model.posterior(x)
+        one = lambda k, noise: model.draw(k, x, posterior=posterior, noise=noise)  # noqa: E731
+        draws = each_draw(one, key, model, self.num_samples, self.draws)
         require_reparameterized(draws.parts)
         log_w = draws.log_w
         bound, metrics = log_mean_exp(log_w), bound_metrics(draws)
@@ -73,8 +78,6 @@ class Iwae(Objective):
         weights = stop_gradient(jax.nn.softmax(log_w))
         theta = jax.vmap(lambda z: model.generative.log_prob(x, stop_gradient(z)).sum())(draws.z)
         fixed = stopped(model)
-        path = jax.vmap(lambda z: fixed.generative.log_prob(x, z).sum() - fixed.recognition(x).log_prob(z).sum())(
-            draws.z
-        )
+        path = jax.vmap(lambda z: fixed.generative.log_prob(x, z).sum() - fixed.posterior(x).log_prob(z).sum())(draws.z)
         path_weights = weights**2 if self.form == "dreg" else weights
         return Loss(-(weights * theta + path_weights * path).sum(), bound, metrics)

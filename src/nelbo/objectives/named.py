@@ -2,13 +2,14 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from nelbo.core import InputError, added, joined
 from nelbo.models import Model
 from nelbo.objectives.base import Objective
 from nelbo.objectives.binary_gradients import half, straight_through
 from nelbo.objectives.importance import Iwae
+from nelbo.objectives.perturbative import Perturbative
 from nelbo.objectives.score import ScoreFunction, Vimco
 from nelbo.objectives.sgvb import MaximumLikelihood, Sgvb, WarmUp
 from nelbo.objectives.stochastic_backpropagation import StochasticBackpropagation
@@ -37,15 +38,28 @@ class NamedObjective:
         draws_latents: it is about latents, and refused for models without any.
         prepare: from the model and the options to the model that is trained, where that is another (one with a
             posterior over its weights); None: the model itself.
+        reports: what the bound that it reports is: "elbo", "iwae" (the importance-weighted bound of as many draws as
+            its option `samples` says), "perturbative", or "exact", log p(x) itself.
+        natural: it gives natural gradients of a conjugate posterior: for models that are built with one, which no other
+            objective trains, and for the optimizer `natural`.
     """
 
     make: Callable[..., Objective]
     draws_latents: bool = True
     prepare: Callable[[Model, Mapping[str, Any]], Model] | None = None
+    reports: Literal["elbo", "iwae", "perturbative", "exact"] = "elbo"
+    natural: bool = False
 
 
 def sgvb(
-    setting: Setting, *, form: str = "B", samples: int = 1, beta: float | int = 1.0, warmup: float | int = 0.0
+    setting: Setting,
+    *,
+    form: str = "B",
+    samples: int = 1,
+    beta: float | int = 1.0,
+    warmup: float | int = 0.0,
+    draws: str = "iid",
+    growth: float | None = None,
 ) -> Objective:
     """The evidence lower bound by reparameterization.
 
@@ -55,6 +69,8 @@ def sgvb(
         samples: draws of z for each example.
         beta: weight of the KL part.
         warmup: epochs in which that weight rises from zero.
+        draws: "iid", or "sobol" (a power of two of samples that fill the space of latents evenly; less noise).
+        growth: factor between 0 and 1: step t takes 1 / growth^t draws, up to samples; null: samples in every step.
 
     Raises:
         InputError: a negative weight or length.
@@ -62,7 +78,7 @@ def sgvb(
     if not (warmup >= 0 and beta >= 0):
         raise InputError(f"warmup (epochs) and beta must be zero or positive, got {warmup} and {beta}.")
     rising = WarmUp(float(beta), max(1, round(warmup * setting.epoch_steps)))
-    return Sgvb(form, num_samples=samples, beta=rising if warmup else float(beta))
+    return Sgvb(form, num_samples=samples, beta=rising if warmup else float(beta), draws=draws, growth=growth)
 
 
 def maximum_likelihood(setting: Setting) -> Objective:
@@ -75,16 +91,19 @@ def maximum_likelihood(setting: Setting) -> Objective:
     return MaximumLikelihood()
 
 
-def stochastic_backpropagation(setting: Setting, *, hessian: bool = True, samples: int = 1) -> Objective:
+def stochastic_backpropagation(
+    setting: Setting, *, hessian: bool = True, samples: int = 1, draws: str = "iid"
+) -> Objective:
     """The evidence lower bound with gradients by Bonnet's and Price's identities.
 
     Args:
         setting: of the run.
         hessian: use second derivatives for the covariance.
         samples: draws of z for each example.
+        draws: as of sgvb.
     """
     del setting
-    return StochasticBackpropagation(hessian=hessian, num_samples=samples)
+    return StochasticBackpropagation(hessian=hessian, num_samples=samples, draws=draws)
 
 
 def nvil(
@@ -124,16 +143,33 @@ def vimco(setting: Setting, *, samples: int = 5) -> Objective:
     return Vimco(samples)
 
 
-def iwae(setting: Setting, *, samples: int = 5, form: str = "dreg") -> Objective:
+def iwae(setting: Setting, *, samples: int = 5, form: str = "dreg", draws: str = "iid") -> Objective:
     """The importance-weighted bound by reparameterization.
 
     Args:
         setting: of the run.
         samples: draws of z for each example.
         form: of the gradient: plain, dreg or stl, see `IWAE_FORMS`.
+        draws: as of sgvb.
     """
     del setting
-    return Iwae(samples, form=form)
+    return Iwae(samples, form=form, draws=draws)
+
+
+def perturbative(
+    setting: Setting, *, order: int = 3, samples: int = 8, reference_hidden: int = 100, draws: str = "iid"
+) -> Objective:
+    """A perturbative bound of odd order, tighter than the evidence lower bound.
+
+    Args:
+        setting: of the run.
+        order: of the series: 1, 3, 5.
+        samples: draws of z for each example.
+        reference_hidden: hidden units of the network that gives the reference energy.
+        draws: as of sgvb.
+    """
+    del setting
+    return Perturbative(order, num_samples=samples, hidden=reference_hidden, draws=draws)
 
 
 def reweighted_wake_sleep(
@@ -185,13 +221,14 @@ def straight_through_gradient(setting: Setting, *, samples: int = 1) -> Objectiv
 
 NAMED: dict[str, NamedObjective] = {
     "sgvb": NamedObjective(sgvb, draws_latents=False),
-    "maximum-likelihood": NamedObjective(maximum_likelihood, draws_latents=False),
+    "maximum-likelihood": NamedObjective(maximum_likelihood, draws_latents=False, reports="exact"),
     "stochastic-backpropagation": NamedObjective(stochastic_backpropagation),
     "nvil": NamedObjective(nvil),
-    "vimco": NamedObjective(vimco),
-    "iwae": NamedObjective(iwae),
+    "vimco": NamedObjective(vimco, reports="iwae"),
+    "iwae": NamedObjective(iwae, reports="iwae"),
+    "perturbative": NamedObjective(perturbative, reports="perturbative"),
     "wake-sleep": NamedObjective(wake_sleep),
-    "rws": NamedObjective(reweighted_wake_sleep),
+    "rws": NamedObjective(reweighted_wake_sleep, reports="iwae"),
     "darn": NamedObjective(darn),
     "straight-through": NamedObjective(straight_through_gradient),
 }

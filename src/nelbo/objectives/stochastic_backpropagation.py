@@ -21,6 +21,7 @@ from nelbo.core import AnyExample, InputError
 from nelbo.distributions import CorrelatedNormal, Distribution, Normal
 from nelbo.models import Latents, Model, Reads
 from nelbo.objectives.base import BoundKind, Loss, Objective, ObjectiveState, mean_loss, over_batch
+from nelbo.objectives.draws import checked_draws, each_draw
 
 Scalar = Float[Array, ""]
 
@@ -68,17 +69,20 @@ class StochasticBackpropagation(Objective):
     Args:
         hessian: use Price's identity for the covariance.
         num_samples: draws of z for each example.
+        draws: "iid" or "sobol", see `nelbo.objectives.DRAWS`.
     """
 
     references: ClassVar[tuple[str, ...]] = ("rezende2014",)
     kind: ClassVar[BoundKind] = "lower"
     hessian: bool = eqx.field(static=True, default=True)
     num_samples: int = eqx.field(static=True, default=1)
+    draws: str = eqx.field(static=True, default="iid")
 
     def __check_init__(self) -> None:
         """Refuse impossible settings."""
         if self.num_samples < 1:
             raise InputError(f"Stochastic backpropagation needs at least one sample, got {self.num_samples}.")
+        checked_draws(self.draws, self.num_samples)
 
     def init(self, key: Key[Array, ""], model: Model) -> ObjectiveState:
         """No state.
@@ -104,20 +108,22 @@ class StochasticBackpropagation(Objective):
     def bounds(self, key: Key[Array, ""], model: Model, batch: AnyExample) -> Float[Array, " batch"]:
         """The bound of each example."""
 
-        def one(k: Key[Array, ""], x: AnyExample) -> Scalar:
-            draw = model.draw(k, x)
+        def one(k: Key[Array, ""], x: AnyExample, noise: Latents | None) -> Scalar:
+            draw = model.draw(k, x, noise=noise)
             return draw.log_p[0] - model.kl(draw).sum()
 
         def many(k: Key[Array, ""], x: AnyExample) -> Scalar:
-            return jax.vmap(lambda each: one(each, x))(jr.split(k, self.num_samples)).mean()
+            each = lambda key, noise: one(key, x, noise)  # noqa: E731
+            return each_draw(each, k, model, self.num_samples, self.draws).mean()
 
         return over_batch(many, key, batch)
 
     def _example(self, key: Key[Array, ""], model: Model, x: AnyExample) -> Loss:
-        return mean_loss(jax.vmap(lambda k: self._sample(k, model, x))(jr.split(key, self.num_samples)))
+        each = lambda k, noise: self._sample(k, model, x, noise)  # noqa: E731
+        return mean_loss(each_draw(each, key, model, self.num_samples, self.draws))
 
-    def _sample(self, key: Key[Array, ""], model: Model, x: AnyExample) -> Loss:
-        draw = model.draw(key, x)
+    def _sample(self, key: Key[Array, ""], model: Model, x: AnyExample, noise: Latents | None) -> Loss:
+        draw = model.draw(key, x, noise=noise)
         kl = model.kl(draw).sum()
         z = jax.lax.stop_gradient(draw.z)
 

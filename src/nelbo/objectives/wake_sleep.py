@@ -64,7 +64,7 @@ class WakeSleep(Objective):
         wake_key, sleep_key = jr.split(key)
         wake = self._wake(wake_key, model, x)
         dream, z = stop_gradient(model.generative.sample(sleep_key, x.context))
-        log_q = model.recognition(Example(dream, context=x.context)).log_prob(z).sum()
+        log_q = model.posterior(Example(dream, context=x.context)).log_prob(z).sum()
         surrogate = wake.surrogate - self.sleep_phi * log_q
         return Loss(surrogate, wake.bound, wake.metrics | {"sleep": log_q})
 

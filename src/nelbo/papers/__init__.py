@@ -1,8 +1,21 @@
 """One page a paper: which parts, which settings, the published numbers beside ours."""
 
-from nelbo.papers import jirasek2020, kingma2014, kingma2019, mnih2014, mnih2016, rezende2014, townsend2019
+from nelbo.papers import (
+    bamler2017,
+    buchholz2018,
+    jirasek2020,
+    kingma2014,
+    kingma2019,
+    mandt2014,
+    mandt2016,
+    marino2018,
+    mnih2014,
+    mnih2016,
+    rezende2014,
+    townsend2019,
+)
 from nelbo.papers.bibliography import BIBLIOGRAPHY
-from nelbo.papers.measures import measured_arrays
+from nelbo.papers.measures import Study, measured_arrays
 from nelbo.papers.page import PROVENANCE, Claim, Figure, Measure, Page, Part, Plan, Published, Trial
 
 PAGES = (
@@ -12,6 +25,11 @@ PAGES = (
     rezende2014.PAGE,
     townsend2019.PAGE,
     kingma2019.PAGE,
+    bamler2017.PAGE,
+    buchholz2018.PAGE,
+    marino2018.PAGE,
+    mandt2014.PAGE,
+    mandt2016.PAGE,
     jirasek2020.PAGE,
 )
 PAPERS: dict[str, Page] = {page.key: page for page in PAGES}
@@ -27,6 +45,7 @@ __all__ = [
     "Part",
     "Plan",
     "Published",
+    "Study",
     "Trial",
     "measured_arrays",
 ]

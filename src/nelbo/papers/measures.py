@@ -1,25 +1,47 @@
 """What pages measure on finished runs beside their scores; each measure is kept as files in the run's folder."""
 
 import bz2
+import dataclasses
 import gzip
 import lzma
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
+import jax
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Key
+from jaxtyping import Array, Float, Key
 
 from nelbo.codecs import BlockCoder, Networks, compress
-from nelbo.core import read_arrays, read_json, write_arrays, write_json
-from nelbo.evaluation import elbo, importance_bound
+from nelbo.core import Example, InputError, read_arrays, read_json, write_arrays, write_json
+from nelbo.data import Source
+from nelbo.evaluation import elbo, importance_bound, smoothing_error
+from nelbo.models import Model, build
 from nelbo.papers.completion import completion
 from nelbo.runs import Run, imputation_study, open_run, result_row
+from nelbo.training import examples
 
 FOLDER, ARRAYS = "measures", "measured arrays"
 Rows = list[dict[str, Any]]
 Measured = tuple[Rows, Mapping[str, np.ndarray]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """Numbers that belong to no run.
+
+    Args:
+        name: of it.
+        title: what its table is called.
+        make: gives its rows.
+    """
+
+    name: str
+    title: str
+    make: Callable[[], Rows]
 
 
 def importance(
@@ -90,11 +112,58 @@ def alone(key: Key[Array, ""], run: Run, data_dir: str | None, *, rows: int) -> 
     return table, {}
 
 
+def steps(key: Key[Array, ""], run: Run, data_dir: str | None, *, rows: int, samples: int = 20) -> Measured:
+    """The evidence lower bound of the first test rows after each step that the recognition model takes."""
+    _, sources = run.data(data_dir=data_dir)
+    test = sources["test"].head(rows)
+    values = np.asarray(_bounds_by_step(key, run.model, test, test.take(np.arange(len(test))), samples), np.float64)
+    table = [{"step": t, "ELBO": float(one), "test rows": len(test)} for t, one in enumerate(values.mean(0))]
+    return table, {}
+
+
+@eqx.filter_jit
+def _bounds_by_step(key: Key[Array, ""], model: Model, data: Source, raw: Any, samples: int) -> Float[Array, "rows t"]:
+    data_key, draw_key = jr.split(key)
+    batch = examples(data_key, data, raw)
+
+    def one(k: Key[Array, ""], x: Example) -> Float[Array, " t"]:
+        path = model.recognition.path(x, model.generative)
+        keys = jr.split(k, (len(path), samples))
+        drawn = lambda row, q: jax.vmap(lambda each: model.draw(each, x, posterior=q).log_w)(row).mean()  # noqa: E731
+        return jnp.stack([drawn(row, q) for row, q in zip(keys, path, strict=True)])
+
+    return jax.vmap(one)(jr.split(draw_key, batch.values.shape[0]), batch)
+
+
+def smoothing(
+    key: Key[Array, ""],
+    run: Run,
+    data_dir: str | None,
+    *,
+    windows: list[int],
+    batch_size: int,
+    steps: int,
+    rate: float,
+    rows: int,
+) -> Measured:
+    """Bias and variance of averaged statistics on the (first) training rows, on a path from a fresh posterior."""
+    data, _ = run.data(data_dir=data_dir)
+    spec, start_key = run.model.spec, jr.fold_in(key, 1)
+    if spec is None:
+        raise InputError("This run's model has no specification to start anew from.")
+    fresh = build(start_key, spec.name, spec.arguments)
+    x = np.asarray(data.train.x[:rows], np.float32)
+    options: dict[str, Any] = {"windows": windows, "batch_size": batch_size, "steps": steps, "rate": rate}
+    return smoothing_error(key, fresh, x, **options), {}
+
+
 MEASURES: dict[str, Callable[..., Measured]] = {
     "importance": importance,
     "imputation": imputation,
     "coded": coded,
+    "steps": steps,
     "alone": alone,
+    "smoothing": smoothing,
     "completion": completion,
 }
 

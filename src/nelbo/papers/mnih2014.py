@@ -14,7 +14,7 @@ DEPENDENT = 5.0  # nats that an autoregressive recognition model must give SBN 2
 
 
 @dataclasses.dataclass(frozen=True)
-class Network:
+class TableRow:
     """A row of table 1.
 
     Args:
@@ -39,13 +39,13 @@ class Network:
 
 
 NETWORKS = (
-    Network("sbn-200", "SBN 200", "sbn", (200,), 113.1, 120.8, 103.8),
-    Network("sbn-500", "SBN 500", "sbn", (500,), 112.8, 121.4, 104.4),
-    Network("sbn-200-200", "SBN 200-200", "sbn", (200, 200), 99.8, 107.7),
-    Network("sbn-200-200-200", "SBN 200-200-200", "sbn", (200, 200, 200), 96.7, 102.2, 94.5),
-    Network("sbn-200-200-500", "SBN 200-200-500", "sbn", (200, 200, 500), 97.0, 102.3, 96.0),
-    Network("fdarn-200", "fDARN 200", "fdarn", (200,), 92.5, 95.9),
-    Network("fdarn-500", "fDARN 500", "fdarn", (500,), 90.7, 97.2, prior=0.25),
+    TableRow("sbn-200", "SBN 200", "sbn", (200,), 113.1, 120.8, 103.8),
+    TableRow("sbn-500", "SBN 500", "sbn", (500,), 112.8, 121.4, 104.4),
+    TableRow("sbn-200-200", "SBN 200-200", "sbn", (200, 200), 99.8, 107.7),
+    TableRow("sbn-200-200-200", "SBN 200-200-200", "sbn", (200, 200, 200), 96.7, 102.2, 94.5),
+    TableRow("sbn-200-200-500", "SBN 200-200-500", "sbn", (200, 200, 500), 97.0, 102.3, 96.0),
+    TableRow("fdarn-200", "fDARN 200", "fdarn", (200,), 92.5, 95.9),
+    TableRow("fdarn-500", "fDARN 500", "fdarn", (500,), 90.7, 97.2, prior=0.25),
 )
 # figure 1: what is switched on, from nothing to everything
 REDUCTIONS: dict[str, tuple[str, dict[str, bool]]] = {
@@ -74,14 +74,14 @@ NOTES = (
 )
 
 
-def _run(network: Network, data: Mapping[str, Any], seed: int, **settings: Any) -> Experiment:
+def _run(network: TableRow, data: Mapping[str, Any], seed: int, **settings: Any) -> Experiment:
     return belief_run(network.family, network.layers, data, seed=seed, **settings)
 
 
 def _small(seed: int) -> Plan:
     """The digits set and a handful of units."""
     data = {"name": "digits", "binarize": "static"}
-    network = Network("sbn-200", "SBN 16", "sbn", (16,), 0.0, 0.0)
+    network = TableRow("sbn-200", "SBN 16", "sbn", (16,), 0.0, 0.0)
     run = lambda **settings: _run(network, data, seed, epochs=60, every=195, rate=SHORT, **settings)  # noqa: E731
     parts = (
         Part("table-1/sbn-200/nvil", "NVIL", run()),
@@ -138,7 +138,7 @@ def _documents(seed: int, data_dir: str | None, *, full: bool) -> tuple[list[Par
     for corpus in found:
         for family, units in rows if full else rows[:2]:
             label = f"{corpus}, {'SBN' if family == 'sbn' else 'fDARN'} {units}"
-            net = Network(f"{family}-{units}", label, family, (units,), 0.0, 0.0)
+            net = TableRow(f"{family}-{units}", label, family, (units,), 0.0, 0.0)
             data = {"name": corpus, "data_dir": data_dir}
             # 200 units take on a KL at the higher rate that they do not lose again
             rate = SHORT if units < 200 else LONG

@@ -10,7 +10,7 @@ import jax.random as jr
 
 from nelbo.core import InputError, NotFiniteError, choice, read_json, write_json
 from nelbo.papers.bibliography import BIBLIOGRAPHY
-from nelbo.papers.measures import MEASURES, Rows, measured_once
+from nelbo.papers.measures import MEASURES, Rows, Study, measured_once
 from nelbo.runs import RECORD, Experiment, add_result, carry_out, environment, evaluation, open_run, result_row
 from nelbo.training import Callback
 
@@ -101,16 +101,17 @@ class Figure:
     Args:
         name: of its file.
         title: which figure of the paper, and of what.
-        kind: bounds against training examples seen, samples side by side, the 2-D manifold, the 2-D embedding,
-            the film of an imputation, or how many of the errors that a measure kept are below each size.
-        parts: the names of the runs in it.
+        kind: bounds against training examples seen, samples side by side, the 2-D manifold, the 2-D embedding, or
+            the chain of an imputation, step by step; "noise": a study's variances against its numbers of draws;
+            "errors": how many of the errors that a measure kept are below each size.
+        parts: the names of the runs in it, or of the study.
         curves: which bounds of their histories, for curves.
-        measure: which measure a film or errors are of.
+        measure: which measure a picture of a chain, or of errors, is of.
     """
 
     name: str
     title: str
-    kind: Literal["curves", "samples", "manifold", "embedding", "film", "errors"]
+    kind: Literal["curves", "samples", "manifold", "embedding", "chain", "noise", "errors"]
     parts: tuple[str, ...]
     curves: tuple[str, ...] = ("test", "train")
     measure: str = ""
@@ -142,11 +143,13 @@ class Plan:
         parts: the runs, in order.
         figures: the views.
         notes: what a reader must know about these settings, among it where they differ from the paper's.
+        studies: what is measured without a run.
     """
 
     parts: tuple[Part, ...]
     figures: tuple[Figure, ...]
     notes: tuple[str, ...]
+    studies: tuple[Study, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,6 +217,7 @@ class Page:
             "published": [dataclasses.asdict(row) for row in self.published],
             "figures": [dataclasses.asdict(figure) for figure in plan.figures],
             "parts": {},
+            "studies": {},
             "claims": [],
             "finished": False,
             "environment": environment(),
@@ -236,8 +240,12 @@ class Page:
                 summary["measures"][measure.name] = {"title": measure.title, "rows": rows}
             result["parts"][part.name] = summary
             write_json(folder / RESULT, result)
-        result["figures"] = _drawable(result["figures"], result["parts"])
-        result["claims"] = [_checked(claim, result["parts"]) for claim in self.claims]
+        for study in plan.studies:
+            say(study.title)
+            result["studies"][study.name] = {"title": study.title, "rows": study.make()}
+        shown = result["parts"] | result["studies"]
+        result["figures"] = _drawable(result["figures"], shown)
+        result["claims"] = [_checked(claim, shown) for claim in self.claims]
         result["finished"] = len(parts) == len(plan.parts)
         write_json(folder / RESULT, result)
         return result

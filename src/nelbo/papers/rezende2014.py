@@ -35,7 +35,7 @@ NOTES = (
     ),
     (
         "Imputation draws by Hamiltonian moves of z given what is observed, from importance proposals (the paper's own "
-        "chain is the film). rmse is that of the mean of E[x | z] over the second half of all chains. "
+        "chain is pictured). rmse is that of the mean of E[x | z] over the second half of all chains. "
         "nats per hidden entry are of each entry by itself, hidden nats of all hidden entries "
         "of an image together: the log of the mean over these few draws, which lies far below the truth. Neighbours "
         "are counted with the number that has the least error on these very entries. 90 % intervals of zeros and ones "
@@ -45,7 +45,7 @@ NOTES = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Size:
+class Spending:
     """What a budget spends.
 
     Args:
@@ -128,22 +128,24 @@ def place(hide: str) -> str:
     return f"filled-{hide.replace(':', '-')}"
 
 
-def _size(budget: str, data_dir: str | None) -> Size:
+def _size(budget: str, data_dir: str | None) -> Spending:
     mnist = {"name": "mnist", "data_dir": data_dir, "binarize": "static"}
     wide = {"name": "mnist", "layers": (50,), "hidden": (200, 200), "hide": ("0.6", "0.8", "square:12")}
     if budget == "smoke":
-        return Size({"name": "digits", "binarize": "static"}, "digits", (2,), (16,), 4.0, 1, 50, 50, ("0.6",), 20, 5, 4)
+        return Spending(
+            {"name": "digits", "binarize": "static"}, "digits", (2,), (16,), 4.0, 1, 50, 50, ("0.6",), 20, 5, 4
+        )
     if budget == "quick":
-        return Size(data=mnist, epochs=10.0, seeds=1, samples=200, scored=1000, rows=200, **wide)
+        return Spending(data=mnist, epochs=10.0, seeds=1, samples=200, scored=1000, rows=200, **wide)
     # against overfitting static binarization; together over 2 nats better than the quick budget's recipe run as long
     wide |= {"hidden": (400, 400), "objective": REGULARIZED, "evaluate_every": 2500}
-    return Size(data=mnist, epochs=100.0, seeds=3, samples=5000, scored=None, rows=1000, **wide)
+    return Spending(data=mnist, epochs=100.0, seeds=3, samples=5000, scored=None, rows=1000, **wide)
 
 
 def _pictures(
-    size: Size, budget: str, seed: int, data_dir: str | None
+    size: Spending, budget: str, seed: int, data_dir: str | None
 ) -> tuple[list[Part], list[Figure], tuple[str, ...]]:
-    """The runs on faces and on colour, their films, and what to say about their data."""
+    """The runs on faces and on colour, pictures of their chains, and what to say about their data."""
     if budget == "smoke":
         return [], [], ("This is the smoke budget: the digits set and tiny networks show only that it runs.",)
     try:
@@ -172,7 +174,7 @@ def _pictures(
         rows = min(size.rows, 50)
         parts.append(Part(f"{name}/rank-one", f"{name}, rank-one", experiment, measures=size.filling(rows)[:2]))
         title = f"Imputation, {name}, 60 % of the pixels missing"
-        figures.append(Figure(f"imputation-{name}", title, "film", (parts[-1].name,), measure=place("0.6")))
+        figures.append(Figure(f"imputation-{name}", title, "chain", (parts[-1].name,), measure=place("0.6")))
     return parts, figures, (note, colour)
 
 
@@ -201,9 +203,9 @@ def plan(budget: str, seed: int, data_dir: str | None) -> Plan:
         words = f"a square of {hide[7:]} x {hide[7:]} pixels" if ":" in hide else f"{float(hide):.0%} of the pixels"
         title = f"Imputation, {size.name}, {words} missing"
         run = (shown["rank-one"],)
-        figures.append(Figure(f"imputation-{place(hide)}", title, "film", run, measure=place(hide)))
-    more, films, notes = _pictures(size, budget, seed, data_dir)
-    return Plan((*parts, *more), (*figures, *films), (*notes, *NOTES))
+        figures.append(Figure(f"imputation-{place(hide)}", title, "chain", run, measure=place(hide)))
+    more, chains, notes = _pictures(size, budget, seed, data_dir)
+    return Plan((*parts, *more), (*figures, *chains), (*notes, *NOTES))
 
 
 def _nats(parts: Mapping[str, Record], posterior: str) -> list[float]:

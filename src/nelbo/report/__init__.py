@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from nelbo.report.pixels import image_grid as image_grid
     from nelbo.report.pixels import manifold_grid as manifold_grid
     from nelbo.report.pixels import pair_grid as pair_grid
+    from nelbo.report.reliability import reliability_figure as reliability_figure
     from nelbo.report.results import result_rows as result_rows
     from nelbo.report.single_run import run_page as run_page
     from nelbo.report.style import DARK as DARK
@@ -69,6 +70,7 @@ _HOMES = {
     "run_page": "single_run",
     "save_png": "style",
     "text_table": "tables",
+    "reliability_figure": "reliability",
     "variance_figure": "gradient_noise",
     "vector_pairs": "figures",
     "vector_rows": "figures",

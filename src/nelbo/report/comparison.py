@@ -34,7 +34,7 @@ _ALONE_COLUMNS = ("run", "split", "bound", "kind", "samples", NATS, MONTE_CARLO,
 
 
 @dataclasses.dataclass(frozen=True)
-class Measure:
+class Comparable:
     """What a number is of. Only numbers that agree in all of this compare.
 
     Attributes:
@@ -95,11 +95,11 @@ def told_apart(runs: Sequence[RunRecord]) -> list[RunRecord]:
     return result
 
 
-def measure(run: RunRecord, result: Mapping[str, Any]) -> Measure:
+def measure(run: RunRecord, result: Mapping[str, Any]) -> Comparable:
     """What a result of a run is of."""
     split, data = cell_text(result.get("split")), cell_text(result.get("data") or run.data.name)
     own = data == run.data.name
-    return Measure(
+    return Comparable(
         split=split,
         bound=cell_text(result.get("bound")),
         kind=bound_kind(result),
@@ -114,7 +114,7 @@ def measure(run: RunRecord, result: Mapping[str, Any]) -> Measure:
 
 def _result_tables(runs: Sequence[RunRecord]) -> list[str]:
     """A table for each measure that two runs share, the best on top, and one of what stands alone."""
-    groups: dict[Measure, list[tuple[RunRecord, Mapping[str, Any]]]] = {}
+    groups: dict[Comparable, list[tuple[RunRecord, Mapping[str, Any]]]] = {}
     for run in runs:
         for result in run.results:
             groups.setdefault(measure(run, result), []).append((run, result))
@@ -130,7 +130,7 @@ def _result_tables(runs: Sequence[RunRecord]) -> list[str]:
     return tables
 
 
-def _title(result: Mapping[str, Any], what: Measure) -> str:
+def _title(result: Mapping[str, Any], what: Comparable) -> str:
     """A measure in words."""
     (row,) = result_rows([result])
     draws = samples_text(result.get("samples"))

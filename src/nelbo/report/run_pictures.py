@@ -9,6 +9,7 @@ from nelbo.report.gradient_noise import variance_figure
 from nelbo.report.json_values import number
 from nelbo.report.picture import Picture
 from nelbo.report.pixels import GRID_WIDTH, image_grid, manifold_grid, pair_grid, signed_images
+from nelbo.report.reliability import reliability_figure
 from nelbo.report.results import bound_kind, headline
 from nelbo.runs import RunRecord
 
@@ -17,6 +18,26 @@ _MOST_PAIRS = 40
 _SAMPLES = {
     "means": "E[x | z] with z drawn from the prior: means, without the noise of p(x | z).",
     "draws": "Draws of x from the model.",
+}
+
+
+_RELIABILITY = {  # what is predicted, what is observed, how to read it
+    "class_reliability": (
+        "probability of the most probable class",
+        "share of these that are of that class",
+        (
+            "Test examples in bins of the probability of their most probable class; larger points hold more of them. "
+            "On the diagonal the probabilities are right, below it the model is too sure."
+        ),
+    ),
+    "quantile_reliability": (
+        "probability that the target is lower",
+        "share of targets that are lower",
+        (
+            "The share of test targets below each quantile of their predictive distribution. On the diagonal the "
+            "quantiles are right; flatter than it, intervals are too narrow."
+        ),
+    ),
 }
 
 
@@ -37,6 +58,7 @@ def pictures_of(run: RunRecord) -> list[Picture]:
         found.append(_manifold(arrays["manifold"]))
     if "embedding" in arrays:
         found.append(_embedding(arrays["embedding"], arrays.get("labels"), run.data.class_names))
+    found += [_reliability(kind, arrays[kind]) for kind in _RELIABILITY if kind in arrays]
     if "receptive_fields" in arrays:
         found.append(_receptive_fields(arrays["receptive_fields"], run.data.columns))
     return [*found, *_gradients(run.variance)]
@@ -131,6 +153,20 @@ def _embedding(points: np.ndarray, labels: np.ndarray | None, class_names: Seque
             names = [class_names[int(label)] for label in classes]
     draw = lambda theme: embedding_scatter(points, labels, class_names=names, theme=theme)  # noqa: E731
     return Picture("embedding", "Embedding", f"{caption}.", f"{words}.", draw, themed=True)
+
+
+def _reliability(kind: str, points: np.ndarray) -> Picture:
+    """Observed shares against predicted probabilities."""
+    x_label, y_label, caption = _RELIABILITY[kind]
+    words = ", ".join(f"{seen:.2f} at {said:.2f}" for said, seen, _ in points.tolist())
+    return Picture(
+        "reliability",
+        "Reliability",
+        caption,
+        f"Observed share at each predicted probability: {words}.",
+        lambda theme: reliability_figure(points, x_label=x_label, y_label=y_label, theme=theme),
+        themed=True,
+    )
 
 
 def _receptive_fields(fields: np.ndarray, columns: Sequence[str]) -> Picture:

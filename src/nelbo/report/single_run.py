@@ -19,7 +19,7 @@ from nelbo.report.results import (
 )
 from nelbo.report.run_pictures import pictures_of
 from nelbo.report.tables import MISSING, cell_text, fixed, html_table
-from nelbo.runs import RunRecord
+from nelbo.runs import LOG_SCORE, RunRecord
 
 _HISTORY_HEADINGS = {
     "examples": "training examples seen",
@@ -49,6 +49,7 @@ def run_page(run: RunRecord) -> str:
         _headline_box(run),
         *drawn,
         section("Results", *_results(run)),
+        *_draws(run),
         section("Settings", columns(*_settings(run), style="cards")),
         section("Training history", html_table(_history_rows(run))),
         section("How to reproduce", *reproduction(run)),
@@ -58,7 +59,7 @@ def run_page(run: RunRecord) -> str:
 def reproduction(run: RunRecord) -> list[str]:
     """The command, then where and how the numbers came to be, as HTML."""
     seed = {"seed": run.config["seed"]} if "seed" in run.config else {}
-    facts = {**seed, **run.facts}
+    facts = {**seed, **{name: value for name, value in run.facts.items() if name != "sampling"}}
     if run.wall_seconds is not None:
         facts["wall time"] = duration(run.wall_seconds)
     digests = [_pairs(run.data.digests, "split", "SHA-256")]
@@ -93,13 +94,13 @@ def _headline_box(run: RunRecord) -> str:
     if result is None:
         return ""
     nats, monte_carlo, over_examples = nats_and_errors(result)
-    kind, bits = bound_kind(result), number(result.get("bits_per_dim"))
+    kind, bits, predicts = bound_kind(result), number(result.get("bits_per_dim")), result.get("bound") == LOG_SCORE
     split = cell_text(result.get("split")).replace(MISSING, "").capitalize()
     what = f"{split} {bound_name(result.get('bound')).replace(MISSING, 'bound')}".strip()
     entries = {
         "Monte Carlo error": _plus_minus(monte_carlo),
         "error over examples": _plus_minus(over_examples),
-        "draws of z": samples_text(result.get("samples")),
+        f"draws of {'the weights' if predicts else 'z'}": samples_text(result.get("samples")),
         "bits per dim": "" if bits is None else f"{bits:.3f}",
         "examples": cell_text(result.get("examples")),
         "binarization": cell_text(result.get("binarization") or NOT_STATED),
@@ -109,7 +110,10 @@ def _headline_box(run: RunRecord) -> str:
         for name, value in entries.items()
         if value not in {"", MISSING}
     )
-    about = what if kind == NOT_STATED else f"{what}, {'exact value of' if kind == 'exact' else f'{kind} on'} log p(x)"
+    quantity = "log p(y | x), y the target" if predicts else "log p(x)"
+    about = (
+        what if kind == NOT_STATED else f"{what}, {'exact value of' if kind == 'exact' else f'{kind} on'} {quantity}"
+    )
     return (
         f'<div class="headline">\n<p>{html.escape(about)}</p>\n'
         f'<p class="value">{html.escape(signed(nats))} <small>nats per example</small></p>\n<dl>{inside}</dl>\n</div>'
@@ -128,6 +132,37 @@ def _results(run: RunRecord) -> list[str]:
     facts, rows = shared_facts(result_rows(run.results))
     text = f"{facts[:1].upper()}{facts[1:]}. {_ERRORS}" if facts else _ERRORS
     return [paragraph(text), html_table(rows)]
+
+
+def _draws(run: RunRecord) -> list[str]:
+    """What a sampler's draws of the parameters are worth; nothing of a run without a sampler."""
+    found = run.facts.get("sampling")
+    if not isinstance(found, Mapping):
+        return []
+    rows = [
+        {
+            "quantity": f"{name} temperature",
+            "mean over draws": fixed(part.get("mean"), 3),
+            "standard error": fixed(part.get("standard_error"), 3),
+            "99 % band around the target": f"{fixed(part.get('low'), 3)} to {fixed(part.get('high'), 3)}",
+            "within": "yes" if part.get("within") else "no",
+        }
+        for name in ("kinetic", "configurational")
+        if isinstance(part := found.get(name), Mapping)
+    ]
+    facts = {
+        "draws": found.get("draws"),
+        "parameters": found.get("parameters"),
+        "temperature": found.get("temperature"),
+    }
+    for name, words, ends in (
+        ("effective", "effective sample size", ("least", "median")),
+        ("r_hat", "split R-hat", ("greatest", "median")),
+    ):
+        values = found.get(name)
+        if isinstance(values, list | tuple):
+            facts |= {f"{words}, {end}": fixed(value, 2) for end, value in zip(ends, values, strict=False)}
+    return [section("Draws of the parameters", _pairs(facts, "fact", "value"), html_table(rows) if rows else "")]
 
 
 def _settings(run: RunRecord) -> list[str]:

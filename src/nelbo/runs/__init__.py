@@ -1,11 +1,19 @@
 """Experiments as records, carried out in run folders."""
 
-from nelbo.runs.answers import check_columns_name, in_user_units, table_suffixes, write_columns, write_filled
+from nelbo.runs.answers import (
+    check_columns_name,
+    in_user_units,
+    scaled,
+    table_suffixes,
+    user_scale,
+    write_columns,
+    write_filled,
+)
 from nelbo.runs.claims import resumed
 from nelbo.runs.environment import environment
-from nelbo.runs.evaluations import EVALUATIONS, Evaluation, add_result, evaluation, result_row
+from nelbo.runs.evaluations import EVALUATIONS, LOG_SCORE, PAIR_SCORE, Evaluation, add_result, evaluation, result_row
 from nelbo.runs.execute import carry_out, execute, figure_arrays, shown
-from nelbo.runs.folder import RECORD, Run, open_run
+from nelbo.runs.folder import RECORD, Run, is_run, open_run, read_experiment
 from nelbo.runs.imputation import (
     CHAIN_STEPS,
     chain_pictures,
@@ -25,18 +33,23 @@ from nelbo.runs.objectives import (
     objectives,
 )
 from nelbo.runs.pairs import read_pairs, run_pairs
-from nelbo.runs.ranks import RANKS, default_bound, error_columns, rank_scores
+from nelbo.runs.predictions import check_predicts, prediction_columns, score_run
+from nelbo.runs.ranks import RANKS, error_columns, rank_scores
 from nelbo.runs.record import DataRecord, RunRecord, read_history, read_run_record
+from nelbo.runs.sampling import RUN_OPTIMIZERS
 from nelbo.runs.settings import TRAINING_DEFAULTS, Experiment, Training, checked_seed
 from nelbo.runs.size import MOST_BYTES
 
 __all__ = [
     "CHAIN_STEPS",
     "EVALUATIONS",
+    "LOG_SCORE",
     "MOST_BYTES",
     "OBJECTIVES",
+    "PAIR_SCORE",
     "RANKS",
     "RECORD",
+    "RUN_OPTIMIZERS",
     "TRAINING_DEFAULTS",
     "DataRecord",
     "Evaluation",
@@ -48,10 +61,10 @@ __all__ = [
     "carry_out",
     "chain_pictures",
     "check_columns_name",
+    "check_predicts",
     "checked_seed",
     "comparison",
     "data_options",
-    "default_bound",
     "default_objective",
     "environment",
     "error_columns",
@@ -62,6 +75,7 @@ __all__ = [
     "imputation_study",
     "in_user_units",
     "is_named",
+    "is_run",
     "known_columns",
     "model_options",
     "named_objective_options",
@@ -69,18 +83,23 @@ __all__ = [
     "objective_options",
     "objectives",
     "open_run",
+    "prediction_columns",
     "rank_scores",
+    "read_experiment",
     "read_history",
     "read_pairs",
     "read_run_record",
     "result_row",
     "resumed",
     "run_pairs",
+    "scaled",
+    "score_run",
     "scored",
     "shown",
     "sources_for",
     "table_suffixes",
     "training_defaults",
+    "user_scale",
     "write_columns",
     "write_filled",
 ]

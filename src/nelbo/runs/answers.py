@@ -9,13 +9,44 @@ import numpy as np
 from nelbo.core import InputError, atomic_write
 from nelbo.data import Data, extended_table, filled_table
 
-
-def in_user_units(data: Data, values: np.ndarray) -> np.ndarray:
-    """Values of entries, `(..., *shape)`, in the units that the user's numbers have; see `Schema.restored`."""
-    return data.schema.restored(values)
+_ROUNDING = 1e-4  # of a grey level: float32 rounds 255 to within 1.5e-5
 
 
-def write_filled(path: Path, data: Data, values: np.ndarray, observed: np.ndarray) -> None:
+def user_scale(values: str, white: float) -> float:
+    """How many of the user's units one unit of a model is: 255 where it has 8-bit values as numbers from 0 to 1.
+
+    Args:
+        values: what it scores, as in `Data.values`.
+        white: what a full pixel is to it, see `Run.white`.
+    """
+    return 255.0 if values == "uint8" and white == 1.0 else 1.0
+
+
+def in_user_units(data: Data, values: np.ndarray, white: float) -> np.ndarray:
+    """Values of entries, `(..., *shape)`, in the units that the user's numbers have.
+
+    Grey values from 0 to 1 are multiplied by 255 where the user's are 8-bit ones (means are not rounded), and what was
+    subtracted comes back, see `Schema.restored`.
+
+    Args:
+        data: as they are scored.
+        values: as the model has them.
+        white: what a full pixel is to the model, see `Run.white`.
+    """
+    return data.schema.restored(scaled(values, user_scale(data.values, white)))
+
+
+def scaled(values: np.ndarray, factor: float) -> np.ndarray:
+    """The values times the factor, in their own precision; k / 255 becomes k, whatever it was rounded to."""
+    values = np.asarray(values)
+    if factor == 1.0:
+        return values
+    found = values * values.dtype.type(factor)
+    whole = np.rint(found)
+    return np.where(np.abs(found - whole) < _ROUNDING, whole, found)
+
+
+def write_filled(path: Path, data: Data, values: np.ndarray, observed: np.ndarray, *, white: float) -> None:
     """Write rows with their missing entries filled in, as a table.
 
     Where the rows came from a table, the file has its header, order, ids, labels and types, and every cell that was
@@ -26,6 +57,7 @@ def write_filled(path: Path, data: Data, values: np.ndarray, observed: np.ndarra
         data: the rows that were filled in (`Run.rows`); the first ones, if there are fewer values.
         values: `(rows, features)`, as the model gives them.
         observed: bool, the same shape; entries that are False are written.
+        white: what a full pixel is to the model, see `Run.white`.
 
     Raises:
         InputError: the user's table has another form than the file's name says, or the file cannot be written.
@@ -37,14 +69,14 @@ def write_filled(path: Path, data: Data, values: np.ndarray, observed: np.ndarra
     else:
         stream = io.BytesIO()
         # sixteen digits where small differences stand on a large offset
-        restored = in_user_units(data, values)
+        restored = in_user_units(data, values, white)
         np.savetxt(stream, restored, delimiter=",", fmt="%.8g" if restored.dtype == np.float32 else "%.16g")
         content = stream.getvalue()
     with atomic_write(path) as file:
         file.write(content)
 
 
-def write_columns(path: Path, data: Data, columns: Mapping[str, np.ndarray]) -> None:
+def write_columns(path: Path, data: Data, columns: Mapping[str, np.ndarray], *, everything: bool = False) -> None:
     """Write new columns, such as latent coordinates or scores, with a row for each row of the data.
 
     Rows of a table keep what tells them apart: ids, index, text and labels. Of other data, or as .npy, the columns
@@ -54,18 +86,21 @@ def write_columns(path: Path, data: Data, columns: Mapping[str, np.ndarray]) -> 
         path: ends in .npy, .csv, .tsv or .parquet.
         data: the rows (`Run.rows`); the first ones, if the columns are shorter.
         columns: `(rows,)` each, by name.
+        everything: keep all columns of a table; else what tells its rows apart.
 
     Raises:
         InputError: the user's table has another form than the file's name says, or the file cannot be written.
     """
-    values = np.stack([np.asarray(column) for column in columns.values()], axis=1)
+    numbers = [np.asarray(column) for column in columns.values() if np.asarray(column).dtype.kind != "O"]
+    values = np.stack(numbers, axis=1)
     stream = io.BytesIO()
     if path.suffix == ".npy":
         np.save(stream, values, allow_pickle=False)
         content = stream.getvalue()
     elif data.table is not None:
         check_table_name(path, data)
-        content = extended_table(data, data.only.rows(slice(0, len(values))), columns)
+        rows = data.only.rows(slice(0, len(values)))
+        content = extended_table(data, rows, columns, everything=everything)
     else:
         np.savetxt(stream, values, delimiter=",", fmt="%.8g")
         content = stream.getvalue()

@@ -11,7 +11,7 @@ from jaxtyping import Array, Key
 
 from nelbo.core import InputError, NotFiniteError, choice, read_json, write_json
 from nelbo.data import Data, Source, array_digest
-from nelbo.evaluation import Score, elbo, exact_log_likelihood, importance_bound, perplexity
+from nelbo.evaluation import Score, elbo, exact_log_likelihood, importance_bound, perplexity, posterior_bound
 from nelbo.models import Model
 from nelbo.runs.folder import RECORD
 from nelbo.runs.locks import locked
@@ -38,10 +38,13 @@ class Evaluation:
     title: str
 
 
+PAIR_SCORE = "predictive"  # of the values of pairs
+LOG_SCORE = "log-score"  # the only one of supervised models, see `nelbo.runs.predictions`
 EVALUATIONS: Mapping[str, Evaluation] = {
     "elbo": Evaluation(elbo, "lower", 100, "evidence lower bound"),
     "iwae": Evaluation(importance_bound, "lower", 5000, "importance-weighted bound"),
-    "predictive": Evaluation(predictive_score, "lower", 100, "log predictive density of the values of pairs"),
+    "posterior": Evaluation(posterior_bound, "lower", 1, "evidence lower bound in expectation over topics or means"),
+    PAIR_SCORE: Evaluation(predictive_score, "lower", 100, "log predictive density of the values of pairs"),
     "exact": Evaluation(exact_log_likelihood, "exact", 1, "log p(x), where it has a closed form"),
 }
 
@@ -77,7 +80,7 @@ def result_row(score: Score, bound: str, split: str, data: Data, model: Model | 
             f"examples (first: example {bad[0]}): look at these data, or train with a lower learning rate."
         )
     kind = EVALUATIONS[bound].kind if bound in EVALUATIONS else "lower"
-    if model is not None and not model.depth and bound != "predictive":
+    if model is not None and not model.depth and bound != PAIR_SCORE:
         kind = "exact"
     row = {
         "split": split,
@@ -127,13 +130,14 @@ def weight_rows(
     shared = model.globals
     if shared is None:
         raise InputError("The weights of this model have no posterior.")
-    cost = float(shared.cost(model)) / num_data
     rows = []
     for i, (split, (source, data)) in enumerate(parts.items()):
-        scores = []
+        scores, costs = [], []
         for draw_key in jr.split(jr.fold_in(key, i), WEIGHT_DRAWS):
             weight_key, score_key = jr.split(draw_key)
             scores.append(elbo(score_key, shared.sample(weight_key, model), source, num_samples=1))
+            if split == "train":
+                costs.append(float(shared.cost(jr.clone(weight_key), model)) / num_data)
         name = "full-vb" if split == "train" else "elbo, weights drawn"
         row = result_row(scores[0], name, split, data)
         for field, values in _columns(scores).items():
@@ -141,6 +145,7 @@ def weight_rows(
         row |= {"samples": WEIGHT_DRAWS, "standard_error": _error([score.nats for score in scores])}
         if split == "train":
             nats_per_bit_and_dimension = row["nats"] / row["bits_per_dim"] if row["bits_per_dim"] else -1.0
+            cost = float(np.mean(costs))
             row |= {"nats": row["nats"] - cost, "weight_kl": cost}
             row["bits_per_dim"] = row["nats"] / nats_per_bit_and_dimension
         rows.append(row)
@@ -163,7 +168,7 @@ def add_result(folder: Path | str, row: dict[str, Any]) -> None:
     """
     path = Path(folder) / RECORD
     # examples of one name may be those of two files
-    same = ("split", "bound", "samples", "examples", "data", "sha256", "binarization")
+    same = ("split", "bound", "samples", "examples", "data", "sha256", "binarization", "refined")
     with locked(path.with_name(".record.lock")):
         record = read_json(path) if path.exists() else {"results": []}
         if not isinstance(record, dict) or not isinstance(record.get("results", []), list):

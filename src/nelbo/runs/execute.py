@@ -12,11 +12,12 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Key
 
+from nelbo.bayes import save_globals
 from nelbo.core import Example, InputError, choice, read_json, write_arrays, write_json
-from nelbo.data import Data, Progress, Schema, Source, row_digests
+from nelbo.data import Data, FetchProgress, Schema, Source, row_digests
 from nelbo.distributions import Normal
 from nelbo.evaluation import active_units, posterior_means
-from nelbo.models import Model, build, family, named_arrays, save_model
+from nelbo.models import ConjugateGlobals, Model, build, save_model, stored
 from nelbo.objectives import Objective, Setting
 from nelbo.runs.claims import FolderClaim, check_folder, resumed
 from nelbo.runs.environment import environment
@@ -29,12 +30,15 @@ from nelbo.runs.inputs import (
     model_arguments,
     read_data,
     settled,
-    sources_for,
+    sources_of,
 )
 from nelbo.runs.objectives import objective_arguments, objective_for
+from nelbo.runs.predictions import prediction_row, reliability_arrays, scored_predictions
 from nelbo.runs.ranks import pair_results, reading_pairs, with_prior, with_rank
+from nelbo.runs.sampling import draws_of, draws_row
 from nelbo.runs.settings import Experiment, checked_seed, optimizer_for, steps_for, training_for
 from nelbo.runs.size import MOST_BYTES, Size, check_size, model_size
+from nelbo.runs.supervised import unseen_classes, with_targets
 from nelbo.tasks import manifold, reconstruct, sample
 from nelbo.training import Callback, Checkpoints, Event, Fit, HistoryFile, TrainState, fit, resume_from
 
@@ -81,7 +85,7 @@ def execute(
     command: str | None = None,
     checkpoint_seconds: float | int = 30.0,
     say: Callable[[str], None] | None = None,
-    fetching: Progress | None = None,
+    fetching: FetchProgress | None = None,
     most_bytes: float = MOST_BYTES,
 ) -> dict[str, Any]:
     """Train, score and save; give the record that was written.
@@ -130,7 +134,8 @@ def _carried(ready: _Ready, claim: FolderClaim, how: _Way) -> dict[str, Any]:
     folder, began = claim.folder, time.perf_counter()
     about = ready.train.describe()
     if how.say is not None:
-        for note in ready.train.notes:
+        classes = ready.experiment.data.get("classes")
+        for note in (*ready.train.notes, *(unseen_classes(ready.train, classes) if classes else ())):
             how.say(note)
     command = how.command
     config = read_json(folder / CONFIG) if how.resume else None
@@ -152,14 +157,16 @@ def _carried(ready: _Ready, claim: FolderClaim, how: _Way) -> dict[str, Any]:
     watching = [begin, saving, HistoryFile(folder / HISTORY)]
     watching += [] if how.callbacks is None else how.callbacks(ready.steps, ready.training["batch_size"])
     fitted = _train(ready, watching, resume_from(folder / CHECKPOINTS, how.say) if how.resume else None)
-    model, score = _save(folder, fitted), ready.training["score"] and "test" in ready.sources
+    trained, sampling = draws_of(fitted, ready.training)
+    model, score = _save(folder, trained), ready.training["score"] and "test" in ready.sources
     active = active_units(ready.keys["figures"], model, ready.sources["test"]) if score and model.depth else ()
+    results, arrays = _results(ready, trained, model) if score else ([], {})
     record = {"name": ready.experiment.model["name"], "seed": ready.experiment.seed,
-              "results": _results(ready, fitted.model, model) if score else [], "active_units": list(active),
+              "results": results, "active_units": list(active),
               "training_seconds": fitted.state.seconds, "steps": fitted.state.step, "data": about,
-              "command": command, **environment()}  # fmt: skip
+              **({} if sampling is None else {"sampling": sampling}), "command": command, **environment()}  # fmt: skip
     if how.figures and score and ready.schema.pairs is None:
-        arrays = figure_arrays(ready.keys["figures"], model, ready.score, ready.sources["test"])
+        arrays = arrays or figure_arrays(ready.keys["figures"], model, ready.score, ready.sources["test"])
         notes = {"kind": "figure data", "samples": "means" if model.depth else "draws"}
         write_arrays(folder / ARRAYS, arrays, notes)
     record["wall_time_seconds"] = time.perf_counter() - began
@@ -194,7 +201,8 @@ def _finished(folder: Path) -> dict[str, Any] | None:
     return record if isinstance(record, dict) and "wall_time_seconds" in record else None
 
 
-def _ready(experiment: Experiment, fetching: Progress | None, most_bytes: float) -> _Ready:
+def _ready(experiment: Experiment, fetching: FetchProgress | None, most_bytes: float) -> _Ready:
+    experiment = with_targets(experiment)
     training_for(experiment.training)  # what needs no data is refused before they are read
     objective_arguments(experiment)
     keys = jr.split(jr.key(checked_seed(experiment.seed)), 5)
@@ -211,7 +219,7 @@ def _ready(experiment: Experiment, fetching: Progress | None, most_bytes: float)
     check_size(held, most_bytes, train.shape)
     model = with_prior(build(keys[0], experiment.model["name"], arguments), experiment, train)
     objective, model = objective_for(experiment, Setting(size, size / training["batch_size"]), model)
-    sources = sources_for(train, score, arguments.get("likelihood", "gaussian"), experiment.data.get("labels"))
+    sources = sources_of(experiment.data, train, score, arguments.get("likelihood", "gaussian"))
     for one in sources.values():
         _takes(model, one)
     return _Ready(
@@ -266,29 +274,39 @@ def _train(ready: _Ready, callbacks: list[Callback], resume: Callable[[TrainStat
     )
 
 
-def _save(folder: Path, fitted: Fit) -> Model:
-    """Write the trained model, and the posterior over its weights where there is one; give the model."""
-    model = fitted.model
+def _save(folder: Path, model: Any) -> Model:
+    """Write the trained model, and the posterior over its weights where there is one.
+
+    Returns:
+        The model at its point; with the conjugate posterior that its own file holds, at the mean of that.
+    """
     shared = model.globals
-    own = model.spec is not None and family(model.spec.name).examples == "pairs"  # the posterior is the family's
-    if shared is not None and not own:
-        if shared.in_bound:
-            write_arrays(folder / POSTERIOR, named_arrays(model), {"kind": "weight posterior", "format": 2})
-        model = Model(model.generative, model.recognition, model.spec)
+    if isinstance(shared, ConjugateGlobals):
+        model = shared.settled(model)
+    elif shared is not None and shared.described() is not None:
+        save_globals(folder / POSTERIOR, model)
     save_model(folder / MODEL, model)
-    return model
+    return stored(model)
 
 
-def _results(ready: _Ready, trained: Any, model: Model) -> list[dict[str, Any]]:
+def _results(ready: _Ready, trained: Any, model: Model) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
+    """Rows of results, and of a supervised model the arrays of its figures, which come of the same predictions."""
     key = ready.keys["score"]
     if ready.schema.pairs is not None:
-        return pair_results(key, model, ready.sources, ready.score)
+        return pair_results(key, model, ready.sources, ready.score), {}
+    if model.is_supervised:
+        found = scored_predictions(key, trained, ready.sources["test"])
+        return [prediction_row(found, "test", ready.score)], reliability_arrays(found)
     rows = [plug_in_row(key, model, ready.sources["test"], "elbo", "test", ready.score)]
-    if trained.globals is not None and trained.globals.in_bound:
+    if model.globals is not None:
+        rows.append(plug_in_row(key, model, ready.sources["test"], "posterior", "test", ready.score))
+    elif trained.globals is not None and trained.globals.in_bound:
         data = {"train": ready.train, "test": ready.score}
         parts = {name: (ready.sources[name], data[name]) for name in data}
         rows += weight_rows(jr.fold_in(key, 1), trained, len(ready.sources["train"]), parts)
-    return rows
+    if ready.training["sampling"] is not None:
+        rows.append(draws_row(jr.fold_in(key, 1), trained, ready.sources["test"], rows[0], ready.score))
+    return rows, {}
 
 
 def shown(x: Example) -> np.ndarray:

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from nelbo.bayes import load_globals
 from nelbo.core import InputError, read_arrays, read_json
-from nelbo.data import SPLITS, Data, Progress, Schema, Source, load_rows, row_digests, split_by_digests
+from nelbo.data import SPLITS, Data, FetchProgress, Schema, Source, load_rows, row_digests, split_by_digests
 from nelbo.models import Model, likelihood, load_model
+from nelbo.runs.answers import scaled, user_scale
 from nelbo.runs.context import one_hot
 from nelbo.runs.inputs import (
     TABLE_OPTIONS,
@@ -20,10 +22,12 @@ from nelbo.runs.inputs import (
     likelihood_of,
     located,
     read_data,
-    sources_for,
+    sources_of,
 )
+from nelbo.runs.objectives import old_posterior
 from nelbo.runs.pairs import read_pairs
 from nelbo.runs.settings import Experiment
+from nelbo.runs.supervised import is_supervised
 
 CONFIG, MODEL, HISTORY, RECORD = "config.json", "model.safetensors", "history.jsonl", "record.json"
 CHECKPOINTS, ARRAYS, POSTERIOR, ROWS = "checkpoints", "arrays.safetensors", "posterior.safetensors", "rows.safetensors"
@@ -52,7 +56,7 @@ class Run:
     Args:
         folder: where it is.
         experiment: its settings.
-        model: the fitted model.
+        model: the fitted model, with the posterior over its parameters where it was trained with one.
         fitted_data: what is remembered of the data.
     """
 
@@ -107,12 +111,18 @@ class Run:
         return one_hot(label, self.labels)
 
     def in_user_units(self, values: np.ndarray) -> np.ndarray:
-        """Values of entries as the model has them, `(..., *shape)`, in the units that the user's numbers have."""
+        """Values of entries as the model has them, `(..., *shape)`, in the units that the user's numbers have.
+
+        Of data that were binarized these are zeros and ones, else as of `nelbo.runs.in_user_units`.
+        """
         schema = self.fitted_data.schema
-        return values if schema is None else schema.restored(values)
+        if schema is None:
+            return values
+        held = schema.values if self.experiment.data.get("binarize", "none") == "none" else "binary"
+        return schema.restored(scaled(values, user_scale(held, self.white)))
 
     def data(
-        self, name: str | None = None, data_dir: str | None = None, progress: Progress | None = None
+        self, name: str | None = None, data_dir: str | None = None, progress: FetchProgress | None = None
     ) -> tuple[Data, dict[str, Source]]:
         """The run's own data, or others split in the same way: as they are scored, with a source for each split.
 
@@ -129,7 +139,7 @@ class Run:
         return self._scored(raw, settings)
 
     def rows(
-        self, name: str | None, split: str | None, data_dir: str | None = None, progress: Progress | None = None
+        self, name: str | None, split: str | None, data_dir: str | None = None, progress: FetchProgress | None = None
     ) -> tuple[Data, Source]:
         """Rows in the order of their file, of the user's file all of them unless it has splits or one is named.
 
@@ -162,7 +172,7 @@ class Run:
     def _is_own(self, name: str | None) -> bool:
         return name is None or located({"name": name})["name"] == self.experiment.data["name"]
 
-    def _own(self, settings: Mapping[str, Any], progress: Progress | None) -> Data:
+    def _own(self, settings: Mapping[str, Any], progress: FetchProgress | None) -> Data:
         """The run's own data before binarization, in the splits that they had when it was fitted."""
         known = self.fitted_data.digests
         raw = read_data(settings, self.likelihood, progress, self.fitted_data.schema)
@@ -179,6 +189,8 @@ class Run:
         if settings.get("pairs"):
             return read_pairs(settings, schema, whole=True)
         options = {key: settings[key] for key in TABLE_OPTIONS if settings.get(key) is not None and schema is None}
+        if is_supervised(settings):
+            options |= {"targets": settings["targets"]} | ({} if schema else {"target": settings.get("target")})
         return load_rows(settings["name"], schema, **options)
 
     def _scored(self, raw: Data, settings: Mapping[str, Any]) -> tuple[Data, dict[str, Source]]:
@@ -197,7 +209,7 @@ class Run:
                 "rows again: rows that it was trained on may stand in any split."
             )
             score = dataclasses.replace(score, notes=(*score.notes, note))
-        return score, sources_for(train, score, self.likelihood or likelihood_for(score), self.labels)
+        return score, sources_of(settings, train, score, self.likelihood or likelihood_for(score))
 
 
 def _chosen_split(data: Data, split: str | None) -> str:
@@ -233,7 +245,10 @@ def open_run(folder: Path | str) -> Run:
         )
     config = read_json(folder / CONFIG)
     experiment = Experiment.from_record(config, str(folder / CONFIG))
-    return Run(folder, experiment, load_model(folder / MODEL), _fitted_data(folder, config))
+    model = load_model(folder / MODEL)
+    if (folder / POSTERIOR).is_file():
+        model = load_globals(folder / POSTERIOR, model, before=old_posterior(experiment))
+    return Run(folder, experiment, model, _fitted_data(folder, config))
 
 
 def _fitted_data(folder: Path, config: Mapping[str, Any]) -> FittedData:
@@ -244,6 +259,11 @@ def _fitted_data(folder: Path, config: Mapping[str, Any]) -> FittedData:
         digests,
         config.get("sha256"),
     )
+
+
+def is_run(folder: Path | str) -> bool:
+    """Whether a folder holds a run, finished or not."""
+    return (Path(folder) / CONFIG).is_file()
 
 
 def read_experiment(folder: Path) -> Experiment:

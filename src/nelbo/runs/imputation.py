@@ -54,22 +54,29 @@ def hiding(text: str, key: Key[Array, ""], data: Source) -> Bool[np.ndarray, "..
 
 
 def known_columns(run: Run, data: Source, data_dir: str | None = None) -> Columns:
-    """What is known of the columns of a table: which of them any training row of the run had.
+    """What is known of the columns of a table: their names, and which of them any training row of the run had.
 
     Args:
         run: what the model was fitted in.
         data: the rows that are to be filled in; only of tables with gaps are the training rows read again.
         data_dir: a folder that holds named sets.
     """
-    if len(data.shape) != 1 or data.arrays.observed is None:
+    if len(data.shape) != 1:
         return Columns()
+    schema = run.fitted_data.schema
+    known = Columns()
+    if schema is not None:
+        offset = None if schema.offset is None else np.asarray(schema.offset)
+        known = Columns(names=schema.feature_names or None, offset=offset)
+    if data.arrays.observed is None:
+        return known
     try:
         _, train = run.rows(None, "train", data_dir)
     except InputError:  # the training data are gone: what is filled in does not depend on them
-        return Columns()
+        return known
     observed = train.arrays.observed
     rows = np.ones((1, *data.shape), bool) if observed is None else np.asarray(observed)
-    return Columns(trained=np.asarray(rows.any(0)))
+    return dataclasses.replace(known, trained=np.asarray(rows.any(0)))
 
 
 def scored(truth: Example, result: Imputation) -> dict[str, float]:
@@ -128,7 +135,10 @@ def chain_pictures(
         InputError: no images, or nothing missing.
     """
     if len(data.shape) != 3 or data.arrays.observed is None:
-        raise InputError("A film needs images with missing pixels: give --mask or --hide, or leave --film out.")
+        raise InputError(
+            "A picture of the chain needs images with missing pixels: give --mask or --hide, or leave "
+            "--chain-picture out."
+        )
     rows = data.head(CHAIN_ROWS)
     batch = rows_as_seen(rows)
     frames = chain_frames(key, model, batch, steps=steps, corrected=corrected)
@@ -159,7 +169,7 @@ def imputation_study(
         settings: see `ImputationSettings`.
 
     Returns:
-        A row for each filling, and pictures of the paper's own chain for images ("film").
+        A row for each filling, and pictures of the paper's own chain for images ("chain").
     """
     hide_key, impute_key, chain_key = jr.split(key, 3)
     _, sources = run.data(data_dir=data_dir)
@@ -175,5 +185,5 @@ def imputation_study(
     table[0]["accepted"] = result.accepted
     arrays = {}
     if len(truth.shape) == 3:
-        arrays["film"] = chain_pictures(chain_key, run.model, hidden, white=run.white, truth=truth).astype(np.float32)
+        arrays["chain"] = chain_pictures(chain_key, run.model, hidden, white=run.white, truth=truth).astype(np.float32)
     return table, arrays

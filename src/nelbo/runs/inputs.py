@@ -9,23 +9,32 @@ import jax.numpy as jnp
 import numpy as np
 
 from nelbo.core import InputError, Option, checked_arguments, choice, options_of
-from nelbo.data import Data, Progress, Schema, Source, Split, binarize, load, names, source
+from nelbo.data import Data, FetchProgress, Schema, Source, Split, binarize, load, names, source
 from nelbo.models import MOMENTS, ModelSpec, families, family, family_options, skeleton
 from nelbo.models import likelihood as likelihood_called
 from nelbo.runs.context import CONTEXTS, conditioned, label_names
 from nelbo.runs.objectives import objective_arguments
-from nelbo.runs.pairs import pair_arguments, prior_settings, read_pairs
+from nelbo.runs.pairs import check_examples, pair_arguments, prior_settings, read_pairs
 from nelbo.runs.settings import Experiment, checked_seed, training_for
+from nelbo.runs.supervised import (
+    check_targets,
+    classes_of,
+    is_supervised,
+    supervised_sources,
+    target_defaults,
+    target_moments,
+    with_targets,
+)
 
 TABLE_OPTIONS = ("header", "columns", "ignore")  # how a table is read, see `nelbo.data.load`
 _DATA_OPTIONS = ("name", "data_dir", "binarize", "binarize_seed", "split_seed", "valid_fraction", "test_fraction",
-                 *TABLE_OPTIONS, "context", "labels", "pairs", "prior_run", "inflate")  # fmt: skip
-_FILLED = ("key", "shape", "context", "pairs", "levels", "physical", "distilled")  # never the user's
+                 *TABLE_OPTIONS, "target", "targets", "context", "labels", "classes", "pairs", "prior_run", "inflate")  # fmt: skip  # noqa: E501
+_FILLED = ("key", "shape", "context", "classes", "pairs", "levels", "physical", "distilled")  # never the user's
 
 
 def data_options() -> tuple[Option, ...]:
     """The settings of a run's data, beside their name."""
-    own = tuple(option for option in options_of(load) if option.name in _DATA_OPTIONS)
+    own = tuple(option for option in options_of(load) if option.name in _DATA_OPTIONS and option.name != "targets")
     text = f"what the model is conditioned on, for models with a context: {', '.join(CONTEXTS)}."
     return (*own, Option("context", str | None, None, text), *options_of(prior_settings))
 
@@ -63,6 +72,8 @@ def training_defaults(name: str, likelihood: str | None = None) -> dict[str, Any
 def likelihood_option(experiment: Experiment) -> str | None:
     """The likelihood that was asked for, or that the family always has; None where the data decide."""
     name = experiment.model["name"]
+    if family(name).targets is not None:  # its likelihood is one of the target
+        return None
     asked = experiment.model.get("arguments", {}).get("likelihood")
     if "likelihood" in family_options(name) and asked is not None:
         return likelihood_called(asked).name if isinstance(asked, str) else None
@@ -70,8 +81,10 @@ def likelihood_option(experiment: Experiment) -> str | None:
 
 
 def likelihood_of(spec: ModelSpec | None) -> str | None:
-    """The name of a model's likelihood; None of a model without a specification, or whose family does not say."""
-    if spec is None:
+    """The name of a model's likelihood of the data; None of a model without a specification, or whose family does not
+    say, or of a supervised one.
+    """
+    if spec is None or family(spec.name).targets is not None:
         return None
     return spec.arguments.get("likelihood", family(spec.name).likelihood)
 
@@ -82,7 +95,7 @@ def is_named(name: Any) -> bool:
 
 
 def dataset_for(
-    settings: Mapping[str, Any], likelihood: str | None, progress: Progress | None = None
+    settings: Mapping[str, Any], likelihood: str | None, progress: FetchProgress | None = None
 ) -> tuple[Data, Data]:
     """The training data, and the same data as they are scored; see `read_data` and `binarized`.
 
@@ -95,7 +108,7 @@ def dataset_for(
 def read_data(
     settings: Mapping[str, Any],
     likelihood: str | None,
-    progress: Progress | None = None,
+    progress: FetchProgress | None = None,
     schema: Schema | None = None,
 ) -> Data:
     """The data as they are read, before any binarization.
@@ -112,7 +125,7 @@ def read_data(
     check_data_settings(settings, likelihood)
     if settings.get("pairs"):
         return read_pairs(settings, schema)
-    left = {"binarize", "binarize_seed", "context", "labels"}
+    left = {"binarize", "binarize_seed", "context", "labels", "classes"}
     arguments = {name: value for name, value in settings.items() if value is not None and name not in left}
     name = arguments.pop("name")
     return load(name, **arguments, schema=None if is_named(name) else schema, progress=progress)
@@ -181,24 +194,31 @@ def settled(experiment: Experiment, data: Data) -> Experiment:
     Raises:
         InputError: an unknown option, or a value that makes no sense.
     """
-    name = experiment.model["name"]
-    make = family(name).make
-    _check_examples(name, data)
+    experiment = with_targets(experiment)
+    name, targets = experiment.model["name"], family(experiment.model["name"]).targets
+    make, classes = family(name).make, None if targets is None else classes_of(data, targets)
+    check_examples(name, data, _advice(name, data).partition("so ")[2])
     given = {key: value for key, value in experiment.model.get("arguments", {}).items() if value is not None}
     for key in MOMENTS:
         if not isinstance(given.get(key, True), bool):
             raise InputError(f"{key} is taken from the training data: give true or false, not {given[key]!r}.")
     checked_arguments(f"option of model {name}", make, given, hidden=_FILLED)
     likelihood = family(name).likelihood
-    if "likelihood" in family_options(name):
+    if targets is not None:
+        given = target_defaults(data, classes) | given
+        likelihood = given["likelihood"]
+        check_targets(data, likelihood)
+    elif "likelihood" in family_options(name):
         likelihood = given.setdefault("likelihood", likelihood_for(data))
-    check_suits(likelihood, data, name)
+    check_suits(None if targets else likelihood, data, name)
     arguments = {option.name: option.default for option in model_options(name, likelihood)} | given
     binarization = data.binarization.split("(")[0].strip()
     origin = {"binarize_seed": 0, "split_seed": 0} | located(experiment.data)
     if "context" in origin:
         _takes_context(name)
         origin.setdefault("labels", label_names(data))
+    if classes is not None:
+        origin["classes"] = classes
     return dataclasses.replace(
         experiment,
         model={"name": name, "arguments": arguments},
@@ -212,19 +232,6 @@ def settled(experiment: Experiment, data: Data) -> Experiment:
         ),
         seed=checked_seed(experiment.seed),
     )
-
-
-def _check_examples(name: str, data: Data) -> None:
-    """Refuse rows for a family of pairs, and pairs for any other."""
-    pairs = family(name).examples == "pairs"
-    if pairs and data.schema.pairs is None:
-        raise InputError(
-            f"{name} takes the values of pairs (--columns ROW,COLUMN,VALUE), but {data.name} holds rows: for these "
-            f"{_advice(name, data).partition('so ')[2]}, or give other data."
-        )
-    if not pairs and data.schema.pairs is not None:
-        able = [other for other in families() if family(other).examples == "pairs"]
-        raise InputError(f"{data.name} holds the values of pairs: use the model {' or '.join(able)}.")
 
 
 def _takes_context(name: str) -> None:
@@ -313,10 +320,16 @@ def model_arguments(experiment: Experiment, data: Data) -> dict[str, Any]:
         return arguments | pair_arguments(whole.data, data, arguments)
     if "labels" in whole.data:
         arguments["context"] = len(whole.data["labels"])
+    if "classes" in whole.data:
+        arguments["classes"] = len(whole.data["classes"])
     asked = {name: arguments.pop(name, False) for name in MOMENTS}
     name = arguments.get("likelihood", family(experiment.model["name"]).likelihood)
-    found = None if name is None else likelihood_called(name)
-    scale = 255.0 if data.values == "uint8" and (found is None or found.scale == 1.0) else 1.0
+    found = None if name is None or is_supervised(whole.data) else likelihood_called(name)
+    supervised = is_supervised(whole.data)
+    scale = 255.0 if data.values == "uint8" and not supervised and (found is None or found.scale == 1.0) else 1.0
+    if supervised:
+        moments = target_moments(data.train)
+        arguments |= {key: jnp.asarray(moments[key]) for key in moments if asked[key]}
     if asked["centre"]:
         arguments["centre"] = jnp.asarray(np.asarray(_mean(data.train) / scale, np.float32))
     if asked["spread"] and not (found is not None and found.binarizes):
@@ -341,6 +354,20 @@ def _spread(data: Split, axis: int | None) -> np.ndarray:
     middle = _mean(data) if axis == 0 else x.sum(dtype=float) / max(observed.sum(), 1)
     squares = np.where(observed, (x - middle) ** 2, 0.0)
     return np.asarray(np.sqrt(squares.sum(axis) / np.maximum(observed.sum(axis), 1)))
+
+
+def sources_of(settings: Mapping[str, Any], train: Data, score: Data, likelihood: str) -> dict[str, Source]:
+    """A source for each split that there is, of examples as the model of a run takes them; see `sources_for`.
+
+    Args:
+        settings: of the run's data.
+        train: the training data.
+        score: the same as they are scored.
+        likelihood: of the model.
+    """
+    if is_supervised(settings):
+        return supervised_sources(train, score)
+    return sources_for(train, score, likelihood, settings.get("labels"))
 
 
 def sources_for(train: Data, score: Data, likelihood: str, labels: Sequence[str] | None = None) -> dict[str, Source]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from nelbo.core import InputError, read_json
 from nelbo.data import Cuts, Data, Pairs, Schema, load_pairs
-from nelbo.models import layer_of, load_model
+from nelbo.models import families, family, layer_of, load_model
 
 
 def prior_settings(*, prior_run: str | None = None, inflate: float | int = 1.0) -> dict[str, Any]:
@@ -69,6 +69,28 @@ def read_pairs(settings: Mapping[str, Any], schema: Schema | None = None, *, who
         known=run_pairs(prior) if prior is not None and schema is None else None,
     )
     return dataclasses.replace(data, splits={"rows": data.train}) if whole else data
+
+
+def check_examples(name: str, data: Data, advice: str) -> None:
+    """Refuse rows for a family of pairs, and pairs for any other.
+
+    Args:
+        name: of the family.
+        data: that it would be fitted to.
+        advice: which models take rows like these.
+
+    Raises:
+        InputError: so it is.
+    """
+    pairs = family(name).examples == "pairs"
+    if pairs and data.schema.pairs is None:
+        raise InputError(
+            f"{name} takes the values of pairs (--columns ROW,COLUMN,VALUE), but {data.name} holds rows: for these "
+            f"{advice}, or give other data."
+        )
+    if not pairs and data.schema.pairs is not None:
+        able = [other for other in families() if family(other).examples == "pairs"]
+        raise InputError(f"{data.name} holds the values of pairs: use the model {' or '.join(able)}.")
 
 
 def pair_arguments(settings: Mapping[str, Any], data: Data, arguments: Mapping[str, Any]) -> dict[str, Any]:

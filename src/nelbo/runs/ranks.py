@@ -13,8 +13,7 @@ from nelbo.core import InputError
 from nelbo.data import Data, Source
 from nelbo.models import Model, build, distilled_prior, family, load_model
 from nelbo.objectives import Setting
-from nelbo.runs.evaluations import result_row, weight_rows
-from nelbo.runs.folder import open_run
+from nelbo.runs.evaluations import PAIR_SCORE, result_row, weight_rows
 from nelbo.runs.inputs import model_arguments, sources_for
 from nelbo.runs.objectives import objective_for
 from nelbo.runs.pairs import run_pairs
@@ -137,7 +136,7 @@ def pair_results(key: Key[Array, ""], model: Model, sources: Mapping[str, Source
 
 def pair_row(key: Key[Array, ""], model: Model, source: Source, data: Data, split: str) -> dict[str, Any]:
     """The log predictive density of a split, with the errors of its predictions."""
-    row = result_row(predictive_score(key, model, source), "predictive", split, data, model)
+    row = result_row(predictive_score(key, model, source), PAIR_SCORE, split, data, model)
     return row | error_columns(jr.fold_in(key, 1), model, source)
 
 
@@ -146,8 +145,3 @@ def error_columns(key: Key[Array, ""], model: Model, source: Source) -> dict[str
     pairs, values = pairs_in(source)
     errors = pair_errors(predict_pairs(key, model, pairs), values)
     return {"rmse": errors.rmse, "mae": errors.mae, "coverage of 95 %": errors.coverage}
-
-
-def default_bound(folder: Path | str) -> str:
-    """The evaluation that suits a run."""
-    return "predictive" if family(open_run(folder).experiment.model["name"]).examples == "pairs" else "elbo"

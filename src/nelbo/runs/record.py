@@ -12,12 +12,12 @@ import numpy as np
 from nelbo.core import InputError, os_error, read_arrays, read_json
 from nelbo.models import families, likelihoods
 from nelbo.runs.folder import ARRAYS, CONFIG, HISTORY, RECORD
+from nelbo.runs.objectives import objectives
 
 MAX_HISTORY_BYTES = 2**30
 VARIANCE = "variance.json"
 _PARTS = (CONFIG, HISTORY, RECORD, ARRAYS)
 _DEEPEST = 32  # levels of nested JSON
-_MULTI_SAMPLE = ("iwae", "vimco", "rws")  # objectives that report the importance-weighted bound of their samples
 _OWN_FIELDS = ("name", "results", "versions", "command", "data", "wall_time_seconds")
 
 
@@ -203,10 +203,15 @@ def _read_variance(path: Path) -> Mapping[str, Any]:
 
 def _history_bound(objective: Mapping[str, Any]) -> str:
     """The bound that an objective reports while it trains."""
-    if objective.get("name") == "maximum-likelihood":
+    named = objectives().get(_text(objective.get("name")))
+    if named is None:
+        return "ELBO"
+    if named.reports == "exact":
         return "log p(x)"
+    if named.reports == "perturbative":
+        return "perturbative bound"
     samples = _object(objective.get("arguments")).get("samples", 1)
-    return f"IWAE, {samples} samples" if objective.get("name") in _MULTI_SAMPLE and samples != 1 else "ELBO"
+    return f"IWAE, {samples} samples" if named.reports == "iwae" and samples != 1 else "ELBO"
 
 
 def _data_record(record: Mapping[str, Any], config: Mapping[str, Any]) -> DataRecord:

@@ -8,8 +8,10 @@ from typing import Any, Literal
 
 import optax
 
+from nelbo.bayes import sampler
 from nelbo.core import InputError, checked_arguments, choice
-from nelbo.training import DEFAULT_RATES, OPTIMIZERS, SCHEDULES, optimizer
+from nelbo.runs.sampling import RUN_OPTIMIZERS, is_sampler, sampling_for, usual_rate
+from nelbo.training import SCHEDULES, optimizer
 
 MAX_SEED = 2**32 - 1
 
@@ -19,16 +21,20 @@ class Training:
     """How to train, and the defaults; see `nelbo.training.fit` and `nelbo.training.optimizer`.
 
     Args:
-        optimizer: its name, see `OPTIMIZERS`.
+        optimizer: its name, see `RUN_OPTIMIZERS`; samplers draw parameters from their posterior.
         learning_rate: the first one; that of the optimizer where none is given.
         schedule: of the learning rate, see `SCHEDULES`.
         clip: largest norm of the gradient.
+        delay: tau of the schedule robbins-monro, (tau + t)^-kappa times the learning rate at step t.
+        forgetting: kappa of the same.
+        window: batches whose statistics the optimizer natural averages.
         epochs: passes over the training data.
         batch_size: examples a step.
         evaluate_every: steps between validations; one pass where none are given.
         patience: stop after so many validations with no better bound.
         keep: which parameters.
         watch: splits whose bounds the history keeps too.
+        sampling: the options of a sampler.
         score: without it there is neither a validation bound nor a score of the test set, and the last parameters are
             kept.
 
@@ -40,22 +46,26 @@ class Training:
     learning_rate: float | int | None = None
     schedule: str = "constant"
     clip: float | int | None = None
+    delay: float | int = 1.0
+    forgetting: float | int = 0.7
+    window: int = 1
     epochs: float | int = 30.0
     batch_size: int = 100
     evaluate_every: int | None = None
     patience: int | None = None
     keep: Literal["best", "last"] = "best"
     watch: Sequence[str] = ()
+    sampling: Mapping[str, Any] | None = None
     score: bool = True
 
     def __post_init__(self) -> None:
-        choice("optimizer", self.optimizer, OPTIMIZERS)
+        choice("optimizer", self.optimizer, RUN_OPTIMIZERS)
         choice("schedule", self.schedule, SCHEDULES)
         for name in ("learning_rate", "clip", "epochs"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise InputError(f"{name} must be a positive number, got {value}.")
-        for name in ("batch_size", "evaluate_every", "patience"):
+        for name in ("batch_size", "evaluate_every", "patience", "window"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} must be at least 1, got {value}.")
@@ -132,7 +142,9 @@ def training_for(
     if num_data is not None and settings.get("epochs") is None:
         training["epochs"] = max(training["epochs"], float(math.ceil(least_steps * training["batch_size"] / num_data)))
     if training["learning_rate"] is None:
-        training["learning_rate"] = DEFAULT_RATES[training["optimizer"]]
+        training["learning_rate"] = usual_rate(training["optimizer"])
+    steps = None if num_data is None else steps_for(training, num_data)
+    training["sampling"] = sampling_for(training, steps, num_data)
     return training
 
 
@@ -143,11 +155,21 @@ def steps_for(training: Mapping[str, Any], num_data: int) -> int:
 
 def optimizer_for(training: Mapping[str, Any], num_data: int) -> optax.GradientTransformation:
     """The experiment's optimizer."""
+    if is_sampler(training):
+        return sampler(
+            training["optimizer"],
+            num_data=num_data,
+            learning_rate=training["learning_rate"],
+            sampling=training["sampling"],
+        )
     return optimizer(
         training["optimizer"],
         learning_rate=training["learning_rate"],
         schedule=training["schedule"],
         clip=training["clip"],
+        delay=training["delay"],
+        forgetting=training["forgetting"],
+        window=training["window"],
         steps=steps_for(training, num_data),
     )
 

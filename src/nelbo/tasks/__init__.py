@@ -8,7 +8,6 @@ from nelbo.tasks.generate import manifold, reconstruct, sample
 from nelbo.tasks.impute import chain_frames, impute
 from nelbo.tasks.methods import METHODS, ImputationSettings, default_method
 from nelbo.tasks.pairs import (
-    DRAWS,
     Answers,
     Errors,
     pair_errors,
@@ -17,11 +16,10 @@ from nelbo.tasks.pairs import (
     predict_pairs,
     predictive_score,
 )
+from nelbo.tasks.predict import Prediction, predict
 from nelbo.tasks.rows import hide, rows_as_seen, spoiled
-from nelbo.tasks.values import check_values
 
 __all__ = [
-    "DRAWS",
     "METHODS",
     "NEIGHBOURS",
     "Answers",
@@ -30,8 +28,8 @@ __all__ = [
     "Filling",
     "Imputation",
     "ImputationSettings",
+    "Prediction",
     "chain_frames",
-    "check_values",
     "default_method",
     "embed",
     "filling_scores",
@@ -44,6 +42,7 @@ __all__ = [
     "pair_errors",
     "pairs_in",
     "posterior_of",
+    "predict",
     "predict_pairs",
     "predictive_score",
     "reconstruct",

@@ -12,6 +12,8 @@ LEAST_TAKEN = 0.05  # share of a row's proposals; see docs/imputation.md for wha
 LEAST_EFFECTIVE = 10.0  # proposals of a row
 _ENOUGH = 10  # values of a column to judge a range by
 _FAR = 3.0  # ranges of a column that an interval may reach beyond it
+_BEYOND = 0.5  # ranges of a column that a filled mean may lie beyond it
+_BEYOND_TWO = 0.05  # the same of a column with two values
 _NAMED = 5  # columns that a sentence names
 
 
@@ -22,10 +24,16 @@ class Columns:
     Args:
         names: of the entries; None: they are numbered from 1.
         trained: for each entry whether any training row had it; None where that is not known.
+        offset: of each entry, to be added to its numbers where a sentence shows them; None: nothing.
     """
 
     names: Sequence[str] | None = None
     trained: np.ndarray | None = None
+    offset: np.ndarray | None = None
+
+    def shift(self, place: int) -> float:
+        """What is to be added to the numbers of the entry at this place."""
+        return 0.0 if self.offset is None else float(self.offset[place])
 
     def listing(self, which: np.ndarray) -> str:
         """The entries at which `which` holds, as "column 3" or "columns 'a', 'b' and 4 more"."""
@@ -61,7 +69,8 @@ def cautions(
         found.append("One draw has no spread: std is 0 and the interval is the draw itself; use 19 draws for 90 %.")
     if given.ndim == 2:
         found.append(_never_given(given, columns))
-        found.append(_far_out(result, given, columns) if real else None)
+        if real:
+            found += [_far_out(result, given, columns), _means_out(result, given, columns)]
     return tuple(sentence for sentence in found if sentence is not None)
 
 
@@ -103,11 +112,16 @@ def _never_given(given: np.ndarray, columns: Columns) -> str | None:
     )
 
 
-def _far_out(result: Imputation, given: np.ndarray, columns: Columns) -> str | None:
-    """Columns whose intervals reach far beyond all values that were given."""
-    judged = given.sum(0) >= _ENOUGH
+def _given_range(result: Imputation, given: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each column the least and the largest value given, and whether there are enough of them to judge by."""
     least = np.where(given, result.mean, np.inf).min(0, initial=np.inf)
     most = np.where(given, result.mean, -np.inf).max(0, initial=-np.inf)
+    return least, most, given.sum(0) >= _ENOUGH
+
+
+def _far_out(result: Imputation, given: np.ndarray, columns: Columns) -> str | None:
+    """Columns whose intervals reach far beyond all values that were given."""
+    least, most, judged = _given_range(result, given)
     with np.errstate(invalid="ignore"):
         room = _FAR * (most - least)
         out = (result.low < least - room) | (result.high > most + room)
@@ -115,10 +129,34 @@ def _far_out(result: Imputation, given: np.ndarray, columns: Columns) -> str | N
     if not far.any():
         return None
     worst = int(np.flatnonzero(far)[0])
-    hidden = ~given[:, worst]
+    hidden, shift = ~given[:, worst], columns.shift(worst)
     return (
         f"Intervals of {columns.listing(np.asarray(far))} reach far beyond all values given (of the first, from "
-        f"{result.low[hidden, worst].min():.4g} to {result.high[hidden, worst].max():.4g}, where values go from "
-        f"{least[worst]:.4g} to {most[worst]:.4g}): the model's spread of it has run away; do not use its intervals or "
-        "draws, and fit a likelihood that suits it."
+        f"{result.low[hidden, worst].min() + shift:.4g} to {result.high[hidden, worst].max() + shift:.4g}, where "
+        f"values go from {least[worst] + shift:.4g} to {most[worst] + shift:.4g}): the model's spread of it has run "
+        "away; do not use its intervals or draws, and fit a likelihood that suits it."
+    )
+
+
+def _means_out(result: Imputation, given: np.ndarray, columns: Columns) -> str | None:
+    """Columns with filled means that no value given is near, which the location of a normal does not rule out.
+
+    Of a column with two values every mean lies between them; of others some lie a little beyond, where a row is unlike
+    the rest.
+    """
+    least, most, judged = _given_range(result, given)
+    both = ((result.mean == least) | (result.mean == most) | ~given).all(0)
+    with np.errstate(invalid="ignore"):
+        room = np.where(both, _BEYOND_TWO, _BEYOND) * (most - least)
+        out = (result.mean < least - room) | (result.mean > most + room)
+    far = (out & ~given).any(0) & judged & (most > least)
+    if not far.any():
+        return None
+    worst = int(np.flatnonzero(far)[0])
+    shift, filled = columns.shift(worst), result.mean[~given[:, worst], worst]
+    return (
+        f"Filled means of {columns.listing(np.asarray(far))} lie outside the range of all values given (of the first, "
+        f"from {filled.min() + shift:.4g} to {filled.max() + shift:.4g}, where values go from "
+        f"{least[worst] + shift:.4g} to {most[worst] + shift:.4g}): the model extrapolates; check these rows, or fit a "
+        "likelihood that suits the column."
     )

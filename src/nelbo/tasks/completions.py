@@ -54,7 +54,7 @@ def gibbs_step(
         return WeightedState(draw.z, draw.log_w)
 
     def log_weight(z: Latents) -> Array:
-        return model.generative.log_prob(whole, z).sum() - model.recognition(whole).log_prob(z).sum()
+        return model.generative.log_prob(whole, z).sum() - model.posterior(whole).log_prob(z).sum()
 
     if corrected:
         kernel = Independence(propose, log_weight)
@@ -124,11 +124,11 @@ def resampled(
     rounds = -(-proposals // number)
 
     def proposed(k: Key[Array, ""], centre: Example) -> Latents:
-        posterior = model.recognition(centre)
+        posterior = model.posterior(centre)
         return jax.vmap(lambda one: posterior.sample(one)[0])(jr.split(k, rounds))
 
     def log_q(centre: Example) -> Float[Array, " proposals"]:
-        posterior = model.recognition(centre)
+        posterior = model.posterior(centre)
         return jax.vmap(lambda each: posterior.log_prob(each).sum())(z)
 
     prior = jax.vmap(lambda k: model.generative.sample(k, evidence.x.context)[1])(jr.split(prior_key, proposals))

@@ -13,7 +13,7 @@ def embed(key: Key[Array, ""], model: Model, data: Source) -> Float[np.ndarray, 
     """Posterior means of all layers side by side, the layer next to the data first.
 
     Raises:
-        InputError: a model without latents, or examples of another shape.
+        InputError: a model without latents, examples of another shape, or values that the likelihood cannot give.
     """
     model.require_latents("An embedding")
     return np.concatenate(posterior_means(key, model, in_shape_of(model, data)), axis=1)

@@ -9,7 +9,7 @@ from scipy.special import ndtri
 
 from nelbo.core import Example, InputError, compiled
 from nelbo.data import Source
-from nelbo.models import Context, Model
+from nelbo.models import Context, Model, check_source
 from nelbo.tasks.rows import in_shape_of, reader, stored_rows
 from nelbo.training import examples
 
@@ -24,6 +24,8 @@ def _context_for(model: Model, context: Context) -> Context:
     """
     context = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), context)
     size, wanted = sum(leaf.size for leaf in jax.tree.leaves(context)), model.generative.context_size
+    if model.is_supervised:
+        raise InputError("This model predicts a target from features and has no samples of them: use `nelbo predict`.")
     if wanted and not size:
         raise InputError(f"This model is conditioned on a context of {wanted} numbers: give it.")
     if size != wanted:
@@ -77,7 +79,7 @@ def reconstruct_batch(model: Model, key: Key[Array, ""], data: Source, raw: Exam
     batch = examples(data_key, data, raw)
 
     def one(k: Key[Array, ""], x: Example) -> Array:
-        z, _ = model.recognition(x).sample(k)
+        z, _ = model.posterior(x).sample(k)
         return model.generative.likelihood(z, x.context).mean
 
     keys = jr.split(draw_key, jax.tree.leaves(batch)[0].shape[0])
@@ -93,10 +95,11 @@ def reconstruct(
     """The examples at `indices` as the model sees them, and E[x | z] with one draw z ~ q(z | x) for each.
 
     Raises:
-        InputError: a model without latents, or examples of another shape.
+        InputError: a model without latents, examples of another shape, or values that the likelihood cannot give.
     """
     model.require_latents("A reconstruction")
     data = in_shape_of(model, data)
+    check_source(model, data)
     originals, means = _reconstruct_batch(model, key, reader(data), stored_rows(data, indices))
     return jax.tree.map(np.asarray, originals), np.asarray(means)
 

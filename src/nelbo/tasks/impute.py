@@ -14,14 +14,13 @@ from jaxtyping import Array, Float, Key
 from nelbo.core import Example, InputError, compiled, log_mean_exp
 from nelbo.data import Source
 from nelbo.distributions import example_shape
-from nelbo.models import Latents, Model
+from nelbo.models import Latents, Model, check_source
 from nelbo.tasks.cautions import Columns, cautions
 from nelbo.tasks.completions import frames
 from nelbo.tasks.evidence import Evidence
 from nelbo.tasks.filled import Imputation
 from nelbo.tasks.methods import METHODS, ImputationSettings
 from nelbo.tasks.rows import hide, in_shape, reader, rows_as_seen, stored_rows
-from nelbo.tasks.values import check_values
 from nelbo.training import examples, padded_batches
 
 COVERAGE = 0.9
@@ -130,7 +129,10 @@ def impute(
     data, truth = in_shape(wanted, data), None if truth is None else in_shape(wanted, truth)
     if settings.reading is not None:
         settings.reading.check(likelihood)
-    check_values(likelihood, data)
+    if likelihood.event_shape:
+        name = type(likelihood).__name__
+        raise InputError(f"{name} has no conditional of single entries: it cannot be imputed.")
+    check_source(model, data)
     mask = data.arrays.observed
     if settings.noise is None and (mask is None or bool(np.asarray(mask).all())):
         return _in_shape(_unchanged(data, settings), shape)

@@ -12,10 +12,9 @@ from jaxtyping import Array, Float, Key
 
 from nelbo.core import NATS_PER_BIT, InputError, compiled, log_mean_exp
 from nelbo.data import Source
-from nelbo.evaluation import Score, jackknife_variance
+from nelbo.evaluation import DRAWS, Score, jackknife_variance
 from nelbo.models import DrawnFactors, FactorLayer, FactorPosterior, Model, layer_of
 
-DRAWS = 100
 _CHUNK = 16384  # pairs at once
 
 

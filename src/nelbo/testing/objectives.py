@@ -27,6 +27,7 @@ def check_objective(
     exact_gradient: PyTree = None,
     draws: int = 10_000,
     sigmas: float = SIGMAS,
+    eager: bool = True,
 ) -> None:
     """Check the laws of an objective on one small batch.
 
@@ -48,6 +49,7 @@ def check_objective(
         draws: replicates of the loss; z-scores are compared with `sigmas`, and 5 fails one coordinate in 1.7 million
             by chance.
         sigmas: standard errors allowed.
+        eager: compare the compiled loss with one that is run operation by operation, which takes seconds.
 
     Raises:
         AssertionError: naming the law and the place where it is broken.
@@ -74,8 +76,8 @@ def check_objective(
     require_finite(grads, "a replicate of the gradient: ")
     slopes = [bool(jnp.any(leaf)) for leaf in jax.tree.leaves(grads)]
     require(any(slopes), "the gradient is zero everywhere: the surrogate does not depend on the parameters.")
-    _, eager = loss_of(params, keys[0])
-    require_close(take((losses, states), 0), eager, "compiled and eager, or mapped and single, loss and state differ: ")
+    _, alone = loss_of(params, keys[0]) if eager else eqx.filter_jit(loss_of)(params, keys[0])
+    require_close(take((losses, states), 0), alone, "compiled and eager, or mapped and single, loss and state differ: ")
     bounds = _bounds(objective, model, batch, bounds_key, draws)
     what = "the reported bound against the mean of bounds()"
     assert_same_mean(losses.bound, bounds.mean(1), sigmas, what=what)

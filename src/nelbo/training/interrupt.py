@@ -13,7 +13,7 @@ class Interrupted(KeyboardInterrupt):
     """Training was stopped by the user after its state was handed to the callbacks."""
 
 
-class Flag:
+class InterruptFlag:
     """Set once a stop was asked for."""
 
     def __init__(self) -> None:
@@ -28,9 +28,9 @@ class Flag:
 
 
 @contextlib.contextmanager
-def interruptible() -> Iterator[Flag]:
+def interruptible() -> Iterator[InterruptFlag]:
     """Catch SIGINT and SIGTERM (in the main thread; elsewhere nothing is caught)."""
-    flag = Flag()
+    flag = InterruptFlag()
     if threading.current_thread() is not threading.main_thread():
         yield flag
         return

@@ -17,6 +17,7 @@ from jaxtyping import Array, Key
 
 from nelbo.core import InputError, NotFiniteError
 from nelbo.data import Source
+from nelbo.models import Model, check_source
 from nelbo.objectives import Objective
 from nelbo.training.interrupt import Interrupted, interruptible
 from nelbo.training.order import Order
@@ -102,10 +103,13 @@ def fit(
         mesh: devices with an axis "data" over which batches are sharded.
 
     Raises:
-        InputError: settings that contradict each other or the data.
+        InputError: settings that contradict each other or the data, or values that the likelihood cannot give.
         NotFiniteError: a NaN or infinity; the callbacks have received the last good state.
         Interrupted: Ctrl-C or SIGTERM; the callbacks have received the state.
     """
+    for rows in (data, *(() if valid is None else (valid,)), *(watch or {}).values()):
+        if isinstance(model, Model):
+            check_source(model, rows)
     plan = _plan(len(data), steps, epochs, batch_size, evaluate_every, patience, chunk, mesh)
     plan = dataclasses.replace(plan, keep_best=keep == "best")
     loop = _Loop(key, model, objective, data, optimizer, plan)

@@ -11,6 +11,7 @@ import optax
 from jaxtyping import PyTree
 
 from nelbo.core import InputError, choice
+from nelbo.training.natural import natural_gradient, robbins_monro
 
 
 def _scale_by_adam(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> optax.GradientTransformation:
@@ -47,15 +48,18 @@ OPTIMIZERS: dict[str, Callable[[optax.ScalarOrSchedule], optax.GradientTransform
     "rmsprop": lambda rate: optax.rmsprop(rate, decay=0.95, momentum=0.9, centered=True),
     "momentum": lambda rate: optax.sgd(rate, momentum=0.9),
     "sgd": optax.sgd,
+    "natural": natural_gradient,
 }
 
-SCHEDULES: dict[str, Callable[[float, int], optax.ScalarOrSchedule]] = {
+SCHEDULES: dict[str, Callable[..., optax.ScalarOrSchedule]] = {
     "constant": lambda rate, steps: rate,  # noqa: ARG005
     "cosine": lambda rate, steps: optax.cosine_decay_schedule(rate, steps, alpha=0.01),
     "linear": lambda rate, steps: optax.linear_schedule(rate, 0.01 * rate, steps),
+    "robbins-monro": lambda rate, steps, delay=1.0, forgetting=0.7: robbins_monro(rate, delay, forgetting),  # noqa: ARG005
 }
 
-DEFAULT_RATES = {"adam": 1e-3, "adamax": 2e-3, "adagrad": 0.02, "rmsprop": 1e-3, "momentum": 1e-3, "sgd": 1e-3}
+DEFAULT_RATES = {"adam": 1e-3, "adamax": 2e-3, "adagrad": 0.02, "rmsprop": 1e-3, "momentum": 1e-3, "sgd": 1e-3,
+                 "natural": 1.0}  # fmt: skip
 
 
 @functools.cache
@@ -66,15 +70,21 @@ def optimizer(
     schedule: str = "constant",
     steps: int = 1,
     clip: float | int | None = None,
+    delay: float | int = 1.0,
+    forgetting: float | int = 0.7,
+    window: int = 1,
 ) -> optax.GradientTransformation:
     """An optax optimizer by name. Equal arguments give the same object, so that what was compiled with it is found.
 
     Args:
         name: see `OPTIMIZERS`.
         learning_rate: the first one; None takes the optimizer's usual one.
-        schedule: "constant", or "cosine" or "linear" down to a hundredth over `steps`.
+        schedule: "constant", "cosine" or "linear" down to a hundredth over `steps`, or "robbins-monro".
         steps: length of the run.
         clip: largest global norm of the gradient, or None.
+        delay: tau of "robbins-monro", whose rates are learning_rate (tau + t)^-kappa.
+        forgetting: kappa of "robbins-monro".
+        window: batches whose statistics "natural" averages.
 
     Raises:
         InputError: an unknown name or a rate that is not positive.
@@ -86,5 +96,15 @@ def optimizer(
         raise InputError(f"The learning rate must be a positive number, got {rate}.")
     if clip is not None and not 0 < clip < math.inf:
         raise InputError(f"The largest norm of the gradient (clip) must be a positive number, got {clip}.")
-    made = OPTIMIZERS[name](SCHEDULES[schedule](rate, steps))
+    if not (delay >= 1 and 0 < forgetting <= 1):
+        raise InputError(f"delay must be at least 1 and forgetting in (0, 1], got {delay} and {forgetting}.")
+    falling = {"delay": delay, "forgetting": forgetting} if schedule == "robbins-monro" else {}
+    rates = SCHEDULES[schedule](rate, steps, **falling)
+    if name == "natural":
+        if not rate <= 1 or clip is not None:
+            raise InputError("The optimizer natural has a learning rate of at most 1, and its gradient is not clipped.")
+        return natural_gradient(rates, window)
+    if window != 1:
+        raise InputError(f"A window of averaged statistics goes with the optimizer natural, not with {name}.")
+    made = OPTIMIZERS[name](rates)
     return made if clip is None else optax.chain(optax.clip_by_global_norm(clip), made)

@@ -12,7 +12,7 @@ import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
-from nelbo.core import compiled
+from nelbo.core import compiled, with_fresh_keys
 from nelbo.data import Source
 from nelbo.nets import trainable
 from nelbo.objectives import Loss, Objective, ObjectiveState
@@ -41,10 +41,13 @@ def metrics_of(loss: Loss) -> dict[str, Float[Array, ""]]:
 
 
 def _start(model: PyTree, objective: Objective, optimizer: optax.GradientTransformation, key: Any) -> tuple[Carry, Any]:
+    noise_key = jr.fold_in(key, 1)
     state = objective.init(key, model)
     params, static = split_trainable(Trained(model, state.trained))
     copied, carried = jax.tree.map(jnp.copy, (params, state.carried))  # the caller keeps its own
-    return Carry(copied, optimizer.init(params), carried, jnp.zeros((), jnp.int32)), static
+    # the noise of an optimizer is the run's: the same optimizer is other noise, and no other program, with another key
+    first = with_fresh_keys(noise_key, optimizer.init(params))
+    return Carry(copied, first, carried, jnp.zeros((), jnp.int32)), static
 
 
 start = compiled(_start, once=True)

@@ -1,0 +1,33 @@
+"""A plot of how far predicted probabilities can be relied on."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from nelbo.core import InputError
+from nelbo.report.style import LIGHT, Theme, style
+
+
+def reliability_figure(points: np.ndarray, *, x_label: str, y_label: str, theme: Theme = LIGHT) -> Figure:
+    """What happened against what was predicted, with the diagonal on which both agree.
+
+    Args:
+        points: `(n, 3)`: predicted probability, observed share, cases; the area of a point grows with its cases.
+        x_label: what was predicted.
+        y_label: what was observed.
+        theme: the colours.
+
+    Raises:
+        InputError: there is nothing to draw, or an array of another shape.
+    """
+    if points.ndim != 2 or points.shape[1] != 3 or not len(points) or not np.isfinite(points).all():
+        raise InputError(f"A reliability diagram needs finite points of three numbers, got shape {list(points.shape)}.")
+    predicted, observed, count = points.T
+    with style(theme):
+        figure = Figure(figsize=(4.2, 4.0))
+        axes = figure.subplots()
+        axes.plot([0.0, 1.0], [0.0, 1.0], "--", color=theme.soft, linewidth=1.0)
+        axes.plot(predicted, observed, "-", color=theme.curves[0], linewidth=1.0, alpha=0.6)
+        axes.scatter(predicted, observed, s=10.0 + 90.0 * count / count.max(), color=theme.curves[0], zorder=3)
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel=x_label, ylabel=y_label)
+        axes.set_aspect("equal")
+    return figure

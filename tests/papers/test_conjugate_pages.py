@@ -1,0 +1,44 @@
+"""The pages of stochastic variational inference: from nothing to the page on bars, claims that can fail."""
+
+import jax
+import pytest
+
+from nelbo.cli.paper import show_page
+from nelbo.papers import PAPERS
+from nelbo.papers.mandt2014 import _inside
+from nelbo.papers.mandt2016 import METHODS, _order
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("key", ["mandt2014", "mandt2016"])
+def test_smoke_end_to_end(key, tmp_path):
+    with jax.numpy_dtype_promotion("standard"), jax.debug_key_reuse(False):
+        result = PAPERS[key].reproduce(tmp_path, budget="smoke", say=lambda _: None)
+        written = show_page(tmp_path, result)
+    assert result["finished"]
+    assert all(path.stat().st_size > 0 for path in written)
+    assert None not in [claim["holds"] for claim in result["claims"]]
+    if key == "mandt2014":
+        rows = result["parts"]["window-1"]["measures"]["smoothing"]["rows"]
+        assert rows[0]["bias^2"] < 1e-20
+        assert [row["variance"] for row in rows] == sorted((row["variance"] for row in rows), reverse=True)
+
+
+def test_an_optimum_at_an_end_fails_the_claim():
+    def page(totals):
+        rows = [{"window": 2**i, "total": total} for i, total in enumerate(totals)]
+        return {"window-1": {"label": "window 1", "measures": {"smoothing": {"rows": rows}}}}
+
+    assert _inside(page([3.0, 1.0, 2.0]))[0]
+    assert _inside(page([1.0, 2.0, 3.0]))[0] is False
+    assert _inside(page([3.0, 2.0, 1.0]))[0] is False
+    assert _inside({}) == (None, "not run")
+
+
+def test_another_order_fails_the_claim():
+    def page(*bounds):
+        rows = {how: [{"bound": "posterior", "nats": nats}] for how, nats in zip(METHODS, bounds, strict=True)}
+        return {how: {"label": how, "results": found} for how, found in rows.items()}
+
+    assert _order(page(-4.0, -3.0, -2.0, -1.0))[0]
+    assert _order(page(-4.0, -3.0, -1.0, -2.0))[0] is False
