@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from nelbo.core import InputError, choice
+from nelbo.data.cuts import Cuts, complete
 from nelbo.data.formats import read_npz
-from nelbo.data.prepare import Cuts, complete, offset_of
-from nelbo.data.reading import Reading, read_csv, read_parquet
+from nelbo.data.prepare import offset_of
+from nelbo.data.reading import ReadTable, read_csv, read_parquet
 from nelbo.data.roles import not_numeric, shown_names
 from nelbo.data.schema import Pairs, Schema
 from nelbo.data.splits import Data, Split
@@ -143,7 +144,7 @@ def _chosen(where: str, there: Sequence[str], names: Sequence[str], *, values: b
     return [name if name in there else "" for name in names]
 
 
-def _from_table(reading: Reading, names: Sequence[str], *, values: bool) -> Triples:
+def _from_table(reading: ReadTable, names: Sequence[str], *, values: bool) -> Triples:
     table = reading.table
     if len(table) == 0:
         raise InputError(f"{table.where} has no rows; a table with at least one row was expected.")
@@ -175,7 +176,7 @@ def _from_arrays(path: Path, arrays: dict[str, np.ndarray], names: Sequence[str]
     for name, array in zip(chosen[2:], found[2:], strict=True):
         if array is not None and array.dtype.kind not in "buif":
             raise InputError(f"{path}: the array {name!r} holds no numbers; row, column, value was expected.")
-    ids = [np.array([_plain(str(one)) for one in found[i].tolist()], dtype=object) for i in (0, 1)]
+    ids = [np.array([_plain(str(one)) for one in arrays[name].tolist()], dtype=object) for name in chosen[:2]]
     numbers = [None if array is None else array.astype(np.float64) for array in found[2:]]
     given = tuple(names) or tuple(chosen)
     return _kept(str(path), given, ids, numbers, np.ones(len(ids[0]), bool), (), values=values)

@@ -5,7 +5,7 @@ y_ij ~ p(y | centre + spread (intercept + b_i + c_j + u_i' v_j)). The biases are
 
 import abc
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -132,10 +132,10 @@ class FactorLayer(Layer):
         """
         del parents
         mean, variance = self.moments(pair_of(context))
-        found: Distribution = self.head(mean[None])
+        found: Any = self.head(mean[None])
         if not self.averaged:
             return found
-        return AveragedNormal(found.loc, found.scale, self.head.unit**2 * variance[None])  # pyright: ignore
+        return AveragedNormal(found.loc, found.scale, self.head.unit**2 * variance[None])
 
     def moments(self, pair: Float[Array, " numbers"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
         """Mean and variance of the predictor, exact for independent factors.
@@ -219,12 +219,12 @@ class FactorPosterior(Globals):
         """A divergence is, the penalty of a point is not."""
         return self.row_log_scale is not None
 
-    def sample(self, key: Key[Array, ""], model: "eqx.Module") -> "eqx.Module":
+    def sample(self, key: Key[Array, ""], model: Any) -> Any:
         """The model with its factors drawn; with a normal likelihood, averaged over them in closed form instead."""
         averages = isinstance(layer_of(model).head, LocationHead) and layer_of(model).head.is_homoscedastic
         return self.averaged(model) if averages else self.drawn(key, model)
 
-    def drawn(self, key: Key[Array, ""], model: "eqx.Module") -> "eqx.Module":
+    def drawn(self, key: Key[Array, ""], model: Any) -> Any:
         """The model with its factors drawn, whatever its likelihood, and no globals."""
         layer = layer_of(model)
         if self.row_log_scale is None or self.column_log_scale is None:
@@ -240,7 +240,7 @@ class FactorPosterior(Globals):
         drawn = [DrawnFactors(*part, key=one) for part, one in zip(parts, jr.split(key), strict=True)]
         return with_factors(model, *drawn)
 
-    def averaged(self, model: "eqx.Module") -> "eqx.Module":
+    def averaged(self, model: Any) -> Any:
         """The model with the moments of its factors, and no globals."""
         layer = layer_of(model)
         if self.row_log_scale is None or self.column_log_scale is None:
@@ -249,13 +249,13 @@ class FactorPosterior(Globals):
         columns = NormalFactors(layer.columns.mean, self.column_log_scale, self.column_prior.unseen)
         return with_factors(model, rows, columns, averaged=True)
 
-    def draws(self, key: Key[Array, ""], model: "eqx.Module", count: int) -> "eqx.Module":
+    def draws(self, key: Key[Array, ""], model: Any, count: int) -> Any:
         """Models whose factors are drawn, whatever the likelihood; see `Globals.draws`."""
         if count < 1:
             raise InputError(f"Predictions are averaged over at least one draw of what is shared, got {count}.")
         return eqx.filter_vmap(lambda one: self.drawn(one, model))(jr.split(key, count))
 
-    def cost(self, key: Key[Array, ""], model: "eqx.Module") -> Float[Array, ""]:
+    def cost(self, key: Key[Array, ""], model: Any) -> Float[Array, ""]:
         """KL of both sides, or -log prior at a point [nats]; the key is not needed."""
         del key
         layer = layer_of(model)
@@ -265,19 +265,19 @@ class FactorPosterior(Globals):
         return rows + self.column_prior.kl(layer.columns.mean, self.column_log_scale)
 
 
-def layer_of(model: "eqx.Module") -> FactorLayer:
+def layer_of(model: Any) -> FactorLayer:
     """The layer of a factorization.
 
     Raises:
         InputError: another model.
     """
-    layer = model.generative.layers[0]  # pyright: ignore[reportAttributeAccessIssue]
+    layer = model.generative.layers[0]
     if not isinstance(layer, FactorLayer):
         raise InputError("This model is no factorization: fit one with `nelbo fit factorization`.")
     return layer
 
 
-def with_factors(model: "eqx.Module", rows: Factors, columns: Factors, *, averaged: bool = False) -> "eqx.Module":
+def with_factors(model: Any, rows: Factors, columns: Factors, *, averaged: bool = False) -> Any:
     """The model with other factors, and no globals."""
     old = layer_of(model)
     new = FactorLayer(rows, columns, old.intercept, old.head, averaged)

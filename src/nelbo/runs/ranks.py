@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import jax.random as jr
-import numpy as np
 from jaxtyping import Array, Key
 
 from nelbo.core import InputError
@@ -111,7 +110,7 @@ def with_prior(model: Model, experiment: Experiment, data: Data) -> Model:
     known, own = run_pairs(folder), data.schema.pairs
     # the earlier run's ids are numbered first, in its own order
     rows, columns = (
-        np.where(np.arange(len(mine)) < len(theirs), np.arange(len(mine)), -1)
+        [i if i < len(theirs) else -1 for i in range(len(mine))]
         for mine, theirs in ((own.row_ids, known.row_ids), (own.column_ids, known.column_ids))
     )
     taught = load_model(Path(folder) / "model.safetensors")

@@ -96,8 +96,8 @@ def _answers(
     else:
         centres, noises = layer.head.summary(layer.head(predictors))
         centre, whole = centres.mean(0), noises.mean(0) + centres.var(0)
-    ends = [layer.head.quantile(predictors, p) for p in (0.5 - 0.5 * level, 0.5 + 0.5 * level)]
-    return centre, jnp.sqrt(whole), *ends
+    low, high = (layer.head.quantile(predictors, p) for p in (0.5 - 0.5 * level, 0.5 + 0.5 * level))
+    return centre, jnp.sqrt(whole), low, high
 
 
 _run_answers = compiled(_answers)
@@ -152,7 +152,7 @@ def _log_scores(
     key: Key[Array, ""], model: Model, pairs: Float[Array, "n numbers"], values: Float[Array, " n"], *, draws: int
 ) -> tuple[Array, Array, Array]:
     head = layer_of(model).head
-    log_prob = head(_predictors(key, model, pairs, draws)).log_prob(values[None])
+    log_prob = jnp.asarray(head(_predictors(key, model, pairs, draws)).log_prob(values[None]))
     return log_mean_exp(log_prob, 0), jackknife_variance(log_prob.T), log_prob.mean(0)
 
 
