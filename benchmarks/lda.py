@@ -22,7 +22,7 @@ import numpy as np
 
 from nelbo.bayes import Svi
 from nelbo.data import Data, Split, load, source
-from nelbo.models import Model, lda
+from nelbo.models import lda
 from nelbo.training import TrainState, fit, optimizer
 
 OPTIONS: dict[str, Any] = {"concentration": 0.1, "word_concentration": 0.05, "sweeps": 50, "tolerance": 1e-3}
@@ -42,7 +42,7 @@ class Nelbo:
 
     def __init__(self, x: np.ndarray, topics: int, batch: int) -> None:
         self._rule = optimizer("natural", schedule="robbins-monro", delay=1.0, forgetting=0.7)
-        self._model = lda(jax.random.key(0), x.shape[1:], topics=topics, **OPTIONS)
+        self._model: Any = lda(jax.random.key(0), x.shape[1:], topics=topics, **OPTIONS)
         self._data, self._batch, self._x = source(Split(x), "counts"), batch, x
         self._steps, self._state = 0, None
 
@@ -73,7 +73,8 @@ class Sklearn:
         from scipy.sparse import csr_matrix
         from sklearn.decomposition import LatentDirichletAllocation
 
-        self._x, self._rng = csr_matrix(x.astype(np.float64)), np.random.default_rng(0)
+        self._x: Any = csr_matrix(x.astype(np.float64))
+        self._rng = np.random.default_rng(0)
         self._model = LatentDirichletAllocation(
             topics, learning_method="online", batch_size=batch, total_samples=len(x), learning_offset=1.0,
             doc_topic_prior=OPTIONS["concentration"], topic_word_prior=OPTIONS["word_concentration"],
@@ -89,10 +90,9 @@ class Sklearn:
         return np.log(self._model.components_ / self._model.components_.sum(1, keepdims=True)).astype(np.float32)
 
 
-def nats_per_word(model: Model, log_topics: np.ndarray, x: np.ndarray) -> float:
+def nats_per_word(model: Any, log_topics: np.ndarray, x: np.ndarray) -> float:
     """The evidence lower bound of documents at given topics."""
     shared = model.globals
-    assert shared is not None
     one = jnp.ones((), jnp.float32)
     bounds = jax.jit(jax.vmap(lambda row: shared.local.bound(jnp.asarray(log_topics), row, one)))
     total = sum(float(bounds(jnp.asarray(x[i : i + 200])).sum()) for i in range(0, len(x), 200))

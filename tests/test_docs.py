@@ -42,7 +42,14 @@ def shell_commands():
 COMMAND_LINES = list(shell_commands())
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=name_of)
+# the pages that a newcomer reads; what the others run is long, and each has tests of its parts
+FIRST = {"README.md", "guide.md"}
+RUN = [page for page in PAGES if blocks(page, "python")]
+
+
+@pytest.mark.parametrize(
+    "page", [pytest.param(p, marks=() if name_of(p) in FIRST else pytest.mark.slow) for p in RUN], ids=name_of
+)
 def test_python_on_the_page_runs(page, tmp_path):
     code = "\n".join(blocks(page, "python"))
     # optax's Adam mixes types, which the strict setting of the tests refuses; users have the standard one

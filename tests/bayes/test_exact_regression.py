@@ -87,6 +87,7 @@ def test_training_reaches_the_exact_posterior(name):
     assert oracles.normal_kl(np.asarray(result.model.theta, np.float64), cov, *exact.posterior()) < 0.01
 
 
+@pytest.mark.slow  # the exact gradients above are of the same objective
 def test_the_laws_of_objectives_hold_with_latents_and_drawn_scales():
     """A random scale for every parameter: the cost is an estimate, and counts once a data set."""
     case = zoo.tiny_vae()

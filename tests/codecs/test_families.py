@@ -48,7 +48,13 @@ def is_run(name, likelihood):
     return name == "vae" or likelihood in {"bernoulli", MODELS[name].likelihood}
 
 
-@pytest.mark.parametrize(("name", "likelihood"), [pair for pair in PAIRS if not is_run(*pair)], ids=str)
+SHAPES = [pair for pair in PAIRS if not is_run(*pair)]
+
+
+@pytest.mark.parametrize(
+    ("name", "likelihood"),
+    [pytest.param(*pair, marks=pytest.mark.slow if place % 3 else ()) for place, pair in enumerate(SHAPES)],
+)
 def test_every_family_is_taken_with_every_likelihood(name, likelihood):
     """By its shapes alone, as compilation would take a second for each."""
     if name == "darn":

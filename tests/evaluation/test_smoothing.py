@@ -37,7 +37,9 @@ def test_the_variance_of_a_model_without_latents_is_that_of_sampling():
     rows = np.random.default_rng(2).normal(size=(50, 1)).astype(np.float32)
     model = gaussian_mixture(jr.key(0), (1,), components=1, noise=1.0)
     keys = jr.split(jr.key(3), 4000)
-    some, every = (np.asarray(v, np.float64) for v in _path(model, rows, keys, jnp.asarray(0.1, jnp.float32), 5))
+    some, every = (
+        np.asarray(v, np.float64) for v in _path(model.globals, rows, keys, jnp.asarray(0.1, jnp.float32), 5)
+    )
     np.testing.assert_allclose(every[:, 1], rows.sum(), rtol=1e-4)
     for window in (1, 4):
         noise = _window_means(some[:, 1:2] - every[:, 1:2], window)[::window]

@@ -55,8 +55,14 @@ def example(visible, seed=5):
     return (draw > 0).astype(jnp.float32) if visible == "binary" else draw
 
 
-CASES = [("linear", "real"), ("relu", "real"), ("relu", "binary"), ("step", "binary"), ("probit", "binary"),
-         (("probit", "relu"), "real")]  # fmt: skip
+CASES = [
+    pytest.param("linear", "real", marks=pytest.mark.slow),
+    pytest.param("relu", "real", marks=pytest.mark.slow),
+    pytest.param("relu", "binary", marks=pytest.mark.slow),
+    ("step", "binary"),
+    pytest.param("probit", "binary", marks=pytest.mark.slow),
+    (("probit", "relu"), "real"),  # both kinds of function
+]
 
 
 @pytest.mark.parametrize(("functions", "visible"), CASES)

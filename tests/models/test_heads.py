@@ -114,7 +114,7 @@ def photographs(count=64):
 
 
 @pytest.mark.parametrize("likelihood", ["discretized-logistic", "beta-binomial"])
-@pytest.mark.parametrize("activation", ["relu", "gelu"])
+@pytest.mark.parametrize("activation", ["relu", pytest.param("gelu", marks=pytest.mark.slow)])
 def test_bytes_that_reach_the_recognition_network_unscaled_do_not_end_training(likelihood, activation):
     """Before there were bounds the first step was NaN: log variances of several hundreds."""
     x = photographs()

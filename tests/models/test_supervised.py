@@ -129,6 +129,7 @@ class ExactPosterior(Globals):
 
     lower: jax.Array
     in_bound = True
+    of_family = False
 
     def sample(self, key, model):
         whole = without_globals(model)

@@ -9,9 +9,8 @@ from nelbo.cli.paper import show_page
 from nelbo.papers import PAPERS, bamler2017, buchholz2018, marino2018
 
 
-@pytest.mark.parametrize(
-    "key", ["buchholz2018", *(pytest.param(key, marks=pytest.mark.slow) for key in ("marino2018", "bamler2017"))]
-)
+@pytest.mark.slow  # what a page does is in test_pages.py
+@pytest.mark.parametrize("key", ["buchholz2018", "marino2018", "bamler2017"])
 def test_smoke_end_to_end(key, tmp_path):
     # optax raises a float to an integer power; users have the standard setting
     with jax.numpy_dtype_promotion("standard"), jax.debug_key_reuse(False):

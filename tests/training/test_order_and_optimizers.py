@@ -107,9 +107,9 @@ def test_clipping_bounds_the_norm():
 def test_schedules_start_at_the_rate_and_end_where_they_say(name):
     schedule = SCHEDULES[name](0.1, 200)
     values = [float(schedule(t)) if callable(schedule) else schedule for t in (0, 100, 200)]
-    end = 0.1 if name == "constant" else 0.001
-    middle = 0.1 if name == "constant" else 0.0505
-    np.testing.assert_allclose(values, [0.1, middle, end], rtol=1e-4)
+    falling = [0.1 * (1.0 + t) ** -0.7 for t in (0, 100, 200)]
+    wanted = {"constant": [0.1, 0.1, 0.1], "robbins-monro": falling}.get(name, [0.1, 0.0505, 0.001])
+    np.testing.assert_allclose(values, wanted, rtol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -26,13 +26,13 @@ def _flat(tree: PyTree) -> Float[Array, " n"]:
 
 @compiled
 def _path(
-    model: Model, rows: AnyExample, keys: Key[Array, " steps"], rate: Float[Array, ""], batch: int
+    start: ConjugateGlobals, rows: AnyExample, keys: Key[Array, " steps"], rate: Float[Array, ""], batch: int
 ) -> tuple[Float[Array, "steps n"], Float[Array, "steps n"]]:
     """Statistics of a batch and of all rows at each step of stochastic variational inference, times N."""
     count = jax.tree.leaves(rows)[0].shape[0]
 
     def step(natural: PyTree, key: Key[Array, ""]) -> tuple[PyTree, tuple[Array, Array]]:
-        shared = eqx.tree_at(lambda g: g.natural, model.globals, natural)
+        shared = eqx.tree_at(lambda g: g.natural, start, natural)
         expected = shared.expected()
         chosen = jr.randint(key, (batch,), 0, count)
         some = _statistics(shared, expected, jax.tree.map(lambda leaf: leaf[chosen], rows))
@@ -40,8 +40,7 @@ def _path(
         moved = jax.tree.map(lambda own, prior, s: own + rate * (prior + count * s - own), natural, shared.prior, some)
         return moved, (count * _flat(some), count * _flat(every))
 
-    first: Any = model.globals
-    return jax.lax.scan(step, first.natural, keys)[1]
+    return jax.lax.scan(step, start.natural, keys)[1]
 
 
 def smoothing_error(
@@ -74,13 +73,16 @@ def smoothing_error(
         A row for each window: bias^2, variance and their joint effect (total), as shares of the mean squared norm of S.
 
     Raises:
-        InputError: a window below one, or a path that is not longer than the longest one.
+        InputError: a model without a conjugate posterior, a window below one, or a path not longer than a window.
     """
+    shared = model.globals
+    if not isinstance(shared, ConjugateGlobals):
+        raise InputError("Averaged statistics are those of a model with a conjugate posterior: use lda, say.")
     if min(windows) < 1 or max(windows) >= steps:
         raise InputError(f"Windows must be at least 1 and shorter than the path of {steps} steps, got {list(windows)}.")
     keys = jr.split(key, steps)
     some, every = (
-        np.asarray(v, np.float64) for v in _path(model, rows, keys, jnp.asarray(rate, jnp.float32), batch_size)
+        np.asarray(v, np.float64) for v in _path(shared, rows, keys, jnp.asarray(rate, jnp.float32), batch_size)
     )
     first = max(windows) - 1
     unit = (every[first:] ** 2).sum(1).mean()

@@ -45,7 +45,7 @@ def plan(budget: str, seed: int, data_dir: str | None) -> Plan:
     data, topics = documents(budget, data_dir)
     windows = {"smoke": (1, 10), "quick": (1, 10, 100), "paper": (1, 10, 100)}[budget]
     epochs = {"smoke": 1.0, "quick": 2.0, "paper": 20.0}[budget]
-    errors = {"windows": [1, 2, 4, 8, 16, 32, 64], "batch_size": 10, "steps": 130, "rate": 0.05}
+    errors = {"windows": [1, 2, 4, 8, 16, 32, 64, 128], "batch_size": 10, "steps": 180, "rate": 0.05}
     measure = Measure("smoothing", ERRORS, "smoothing", {**errors, "rows": 200 if budget == "smoke" else 1000})
     every = {"smoke": 20, "quick": 200, "paper": 500}[budget]
     parts = tuple(
