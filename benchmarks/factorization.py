@@ -194,7 +194,7 @@ def nelbo_scores(marks: Marks, likelihood: str) -> dict[str, float]:
     pairs, values = pairs_in(test)
     errors = pair_errors(predict_pairs(jax.random.key(4), model, pairs), values)
     score = predictive_score(jax.random.key(5), model, test)
-    return {"log score": score.nats, "rmse": errors.rmse, "coverage of 95 %": errors.coverage, "seconds": seconds}
+    return {"log score": score.nats, "rmse": errors.rmse, "coverage_90": errors.coverage, "seconds": seconds}
 
 
 def surprise_scores(marks: Marks) -> dict[str, float]:

@@ -1,13 +1,19 @@
 """`fit factorization`, `evaluate` and `predict`, as a user types them."""
 
+import dataclasses
 import json
 
+import jax
 import numpy as np
 import pandas as pd
 import pytest
 
 from nelbo.cli import main
+from nelbo.runs import Experiment, read_pairs
+from nelbo.runs.inputs import settled
+from nelbo.runs.ranks import with_rank
 
+COLUMNS = ["mark_mean", "mark_std", "mark_low", "mark_high"]
 FIT = ("--epochs", "8", "--quiet", "--no-figures")
 
 
@@ -51,26 +57,25 @@ def test_predict_answers_in_the_users_table(ratings, nelbo):
     assert "2 pairs have a student" in done.err
     assert "1 pairs have a lecturer" in done.err
     out = pd.read_csv(ratings / "out.csv")
-    assert list(out.columns) == ["note", "student", "lecturer", "mean", "std", "low", "high"]
+    assert list(out.columns) == ["note", "student", "lecturer", *COLUMNS]
     assert out.note.tolist() == ["a", "b, too", "c"]
-    assert ((out.low < out["mean"]) & (out["mean"] < out.high)).all()
-    assert out["std"][2] > out["std"][0]
+    assert ((out.mark_low < out.mark_mean) & (out.mark_mean < out.mark_high)).all()
+    assert out.mark_std[2] > out.mark_std[0]
     shown = json.loads(
         nelbo("predict", ratings / "run", ratings / "pairs.csv", "-o", ratings / "out.csv", "--json").out
     )
-    assert np.allclose(shown["columns"]["mean"], out["mean"])
+    assert np.allclose(shown["columns"]["mark_mean"], out.mark_mean)
 
 
 def test_predict_all_gives_the_whole_matrix(ratings, nelbo):
     assert nelbo("predict", ratings / "run", "--all", "-o", ratings / "all.npz").code == 0
     with np.load(ratings / "all.npz") as whole:
-        assert whole["mean"].shape == (len(whole["student"]), len(whole["lecturer"])) == (20, 20)
+        assert whole["mark_mean"].shape == (len(whole["student"]), len(whole["lecturer"])) == (20, 20)
     assert nelbo("predict", ratings / "run", "--all", "-o", ratings / "all.csv").code == 0
     long = pd.read_csv(ratings / "all.csv")
     assert len(long) == 400
-    one = nelbo("predict", ratings / "run", ratings / "all.csv", "-o", ratings / "again.csv", "--quiet")
-    assert one.code == 0
-    assert np.allclose(pd.read_csv(ratings / "again.csv")["mark_mean"], long["mean"], atol=1e-5)
+    again = nelbo("predict", ratings / "run", ratings / "all.csv", "-o", ratings / "again.csv", "--quiet")
+    assert again.is_refusal("already has a column 'mark_mean'")
 
 
 def test_evaluate_scores_another_table(ratings, nelbo):
@@ -81,8 +86,34 @@ def test_evaluate_scores_another_table(ratings, nelbo):
     other = json.loads(nelbo("evaluate", ratings / "run", "--data", ratings / "some.csv", "--json").out)
     assert other["examples"] == 40
     assert other["split"] == "rows"
+    assert {"rmse", "mae", "coverage_90"} <= set(other)
+    assert "kl" not in other
+    assert nelbo("evaluate", ratings / "run", ratings / "some.csv", "-o", ratings / "scores.csv", "--quiet").code == 0
+    written = pd.read_csv(ratings / "scores.csv")
+    assert list(written) == ["student", "lecturer", "mark", "predictive"]
+    assert written.predictive.mean() == pytest.approx(other["nats"], rel=1e-4)
+    assert nelbo("evaluate", ratings / "run", "--bound", "elbo").is_refusal("leave --bound elbo out")
 
 
+def test_the_best_rank_is_taken_and_it_is_said(ratings, monkeypatch):
+    asked = Experiment(
+        {"name": "factorization", "arguments": {}},
+        {"name": str(ratings / "ratings.csv"), "columns": ["student", "lecturer", "mark"], "pairs": True},
+        {"name": "sgvb", "arguments": {}},
+        {},
+    )
+    data = read_pairs(asked.data)
+    monkeypatch.setattr("nelbo.runs.ranks.rank_scores", lambda *_: {0: -1.3, 2: -1.2, 4: -1.1, 8: -1.15, 16: -1.2})
+    chosen, told = with_rank(settled(asked, data), data, jax.random.key(0))
+    assert chosen.model["arguments"]["rank"] == 4
+    assert told.notes[-1].startswith("Rank 4, chosen by the validation values")
+    alone = dataclasses.replace(data, splits={"train": data.train})
+    chosen, told = with_rank(settled(asked, alone), alone, jax.random.key(0))
+    assert chosen.model["arguments"]["rank"] == 8
+    assert "nothing is held out" in told.notes[-1]
+
+
+@pytest.mark.slow  # the choice is tested above, the prior in tests/models
 def test_the_rank_is_chosen_and_a_run_is_a_prior(ratings, nelbo, monkeypatch):
     monkeypatch.setattr("nelbo.runs.ranks.RANKS", (0, 1))
     line = ("fit", "factorization", "--data", ratings / "ratings.csv", "--columns", "student,lecturer,mark")
@@ -105,5 +136,9 @@ def test_bad_input_is_refused_in_a_sentence(ratings, nelbo, finished):
     assert nelbo("fit", "factorization", "--data", "digits").is_refusal("There is no file")
     assert nelbo("predict", ratings / "run").is_refusal("--all")
     assert nelbo("predict", ratings / "run", "--all", "-o", ratings / "x.png").is_refusal("ends in")
-    assert nelbo("predict", finished, ratings / "ratings.csv").is_refusal("not fitted to the values of pairs")
+    assert nelbo("predict", finished, ratings / "ratings.csv").is_refusal("examples of shape [2]")
+    assert nelbo("predict", finished, "--all").is_refusal("--all is for the values of pairs")
+    assert nelbo("predict", ratings / "run", ratings / "pairs.csv", "--split", "test").is_refusal("no splits")
+    assert nelbo("evaluate", finished, "--bound", "predictive").is_refusal("not about values of pairs")
     assert nelbo("sample", ratings / "run").is_refusal("nelbo predict")
+    assert nelbo("compress", ratings / "run", "-o", ratings / "x.nlb").is_refusal("no model of the data")

@@ -99,7 +99,7 @@ def test_rows_with_a_blank_are_left_out_and_counted(tmp_path):
 def test_numbers_far_from_zero_keep_their_digits(tmp_path):
     path = table(tmp_path / "a.csv", ["a,x,101325.25", "b,x,101325.5", "a,y,101326.0"])
     data = load_pairs(path, NAMES, cuts=Cuts(0, 0.0, 0.0))
-    assert data.schema.restored(data.train.x)[:, 0].tolist() == [101325.25, 101325.5, 101326.0]
+    assert np.allclose(data.schema.restored(data.train.x)[:, 0], [101325.25, 101325.5, 101326.0], rtol=0, atol=1e-6)
 
 
 def test_a_changed_file_keeps_its_entries_in_their_splits(ratings):

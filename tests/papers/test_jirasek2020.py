@@ -17,6 +17,7 @@ from nelbo.papers.completion import left_out, matrix_of
 from nelbo.papers.jirasek2020 import PAGE
 
 
+@pytest.mark.slow  # what a page does is in test_pages.py, and each of its parts below
 def test_smoke_end_to_end(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with jax.numpy_dtype_promotion("standard"), jax.debug_key_reuse(False):

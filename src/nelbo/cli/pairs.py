@@ -11,10 +11,11 @@ from nelbo.cli.output import Line, note, print_json
 from nelbo.cli.parser import Parser
 from nelbo.core import InputError, atomic_write
 from nelbo.data import Pairs, Triples, pair_context, read_triples
-from nelbo.runs import Run
+from nelbo.runs import Run, check_fresh
 from nelbo.tasks import Answers, posterior_of, predict_pairs
 
 FORMS = (".csv", ".tsv", ".parquet", ".npz")
+PARTS = ("mean", "std", "low", "high")
 
 
 def pair_flags(parser: Parser) -> None:
@@ -34,12 +35,12 @@ def predict_run_pairs(options: argparse.Namespace, run: Run, *, draws: int, inte
     posterior_of(run.model)
     if options.all == (options.data is not None):
         raise InputError("Say what to predict: a table of pairs, or --all for the whole matrix.")
-    path = Path(options.output or run.folder / ("matrix.npz" if options.all else "predictions.csv"))
-    if path.suffix not in FORMS or path.is_dir():
-        raise InputError(f"Cannot write {path}: choose the name of a file that ends in {' or '.join(FORMS)}.")
+    if options.split is not None:
+        raise InputError("A table of pairs has no splits, and all its rows are predicted: leave --split out.")
     triples = _whole(schema.pairs) if options.all else read_triples(options.data, schema.pairs.names, values=False)
-    if triples.table is not None and path.suffix not in {triples.table.suffix, ".npz"}:
-        raise InputError(f"Cannot write {path}: the table comes back in its own form: {triples.table.suffix} or .npz.")
+    path = _target(options, run, triples)
+    if triples.table is not None:
+        check_fresh([f"{schema.pairs.names[2]}_{part}" for part in PARTS], triples.table.names)
     for text in triples.notes:
         note(options, text)
     pairs = pair_context(schema.pairs, triples.rows, triples.columns, triples.physical)
@@ -47,18 +48,29 @@ def predict_run_pairs(options: argparse.Namespace, run: Run, *, draws: int, inte
     line = Line()
     progress = None if options.quiet else lambda done: line.show(f"{done} of {len(pairs)}", done=done >= len(pairs))
     found = predict_pairs(jr.key(options.seed), run.model, pairs, draws=draws, level=interval, progress=progress)
-    restored = {name: run.in_user_units(value[:, None])[:, 0] for name, value in _located(found).items()}
-    columns = {"mean": restored["mean"], "std": found.std, "low": restored["low"], "high": restored["high"]}
+    columns = _columns(run, schema.pairs.names[2], found)
     _write(path, schema.pairs, triples, columns, whole=options.all)
     if options.json:
         shown = {} if options.all else {"columns": {name: column.tolist() for name, column in columns.items()}}
         print_json({"file": str(path), "pairs": len(pairs), "draws": draws, "interval": interval, **shown})
         return
-    note(options, f"Wrote {path}: mean, std, low, high of {schema.pairs.names[2]} for {len(pairs)} pairs")
+    note(options, f"Wrote {path}: {', '.join(columns)} of {len(pairs)} pairs")
 
 
-def _located(found: Answers) -> dict[str, np.ndarray]:
-    return {"mean": found.mean, "low": found.low, "high": found.high}
+def _target(options: argparse.Namespace, run: Run, triples: Triples) -> Path:
+    """Where to write; checked before anything is computed."""
+    forms = FORMS if triples.table is None else (triples.table.suffix, ".npz")
+    usual = "matrix.npz" if options.all else f"predictions{forms[0]}"
+    path = Path(options.output or run.folder / usual)
+    if path.suffix not in forms or path.is_dir():
+        raise InputError(f"Cannot write {path}: choose the name of a file that ends in {' or '.join(forms)}.")
+    return path
+
+
+def _columns(run: Run, value: str, found: Answers) -> dict[str, np.ndarray]:
+    """The answers in the user's units by the names of their columns."""
+    mean, low, high = (run.in_user_units(part[:, None])[:, 0] for part in (found.mean, found.low, found.high))
+    return {f"{value}_{name}": part for name, part in zip(PARTS, (mean, found.std, low, high), strict=True)}
 
 
 def _whole(pairs: Pairs) -> Triples:
@@ -89,21 +101,12 @@ def _write(path: Path, known: Pairs, triples: Triples, columns: dict[str, np.nda
         np.savez_compressed(stream, allow_pickle=False, **named, **arrays)
         content = stream.getvalue()
     elif triples.table is not None:
-        taken = set(triples.table.names)
-        fresh = {_free(name, known.names[2], taken): np.asarray(column, float) for name, column in columns.items()}
+        fresh = {name: np.asarray(column, float) for name, column in columns.items()}
         content = triples.table.extended(range(len(triples.table.names)), fresh, triples.places)
     else:
         content = _plain(path, known, triples, columns)
     with atomic_write(path) as file:
         file.write(content)
-
-
-def _free(name: str, value: str, taken: set[str]) -> str:
-    """A heading that the user's table does not have."""
-    longer = f"{value}_{name}" if name in taken else name
-    while longer in taken:
-        longer += "_predicted"
-    return longer
 
 
 def _plain(path: Path, known: Pairs, triples: Triples, columns: dict[str, np.ndarray]) -> bytes:

@@ -95,7 +95,7 @@ def _row(part: Mapping[str, Any]) -> dict[str, Any]:
         "published": part["published"],
         "standard error": f"{score['standard_error']:.4f}",
         "perplexity": f"{score['perplexity']:.1f}" if "perplexity" in score else None,
-        "KL": f"{score['kl']:.2f}",
+        "KL": f"{score['kl']:.2f}" if "kl" in score else None,
         "seconds": f"{part['training_seconds']:.0f}",
     }
 
@@ -217,13 +217,13 @@ def _errors(figure: Mapping[str, Any], folder: Path) -> Picture:
     at = np.linspace(0.0, float(ends), 60)
     lines = [(name, at, np.searchsorted(error, at) / len(error)) for name, error in found.items()]
     middles = ", ".join(f"{name} {np.median(error):.3f}" for name, error in found.items())
-    labels = {"x_label": "absolute error", "y_label": "share of the common pairs"}
+    axes = ("absolute error", "share of the common pairs")
     return Picture(
         figure["name"],
         figure["title"],
         f"Share of the pairs that all methods predict whose error is at most so large. Median errors: {middles}.",
         f"{figure['title']}: a rising curve for each method; median errors {middles}.",
-        lambda theme: curves_figure(lines, **labels, theme=theme),
+        lambda theme: curves_figure(lines, x_label=axes[0], y_label=axes[1], theme=theme),
         themed=True,
     )
 

@@ -19,6 +19,7 @@ from nelbo.data.tables import UserTable
 
 MOST_LEVELS = 64  # distinct values that can still be the levels of an ordinal likelihood
 UNSEEN = -1
+_MOST_IDS = 2**24  # whole numbers that float32 holds
 _ROLES = ("row", "column", "value", "physical prediction")
 _WHOLE = re.compile(r"(-?(?:0|[1-9]\d*))\.0*")
 
@@ -92,7 +93,7 @@ def load_pairs(
     splits = {name: replace(whole, context=context).rows(rows) for name, rows in places.items()}
     schema = like or Schema((1,), "real", offset=offset, pairs=pairs)
     notes = (*found.notes, *said, *_unseen_notes(path, splits, pairs))
-    return Data(path.stem, splits, schema, source=str(path), notes=notes)
+    return Data(path.stem, splits, schema, source=str(path), table=found.table, notes=notes)
 
 
 def pair_context(pairs: Pairs, rows: np.ndarray, columns: np.ndarray, physical: np.ndarray | None) -> np.ndarray:
@@ -265,6 +266,9 @@ def _numbered(found: Triples, train: np.ndarray, known: Pairs | None) -> Pairs:
         (*before, *sorted(set(ids[train].tolist()) - set(before), key=_order))
         for before, ids in zip(first, (found.rows, found.columns), strict=True)
     )
+    if max(len(rows), len(columns)) > _MOST_IDS:
+        raise InputError(f"A matrix has at most {_MOST_IDS} rows and columns, got {len(rows)} x {len(columns)}: leave "
+                         "the rarest ids out.")  # fmt: skip
     levels = np.unique(found.values)
     return Pairs(found.names, rows, columns, tuple(levels.tolist()) if len(levels) <= MOST_LEVELS else ())
 

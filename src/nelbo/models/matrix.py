@@ -100,7 +100,8 @@ def _side(
     usual = jnp.full(rank + 1, math.log(prior_scale), jnp.float32)
     own = (Frozen(jnp.zeros_like(mean)), Frozen(jnp.zeros_like(mean))) if distilled else (None, None)
     # at a point the bound is no bound: scales would be learned to be infinitely small
-    prior = FactorPrior(usual if learn and posterior == "mean-field" else Frozen(usual), *own)
+    learned = learn and posterior == "mean-field" and not distilled
+    prior = FactorPrior(usual if learned else Frozen(usual), *own)
     return PointFactors(mean), log_scale, prior
 
 

@@ -46,7 +46,7 @@ class RatingHead(Head):
         """Whether the centre is `unit` times the predictor and a constant, and the variance the same everywhere."""
 
     @abc.abstractmethod
-    def quantile(self, predictors: Float[Array, "draws n"], probability: float) -> Float[Array, " n"]:
+    def quantile(self, predictors: Float[Array, "draws n"], probability: Float[Array, ""]) -> Float[Array, " n"]:
         """Quantile of the equal mixture of the distributions of several predictors."""
 
 
@@ -103,10 +103,10 @@ class LocationHead(RatingHead):
         """It is."""
         return True
 
-    def quantile(self, predictors: Float[Array, "draws n"], probability: float) -> Float[Array, " n"]:
+    def quantile(self, predictors: Float[Array, "draws n"], probability: Float[Array, ""]) -> Float[Array, " n"]:
         """By bisection, between the least and the greatest quantile of the parts."""
         parts: Any = self(predictors)
-        ends = parts.icdf(jnp.full(predictors.shape, probability, predictors.dtype))
+        ends = parts.icdf(jnp.broadcast_to(probability, predictors.shape))
 
         def halved(_: Array, bracket: tuple[Array, Array]) -> tuple[Array, Array]:
             low, high = bracket
@@ -170,7 +170,7 @@ class OrdinalHead(RatingHead):
         """It is not."""
         return False
 
-    def quantile(self, predictors: Float[Array, "draws n"], probability: float) -> Float[Array, " n"]:
+    def quantile(self, predictors: Float[Array, "draws n"], probability: Float[Array, ""]) -> Float[Array, " n"]:
         """The lowest level at or below which the mixture has that much."""
         below = jnp.cumsum(self(predictors).probs.mean(0), -1)
         place = jnp.minimum((below < probability).sum(-1), len(self.levels) - 1)

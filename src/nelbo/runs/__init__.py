@@ -33,8 +33,8 @@ from nelbo.runs.objectives import (
     objectives,
 )
 from nelbo.runs.pairs import read_pairs, run_pairs
-from nelbo.runs.predictions import check_predicts, prediction_columns, score_run
-from nelbo.runs.ranks import RANKS, error_columns, rank_scores
+from nelbo.runs.predictions import check_fresh, check_predicts, prediction_columns, score_run
+from nelbo.runs.ranks import RANKS, rank_scores, with_errors
 from nelbo.runs.record import DataRecord, RunRecord, read_history, read_run_record
 from nelbo.runs.sampling import RUN_OPTIMIZERS
 from nelbo.runs.settings import TRAINING_DEFAULTS, Experiment, Training, checked_seed
@@ -61,13 +61,13 @@ __all__ = [
     "carry_out",
     "chain_pictures",
     "check_columns_name",
+    "check_fresh",
     "check_predicts",
     "checked_seed",
     "comparison",
     "data_options",
     "default_objective",
     "environment",
-    "error_columns",
     "evaluation",
     "execute",
     "figure_arrays",
@@ -100,6 +100,7 @@ __all__ = [
     "table_suffixes",
     "training_defaults",
     "user_scale",
+    "with_errors",
     "write_columns",
     "write_filled",
 ]

@@ -85,7 +85,7 @@ def _rows(side: Any) -> Float[Array, "more entries"]:
 
 
 def _answers(
-    key: Key[Array, ""], model: Model, pairs: Float[Array, "n numbers"], *, draws: int, level: float
+    key: Key[Array, ""], model: Model, pairs: Float[Array, "n numbers"], level: Float[Array, ""], *, draws: int
 ) -> tuple[Array, Array, Array, Array]:
     layer: FactorLayer = layer_of(posterior_of(model).averaged(model))
     predictors = _predictors(key, model, pairs, draws)
@@ -96,7 +96,8 @@ def _answers(
     else:
         centres, noises = layer.head.summary(layer.head(predictors))
         centre, whole = centres.mean(0), noises.mean(0) + centres.var(0)
-    low, high = (layer.head.quantile(predictors, p) for p in (0.5 - 0.5 * level, 0.5 + 0.5 * level))
+    ends = jnp.stack([0.5 - 0.5 * level, 0.5 + 0.5 * level])
+    low, high = jax.vmap(lambda probability: layer.head.quantile(predictors, probability))(ends)
     return centre, jnp.sqrt(whole), low, high
 
 
@@ -109,7 +110,7 @@ def predict_pairs(
     pairs: Float[np.ndarray, "n numbers"],
     *,
     draws: int = DRAWS,
-    level: float = 0.95,
+    level: float = 0.9,
     progress: Callable[[int], None] | None = None,
 ) -> Answers:
     """The value of each pair, with its uncertainty.
@@ -132,7 +133,8 @@ def predict_pairs(
         raise InputError(f"draws must be at least 1 and the interval's level inside (0, 1), got {draws} and {level}.")
     found = []
     for part, real in _chunks(pairs):
-        found.append([np.asarray(value)[:real] for value in _run_answers(key, model, part, draws=draws, level=level)])
+        parts = _run_answers(key, model, part, jnp.asarray(level, jnp.float32), draws=draws)
+        found.append([np.asarray(value)[:real] for value in parts])
         if progress is not None:
             progress(sum(len(done[0]) for done in found))
     return Answers(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
