@@ -27,6 +27,7 @@ OPTIONS = {
     "fdarn": {"layers": [3, 2]},
     "nade": {"hidden": [3]},
     "mixture": {"components": 3},
+    "factorization": {"shape": [1], "rank": 1},
 }
 BIASED = {"dlgm", "nonlinear-belief-network"}
 

@@ -28,6 +28,38 @@ _WANTED = types.MappingProxyType(
 
 
 @dataclass(frozen=True)
+class Pairs:
+    """What the cells of a matrix are, where every example is the value of one pair of row and column.
+
+    Args:
+        names: of the columns with row, column, value, and maybe a physical prediction.
+        row_ids: the id of row 0, 1, ...: those that were trained on.
+        column_ids: the same of columns.
+        levels: the distinct values in their order, where they are few; () where they are many.
+    """
+
+    names: tuple[str, ...]
+    row_ids: tuple[str, ...]
+    column_ids: tuple[str, ...]
+    levels: tuple[float, ...] = ()
+
+    @property
+    def has_physical(self) -> bool:
+        """Whether each pair comes with a physical prediction of its value."""
+        return len(self.names) == 4
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> "Pairs":
+        """Read it from JSON."""
+        names, rows, columns = (
+            tuple(_checked(text, str) for text in record[part]) for part in ("names", "row_ids", "column_ids")
+        )
+        if len(names) not in {3, 4} or not rows or not columns:
+            raise ValueError("three or four names, and at least one row and one column were expected")
+        return cls(names, rows, columns, tuple(_checked(level, float) for level in record["levels"]))
+
+
+@dataclass(frozen=True)
 class Schema:
     """What a data set is, without its rows.
 
@@ -40,6 +72,7 @@ class Schema:
         label_names: the name of label 0, 1, ...
         offset: one float64 for each entry of `shape`, flat: what was subtracted from real numbers that dwarf their
             spread before they became float32. None: nothing. A shift changes no log density.
+        pairs: of the cells of a matrix; None for other data.
     """
 
     shape: tuple[int, ...]
@@ -48,6 +81,7 @@ class Schema:
     dialect: Dialect | None = None
     label_names: tuple[str, ...] | None = None
     offset: tuple[float, ...] | None = None
+    pairs: Pairs | None = None
 
     @property
     def is_image(self) -> bool:
@@ -239,6 +273,7 @@ def _read_schema(record: Any) -> Schema:
         None if dialect is None else _dialect(dialect),
         None if names is None else tuple(_checked(name, str) for name in names),
         None if offset is None else tuple(float(number) for number in offset),
+        None if record.get("pairs") is None else Pairs.from_record(record["pairs"]),
     )
 
 

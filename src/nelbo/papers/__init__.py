@@ -3,6 +3,7 @@
 from nelbo.papers import (
     bamler2017,
     buchholz2018,
+    jirasek2020,
     kingma2014,
     kingma2019,
     mandt2014,
@@ -36,6 +37,7 @@ PAGES = (
     mandt2017.PAGE,
     swiatkowski2020.PAGE,
     wenzel2020.PAGE,
+    jirasek2020.PAGE,
 )
 PAPERS: dict[str, Page] = {page.key: page for page in PAGES}
 
