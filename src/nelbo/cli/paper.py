@@ -142,8 +142,8 @@ def _claim(claim: Mapping[str, Any]) -> dict[str, str]:
 
 def _pictures(figure: Mapping[str, Any], parts: Mapping[str, Any], folder: Path) -> list[Picture]:
     """The pictures of one figure: test and train curves, or the samples of each run side by side, or a manifold."""
-    if figure["kind"] == "noise":
-        return [_noise(figure, parts[figure["parts"][0]]["rows"])]
+    if figure["kind"] in {"noise", "batches"}:
+        return [{"noise": _noise, "batches": _batches}[figure["kind"]](figure, parts[figure["parts"][0]]["rows"])]
     title, name = figure["title"], figure["name"]
     labels = ", ".join(parts[part]["label"] for part in figure["parts"])
     if figure["kind"] == "curves":
@@ -176,21 +176,34 @@ def _pictures(figure: Mapping[str, Any], parts: Mapping[str, Any], folder: Path)
 
 def _noise(figure: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Picture:
     """The variance of gradients against the number of draws, a line for each model and kind of draws."""
-    lines: dict[str, tuple[list[int], list[float]]] = {}
     last = rows[-1]["q"]
-    for row in rows:
-        if row["q"] == last:
-            counts, values = lines.setdefault(f"{row['model']}, {row['draws']}", ([], []))
-            counts.append(row["samples"])
-            values.append(math.log10(row["variance"]))
-    curves = [(label, *points) for label, points in lines.items()]
+    points = [(f"{r['model']}, {r['draws']}", r["samples"], r["variance"]) for r in rows if r["q"] == last]
+    return _variances(figure, points, f"Variance of the gradient against draws of the parameters; q {last}.", "draws")
+
+
+def _batches(figure: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Picture:
+    """The variance of gradients against the size of a batch, a line for each way to choose one."""
+    points = [(r["batches"], r["batch size"], r["variance"]) for r in rows]
+    return _variances(figure, points, "Variance of the gradient against the size of a batch.", "examples in a batch")
+
+
+def _variances(
+    figure: Mapping[str, Any], points: Sequence[tuple[str, int, float]], caption: str, x_label: str
+) -> Picture:
+    """Variances on logarithmic axes: a line for each label, through its points."""
+    lines: dict[str, tuple[list[int], list[float]]] = {}
+    for label, count, variance in points:
+        counts, values = lines.setdefault(label, ([], []))
+        counts.append(count)
+        values.append(math.log10(variance))
+    curves = [(label, *line) for label, line in lines.items()]
     title = figure["title"]
     return Picture(
         figure["name"],
         title,
-        f"Variance of the gradient against draws of the parameters; q {last}.",
+        caption,
         f"{title}: " + ", ".join(f"{label} ends at 10^{values[-1]:.1f}" for label, _, values in curves),
-        lambda theme: curves_figure(curves, x_label="draws", y_label="log10 of the variance", log_x=True, theme=theme),
+        lambda theme: curves_figure(curves, x_label=x_label, y_label="log10 of the variance", log_x=True, theme=theme),
         themed=True,
     )
 

@@ -12,6 +12,8 @@ from nelbo.papers import (
     mnih2016,
     rezende2014,
     townsend2019,
+    zhang2017,
+    zhang2019,
 )
 from nelbo.papers.bibliography import BIBLIOGRAPHY
 from nelbo.papers.measures import Study, measured_arrays
@@ -29,6 +31,8 @@ PAGES = (
     marino2018.PAGE,
     mandt2014.PAGE,
     mandt2016.PAGE,
+    zhang2017.PAGE,
+    zhang2019.PAGE,
 )
 PAPERS: dict[str, Page] = {page.key: page for page in PAGES}
 

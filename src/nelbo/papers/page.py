@@ -102,7 +102,8 @@ class Figure:
         name: of its file.
         title: which figure of the paper, and of what.
         kind: bounds against training examples seen, samples side by side, the 2-D manifold, the 2-D embedding, or
-            the chain of an imputation, step by step; "noise": a study's variances against its numbers of draws.
+            the chain of an imputation, step by step; "noise": a study's variances against its numbers of draws;
+            "batches": against its batch sizes.
         parts: the names of the runs in it, or of the study.
         curves: which bounds of their histories, for curves.
         measure: which measure a picture of a chain is of.
@@ -110,7 +111,7 @@ class Figure:
 
     name: str
     title: str
-    kind: Literal["curves", "samples", "manifold", "embedding", "chain", "noise"]
+    kind: Literal["curves", "samples", "manifold", "embedding", "chain", "noise", "batches"]
     parts: tuple[str, ...]
     curves: tuple[str, ...] = ("test", "train")
     measure: str = ""
