@@ -167,8 +167,9 @@ def fit(options: argparse.Namespace) -> None:
     if record["results"]:
         show_results(record["results"])
     note(options, f"Trained {record['steps']} steps in {record['training_seconds']:.1f} s; the run is in {folder}")
-    if record["batches"]["name"] != Training.batches:
-        note(options, f"Batches: {order_text(record['batches'])}")
+    batches = record.get("batches", {"name": Training.batches})  # older runs do not say
+    if batches["name"] != Training.batches:
+        note(options, f"Batches: {order_text(batches)}")
     for line in _about_draws(record.get("sampling")):
         note(options, line)
     for picture in pictures:

@@ -16,6 +16,8 @@ from nelbo.papers import (
     swiatkowski2020,
     townsend2019,
     wenzel2020,
+    zhang2017,
+    zhang2019,
 )
 from nelbo.papers.bibliography import BIBLIOGRAPHY
 from nelbo.papers.figures import Axes, Figure
@@ -38,6 +40,8 @@ PAGES = (
     swiatkowski2020.PAGE,
     wenzel2020.PAGE,
     jirasek2020.PAGE,
+    zhang2017.PAGE,
+    zhang2019.PAGE,
 )
 PAPERS: dict[str, Page] = {page.key: page for page in PAGES}
 

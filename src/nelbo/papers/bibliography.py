@@ -282,4 +282,20 @@ BIBLIOGRAPHY: dict[str, str] = {
   eprint    = {2002.02655},
   archiveprefix = {arXiv}
 }""",
+    "zhang2017": """@inproceedings{zhang2017,
+  title     = {Determinantal Point Processes for Mini-Batch Diversification},
+  author    = {Zhang, Cheng and Kjellstr{\\"o}m, Hedvig and Mandt, Stephan},
+  booktitle = {Conference on Uncertainty in Artificial Intelligence},
+  year      = {2017},
+  eprint    = {1705.00607},
+  archiveprefix = {arXiv}
+}""",
+    "zhang2019": """@inproceedings{zhang2019,
+  title     = {Active Mini-Batch Sampling Using Repulsive Point Processes},
+  author    = {Zhang, Cheng and {\\"O}ztireli, Cengiz and Mandt, Stephan and Salvi, Giampiero},
+  booktitle = {{AAAI} Conference on Artificial Intelligence},
+  year      = {2019},
+  eprint    = {1804.02772},
+  archiveprefix = {arXiv}
+}""",
 }
