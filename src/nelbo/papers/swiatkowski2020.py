@@ -28,7 +28,7 @@ NOTES = (
 
 def _run(posterior: str, budget: str, seed: int, data_dir: str | None) -> Experiment:
     hidden = {"smoke": [16], "quick": [100, 100], "paper": [400, 400, 400]}[budget]
-    epochs = {"smoke": 3.0, "quick": 20.0, "paper": 150.0}[budget]
+    epochs = {"smoke": 3.0, "quick": 10.0, "paper": 150.0}[budget]
     tied = {"posterior": "k-tied", "k": int(posterior[0])} if posterior != "mean-field" else {"posterior": posterior}
     return Experiment(
         model={"name": "classification", "arguments": {"hidden": hidden}},
@@ -118,7 +118,7 @@ PAGE = Page(
     title="The k-tied Normal Distribution",
     budgets={
         "smoke": "the digits set, 16 hidden units, 3 passes, mean field and k = 2",
-        "quick": "MNIST, 100-100 hidden units, 20 passes; mean field and k = 2 with three seeds, k = 1 and 3 with one",
+        "quick": "MNIST, 100-100 hidden units, 10 passes; mean field and k = 2 with three seeds, k = 1 and 3 with one",
         "paper": "MNIST, 400-400-400 hidden units, 150 passes; the same, and k = 5",
     },
     plan=plan,
