@@ -161,8 +161,8 @@ def _pictures(figure: Mapping[str, Any], parts: Mapping[str, Any], folder: Path)
         watched = all(curve["test_bound"][-1] is not None for curve in ends)
         kinds = ["valid" if kind == "test" and not watched else kind for kind in figure["curves"]]
         return [_curves(figure, parts, kind) for kind in kinds]
-    if figure["kind"] in _CHAIN:
-        return [_chain(figure, parts, folder)]
+    if figure["kind"] in {*_CHAIN, "errors"}:
+        return [_errors(figure, folder) if figure["kind"] == "errors" else _chain(figure, parts, folder)]
     records = [read_run_record(folder / part) for part in figure["parts"]]
     arrays = [record.arrays for record in records]
     if figure["kind"] == "embedding":
@@ -218,6 +218,25 @@ def _chain(figure: Mapping[str, Any], parts: Mapping[str, Any], folder: Path) ->
     )
     title = figure["title"]
     return Picture(figure["name"], title, caption, f"{title}: rows of images.", lambda _: picture, themed=False)
+
+
+def _errors(figure: Mapping[str, Any], folder: Path) -> Picture:
+    """The share of values that each method foretells within an error."""
+    (part,) = figure["parts"]
+    found = {name: np.sort(error) for name, error in measured_arrays(folder / part, figure["measure"]).items()}
+    ends = np.quantile(np.concatenate(list(found.values())), 0.95)
+    at = np.linspace(0.0, float(ends), 60)
+    lines = [(name, at, np.searchsorted(error, at) / len(error)) for name, error in found.items()]
+    middles = ", ".join(f"{name} {np.median(error):.3f}" for name, error in found.items())
+    axes = ("absolute error", "share of the common pairs")
+    return Picture(
+        figure["name"],
+        figure["title"],
+        f"Share of the pairs that all methods predict whose error is at most so large. Median errors: {middles}.",
+        f"{figure['title']}: a rising curve for each method; median errors {middles}.",
+        lambda theme: curves_figure(lines, x_label=axes[0], y_label=axes[1], theme=theme),
+        themed=True,
+    )
 
 
 def _curves(figure: Mapping[str, Any], parts: Mapping[str, Any], kind: str) -> Picture:

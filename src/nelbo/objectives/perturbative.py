@@ -139,8 +139,8 @@ class Perturbative(Objective):
             DECAY * past.square + gained * (now**2).mean(),
             DECAY * past.weight + gained,
         )
-        loss = batch_mean(Loss(surrogates, bounds, metrics), batch)
-        return loss, ObjectiveState(state.trained, after)
+        surrogate, bound, averages = batch_mean((surrogates, bounds, metrics), batch)
+        return Loss(surrogate, bound, averages), ObjectiveState(state.trained, after)
 
     def bounds(self, key: Key[Array, ""], model: Model, batch: AnyExample) -> Float[Array, " batch"]:
         """The bound of each example."""

@@ -3,6 +3,7 @@
 from nelbo.papers import (
     bamler2017,
     buchholz2018,
+    jirasek2020,
     kingma2014,
     kingma2019,
     mandt2014,
@@ -15,6 +16,8 @@ from nelbo.papers import (
     swiatkowski2020,
     townsend2019,
     wenzel2020,
+    zhang2017,
+    zhang2019,
 )
 from nelbo.papers.bibliography import BIBLIOGRAPHY
 from nelbo.papers.figures import Axes, Figure
@@ -36,6 +39,9 @@ PAGES = (
     mandt2017.PAGE,
     swiatkowski2020.PAGE,
     wenzel2020.PAGE,
+    jirasek2020.PAGE,
+    zhang2017.PAGE,
+    zhang2019.PAGE,
 )
 PAPERS: dict[str, Page] = {page.key: page for page in PAGES}
 

@@ -172,6 +172,30 @@ BIBLIOGRAPHY: dict[str, str] = {
   pages   = {193--213},
   year    = {1999}
 }""",
+    "jirasek2020": """@article{jirasek2020,
+  title   = {Machine Learning in Thermodynamics: Prediction of Activity Coefficients by Matrix Completion},
+  author  = {Jirasek, Fabian and Alves, Rodrigo A. S. and Damay, Julie and Vandermeulen, Robert A. and Bamler, Robert
+             and Bortz, Michael and Mandt, Stephan and Kloft, Marius and Hasse, Hans},
+  journal = {The Journal of Physical Chemistry Letters},
+  volume  = {11},
+  number  = {3},
+  pages   = {981--985},
+  year    = {2020}
+}""",
+    "jirasek2020hybrid": """@article{jirasek2020hybrid,
+  title   = {Hybridizing Physical and Data-driven Prediction Methods for Physicochemical Properties},
+  author  = {Jirasek, Fabian and Bamler, Robert and Mandt, Stephan},
+  journal = {Chemical Communications},
+  volume  = {56},
+  pages   = {12407--12410},
+  year    = {2020}
+}""",
+    "salakhutdinov2008": """@inproceedings{salakhutdinov2008,
+  title     = {Probabilistic Matrix Factorization},
+  author    = {Salakhutdinov, Ruslan and Mnih, Andriy},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2008}
+}""",
     "marino2018": """@inproceedings{marino2018,
   title     = {Iterative Amortized Inference},
   author    = {Marino, Joseph and Yue, Yisong and Mandt, Stephan},
@@ -256,6 +280,22 @@ BIBLIOGRAPHY: dict[str, str] = {
   booktitle = {International Conference on Machine Learning},
   year      = {2020},
   eprint    = {2002.02655},
+  archiveprefix = {arXiv}
+}""",
+    "zhang2017": """@inproceedings{zhang2017,
+  title     = {Determinantal Point Processes for Mini-Batch Diversification},
+  author    = {Zhang, Cheng and Kjellstr{\\"o}m, Hedvig and Mandt, Stephan},
+  booktitle = {Conference on Uncertainty in Artificial Intelligence},
+  year      = {2017},
+  eprint    = {1705.00607},
+  archiveprefix = {arXiv}
+}""",
+    "zhang2019": """@inproceedings{zhang2019,
+  title     = {Active Mini-Batch Sampling Using Repulsive Point Processes},
+  author    = {Zhang, Cheng and {\\"O}ztireli, Cengiz and Mandt, Stephan and Salvi, Giampiero},
+  booktitle = {{AAAI} Conference on Artificial Intelligence},
+  year      = {2019},
+  eprint    = {1804.02772},
   archiveprefix = {arXiv}
 }""",
 }

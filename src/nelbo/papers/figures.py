@@ -36,7 +36,8 @@ class Figure:
         name: of its file.
         title: which figure of the paper, and of what.
         kind: bounds against training examples seen, samples side by side, the 2-D manifold, the 2-D embedding, or
-            the chain of an imputation, step by step; "study": columns of a study's rows against each other.
+            the chain of an imputation, step by step; "study": columns of a study's rows against each other;
+            "errors": how many of the errors that a measure kept are below each size.
         parts: the names of the runs in it, or of the study.
         curves: which bounds of their histories, for curves.
         measure: which measure a picture of a chain is of.
@@ -45,7 +46,7 @@ class Figure:
 
     name: str
     title: str
-    kind: Literal["curves", "samples", "manifold", "embedding", "chain", "study"]
+    kind: Literal["curves", "samples", "manifold", "embedding", "chain", "study", "errors"]
     parts: tuple[str, ...]
     curves: tuple[str, ...] = ("test", "train")
     measure: str = ""

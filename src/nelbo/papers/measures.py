@@ -21,6 +21,7 @@ from nelbo.core import Example, InputError, read_arrays, read_json, write_arrays
 from nelbo.data import Source
 from nelbo.evaluation import elbo, importance_bound, smoothing_error
 from nelbo.models import Model, build
+from nelbo.papers.completion import completion
 from nelbo.runs import Run, imputation_study, open_run, result_row, weight_rows
 from nelbo.training import examples
 
@@ -185,6 +186,7 @@ MEASURES: dict[str, Callable[..., Measured]] = {
     "alone": alone,
     "smoothing": smoothing,
     "weights": weights,
+    "completion": completion,
 }
 
 

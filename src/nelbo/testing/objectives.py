@@ -79,7 +79,6 @@ def check_objective(
     raw = jnp.concatenate([raw, jnp.tile(raw[:1], (len(others), 1))])  # the first key with other weights too
     every = replicates(params, jr.wrap_key_data(raw, impl=jr.key_impl(keys)), weights)
     (losses, states), grads = jax.tree.map(lambda leaf: leaf[:draws], every)
-    _check_weights(every[0][0].bound[draws:], jax.tree.map(lambda leaf: leaf[draws:], every[1]))
     require(isinstance(losses, Loss), f"an objective returns (Loss, state), got {type(losses).__name__}.")
     _check_forms(take(losses, 0), take(states, 0), before)
     require_finite(losses, "a replicate of the loss: ")
@@ -88,6 +87,7 @@ def check_objective(
     require(any(slopes), "the gradient is zero everywhere: the surrogate does not depend on the parameters.")
     _, alone = loss_of(params, keys[0]) if eager else eqx.filter_jit(loss_of)(params, keys[0])
     require_close(take((losses, states), 0), alone, "compiled and eager, or mapped and single, loss and state differ: ")
+    _check_weights(every[0][0].bound[draws:], jax.tree.map(lambda leaf: leaf[draws:], every[1]))
     bounds = _bounds(objective, model, batch, bounds_key, draws)
     what = "the reported bound against the mean of bounds()"
     assert_same_mean(losses.bound, bounds.mean(1), sigmas, what=what)

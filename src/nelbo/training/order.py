@@ -1,7 +1,7 @@
 """Which examples each step sees, and how much each of them counts: a function of the key and the step alone."""
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax.random as jr
@@ -44,8 +44,7 @@ class Order(abc.ABC):
 
     def text(self) -> str:
         """The same in words."""
-        name, *rest = (f"{value}" if key == "name" else f"{key} {value}" for key, value in self.record().items())
-        return f"{name} ({', '.join(rest)})" if rest else name
+        return order_text(self.record())
 
     def bits(self, count: int, *place: int) -> np.ndarray:
         """Random 64-bit words that belong to a place (a step, a pass).
@@ -57,6 +56,12 @@ class Order(abc.ABC):
     def uniforms(self, count: int, *place: int) -> Float[np.ndarray, " count"]:
         """Random numbers in [0, 1) that belong to a place."""
         return (self.bits(count, *place) >> np.uint64(11)) * 2.0**-53
+
+
+def order_text(record: Mapping[str, Any]) -> str:
+    """What `Order.record` gives, in words."""
+    name, *rest = (str(value) if key == "name" else f"{key} {value}" for key, value in record.items())
+    return f"{name} ({', '.join(rest)})" if rest else name
 
 
 # from the key, the number of examples, the batch size and the number of steps of a run to its order
