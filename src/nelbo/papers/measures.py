@@ -161,8 +161,8 @@ def smoothing(
 def weights(key: Key[Array, ""], run: Run, data_dir: str | None) -> Measured:
     """The bound on the evidence of the training set, and what the posterior over the weights is made of.
 
-    The standard deviations of each matrix of weights are a matrix too. Of its squared singular values "rank 1" and
-    "rank 2" are the shares of the greatest one and two, the least of them over all matrices.
+    The standard deviations of each matrix of weights are a matrix too. Less their mean, "rank 1" and
+    "rank 2" are the shares of their squares in one and two components, the least of them over all matrices.
     """
     shared = run.model.globals
     if not isinstance(shared, SharedParameters) or (marginals := shared.marginals(run.model)) is None:
@@ -171,7 +171,7 @@ def weights(key: Key[Array, ""], run: Run, data_dir: str | None) -> Measured:
     train = sources["train"]
     (row,) = weight_rows(key, run.model, len(train), {"train": (train, data)})
     matrices = [np.exp(np.asarray(leaf, np.float64)) for leaf in jax.tree.leaves(marginals.log_scale) if leaf.ndim == 2]
-    squares = [np.linalg.svd(scales, compute_uv=False) ** 2 for scales in matrices]
+    squares = [np.linalg.svd(scales - scales.mean(), compute_uv=False) ** 2 for scales in matrices]
     shares = {f"rank {k}": min(float(s[:k].sum() / s.sum()) for s in squares) for k in (1, 2)}
     held = sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(shared.posterior, eqx.is_array)))
     table = {"ELBO": row["nats"], "standard error": row["standard_error"], "KL of weights": row["weight_kl"]}

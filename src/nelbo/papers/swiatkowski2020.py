@@ -151,7 +151,7 @@ PAGE = Page(
         Claim(
             "The standard deviations of a trained mean-field posterior are approximately of low rank.",
             "seen",
-            "two components have more than half of the squared singular values, in every matrix of every seed",
+            "two components have more than half of their variation around the mean, in every matrix of every seed",
             _low_rank,
         ),
         Claim(
