@@ -219,6 +219,7 @@ def test_batches_are_drawn_as_the_option_says(nelbo, tmp_path):
     assert other.is_refusal("batches is reshuffled here but replacement")
 
 
+@pytest.mark.slow  # tests/training/test_orders and tests/training/test_dpp have the orders themselves
 def test_batches_that_repel_say_which_risk_they_minimize(nelbo, tmp_path):
     line = ("--data", "digits", "--batch-size", "20", "--epochs", "0.3", "--train-only", "--hidden", "8")
     dpp = ("--batches", "dpp", "--random-features", "64", "--label-share", "0.5")

@@ -30,7 +30,7 @@ def parts(architecture):
 @pytest.mark.parametrize(("architecture", "expected"), [("conv", True), ("mlp", False)])
 def test_only_convolutions_leave_the_compiled_loop(architecture, expected):
     carry, rule = parts(architecture)
-    assert convolve(carry, rule, data(), (FEED[0], None), jr.key(1), indexed=True) is expected
+    assert convolve(carry, rule, data(), (FEED, None), jr.key(1), jnp.asarray(2, jnp.int32), indexed=True) is expected
 
 
 @pytest.mark.share(2)

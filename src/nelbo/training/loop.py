@@ -212,14 +212,14 @@ class _Loop:
         feed = jax.tree.map(jnp.asarray, (indices if indexed else self.data.take(indices), weights))
         source = self.data if indexed else self.data.head(0)  # the rows stay where they are
         began = time.perf_counter()
+        length = jnp.asarray(count, jnp.int32)
+        arguments = (state.carry, self._rule, source, feed, self._step_key)
         if self._stepwise is None:
-            item = jax.tree.map(lambda leaf: leaf[0], feed)
-            self._stepwise = convolve(state.carry, self._rule, source, item, self._step_key, indexed=indexed)
+            self._stepwise = convolve(*arguments, length, indexed=indexed)
         if self._stepwise:
-            result = run_steps(state.carry, self._rule, source, feed, self._step_key, count, indexed=indexed)
+            result = run_steps(*arguments, count, indexed=indexed)
         else:
-            length = jnp.asarray(count, jnp.int32)
-            result = run_chunk(state.carry, self._rule, source, feed, self._step_key, length, indexed=indexed)
+            result = run_chunk(*arguments, length, indexed=indexed)
         state.carry, buffers, sound = result
         values = {name: np.asarray(buffer, np.float64)[:count] for name, buffer in buffers.items()}
         self._pace = CALL_SECONDS if self._pace is None else max((time.perf_counter() - began) / count, 1e-9)

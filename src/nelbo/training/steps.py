@@ -155,16 +155,17 @@ def run_steps(
     return carry, {name: jnp.stack([row[name] for row in rows]) for name in rows[0]}, _finite(carry.params)
 
 
-def convolve(carry: Carry, rule: Rule, source: Source, item: PyTree, key: Key[Array, ""], *, indexed: bool) -> bool:
-    """Whether a step has convolutions that XLA would slow down inside of a compiled loop.
+def convolve(*arguments: Any, indexed: bool) -> bool:
+    """Whether the steps of `run_chunk`, with the same arguments, have convolutions that XLA slows down in its loop.
 
     XLA's CPU backend brings a convolution into the form of its fast kernel only outside of loops
     (`ConvCanonicalization` walks the entry computation alone; github.com/jax-ml/jax/issues/12868). The gradients of a
-    convolution are never in that form, and without it take ten times as long.
+    convolution are never in that form, and without it take ten times as long. What is traced here is not traced again
+    when the chunk is run.
     """
     if jax.default_backend() != "cpu":
         return False
-    return "conv_general_dilated" in run_step.text(carry, rule, source, item, key, indexed=indexed)
+    return "conv_general_dilated" in run_chunk.text(*arguments, indexed=indexed)
 
 
 def _run_bounds(
