@@ -51,7 +51,8 @@ def test_luck_does_not_pass_local_optima():
 def test_another_order_fails_the_claim():
     def page(*bounds):
         rows = {how: [{"bound": "posterior", "nats": nats}] for how, nats in zip(METHODS, bounds, strict=True)}
-        return {how: {"label": how, "data": {"name": "sotu"}, "results": found} for how, found in rows.items()}
+        runs = {how: {"label": how, "data": {"name": "sotu"}, "results": found} for how, found in rows.items()}
+        return runs | {"clusters": {"title": "a study stands beside the runs", "rows": []}}
 
     assert _order(page(-4.0, -3.0, -2.0, -1.0))[0]
     assert _order(page(-4.0, -3.0, -1.0, -2.0))[0] is False

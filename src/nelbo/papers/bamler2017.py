@@ -58,7 +58,7 @@ def _narrower(parts: Mapping[str, Record]) -> tuple[bool | None, str]:
         return None, "not run"
     costs = {name.removeprefix("order-"): part["results"][0]["kl"] for name, part in parts.items()}
     words = ", ".join(f"K = {order}: {cost:.2f}" for order, cost in costs.items())
-    return (costs["3"] < costs["1"] if len(costs) == len(ORDERS) else None), f"KL(q || prior) {words} nats"
+    return (costs["3"] < costs["1"] if len(costs) == len(ORDERS) else None), f"KL of q from the prior, {words} nats"
 
 
 PAGE = Page(
