@@ -184,15 +184,16 @@ def main() -> int:
     load = round(os.getloadavg()[0], 2)
     versions = {package: importlib.metadata.version(package) for package in PACKAGES}
     versions |= {} if process is None else process.ask("versions")
-    results = {method: measure(method, task, process, options) for method in options.only}
-    for method, found in results.items():
-        print_table(method, found)
-    if options.json:
-        from nelbo.core import write_json
+    head = {"date": dt.date.today().isoformat(), "load": load, "cores": THREADS, "versions": versions}
+    head |= {"rounds": options.rounds, "block_steps": options.block, "sizes": SIZES, "batch": BATCH, "examples": EXAMPLES}
+    results = {}
+    for method in options.only:
+        results[method] = measure(method, task, process, options)
+        print_table(method, results[method])
+        if options.json:
+            from nelbo.core import write_json
 
-        head = {"date": dt.date.today().isoformat(), "load": load, "versions": versions, "rounds": options.rounds}
-        head |= {"block_steps": options.block, "sizes": SIZES, "batch": BATCH, "examples": EXAMPLES}
-        write_json(options.json, head | {"ms_per_step": results})
+            write_json(options.json, head | {"ms_per_step": results})
     return 1 if any(not row["learned"] for found in results.values() for row in found.values()) else 0
 
 

@@ -2,11 +2,14 @@
 
 import dataclasses
 import itertools
+import os
 
 import numpy as np
 
 SIZES = (784, 400, 400, 10)
-EXAMPLES, HELD_OUT, BATCH, CHUNK, THREADS = 10_000, 2000, 100, 100, 2
+EXAMPLES, HELD_OUT, BATCH, CHUNK = 10_000, 2000, 100, 100
+# two, or those that this process may use; Linux alone says which
+THREADS = min(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 SGLD_RATE, SGHMC_RATE, MOMENTUM, ADAM_RATE, FIRST_SCALE = 0.05, 0.01, 0.9, 1e-3, float(np.exp(-4.0))
 SHAPES = {
     f"{kind}{i}": (n, m) if kind == "w" else (m,) for i, (n, m) in enumerate(itertools.pairwise(SIZES)) for kind in "wb"

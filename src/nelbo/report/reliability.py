@@ -29,7 +29,8 @@ def reliability_figure(points: np.ndarray, *, x_label: str, y_label: str, theme:
         axes.plot([0.0, 1.0], [0.0, 1.0], "--", color=theme.soft, linewidth=1.0)
         low, high = share_interval(observed, count)
         axes.vlines(predicted, low, high, color=theme.curves[0], linewidth=1.0, alpha=0.6)
-        axes.scatter(predicted, observed, s=10.0 + 90.0 * count / count.max(), color=theme.curves[0], zorder=3)
+        sizes = np.where(count.min() == count.max(), 25.0, 10.0 + 90.0 * count / count.max())
+        axes.scatter(predicted, observed, s=sizes, color=theme.curves[0], zorder=3)
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel=x_label, ylabel=y_label)
         axes.set_aspect("equal")
     return figure
