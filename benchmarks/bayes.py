@@ -185,7 +185,8 @@ def main() -> int:
     versions = {package: importlib.metadata.version(package) for package in PACKAGES}
     versions |= {} if process is None else process.ask("versions")
     head = {"date": dt.date.today().isoformat(), "load": load, "cores": THREADS, "versions": versions}
-    head |= {"rounds": options.rounds, "block_steps": options.block, "sizes": SIZES, "batch": BATCH, "examples": EXAMPLES}
+    head |= {"rounds": options.rounds, "block_steps": options.block}
+    head |= {"sizes": SIZES, "batch": BATCH, "examples": EXAMPLES}
     results = {}
     for method in options.only:
         results[method] = measure(method, task, process, options)
