@@ -88,8 +88,9 @@ class Posteriors(Stepped):
         else:
             size = SGHMC_RATE**0.5
             friction = (1.0 - MOMENTUM) / size
+            # its first momenta are hot, N(0, 1) at any temperature, and would throw the weights about: from rest
             self.rule = posteriors.sgmcmc.sghmc.build(
-                log_posterior, lr=size, alpha=friction, temperature=1.0 / EXAMPLES
+                log_posterior, lr=size, alpha=friction, temperature=1.0 / EXAMPLES, momenta=0.0
             )
         self.state = self.rule.init({name: leaf.detach().clone() for name, leaf in model.named_parameters()})
 

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nelbo.core import random_words
+from nelbo.core import random_normals, random_words
 
 
 @settings(max_examples=25, deadline=None)
@@ -15,6 +15,16 @@ from nelbo.core import random_words
 def test_random_words_are_those_of_jax(seed, count, impl):
     key = jr.key(seed, impl=impl)
     np.testing.assert_array_equal(random_words(jr.clone(key), count), jr.bits(key, (count,), jnp.uint32))
+
+
+def test_random_normals_are_those_of_jax():
+    """Up to rounding, which differs where programs are fused in other ways."""
+    ours = jax.jit(random_normals, static_argnums=1)
+    theirs = jax.jit(jr.normal, static_argnums=1)
+    for seed, shape in ((0, (300, 7)), (1, (2001,)), (2, ())):
+        np.testing.assert_allclose(ours(jr.key(seed), shape), theirs(jr.key(seed), shape), rtol=2e-6, atol=1e-7)
+    half = random_normals(jr.key(3), (5,), jnp.bfloat16)
+    np.testing.assert_array_equal(half, jr.normal(jr.key(3), (5,), jnp.bfloat16))
 
 
 def test_random_words_of_many_keys_are_those_of_jax():

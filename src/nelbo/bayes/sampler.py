@@ -14,7 +14,7 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from nelbo.core import InputError
+from nelbo.core import InputError, random_normals
 
 
 class Temperatures(NamedTuple):
@@ -70,7 +70,7 @@ def noise_like(key: Key[Array, ""] | None, tree: PyTree) -> tuple[PyTree, Key[Ar
     if key is None:
         return jax.tree.map(jnp.zeros_like, tree), None
     now, later = jr.split(key)
-    return optax.tree.random_like(now, tree, jr.normal), later
+    return optax.tree.random_like(now, tree, random_normals), later  # pyright: ignore[reportArgumentType]
 
 
 def first_state(seed: int | None, momentum: PyTree, adaptation: Any, *, kinetic: bool) -> SamplerState:

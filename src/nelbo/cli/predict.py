@@ -46,7 +46,9 @@ def predict(options: argparse.Namespace) -> None:
         print_json({"file": str(path), "rows": len(rows), "draws": found.draws, "columns": shown})
         return
     weights = "the weights are a point" if found.draws == 1 else f"averaged over {found.draws} draws of the weights"
-    note(options, f"Wrote {path}: {', '.join(columns)} of {np.size(rows.arrays.values)} rows; {weights}")
+    whole = data.table is not None and path.suffix != ".npy"  # else numbers alone
+    written = [name for name, column in columns.items() if whole or column.dtype.kind != "O"]
+    note(options, f"Wrote {path}: {', '.join(written)} of {np.size(rows.arrays.values)} rows; {weights}")
 
 
 COMMAND = Command("nelbo predict runs/wine new.csv -o out.csv", _arguments, predict)

@@ -7,7 +7,7 @@ from nelbo.core.example import AnyExample, Example, as_example
 from nelbo.core.files import atomic_write, os_error, read_arrays, read_json, remove_leftovers, write_arrays, write_json
 from nelbo.core.numerics import NATS_PER_BIT, log_mean_exp, softplus
 from nelbo.core.options import Option, defaults, options_of, summary
-from nelbo.core.random import random_words, with_fresh_keys
+from nelbo.core.random import random_normals, random_words, with_fresh_keys
 from nelbo.core.registry import GROUP, Registry, added, joined, using
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "log_mean_exp",
     "options_of",
     "os_error",
+    "random_normals",
     "random_words",
     "read_arrays",
     "read_json",

@@ -1,12 +1,14 @@
-"""Keys: random words of them in one pass over memory on a processor, and fresh ones in the place of those of a tree."""
+"""Keys: random words and normal numbers of them in few passes over memory, and fresh ones for a tree."""
 
+import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 from jax import lax
-from jaxtyping import Array, Key, UInt32
+from jaxtyping import Array, Float, Key, UInt32
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
@@ -33,6 +35,28 @@ def random_words(key: Key[Array, ""], count: int) -> UInt32[Array, " count"]:
         high, low = _four_rounds(high, low, _ROTATIONS[i % 2])
         high, low = high + schedule[(i + 1) % 3], low + schedule[(i + 2) % 3] + jnp.uint32(i + 1)
     return high ^ low
+
+
+def random_normals(
+    key: Key[Array, ""], shape: tuple[int, ...], dtype: jnp.dtype | type = jnp.float32
+) -> Float[Array, "*shape"]:
+    """The numbers of `jax.random.normal(key, shape, dtype)`, in half the time on a processor: by `random_words`.
+
+    For the noise of as many numbers as a network has weights, which can cost as much as the gradient does. A barrier
+    keeps XLA from repeating the rounds for each consumer of the words.
+
+    Args:
+        key: of any kind.
+        shape: of what is drawn.
+        dtype: other precisions than float32 go JAX's way.
+    """
+    if jnp.dtype(dtype) != jnp.float32:
+        return jr.normal(key, shape, dtype)
+    words = lax.optimization_barrier(random_words(key, math.prod(shape)))
+    low = np.nextafter(np.float32(-1.0), np.float32(0.0))
+    unit = lax.bitcast_convert_type((words >> 9) | jnp.uint32(0x3F800000), jnp.float32) - 1.0  # 23 bits, in [0, 1)
+    uniform = jnp.maximum(low, unit * (np.float32(1.0) - low) + low)
+    return (np.float32(math.sqrt(2.0)) * lax.erf_inv(uniform)).reshape(shape)
 
 
 def _four_rounds(high: Any, low: Any, rotations: tuple[int, ...]) -> tuple[Any, Any]:

@@ -1,6 +1,7 @@
 """A plot of how far predicted probabilities can be relied on."""
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from nelbo.core import InputError
@@ -8,7 +9,7 @@ from nelbo.report.style import LIGHT, Theme, style
 
 
 def reliability_figure(points: np.ndarray, *, x_label: str, y_label: str, theme: Theme = LIGHT) -> Figure:
-    """What happened against what was predicted, with the diagonal on which both agree.
+    """What happened against what was predicted, with the diagonal on which both agree, and intervals of the shares.
 
     Args:
         points: `(n, 3)`: predicted probability, observed share, cases; the area of a point grows with its cases.
@@ -26,8 +27,30 @@ def reliability_figure(points: np.ndarray, *, x_label: str, y_label: str, theme:
         figure = Figure(figsize=(4.2, 4.0))
         axes = figure.subplots()
         axes.plot([0.0, 1.0], [0.0, 1.0], "--", color=theme.soft, linewidth=1.0)
-        axes.plot(predicted, observed, "-", color=theme.curves[0], linewidth=1.0, alpha=0.6)
-        axes.scatter(predicted, observed, s=10.0 + 90.0 * count / count.max(), color=theme.curves[0], zorder=3)
+        low, high = share_interval(observed, count)
+        axes.vlines(predicted, low, high, color=theme.curves[0], linewidth=1.0, alpha=0.6)
+        sizes = np.where(count.min() == count.max(), 25.0, 10.0 + 90.0 * count / count.max())
+        axes.scatter(predicted, observed, s=sizes, color=theme.curves[0], zorder=3)
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel=x_label, ylabel=y_label)
         axes.set_aspect("equal")
     return figure
+
+
+def share_interval(
+    share: Float[np.ndarray, " n"], count: Float[np.ndarray, " n"], level: float = 0.9
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """The ends of Jeffreys's interval of a probability, of which a share of so many cases was observed.
+
+    Source: Brown, Cai and DasGupta, Interval estimation for a binomial proportion (2001), section 3.1.3.
+
+    Args:
+        share: of the cases in which it happened.
+        count: of cases.
+        level: probability of the interval.
+    """
+    from scipy.stats import beta
+
+    happened = np.rint(np.asarray(share, np.float64) * count)
+    parts = happened + 0.5, count - happened + 0.5
+    low, high = (np.asarray(beta.ppf(0.5 + side * level / 2, *parts)) for side in (-1, 1))
+    return np.where(happened == 0, 0.0, low), np.where(happened == count, 1.0, high)

@@ -11,7 +11,7 @@ from nelbo.report.picture import Picture
 from nelbo.report.pixels import GRID_WIDTH, image_grid, manifold_grid, pair_grid, signed_images
 from nelbo.report.reliability import reliability_figure
 from nelbo.report.results import bound_kind, headline
-from nelbo.runs import RunRecord
+from nelbo.runs import LOG_SCORE, RunRecord
 
 _MOST_IMAGES = 100
 _MOST_PAIRS = 40
@@ -27,7 +27,7 @@ _RELIABILITY = {  # what is predicted, what is observed, how to read it
         "share of these that are of that class",
         (
             "Test examples in bins of the probability of their most probable class; larger points hold more of them. "
-            "On the diagonal the probabilities are right, below it the model is too sure."
+            "On the diagonal the probabilities are right, below it the model is too sure. Lines: 90 % intervals."
         ),
     ),
     "quantile_reliability": (
@@ -35,7 +35,7 @@ _RELIABILITY = {  # what is predicted, what is observed, how to read it
         "share of targets that are lower",
         (
             "The share of test targets below each quantile of their predictive distribution. On the diagonal the "
-            "quantiles are right; flatter than it, intervals are too narrow."
+            "quantiles are right; flatter than it, intervals are too narrow. Lines: 90 % intervals of each share."
         ),
     ),
 }
@@ -84,10 +84,13 @@ def _learning(run: RunRecord) -> Picture:
         finite = values[np.isfinite(values)]
         parts.append(f"the {label} bound goes from {finite[0]:.2f} to {finite[-1]:.2f} nats per example")
     result = headline(run.results, run.data.name)
+    caption = bound_caption(run.history_bound, exact=result is not None and bound_kind(result) == "exact")
+    if result is not None and result.get("bound") == LOG_SCORE:
+        caption = caption.replace("log p(x)", "log p(y | x), y the target")
     return Picture(
         "learning_curves",
         "Learning curves",
-        bound_caption(run.history_bound, exact=result is not None and bound_kind(result) == "exact"),
+        caption,
         f"Learning curves: {'; '.join(parts)}.",
         lambda theme: learning_curves(run.history, theme=theme),
         themed=True,

@@ -209,9 +209,10 @@ def _history_rows(run: RunRecord) -> list[dict[str, Any]]:
 
 
 def _history_cell(key: str, value: Any) -> str:
-    """Bounds with two decimals, seconds with one, other quantities as they are."""
+    """Bounds with two decimals, or four if they are below a nat; seconds with one, other quantities as they are."""
     if key.endswith("_bound"):
-        return fixed(value, 2)
+        found = number(value)
+        return fixed(value, 4 if found is not None and abs(found) < 1.0 else 2)
     return fixed(value, 1) if key == "seconds" else cell_text(value)
 
 

@@ -14,6 +14,7 @@ from nelbo.runs.sampling import RUN_OPTIMIZERS, is_sampler, sampling_for, usual_
 from nelbo.training import SCHEDULES, checked_ordering, optimizer, orders
 
 MAX_SEED = 2**32 - 1
+_MOST_EVALUATIONS = 400
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,7 +33,8 @@ class Training:
         batch_size: examples a step.
         batches: how the examples of each step are chosen, see `nelbo.training.ORDERS`.
         ordering: the options of `batches`.
-        evaluate_every: steps between validations; one pass where none are given.
+        evaluate_every: steps between validations; one pass where none are given, or what makes 400 of them where
+            nobody says how long to train and a pass is a few steps.
         patience: stop after so many validations with no better bound.
         keep: which parameters.
         watch: splits whose bounds the history keeps too.
@@ -146,6 +148,9 @@ def training_for(
         training["batch_size"] = min(training["batch_size"], num_data)
     if num_data is not None and settings.get("epochs") is None:
         training["epochs"] = max(training["epochs"], float(math.ceil(least_steps * training["batch_size"] / num_data)))
+        if training["evaluate_every"] is None and training["epochs"] > _MOST_EVALUATIONS:
+            # a pass over a small table is a step or two: to validate as often takes longer than to train
+            training["evaluate_every"] = math.ceil(steps_for(training, num_data) / _MOST_EVALUATIONS)
     if training["learning_rate"] is None:
         training["learning_rate"] = usual_rate(training["optimizer"])
     training["ordering"] = checked_ordering(training["batches"], training["ordering"] or {}) or None

@@ -6,10 +6,10 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 from jaxtyping import Array, Float, Key, PyTree
 
 from nelbo.bayes.contracts import Marginals, SharedPosterior, keys_like, total
+from nelbo.core import random_normals
 
 FIRST_LOG_SCALE = -4.0  # of each number: narrow, so that training begins as that of a point does
 
@@ -26,7 +26,7 @@ class IndependentNormals(SharedPosterior):
     def sample(self, key: Key[Array, ""], mean: PyTree) -> PyTree:
         """Mean + scale * noise."""
         return jax.tree.map(
-            lambda k, m, log_scale: m + jnp.exp(log_scale) * jr.normal(k, m.shape, m.dtype),
+            lambda k, m, log_scale: m + jnp.exp(log_scale) * random_normals(k, m.shape, m.dtype),
             keys_like(key, mean),
             mean,
             self.log_scales(mean),

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from nelbo.bayes.contracts import Marginals, SharedPosterior, keys_like, total
 from nelbo.bayes.posteriors.independent import FIRST_LOG_SCALE
-from nelbo.core import InputError
+from nelbo.core import InputError, random_normals
 
 FIRST_SHARE = 0.1  # of the first standard deviation that each number owes to the factor: at zero its gradient vanishes
 
@@ -40,7 +40,7 @@ class LowRankNormal(SharedPosterior):
         leaves = jax.tree.leaves(self.factor)
         z = jr.normal(shared_key, (self.rank,), leaves[0].dtype if leaves else jnp.float32)
         return jax.tree.map(
-            lambda k, m, log_scale, w: m + jnp.exp(log_scale) * jr.normal(k, m.shape, m.dtype) + w @ z,
+            lambda k, m, log_scale, w: m + jnp.exp(log_scale) * random_normals(k, m.shape, m.dtype) + w @ z,
             keys_like(noise_key, mean),
             mean,
             self.log_scale,

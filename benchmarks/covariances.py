@@ -1,7 +1,7 @@
 """Speed of a training step with each covariance family of q, and of the imputation chain.
 
-    python benchmarks/posteriors.py --latents 200 --rounds 9
-    python benchmarks/posteriors.py --chain
+    python benchmarks/covariances.py --latents 200 --rounds 9
+    python benchmarks/covariances.py --chain
 
 The first trains deep latent Gaussian models that differ in nothing but the covariance of q (200 latents, 200 rectified
 units on each side, batch 100, Adam) on binary pictures drawn here; their values do not change the work of a step.
