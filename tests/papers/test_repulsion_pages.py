@@ -44,7 +44,14 @@ def claims(module, parts):
 
 def noise(ways, variance, time=1.0):
     rows = [
-        {"batches": way.label, "batch size": 10, "variance": v, "milliseconds a batch": t, "data": "mnist"}
+        {
+            "batches": way.label,
+            "batch size": 10,
+            "variance": v,
+            "variance of independent draws": 1.0,
+            "milliseconds a batch": t,
+            "data": "mnist",
+        }
         for way, v, t in zip(ways, variance, np.broadcast_to(time, len(ways)), strict=True)
     ]
     return {"noise": {"rows": rows}}
