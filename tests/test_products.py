@@ -46,13 +46,14 @@ REFUSED |= {("maximum-likelihood", model) for model in (*DEEP, "vae", "nonlinear
 REFUSED |= {("stochastic-backpropagation", "hvae")}
 CONJUGATE = {name for name, family in MODELS.items() if family.objective == "svi"}
 SUPERVISED = {name for name, family in MODELS.items() if family.targets}
-WITHOUT_LATENTS = {"nade", "mixture", *SUPERVISED}
+PAIRS = {name for name, family in MODELS.items() if family.examples == "pairs"}
+WITHOUT_LATENTS = {"nade", "mixture", *SUPERVISED, *PAIRS}
 
 
 def small(name, **more):
     known = family_options(name)
     chosen = {option: value for option, value in {**SMALL, **more}.items() if option in known}
-    return {"shape": SHAPE, **chosen}
+    return {"shape": (1,), "rank": 1, **chosen} if name in PAIRS else {"shape": SHAPE, **chosen}
 
 
 @functools.cache
@@ -67,6 +68,8 @@ def batch_of(*, masked=False, context=0):
 
 def examples_for(model):
     """A batch that a family can be trained on."""
+    if model in PAIRS:
+        return Example(jnp.ones((BATCH, 1)), context=jnp.zeros((BATCH, 2)))
     if model not in SUPERVISED:
         return batch_of()
     return Example(jnp.ones((BATCH, 1)), context=Example(jnp.ones((BATCH, *SHAPE))))
@@ -95,7 +98,7 @@ def gradient_shapes(name, model, batch):
     return eqx.filter_eval_shape(gradient, jr.key(0), model)
 
 
-@pytest.mark.parametrize(("objective", "model"), product(OBJECTIVES, MODELS))
+@pytest.mark.parametrize(("objective", "model"), product(OBJECTIVES, MODELS, every=5))
 def test_every_objective_trains_every_family_or_says_why_not(objective, model):
     if OBJECTIVES[objective].natural != (model in CONJUGATE):
         pytest.skip("runs refuse natural gradients for other models, and other objectives for conjugate ones")
@@ -125,7 +128,9 @@ def test_every_rule_for_missing_entries_goes_with_every_objective(objective, mod
 
 @pytest.mark.parametrize(
     ("model", "likelihood"),
-    product([m for m in MODELS if "likelihood" in family_options(m) and m not in SUPERVISED], LIKELIHOODS),
+    product(
+        [m for m in MODELS if "likelihood" in family_options(m) and m not in SUPERVISED | PAIRS], LIKELIHOODS, every=5
+    ),
 )
 def test_every_likelihood_goes_with_every_family_that_has_a_choice(model, likelihood):
     if model == "darn" and likelihood != "bernoulli":

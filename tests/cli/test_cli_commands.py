@@ -76,6 +76,7 @@ LISTS = {f"{what} {how}" for what in ("data", "models", "objectives") for how in
 RESULTS = {"fit", "evaluate", "cite", "cite one"} | LISTS
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("name", sorted(RESULTS | {"sample", "embed", "reconstruct", "report"}))
 def test_json_is_one_document_and_quiet_is_quiet(name, nelbo, run, tmp_path):
     line = commands(run, tmp_path)[name]
@@ -184,6 +185,7 @@ def test_progress_goes_to_standard_error_and_is_rare(nelbo, tmp_path):
     assert trained.startswith("Trained 13 steps")
 
 
+@pytest.mark.slow
 def test_a_process_leaves_with_its_whole_output_and_its_exit_code(nelbo):
     code, out, err = finish(start("models", "show", "vae", "--json"))
     assert (code, out, err) == (0, nelbo("models", "show", "vae", "--json").out, "")

@@ -103,6 +103,7 @@ def test_twenty_kills_leave_the_same_bits(unbroken, tmp_path):
     assert kills == 20
 
 
+@pytest.mark.slow
 def test_killed_after_training_and_before_the_record(unbroken, tmp_path):
     folder = tmp_path / "run"
     process = start(*RUN, "--out", folder)

@@ -11,7 +11,7 @@ from nelbo.cli.fit import experiment_from
 from nelbo.cli.flags import WRITTEN_OUT, groups, members, reading
 from nelbo.cli.parser import parse, parsers
 from nelbo.core import InputError, Registry, using
-from nelbo.data import Data, Schema, Split
+from nelbo.data import Data, Pairs, Schema, Split
 from nelbo.models import Family, build, families, likelihoods, vae
 from nelbo.runs import (
     Experiment,
@@ -41,6 +41,13 @@ def dataset(values: str) -> Data:
     split = Split(x)
     schema = Schema((4,), values)  # pyright: ignore[reportArgumentType]
     return Data("made up", dict.fromkeys(("train", "valid", "test"), split), schema)
+
+
+def values_of_pairs() -> Data:
+    pairs = Pairs(("i", "j", "y"), ("a", "b"), ("c", "d"))
+    context = np.array([[0, 0], [0, 1], [1, 0]], np.float32)
+    split = Split(np.array([[0.5], [1.5], [2.0]], np.float32), context=context)
+    return Data("made up", {"train": split}, Schema((1,), "real", pairs=pairs))
 
 
 def test_every_option_of_every_part_has_a_flag_and_a_text():
@@ -143,7 +150,7 @@ def test_a_users_own_model_has_flags(capsys):
 @pytest.mark.parametrize("name", [name for name in UNSUPERVISED if name != "lda"])  # which takes word counts
 def test_models_show_prints_what_a_run_has(name, nelbo):
     shown = json.loads(nelbo("models", "show", name, "--json").out)
-    whole = settled(experiment(name), dataset("binary"))
+    whole = settled(experiment(name), values_of_pairs() if families()[name].examples == "pairs" else dataset("binary"))
     options = {key: value for key, value in whole.model["arguments"].items() if key != "likelihood"}
     told = shown["options"] | {k: v for k, v in shown["by_likelihood"].get("bernoulli", {}).items() if k in options}
     assert {key: value for key, value in told.items() if key != "likelihood"} == options
@@ -177,6 +184,7 @@ def test_objectives_show_prints_what_a_run_has(name, nelbo):
     assert shown["default_of"] == [model for model in families() if default_objective(model) == name]
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("values", ["binary", "unit", "uint8", "real", "counts"])
 def test_what_is_advised_is_accepted(values):
     data = dataset(values)

@@ -23,13 +23,14 @@ ROWS, SIZE, DRAWS = 3, 5, 2
 SMALL = {"hidden": [3], "latents": 2, "layers": [3, 2], "recognition_hidden": [3], "components": 2}
 WITHOUT_GAPS = {"lda", "factorial-mixture"}
 DISCRETE = {"sbn", "darn", "fdarn", "gaussian-mixture"}
+PAIRS = {name for name, family in MODELS.items() if family.examples == "pairs"}  # see test_factorization.py
 # a row for each family: its options, None for those of `SMALL` that it knows, and how many numbers its context has
 CASES = {
     "vae-in-context": ("vae", {"latents": 2, "hidden": [3], "context": 2}, 2),
     "vae-categorical": ("vae", {"latents": 2, "hidden": [3], "likelihood": "categorical"}, 0),
     "vae-mask": ("vae", {"latents": 2, "hidden": [3], "missing": "mask"}, 0),
-    # supervised models predict instead, and the others take no rows with a mask
-    **{name: (name, None, 0) for name, f in MODELS.items() if not f.targets and name not in WITHOUT_GAPS},
+    # supervised models and those of pairs predict instead, and the others take no rows with a mask
+    **{name: (name, None, 0) for name, f in MODELS.items() if not f.targets and name not in WITHOUT_GAPS | PAIRS},
 }
 
 
@@ -55,6 +56,7 @@ def case(row):
     return model, rows, reader(Source(rows, "real", dynamic=False))
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("row", CASES)
 def test_every_family_is_sampled_embedded_and_reconstructed(row):
     model, rows, how = case(row)
@@ -85,6 +87,7 @@ FILLED = [
 ]
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize(("row", "method"), FILLED)
 def test_every_family_fills_in_by_every_method_or_says_which_one_to_use(row, method):
     model, rows, how = case(row)

@@ -71,9 +71,10 @@ def _array(options: argparse.Namespace, run: Run) -> tuple[np.ndarray, str, Any]
         if options.split is not None:
             raise InputError("A .npy file has no splits and is compressed whole: leave --split out.")
         return read_npy(Path(options.data), mmap=True), "none", _context(options.context, run.model)
-    if run.model.is_supervised:
+    if run.model.is_supervised or run.model.is_of_pairs:
+        what = "a target" if run.model.is_supervised else "values of pairs"
         raise InputError(
-            f"The model in {run.folder} predicts a target and is no model of the data: compress with another."
+            f"The model in {run.folder} predicts {what} and is no model of the data: compress with another."
         )
     if options.context is not None:
         raise InputError("--context goes with a .npy file: other data have their labels with them.")

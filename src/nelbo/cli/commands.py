@@ -12,7 +12,7 @@ COMMANDS = {  # name -> what it does; `nelbo.cli.NAME` has its `COMMAND`, and is
     "sample": "draw examples from a run's model",
     "embed": "give the latent coordinates of data",
     "reconstruct": "encode and decode data",
-    "predict": "predict the target of new rows by a regression or classification",
+    "predict": "predict the target of new rows, or the values of pairs",
     "impute": "fill in missing entries",
     "compress": "code data without loss, in about -ELBO bits",
     "decompress": "give back what was compressed, as it was",

@@ -19,12 +19,14 @@ from nelbo.report import text_table
 from nelbo.runs import (
     EVALUATIONS,
     LOG_SCORE,
+    PAIR_SCORE,
     Run,
     add_result,
     check_columns_name,
     evaluation,
     result_row,
     score_run,
+    with_errors,
     write_columns,
 )
 
@@ -37,7 +39,7 @@ def _arguments(parser: Parser) -> None:
     run_folder(parser)
     # its default must not take the place of what --data gave
     parser.add_argument("data", nargs="?", default=argparse.SUPPRESS, metavar="DATA", help="the same as --data")
-    parser.add_argument("--bound", choices=list(EVALUATIONS), help=f"{bounds} (default elbo; supervised models have the {LOG_SCORE} alone)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--bound", choices=list(EVALUATIONS), help=f"{bounds} (default elbo, of pairs {PAIR_SCORE}; supervised models have the {LOG_SCORE} alone)")  # fmt: skip  # noqa: E501
     parser.add_argument("--samples", type=int, metavar="K", help=f"draws for each example (default: {usual}), or of the weights of a supervised model (default {DRAWS})")  # fmt: skip  # noqa: E501
     split(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N examples")
@@ -87,7 +89,11 @@ def _bound(
     options: argparse.Namespace, run: Run, split_name: str, data: Data, examples: Source
 ) -> tuple[dict[str, Any], str, np.ndarray, list[Refinement]]:
     """The row of a bound, its name, its value for each example, and the amortization gap where q is refined."""
-    name = options.bound or "elbo"
+    of_pairs = data.schema.pairs is not None
+    name = options.bound or (PAIR_SCORE if of_pairs else "elbo")
+    if of_pairs != (name == PAIR_SCORE):
+        has = f"has the {PAIR_SCORE} score of the values of pairs alone" if of_pairs else "is not about values of pairs"
+        raise InputError(f"{run.folder} {has}: leave --bound {name} out.")
     asked = evaluation(name)
     if options.refine is not None and asked.kind == "exact":
         raise InputError("The exact log p(x) depends on no posterior: leave --refine out, or ask for another bound.")
@@ -95,6 +101,8 @@ def _bound(
     progress, key, model = counter(options, len(examples)), jr.key(options.seed), inferring(options, run)
     score = asked.score(key, model, examples, num_samples=count, progress=progress)
     row, gap = result_row(score, name, split_name, data, run.model), []
+    if of_pairs:
+        row = with_errors(row, jr.fold_in(jr.clone(key), 1), run.model, examples)
     if options.refine is not None:
         row["refined"] = options.refine
         gap = refinements(key, run.model, examples, steps=options.refine, num_samples=min(count, GAP_DRAWS))

@@ -192,7 +192,11 @@ def _about_draws(found: Mapping[str, Any] | None) -> list[str]:
         for name in ("kinetic", "configurational")
         if (part := found[name]) is not None
     ]
-    return [*lines, f"Temperature {found['temperature']:g}: {', '.join(heat)}"] if heat else lines
+    if heat:
+        lines.append(f"Temperature {found['temperature']:g}: {', '.join(heat)}")
+    if "prior_scale" in found:
+        lines.append(f"The learned prior has the standard deviation {found['prior_scale']:.3g}")
+    return lines
 
 
 COMMAND = Command("nelbo fit vae --data mnist --out runs/mnist --latents 20 --epochs 100", _arguments, fit)

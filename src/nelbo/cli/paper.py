@@ -84,20 +84,30 @@ def _row(part: Mapping[str, Any]) -> dict[str, Any]:
         "data": part["data"]["name"],
         "binarization": score["binarization"],
         "latents": part["latents"],
-        "active": sum(part["active_units"]),
+        "active": sum(part["active_units"]) if part["active_units"] else None,
         "objective": experiment["objective"]["name"],
         "optimizer": experiment["training"].get("optimizer"),
         "learning rate": part["learning_rate"],
         "examples seen": curve["examples"][-1],
-        "train bound": f"{curve['train_bound'][-1]:.2f}",
-        "test bound": f"{score['nats']:.2f}",
+        "train bound": _nats(curve["train_bound"][-1]),
+        "test bound": _nats(score["nats"]),
         "importance-weighted": f"{weighted['nats']:.2f} ({weighted['samples']} samples)" if weighted else None,
         "published": part["published"],
-        "standard error": f"{score['standard_error']:.4f}",
-        "perplexity": f"{score['perplexity']:.1f}" if "perplexity" in score else None,
-        "KL": f"{score['kl']:.2f}",
+        "standard error": _fixed(score["standard_error"], 4),
+        "accuracy": _fixed(score.get("accuracy"), 4),
+        "perplexity": _fixed(score.get("perplexity"), 1),
+        "KL": _fixed(score.get("kl"), 2),
         "seconds": f"{part['training_seconds']:.0f}",
     }
+
+
+def _nats(value: float) -> str:
+    """Two decimals, and four of the small numbers that labels have."""
+    return f"{value:.2f}" if abs(value) >= 10.0 else f"{value:.4f}"
+
+
+def _fixed(value: float | None, decimals: int) -> str | None:
+    return None if value is None else f"{value:.{decimals}f}"
 
 
 def _measures(parts: Mapping[str, Any]) -> list[Block]:
@@ -142,8 +152,8 @@ def _claim(claim: Mapping[str, Any]) -> dict[str, str]:
 
 def _pictures(figure: Mapping[str, Any], parts: Mapping[str, Any], folder: Path) -> list[Picture]:
     """The pictures of one figure: test and train curves, or the samples of each run side by side, or a manifold."""
-    if figure["kind"] in {"noise", "batches"}:
-        return [{"noise": _noise, "batches": _batches}[figure["kind"]](figure, parts[figure["parts"][0]]["rows"])]
+    if figure["kind"] == "study":
+        return [_study(figure, parts[figure["parts"][0]]["rows"])]
     title, name = figure["title"], figure["name"]
     labels = ", ".join(parts[part]["label"] for part in figure["parts"])
     if figure["kind"] == "curves":
@@ -151,8 +161,8 @@ def _pictures(figure: Mapping[str, Any], parts: Mapping[str, Any], folder: Path)
         watched = all(curve["test_bound"][-1] is not None for curve in ends)
         kinds = ["valid" if kind == "test" and not watched else kind for kind in figure["curves"]]
         return [_curves(figure, parts, kind) for kind in kinds]
-    if figure["kind"] in _CHAIN:
-        return [_chain(figure, parts, folder)]
+    if figure["kind"] in {*_CHAIN, "errors"}:
+        return [_errors(figure, folder) if figure["kind"] == "errors" else _chain(figure, parts, folder)]
     records = [read_run_record(folder / part) for part in figure["parts"]]
     arrays = [record.arrays for record in records]
     if figure["kind"] == "embedding":
@@ -174,36 +184,24 @@ def _pictures(figure: Mapping[str, Any], parts: Mapping[str, Any], folder: Path)
     return [Picture(name, title, caption, f"{title}: grids of samples.", lambda _: joined, themed=False)]
 
 
-def _noise(figure: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Picture:
-    """The variance of gradients against the number of draws, a line for each model and kind of draws."""
-    last = rows[-1]["q"]
-    points = [(f"{r['model']}, {r['draws']}", r["samples"], r["variance"]) for r in rows if r["q"] == last]
-    return _variances(figure, points, f"Variance of the gradient against draws of the parameters; q {last}.", "draws")
-
-
-def _batches(figure: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Picture:
-    """The variance of gradients against the size of a batch, a line for each way to choose one."""
-    points = [(r["batches"], r["batch size"], r["variance"]) for r in rows]
-    return _variances(figure, points, "Variance of the gradient against the size of a batch.", "examples in a batch")
-
-
-def _variances(
-    figure: Mapping[str, Any], points: Sequence[tuple[str, int, float]], caption: str, x_label: str
-) -> Picture:
-    """Variances on logarithmic axes: a line for each label, through its points."""
-    lines: dict[str, tuple[list[int], list[float]]] = {}
-    for label, count, variance in points:
-        counts, values = lines.setdefault(label, ([], []))
-        counts.append(count)
-        values.append(math.log10(variance))
-    curves = [(label, *line) for label, line in lines.items()]
-    title = figure["title"]
+def _study(figure: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Picture:
+    """One column of a study against another, a line for each kind of row."""
+    axes = figure["axes"]
+    lines: dict[str, tuple[list[float], list[float]]] = {}
+    for row in rows:
+        if all(row[column] == value for column, value in axes["where"].items()):
+            xs, ys = lines.setdefault(", ".join(str(row[column]) for column in axes["lines"]), ([], []))
+            xs.append(row[axes["x"]])
+            ys.append(math.log10(row[axes["y"]]) if axes["log_y"] else row[axes["y"]])
+    curves = [(label, *points) for label, points in lines.items()]
+    title, y_label = figure["title"], axes["y_label"]
+    where = "".join(f"; {column} {value}" for column, value in axes["where"].items())
     return Picture(
         figure["name"],
         title,
-        caption,
-        f"{title}: " + ", ".join(f"{label} ends at 10^{values[-1]:.1f}" for label, _, values in curves),
-        lambda theme: curves_figure(curves, x_label=x_label, y_label="log10 of the variance", log_x=True, theme=theme),
+        f"{y_label} against {axes['x_label']}{where}.",
+        f"{title}: " + ", ".join(f"{label} ends at {values[-1]:.2f}" for label, _, values in curves),
+        lambda theme: curves_figure(curves, x_label=axes["x_label"], y_label=y_label, log_x=True, theme=theme),
         themed=True,
     )
 
@@ -220,6 +218,25 @@ def _chain(figure: Mapping[str, Any], parts: Mapping[str, Any], folder: Path) ->
     )
     title = figure["title"]
     return Picture(figure["name"], title, caption, f"{title}: rows of images.", lambda _: picture, themed=False)
+
+
+def _errors(figure: Mapping[str, Any], folder: Path) -> Picture:
+    """The share of values that each method foretells within an error."""
+    (part,) = figure["parts"]
+    found = {name: np.sort(error) for name, error in measured_arrays(folder / part, figure["measure"]).items()}
+    ends = np.quantile(np.concatenate(list(found.values())), 0.95)
+    at = np.linspace(0.0, float(ends), 60)
+    lines = [(name, at, np.searchsorted(error, at) / len(error)) for name, error in found.items()]
+    middles = ", ".join(f"{name} {np.median(error):.3f}" for name, error in found.items())
+    axes = ("absolute error", "share of the common pairs")
+    return Picture(
+        figure["name"],
+        figure["title"],
+        f"Share of the pairs that all methods predict whose error is at most so large. Median errors: {middles}.",
+        f"{figure['title']}: a rising curve for each method; median errors {middles}.",
+        lambda theme: curves_figure(lines, x_label=axes[0], y_label=axes[1], theme=theme),
+        themed=True,
+    )
 
 
 def _curves(figure: Mapping[str, Any], parts: Mapping[str, Any], kind: str) -> Picture:

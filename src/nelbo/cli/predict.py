@@ -7,25 +7,33 @@ import numpy as np
 
 from nelbo.cli.commands import Command
 from nelbo.cli.output import note, print_json
+from nelbo.cli.pairs import pair_flags, predict_run_pairs
 from nelbo.cli.parser import Parser, data_folder, run_folder, split
 from nelbo.cli.writing import opened, target
+from nelbo.core import InputError
 from nelbo.evaluation import DRAWS
-from nelbo.runs import check_predicts, prediction_columns, table_suffixes, write_columns
+from nelbo.runs import check_predicts, open_run, prediction_columns, table_suffixes, write_columns
 from nelbo.tasks import predict as predict_rows
 
 
 def _arguments(parser: Parser) -> None:
     run_folder(parser)
-    parser.add_argument("data", nargs="?", metavar="DATA", help="a named set, a file or a folder (the run's own)")
+    parser.add_argument("data", nargs="?", metavar="DATA", help="a named set, a file or a folder (the run's own), or a table of pairs")  # fmt: skip  # noqa: E501
     data_folder(parser)
     split(parser)
-    parser.add_argument("--draws", type=int, default=DRAWS, metavar="N", help=f"of the weights, where they have a posterior (default {DRAWS})")  # fmt: skip  # noqa: E501
+    pair_flags(parser)
+    parser.add_argument("--draws", type=int, default=DRAWS, metavar="N", help=f"of the weights or factors, where they have a posterior (default {DRAWS})")  # fmt: skip  # noqa: E501
     parser.add_argument("--interval", type=float, default=0.9, metavar="P", help="probability of the interval of a regression (default 0.9)")  # fmt: skip  # noqa: E501
     parser.add_argument("-o", "--output", metavar="FILE", help="a table as the data are one, or .npy (default RUN/predictions)")  # fmt: skip  # noqa: E501
 
 
 def predict(options: argparse.Namespace) -> None:
     """Predict the target of every row and write it beside the row."""
+    if (pairs := open_run(options.run)).model.is_of_pairs:
+        predict_run_pairs(options, pairs, draws=options.draws, interval=options.interval)
+        return
+    if options.all:
+        raise InputError("--all is for the values of pairs: give the rows to predict.")
     run, data, rows = opened(options, options.split)
     check_predicts(run)
     path = target(options, run, "predictions", (*table_suffixes(data), ".npy"))

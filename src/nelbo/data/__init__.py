@@ -4,6 +4,7 @@ from nelbo.data.answers import extended_table, filled_table
 from nelbo.data.binarization import BINARIZATIONS, binarize
 from nelbo.data.catalogue import CatalogueEntry, catalogue
 from nelbo.data.columns import Column, Dialect
+from nelbo.data.cuts import Cuts
 from nelbo.data.digests import row_digests, split_by_digests
 from nelbo.data.documents import (
     CORPORA,
@@ -20,9 +21,10 @@ from nelbo.data.formats import read_npy
 from nelbo.data.loading import load, load_rows
 from nelbo.data.masks import missing_at_random, missing_grid, missing_random_square, missing_square
 from nelbo.data.named import cache_folder
+from nelbo.data.pairs import Triples, load_pairs, pair_context, read_triples
 from nelbo.data.prepare import known_targets
 from nelbo.data.registered import NamedData, added_sets, data_from_arrays, names
-from nelbo.data.schema import Schema, as_images, check_values
+from nelbo.data.schema import Pairs, Schema, as_images, check_values
 from nelbo.data.sources import Source, dynamic_draw, source
 from nelbo.data.splits import SPLITS, Data, Split, array_digest, missing_fraction
 from nelbo.data.tables import UserTable
@@ -35,13 +37,16 @@ __all__ = [
     "CatalogueEntry",
     "Column",
     "Corpus",
+    "Cuts",
     "Data",
     "Dialect",
     "FetchProgress",
     "NamedData",
+    "Pairs",
     "Schema",
     "Source",
     "Split",
+    "Triples",
     "UserTable",
     "added_sets",
     "array_digest",
@@ -59,6 +64,7 @@ __all__ = [
     "filled_table",
     "known_targets",
     "load",
+    "load_pairs",
     "load_rows",
     "missing_at_random",
     "missing_fraction",
@@ -66,7 +72,9 @@ __all__ = [
     "missing_random_square",
     "missing_square",
     "names",
+    "pair_context",
     "read_npy",
+    "read_triples",
     "row_digests",
     "source",
     "split_by_digests",

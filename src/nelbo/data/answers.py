@@ -74,8 +74,8 @@ def table_of(data: Data) -> UserTable:
 
 
 def feature_places(schema: Schema, table: UserTable) -> tuple[int, ...]:
-    """The place in a table of each modelled column."""
-    return schema.matched(table)[0]
+    """The place in a table of each modelled column; none of pairs, which tell the rows apart."""
+    return () if schema.pairs is not None else schema.matched(table)[0]
 
 
 def _rows(split: Split, table: UserTable) -> np.ndarray | None:

@@ -10,18 +10,21 @@ from nelbo.data.splits import SPLITS, Data, Split
 
 
 def row_digests(split: Split) -> np.ndarray:
-    """A hash of each row's values and mask, `(n,)` uint64: the same on every machine and in every file.
+    """A hash of each row's values, mask and context, `(n,)` uint64: the same on every machine and in every file.
 
     Take them before binarization, which draws by place. Two different rows of a million share one with probability
     3e-8 (64 bits of BLAKE2b).
     """
     x = np.ascontiguousarray(split.x, split.x.dtype.newbyteorder("<")).reshape(len(split), -1)
+    context = None if split.context is None else np.ascontiguousarray(split.context, "<f4")
     observed = None if split.observed is None or split.observed.all() else split.observed.reshape(len(split), -1)
     found = np.empty(len(split), "<u8")
     for i, row in enumerate(x):
         digest = hashlib.blake2b(row.tobytes(), digest_size=8)
         if observed is not None and not observed[i].all():
             digest.update(np.packbits(observed[i]).tobytes())
+        if context is not None:
+            digest.update(context[i].tobytes())
         found[i] = int.from_bytes(digest.digest(), "little")
     return found
 
@@ -73,8 +76,8 @@ def _joined(parts: list[Split]) -> Split:
     if len(parts) == 1:
         return parts[0]
     whole = {}
-    for name in ("x", "y", "observed"):
-        found = [{"x": part.x, "y": part.y, "observed": part.observed}[name] for part in parts]
+    for name in ("x", "y", "observed", "context"):
+        found = [{"x": part.x, "y": part.y, "observed": part.observed, "context": part.context}[name] for part in parts]
         present = [array for array in found if array is not None]
         whole[name] = np.concatenate(present) if len(present) == len(found) else None
     return Split(**whole)

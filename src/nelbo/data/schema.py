@@ -28,6 +28,38 @@ _WANTED = types.MappingProxyType(
 
 
 @dataclass(frozen=True)
+class Pairs:
+    """What the cells of a matrix are, where every example is the value of one pair of row and column.
+
+    Args:
+        names: of the columns with row, column, value, and maybe a physical prediction.
+        row_ids: the id of row 0, 1, ...: those that were trained on.
+        column_ids: the same of columns.
+        levels: the distinct values in their order, where they are few; () where they are many.
+    """
+
+    names: tuple[str, ...]
+    row_ids: tuple[str, ...]
+    column_ids: tuple[str, ...]
+    levels: tuple[float, ...] = ()
+
+    @property
+    def has_physical(self) -> bool:
+        """Whether each pair comes with a physical prediction of its value."""
+        return len(self.names) == 4
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> "Pairs":
+        """Read it from JSON."""
+        names, rows, columns = (
+            tuple(_checked(text, str) for text in record[part]) for part in ("names", "row_ids", "column_ids")
+        )
+        if len(names) not in {3, 4} or not rows or not columns:
+            raise ValueError("three or four names, and at least one row and one column were expected")
+        return cls(names, rows, columns, tuple(_checked(level, float) for level in record["levels"]))
+
+
+@dataclass(frozen=True)
 class Schema:
     """What a data set is, without its rows.
 
@@ -40,6 +72,7 @@ class Schema:
         label_names: the name of label 0, 1, ...
         offset: one float64 for each entry of `shape`, flat: what was subtracted from real numbers that dwarf their
             spread before they became float32. None: nothing. A shift changes no log density.
+        pairs: of the cells of a matrix; None for other data.
     """
 
     shape: tuple[int, ...]
@@ -48,6 +81,7 @@ class Schema:
     dialect: Dialect | None = None
     label_names: tuple[str, ...] | None = None
     offset: tuple[float, ...] | None = None
+    pairs: Pairs | None = None
 
     @property
     def is_image(self) -> bool:
@@ -66,7 +100,7 @@ class Schema:
 
     @property
     def features(self) -> tuple[Column, ...]:
-        """The modelled columns, in the order of the entries of an example."""
+        """The modelled columns, in the order of the entries of an example; one of words is several entries."""
         return tuple(column for column in self.columns if column.role == "feature")
 
     @property
@@ -77,8 +111,11 @@ class Schema:
     @property
     def feature_names(self) -> tuple[str, ...]:
         """What to call each entry of an example that is a row of a table; () for other data."""
-        shown = shown_names([column.name for column in self.columns])
-        return tuple(name for name, column in zip(shown, self.columns, strict=True) if column.role == "feature")
+        names: list[str] = []
+        for name, column in zip(shown_names([column.name for column in self.columns]), self.columns, strict=True):
+            if column.role == "feature":
+                names += [name] if column.levels is None else [f"{name} = {level}" for level in column.levels]
+        return tuple(names)
 
     def record(self) -> dict[str, Any]:
         """A JSON-able form; `from_record` reads it."""
@@ -223,8 +260,8 @@ def _read_schema(record: Any) -> Schema:
     if any(n < 1 for n in shape) or record["values"] not in VALUES:
         raise ValueError(f"shape {record['shape']}, values {record['values']!r}")
     columns = tuple(_column(entry) for entry in record.get("columns", ()))
-    if columns and sum(column.role == "feature" for column in columns) != math.prod(shape):
-        raise ValueError("as many modelled columns as entries were expected")
+    if columns and sum(column.width for column in columns if column.role == "feature") != math.prod(shape):
+        raise ValueError("as many entries as the modelled columns have were expected")
     dialect = record.get("dialect")
     names, offset = record.get("label_names"), record.get("offset")
     if offset is not None and (len(offset) != math.prod(shape) or not all(map(math.isfinite, offset))):
@@ -236,6 +273,7 @@ def _read_schema(record: Any) -> Schema:
         None if dialect is None else _dialect(dialect),
         None if names is None else tuple(_checked(name, str) for name in names),
         None if offset is None else tuple(float(number) for number in offset),
+        None if record.get("pairs") is None else Pairs.from_record(record["pairs"]),
     )
 
 
@@ -246,7 +284,7 @@ def _checked(value: Any, kind: type) -> Any:
 
 
 def _column(record: Mapping[str, Any]) -> Column:
-    words, places = record.get("words"), record.get("places")
+    words, places, levels = record.get("words"), record.get("places"), record.get("levels")
     if record["role"] not in ROLES or record["kind"] not in KINDS:
         raise ValueError(f"a column of role {record['role']!r} and kind {record['kind']!r}")
     return Column(
@@ -256,6 +294,7 @@ def _column(record: Mapping[str, Any]) -> Column:
         _checked(record.get("reason", ""), str),
         None if places is None else _checked(places, int),
         None if words is None else (_checked(words[0], str), _checked(words[1], str)),
+        None if levels is None else tuple(_checked(level, str) for level in levels),
     )
 
 

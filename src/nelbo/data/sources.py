@@ -143,7 +143,7 @@ def source(
         raise InputError("This split has no rows: nothing can be drawn from it; use another split or larger fractions.")
     if dynamic and values in ("real", "counts"):
         raise InputError("Dynamic binarization needs grey values (uint8, or floats in 0..1), but these are real.")
-    rows = Example(split.x, split.observed)
+    rows = Example(split.x, split.observed, context=split.context)
     on_host = isinstance(split.x, np.memmap) if on_host is None else on_host
     arrays = rows if on_host else jax.tree.map(lambda leaf: jnp.asarray(_narrow(leaf)), rows)
     return Source(arrays, values, bool(dynamic) and values != "binary", pixels)

@@ -25,12 +25,14 @@ class Split:
             missing) or int32 classes (below zero where one is missing or unknown).
         observed: bool, the shape of `x`; False marks a missing entry (where `x` holds zero). None: all observed.
         index: `(n,)` the place of each row in the file it was read from; None: in the order of the file.
+        context: `(n, k)` float32, what is known of each row and not modelled; None: nothing.
     """
 
     x: np.ndarray
     y: np.ndarray | None = None
     observed: np.ndarray | None = None
     index: np.ndarray | None = None
+    context: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -38,7 +40,7 @@ class Split:
     def rows(self, places: np.ndarray | slice) -> "Split":
         """The rows at `places`."""
         index = np.arange(len(self)) if self.index is None else self.index
-        parts = {"y": self.y, "observed": self.observed, "index": index}
+        parts = {"y": self.y, "observed": self.observed, "index": index, "context": self.context}
         chosen = {name: None if part is None else part[places] for name, part in parts.items()}
         return replace(self, x=self.x[places], **chosen)
 
@@ -169,7 +171,7 @@ def array_digest(x: np.ndarray) -> str:
 
 
 def _split_digest(split: Split) -> str:
-    if split.observed is None:
+    beside = [array_digest(part) for part in (split.observed, split.context) if part is not None]
+    if not beside:
         return array_digest(split.x)
-    both = array_digest(split.x) + array_digest(split.observed)
-    return hashlib.sha256(both.encode()).hexdigest()
+    return hashlib.sha256("".join([array_digest(split.x), *beside]).encode()).hexdigest()

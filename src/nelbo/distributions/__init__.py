@@ -22,6 +22,7 @@ from nelbo.distributions.joint import AutoregressiveBernoulli, BagOfWords
 from nelbo.distributions.moments import FUNCTIONS, MOMENTS, moments
 from nelbo.distributions.moved import Offset, free_parameters, from_noise, moved, no_offset
 from nelbo.distributions.normal import Normal
+from nelbo.distributions.ratings import AveragedNormal, Ordinal
 from nelbo.distributions.readings import READINGS, Reading, reading
 from nelbo.distributions.sequential import BernoulliMixture, Nade, SequentialBernoulli
 from nelbo.distributions.simplex import LEAST, Dirichlet, OneHot, expected_log, log_beta, log_proportions
@@ -35,6 +36,7 @@ __all__ = [
     "MOMENTS",
     "READINGS",
     "AutoregressiveBernoulli",
+    "AveragedNormal",
     "BagOfWords",
     "Bernoulli",
     "BernoulliMixture",
@@ -52,6 +54,7 @@ __all__ = [
     "Normal",
     "Offset",
     "OneHot",
+    "Ordinal",
     "Poisson",
     "RankOneNormal",
     "Reading",

@@ -5,6 +5,17 @@ from nelbo.models.autoencoder import vae
 from nelbo.models.belief import belief_network, darn, fdarn, sbn
 from nelbo.models.conjugate import ConjugateGlobals, FittedRecognition, Known, Local, built
 from nelbo.models.factorial_mixture import AnyComponents, JointMeans, Sets, factorial_mixture
+from nelbo.models.factors import (
+    DrawnFactors,
+    FactorLayer,
+    FactorPosterior,
+    FactorPrior,
+    Factors,
+    NormalFactors,
+    PointFactors,
+    layer_of,
+    with_factors,
+)
 from nelbo.models.families import MODELS, MOMENTS, Family, build, families, family, family_options, skeleton
 from nelbo.models.files import fill, load_model, named_arrays, save_model
 from nelbo.models.free_recognition import FreeRecognition, belief_network_model
@@ -48,6 +59,7 @@ from nelbo.models.iterative import ENCODINGS, Iterative, iterative
 from nelbo.models.layers import Conditional, Context, Latents, Layer, Reads, StandardNormal, Unconditional
 from nelbo.models.lda import Proportions, TopicMixing, Topics, Words, lda
 from nelbo.models.likelihoods import LIKELIHOODS, Likelihood, likelihood, likelihood_head, likelihoods
+from nelbo.models.matrix import FACTOR_POSTERIORS, distilled_prior, factorization
 from nelbo.models.mean_field_belief import (
     MEAN_FIELD_BOUNDS,
     BeliefNet,
@@ -67,6 +79,7 @@ from nelbo.models.posteriors import (
     SharedCovarianceHead,
     posterior_head,
 )
+from nelbo.models.rating_heads import RATING_LIKELIHOODS, LocationHead, OrdinalHead, RatingHead, rating_head
 from nelbo.models.recognition import (
     Amortized,
     InputRule,
@@ -86,12 +99,14 @@ from nelbo.models.visible import mixture, nade, visible
 __all__ = [
     "CLASS_LIKELIHOODS",
     "ENCODINGS",
+    "FACTOR_POSTERIORS",
     "LIKELIHOODS",
     "MEAN_FIELD_BOUNDS",
     "MODELS",
     "MOMENTS",
     "NUMBER_LIKELIHOODS",
     "POSTERIORS",
+    "RATING_LIKELIHOODS",
     "Amortized",
     "AnyComponents",
     "AutoregressiveBernoulliHead",
@@ -109,6 +124,11 @@ __all__ = [
     "DeepGaussian",
     "DiscretizedLogisticHead",
     "Draw",
+    "DrawnFactors",
+    "FactorLayer",
+    "FactorPosterior",
+    "FactorPrior",
+    "Factors",
     "Family",
     "FittedMeanField",
     "FittedRecognition",
@@ -125,6 +145,7 @@ __all__ = [
     "Layer",
     "Likelihood",
     "Local",
+    "LocationHead",
     "LowRankHead",
     "Means",
     "Mixing",
@@ -132,11 +153,15 @@ __all__ = [
     "Model",
     "ModelSpec",
     "NadeHead",
+    "NormalFactors",
     "NormalHead",
     "OneComponent",
+    "OrdinalHead",
+    "PointFactors",
     "Posterior",
     "Proportions",
     "RankOneHead",
+    "RatingHead",
     "Reads",
     "Recognition",
     "Refined",
@@ -163,10 +188,12 @@ __all__ = [
     "classification",
     "darn",
     "detached",
+    "distilled_prior",
     "dlgm",
     "drawn_at_once",
     "factor_analysis",
     "factorial_mixture",
+    "factorization",
     "families",
     "family",
     "family_options",
@@ -180,6 +207,7 @@ __all__ = [
     "hvae",
     "input_rule",
     "iterative",
+    "layer_of",
     "lda",
     "likelihood",
     "likelihood_head",
@@ -196,6 +224,7 @@ __all__ = [
     "one_layer",
     "posterior_head",
     "prior_beliefs",
+    "rating_head",
     "refined",
     "regression",
     "reparameterized",
@@ -208,6 +237,7 @@ __all__ = [
     "vae",
     "variational_em",
     "visible",
+    "with_factors",
     "with_globals",
     "without_globals",
 ]

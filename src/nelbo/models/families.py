@@ -22,6 +22,7 @@ from nelbo.models.gaussian import (
 )
 from nelbo.models.gaussian_mixture import gaussian_mixture
 from nelbo.models.lda import lda
+from nelbo.models.matrix import factorization
 from nelbo.models.stack import Model
 from nelbo.models.supervised import classification, regression
 from nelbo.models.visible import mixture, nade
@@ -46,6 +47,8 @@ class Family:
         targets: what a supervised model predicts; None: the examples themselves are modelled. The likelihoods of a
             supervised family are its own.
         objective_arguments: options of its objective that are better than their defaults.
+        examples: "rows": arrays, or rows of a table; "pairs": the values of pairs, see `nelbo.data.load_pairs`. Models
+            of pairs bring a posterior over what all pairs share.
     """
 
     make: Callable[..., Model]
@@ -57,6 +60,7 @@ class Family:
     least_steps: int = 0
     targets: Literal["number", "class"] | None = None
     objective_arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    examples: Literal["rows", "pairs"] = "rows"
 
 
 # Measured, see docs/defaults.md. On a table of 1095 rows of 9 measurements 3000 such steps end where the closed-form
@@ -67,6 +71,10 @@ _VAE_ARGUMENTS = {"bernoulli": {"activation": "relu"}}
 _VAE_TRAINING = {"gaussian": {"learning_rate": 0.003}}
 # small data are passed over more often: there a bound still rises when 30 epochs are over
 _LEAST = 3000
+# the bound of a few held-out entries chooses badly between epochs: the last parameters are kept, at a rate gone to zero
+_FACTORIZATION = {
+    "*": {"learning_rate": 0.02, "schedule": "cosine", "batch_size": 1000, "keep": "last"},
+}
 
 # the maximum a posteriori estimate: weights of standardized features without a prior grow on small data
 _MAP = {"weight_prior": 1.0}
@@ -95,6 +103,7 @@ MODELS: dict[str, Family] = {
     "gaussian-mixture": Family(gaussian_mixture, likelihood="gaussian", objective="svi", training=_CONJUGATE),
     "factorial-mixture": Family(factorial_mixture, likelihood="gaussian", objective="svi", training=_CONJUGATE),
     "lda": Family(lda, likelihood="multinomial", objective="svi", training=_CONJUGATE),
+    "factorization": Family(factorization, training=_FACTORIZATION, least_steps=_LEAST, examples="pairs"),
 }
 
 

@@ -16,8 +16,9 @@ from nelbo.models.heads import (
     NormalHead,
     SharedNormalHead,
 )
+from nelbo.models.rating_heads import of_pairs
 
-Kind = Literal["binary", "unit", "uint8", "counts", "real"]
+Kind = Literal["binary", "unit", "uint8", "counts", "real", "levels"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,10 +78,16 @@ LIKELIHOODS: dict[str, Likelihood] = {
     )
 }
 
+# of the values of pairs alone: the model `factorization` has them, and "gaussian"
+OF_PAIRS: dict[str, Likelihood] = {
+    "cauchy": Likelihood("cauchy", of_pairs("cauchy"), _REAL),
+    "ordinal": Likelihood("ordinal", of_pairs("ordinal"), ("levels", "real")),
+}
+
 
 def likelihoods() -> Mapping[str, Likelihood]:
     """Every likelihood by name: nelbo's own, and those that were added (see `nelbo.core.Registry`)."""
-    return joined("likelihoods", LIKELIHOODS, added().likelihoods)
+    return joined("likelihoods", {**LIKELIHOODS, **OF_PAIRS}, added().likelihoods)
 
 
 def likelihood(name: str) -> Likelihood:

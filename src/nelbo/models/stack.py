@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Key
 
 from nelbo.core import AnyExample, InputError, abstract, as_example
 from nelbo.distributions import Distribution, closed_form_kl, total_log_prob
+from nelbo.models.factors import FactorLayer
 from nelbo.models.globals import Globals
 from nelbo.models.layers import Context, Latents, Layer, Reads
 from nelbo.models.marginal import log_marginal
@@ -121,7 +122,12 @@ class Model(eqx.Module):
     @property
     def is_supervised(self) -> bool:
         """Whether it predicts a target from a context: no latents, and p(x | context) alone."""
-        return not self.depth and self.generative.layers[0].conditioned
+        return not self.depth and self.generative.layers[0].conditioned and not self.is_of_pairs
+
+    @property
+    def is_of_pairs(self) -> bool:
+        """Whether it gives the value of a pair of row and column, whose numbers are the context."""
+        return isinstance(self.generative.layers[0], FactorLayer)
 
     def require_latents(self, task: str) -> None:
         """Refuse a task that is about latents.

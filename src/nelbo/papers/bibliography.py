@@ -172,6 +172,30 @@ BIBLIOGRAPHY: dict[str, str] = {
   pages   = {193--213},
   year    = {1999}
 }""",
+    "jirasek2020": """@article{jirasek2020,
+  title   = {Machine Learning in Thermodynamics: Prediction of Activity Coefficients by Matrix Completion},
+  author  = {Jirasek, Fabian and Alves, Rodrigo A. S. and Damay, Julie and Vandermeulen, Robert A. and Bamler, Robert
+             and Bortz, Michael and Mandt, Stephan and Kloft, Marius and Hasse, Hans},
+  journal = {The Journal of Physical Chemistry Letters},
+  volume  = {11},
+  number  = {3},
+  pages   = {981--985},
+  year    = {2020}
+}""",
+    "jirasek2020hybrid": """@article{jirasek2020hybrid,
+  title   = {Hybridizing Physical and Data-driven Prediction Methods for Physicochemical Properties},
+  author  = {Jirasek, Fabian and Bamler, Robert and Mandt, Stephan},
+  journal = {Chemical Communications},
+  volume  = {56},
+  pages   = {12407--12410},
+  year    = {2020}
+}""",
+    "salakhutdinov2008": """@inproceedings{salakhutdinov2008,
+  title     = {Probabilistic Matrix Factorization},
+  author    = {Salakhutdinov, Ruslan and Mnih, Andriy},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2008}
+}""",
     "marino2018": """@inproceedings{marino2018,
   title     = {Iterative Amortized Inference},
   author    = {Marino, Joseph and Yue, Yisong and Mandt, Stephan},
@@ -226,6 +250,36 @@ BIBLIOGRAPHY: dict[str, str] = {
   booktitle = {International Conference on Artificial Intelligence and Statistics},
   year      = {2016},
   eprint    = {1411.1810},
+  archiveprefix = {arXiv}
+}""",
+    "mandt2017": """@article{mandt2017,
+  title   = {Stochastic Gradient Descent as Approximate {Bayesian} Inference},
+  author  = {Mandt, Stephan and Hoffman, Matthew D. and Blei, David M.},
+  journal = {Journal of Machine Learning Research},
+  volume  = {18},
+  number  = {134},
+  pages   = {1--35},
+  year    = {2017},
+  eprint  = {1704.04289},
+  archiveprefix = {arXiv}
+}""",
+    "wenzel2020": """@inproceedings{wenzel2020,
+  title     = {How Good is the {Bayes} Posterior in Deep Neural Networks Really?},
+  author    = {Wenzel, Florian and Roth, Kevin and Veeling, Bastiaan S. and Swiatkowski, Jakub and Tran, Linh
+               and Mandt, Stephan and Snoek, Jasper and Salimans, Tim and Jenatton, Rodolphe and Nowozin, Sebastian},
+  booktitle = {International Conference on Machine Learning},
+  year      = {2020},
+  eprint    = {2002.02405},
+  archiveprefix = {arXiv}
+}""",
+    "swiatkowski2020": """@inproceedings{swiatkowski2020,
+  title     = {The k-tied Normal Distribution: A Compact Parameterization of {Gaussian} Mean Field Posteriors
+               in {Bayesian} Neural Networks},
+  author    = {Swiatkowski, Jakub and Roth, Kevin and Veeling, Bastiaan S. and Tran, Linh and Dillon, Joshua V.
+               and Snoek, Jasper and Mandt, Stephan and Salimans, Tim and Jenatton, Rodolphe and Nowozin, Sebastian},
+  booktitle = {International Conference on Machine Learning},
+  year      = {2020},
+  eprint    = {2002.02655},
   archiveprefix = {arXiv}
 }""",
     "zhang2017": """@inproceedings{zhang2017,

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-from nelbo.papers.mandt2014 import documents, last_bounds, lda_run
-from nelbo.papers.page import Claim, Figure, Page, Part, Plan, Published, Record
+from nelbo.papers.figures import Figure
+from nelbo.papers.mandt2014 import documents, last_bounds, lda_run, real
+from nelbo.papers.page import Claim, Page, Part, Plan, Published, Record
 
 METHODS = {"none": "SVI", "annealed": "annealing", "global": "VT", "local": "LVT"}
 NOTES = (
@@ -49,14 +50,16 @@ def _order(parts: Mapping[str, Record]) -> tuple[bool | None, str]:
         return None, "not run"
     values = [bounds[how] for how in ("local", "global", "annealed", "none")]
     words = ", ".join(f"{METHODS[how]}: {bounds[how]:.2f}" for how in METHODS)
-    return values == sorted(values, reverse=True), f"{words} nats per document"
+    ordered = values == sorted(values, reverse=True)
+    return (ordered if real(parts["local"]) else None), f"{words} nats per document"
 
 
 def _beats_svi(parts: Mapping[str, Record]) -> tuple[bool | None, str]:
     bounds = last_bounds(parts)
     if not {"none", "local"} <= set(bounds):
         return None, "not run"
-    return bounds["local"] > bounds["none"], f"LVT: {bounds['local']:.2f}, SVI: {bounds['none']:.2f} nats per document"
+    better = bounds["local"] > bounds["none"] if real(parts["local"]) else None
+    return better, f"LVT: {bounds['local']:.2f}, SVI: {bounds['none']:.2f} nats per document"
 
 
 PAGE = Page(

@@ -16,8 +16,15 @@ from nelbo.evaluation import predictive
 from nelbo.models import Model, build
 from nelbo.nets import trainable
 from nelbo.objectives import MaximumLikelihood
+from nelbo.papers.figures import Axes, Figure
 from nelbo.training import TrainState, fit, optimizer, order_named
 
+NOISE = Axes("batch size", "variance", ("batches",), "examples in a batch", "log10 of the variance", log_y=True)
+LEARNING = Axes("steps", "accuracy", ("batches",), "steps", "accuracy on balanced test data")
+FIGURES = (
+    Figure("noise", "Variance of gradients", "study", ("noise",), axes=NOISE),
+    Figure("accuracy", "Accuracy", "study", ("accuracy",), axes=LEARNING),
+)
 PLACES = 10_000  # of the steps whose batches measure a variance: none that training takes
 
 
@@ -91,7 +98,7 @@ def _source(split: Split) -> Source:
 def learned(
     data: Digits, ways: Sequence[Batches], *, steps: Sequence[int], batch_size: int, rate: float, seeds: Sequence[int]
 ) -> list[dict[str, Any]]:
-    """The accuracy of softmax regression on the test set after some steps of gradient descent, a row for each way.
+    """The accuracy of softmax regression on the test set, a row for each way and number of steps of gradient descent.
 
     Args:
         data: to learn from.
@@ -105,11 +112,13 @@ def learned(
     for way in ways:
         found = [_accuracies(data, way, steps, batch_size, rate, seed) for seed in seeds]
         table = np.array([accuracies for accuracies, _ in found])
-        spread = table.std(0, ddof=1) / len(seeds) ** 0.5 if len(seeds) > 1 else np.zeros(len(steps))
-        row: dict[str, Any] = {"batches": way.label, "risk": found[0][1].get("risk", "that of the data")}
-        for step, mean in zip(steps, table.mean(0), strict=True):
-            row[f"accuracy after {step} steps"] = float(mean)
-        rows.append(row | {"standard error": float(spread[-1]), "runs": len(seeds), "data": data.name})
+        errors = table.std(0, ddof=1) / len(seeds) ** 0.5 if len(seeds) > 1 else np.zeros(len(steps))
+        risk = found[0][1].get("risk", "that of the data")
+        rows += [
+            {"batches": way.label, "risk": risk, "steps": step, "accuracy": float(mean), "standard error": float(error),
+             "runs": len(seeds), "data": data.name}
+            for step, mean, error in zip(steps, table.mean(0), errors, strict=True)
+        ]  # fmt: skip
     return rows
 
 

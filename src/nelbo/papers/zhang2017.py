@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nelbo.papers.measures import Study
-from nelbo.papers.page import Claim, Figure, Page, Plan, Published, Record
-from nelbo.papers.repulsion import Batches, digits_for, learned, noise
+from nelbo.papers.page import Claim, Page, Plan, Published, Record
+from nelbo.papers.repulsion import FIGURES, Batches, digits_for, learned, noise
 
 UNIFORM = Batches("reshuffled", "reshuffled")
 WEIGHTED = Batches("DPP, reweighted", "dpp", {"kernel": "cosine", "risk": "unbiased"})
@@ -49,9 +49,8 @@ def plan(budget: str, seed: int, data_dir: str | None) -> Plan:
         Study("noise", "Variance and squared bias of the gradient, summed over parameters", variances),
         Study("accuracy", "Accuracy on a test set with as many rows of each class", accuracies),
     )
-    figures = (Figure("noise", "Variance of gradients", "batches", ("noise",)),)
     notes = ("This is the smoke budget: small digits, few steps and batches; they cannot tell.",) if small else ()
-    return Plan((), figures, (*notes, *NOTES), studies)
+    return Plan((), FIGURES, (*notes, *NOTES), studies)
 
 
 def ratios(rows: list[Mapping[str, Any]], label: str, base: str, column: str) -> dict[int, float]:
@@ -90,9 +89,9 @@ def _variance(parts: Mapping[str, Record]) -> tuple[bool | None, str]:
 
 def accuracy_words(rows: list[Mapping[str, Any]]) -> tuple[dict[str, list[float]], str]:
     """The accuracies of each way of choosing batches, and these in words."""
-    found = {
-        row["batches"]: [value for name, value in row.items() if name.startswith("accuracy after")] for row in rows
-    }
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        found.setdefault(row["batches"], []).append(row["accuracy"])
     words = "; ".join(f"{label}: " + ", ".join(f"{one:.3f}" for one in values) for label, values in found.items())
     return found, words
 

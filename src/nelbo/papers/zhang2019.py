@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from nelbo.papers.measures import Study
-from nelbo.papers.page import Claim, Figure, Page, Plan, Published, Record
-from nelbo.papers.repulsion import Batches, digits_for, learned, noise
+from nelbo.papers.page import Claim, Page, Plan, Published, Record
+from nelbo.papers.repulsion import FIGURES, Batches, digits_for, learned, noise
 from nelbo.papers.zhang2017 import DIVERSIFIED, UNIFORM, accuracy_words, can_tell, lowered, ratios
 
 VANILLA = Batches("Poisson disk, vanilla", "poisson-disk", {"variant": "vanilla"})
@@ -51,9 +51,8 @@ def plan(budget: str, seed: int, data_dir: str | None) -> Plan:
         Study("noise", "Variance and squared bias of the gradient, and the time to choose a batch", variances),
         Study("accuracy", "Accuracy on a test set with as many rows of each class", accuracies),
     )
-    figures = (Figure("noise", "Variance of gradients", "batches", ("noise",)),)
     notes = ("This is the smoke budget: small digits, few steps and batches; they cannot tell.",) if small else ()
-    return Plan((), figures, (*notes, *NOTES), studies)
+    return Plan((), FIGURES, (*notes, *NOTES), studies)
 
 
 def _variance(parts: Mapping[str, Record]) -> tuple[bool | None, str]:

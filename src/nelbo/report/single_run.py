@@ -19,7 +19,7 @@ from nelbo.report.results import (
 )
 from nelbo.report.run_pictures import pictures_of
 from nelbo.report.tables import MISSING, cell_text, fixed, html_table
-from nelbo.runs import LOG_SCORE, RunRecord
+from nelbo.runs import LOG_SCORE, PAIR_SCORE, RunRecord
 
 _HISTORY_HEADINGS = {
     "examples": "training examples seen",
@@ -33,6 +33,10 @@ _ERRORS = (
     "Both errors are standard errors of the mean: the Monte Carlo error comes from the random draws, the error over "
     "examples from the choice of the examples."
 )
+_SCORED = {  # what is drawn for a score, and what it is the score of, where that is not log p(x)
+    LOG_SCORE: ("the weights", "log p(y | x), y the target"),
+    PAIR_SCORE: ("the factors", "log p(y | row, column), y the value"),
+}
 _UNBROKEN = "\u00a0"
 
 
@@ -94,13 +98,14 @@ def _headline_box(run: RunRecord) -> str:
     if result is None:
         return ""
     nats, monte_carlo, over_examples = nats_and_errors(result)
-    kind, bits, predicts = bound_kind(result), number(result.get("bits_per_dim")), result.get("bound") == LOG_SCORE
+    kind, bits = bound_kind(result), number(result.get("bits_per_dim"))
+    drawn, quantity = _SCORED.get(str(result.get("bound")), ("z", "log p(x)"))
     split = cell_text(result.get("split")).replace(MISSING, "").capitalize()
     what = f"{split} {bound_name(result.get('bound')).replace(MISSING, 'bound')}".strip()
     entries = {
         "Monte Carlo error": _plus_minus(monte_carlo),
         "error over examples": _plus_minus(over_examples),
-        f"draws of {'the weights' if predicts else 'z'}": samples_text(result.get("samples")),
+        f"draws of {drawn}": samples_text(result.get("samples")),
         "bits per dim": "" if bits is None else f"{bits:.3f}",
         "examples": cell_text(result.get("examples")),
         "binarization": cell_text(result.get("binarization") or NOT_STATED),
@@ -110,7 +115,6 @@ def _headline_box(run: RunRecord) -> str:
         for name, value in entries.items()
         if value not in {"", MISSING}
     )
-    quantity = "log p(y | x), y the target" if predicts else "log p(x)"
     about = (
         what if kind == NOT_STATED else f"{what}, {'exact value of' if kind == 'exact' else f'{kind} on'} {quantity}"
     )
@@ -155,6 +159,8 @@ def _draws(run: RunRecord) -> list[str]:
         "parameters": found.get("parameters"),
         "temperature": found.get("temperature"),
     }
+    if found.get("prior_scale") is not None:
+        facts["standard deviation of the learned prior"] = fixed(found["prior_scale"], 3)
     for name, words, ends in (
         ("effective", "effective sample size", ("least", "median")),
         ("r_hat", "split R-hat", ("greatest", "median")),

@@ -11,7 +11,16 @@ from nelbo.runs.answers import (
 )
 from nelbo.runs.claims import resumed
 from nelbo.runs.environment import environment
-from nelbo.runs.evaluations import EVALUATIONS, LOG_SCORE, Evaluation, add_result, evaluation, result_row
+from nelbo.runs.evaluations import (
+    EVALUATIONS,
+    LOG_SCORE,
+    PAIR_SCORE,
+    Evaluation,
+    add_result,
+    evaluation,
+    result_row,
+    weight_rows,
+)
 from nelbo.runs.execute import carry_out, execute, figure_arrays, shown
 from nelbo.runs.folder import RECORD, Run, is_run, open_run, read_experiment
 from nelbo.runs.imputation import (
@@ -32,7 +41,9 @@ from nelbo.runs.objectives import (
     objective_options,
     objectives,
 )
-from nelbo.runs.predictions import check_predicts, prediction_columns, score_run
+from nelbo.runs.pairs import read_pairs, run_pairs
+from nelbo.runs.predictions import check_fresh, check_predicts, prediction_columns, score_run
+from nelbo.runs.ranks import RANKS, rank_scores, with_errors
 from nelbo.runs.record import DataRecord, RunRecord, read_history, read_run_record
 from nelbo.runs.sampling import RUN_OPTIMIZERS
 from nelbo.runs.settings import TRAINING_DEFAULTS, Experiment, Training, checked_seed
@@ -44,6 +55,8 @@ __all__ = [
     "LOG_SCORE",
     "MOST_BYTES",
     "OBJECTIVES",
+    "PAIR_SCORE",
+    "RANKS",
     "RECORD",
     "RUN_OPTIMIZERS",
     "TRAINING_DEFAULTS",
@@ -57,6 +70,7 @@ __all__ = [
     "carry_out",
     "chain_pictures",
     "check_columns_name",
+    "check_fresh",
     "check_predicts",
     "checked_seed",
     "comparison",
@@ -79,11 +93,14 @@ __all__ = [
     "objectives",
     "open_run",
     "prediction_columns",
+    "rank_scores",
     "read_experiment",
     "read_history",
+    "read_pairs",
     "read_run_record",
     "result_row",
     "resumed",
+    "run_pairs",
     "scaled",
     "score_run",
     "scored",
@@ -92,6 +109,8 @@ __all__ = [
     "table_suffixes",
     "training_defaults",
     "user_scale",
+    "weight_rows",
+    "with_errors",
     "write_columns",
     "write_filled",
 ]

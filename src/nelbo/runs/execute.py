@@ -34,6 +34,7 @@ from nelbo.runs.inputs import (
 )
 from nelbo.runs.objectives import objective_arguments, objective_for
 from nelbo.runs.predictions import prediction_row, reliability_arrays, scored_predictions
+from nelbo.runs.ranks import pair_results, reading_pairs, with_prior, with_rank
 from nelbo.runs.sampling import draws_of, draws_row
 from nelbo.runs.settings import Experiment, checked_seed, optimizer_for, steps_for, training_for
 from nelbo.runs.size import MOST_BYTES, Size, check_size, model_size
@@ -158,14 +159,14 @@ def _carried(ready: _Ready, claim: FolderClaim, how: _Way) -> dict[str, Any]:
     fitted = _train(ready, watching, resume_from(folder / CHECKPOINTS, how.say) if how.resume else None)
     trained, sampling = draws_of(fitted, ready.training)
     model, score = _save(folder, trained), ready.training["score"] and "test" in ready.sources
-    active = active_units(ready.keys["figures"], model, ready.sources["test"]) if score else ()
+    active = active_units(ready.keys["figures"], model, ready.sources["test"]) if score and model.depth else ()
     results, arrays = _results(ready, trained, model) if score else ([], {})
     record = {"name": ready.experiment.model["name"], "seed": ready.experiment.seed,
               "results": results, "active_units": list(active),
               "training_seconds": fitted.state.seconds, "steps": fitted.state.step, "data": about,
               "batches": fitted.order,
               **({} if sampling is None else {"sampling": sampling}), "command": command, **environment()}  # fmt: skip
-    if how.figures and score:
+    if how.figures and score and ready.schema.pairs is None:
         arrays = arrays or figure_arrays(ready.keys["figures"], model, ready.score, ready.sources["test"])
         notes = {"kind": "figure data", "samples": "means" if model.depth else "draws"}
         write_arrays(folder / ARRAYS, arrays, notes)
@@ -207,16 +208,17 @@ def _ready(experiment: Experiment, fetching: FetchProgress | None, most_bytes: f
     objective_arguments(experiment)
     keys = jr.split(jr.key(checked_seed(experiment.seed)), 5)
     wanted = likelihood_option(experiment)
+    experiment = reading_pairs(experiment)
     raw = read_data(experiment.data, wanted, fetching)
     # named sets are known by their own digests; rows are hashed before they are binarized, which draws by place
     digests = {} if is_named(experiment.data["name"]) else {n: row_digests(rows) for n, rows in raw.splits.items()}
     train, score = binarized(raw, experiment.data, wanted)
-    experiment = settled(experiment, train)
+    experiment, train = with_rank(settled(experiment, train), train, keys[4])
     arguments = model_arguments(experiment, train)
     size, training = len(train.train), experiment.training
     held = model_size(experiment.model["name"], arguments, optimizer_for(training, size))
     check_size(held, most_bytes, train.shape)
-    model = build(keys[0], experiment.model["name"], arguments)
+    model = with_prior(build(keys[0], experiment.model["name"], arguments), experiment, train)
     objective, model = objective_for(experiment, Setting(size, size / training["batch_size"]), model)
     sources = sources_of(experiment.data, train, score, arguments.get("likelihood", "gaussian"))
     for one in sources.values():
@@ -292,6 +294,8 @@ def _save(folder: Path, model: Any) -> Model:
 def _results(ready: _Ready, trained: Any, model: Model) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
     """Rows of results, and of a supervised model the arrays of its figures, which come of the same predictions."""
     key = ready.keys["score"]
+    if ready.schema.pairs is not None:
+        return pair_results(key, model, ready.sources, ready.score), {}
     if model.is_supervised:
         found = scored_predictions(key, trained, ready.sources["test"])
         return [prediction_row(found, "test", ready.score)], reliability_arrays(found)

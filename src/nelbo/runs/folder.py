@@ -25,6 +25,7 @@ from nelbo.runs.inputs import (
     sources_of,
 )
 from nelbo.runs.objectives import old_posterior
+from nelbo.runs.pairs import read_pairs
 from nelbo.runs.settings import Experiment
 from nelbo.runs.supervised import is_supervised
 
@@ -185,6 +186,8 @@ class Run:
     def _whole(self, settings: Mapping[str, Any]) -> Data:
         """All rows of a file, before binarization, like the data that the model was fitted to."""
         schema = self.fitted_data.schema
+        if settings.get("pairs"):
+            return read_pairs(settings, schema, whole=True)
         options = {key: settings[key] for key in TABLE_OPTIONS if settings.get(key) is not None and schema is None}
         if is_supervised(settings):
             options |= {"targets": settings["targets"]} | ({} if schema else {"target": settings.get("target")})

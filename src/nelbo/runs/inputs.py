@@ -14,6 +14,7 @@ from nelbo.models import MOMENTS, ModelSpec, families, family, family_options, s
 from nelbo.models import likelihood as likelihood_called
 from nelbo.runs.context import CONTEXTS, conditioned, label_names
 from nelbo.runs.objectives import objective_arguments
+from nelbo.runs.pairs import check_examples, pair_arguments, prior_settings, read_pairs
 from nelbo.runs.settings import Experiment, checked_seed, training_for
 from nelbo.runs.supervised import (
     check_targets,
@@ -27,15 +28,15 @@ from nelbo.runs.supervised import (
 
 TABLE_OPTIONS = ("header", "columns", "ignore")  # how a table is read, see `nelbo.data.load`
 _DATA_OPTIONS = ("name", "data_dir", "binarize", "binarize_seed", "split_seed", "valid_fraction", "test_fraction",
-                 *TABLE_OPTIONS, "target", "targets", "context", "labels", "classes")  # fmt: skip
-_FILLED = ("key", "shape", "context", "classes")  # never the user's
+                 *TABLE_OPTIONS, "target", "targets", "context", "labels", "classes", "pairs", "prior_run", "inflate")  # fmt: skip  # noqa: E501
+_FILLED = ("key", "shape", "context", "classes", "pairs", "levels", "physical", "distilled")  # never the user's
 
 
 def data_options() -> tuple[Option, ...]:
     """The settings of a run's data, beside their name."""
     own = tuple(option for option in options_of(load) if option.name in _DATA_OPTIONS and option.name != "targets")
     text = f"what the model is conditioned on, for models with a context: {', '.join(CONTEXTS)}."
-    return (*own, Option("context", str | None, None, text))
+    return (*own, Option("context", str | None, None, text), *options_of(prior_settings))
 
 
 def model_options(name: str, likelihood: str | None = None) -> tuple[Option, ...]:
@@ -122,6 +123,8 @@ def read_data(
         InputError: see `nelbo.data.load`; settings that go with no such likelihood.
     """
     check_data_settings(settings, likelihood)
+    if settings.get("pairs"):
+        return read_pairs(settings, schema)
     left = {"binarize", "binarize_seed", "context", "labels", "classes"}
     arguments = {name: value for name, value in settings.items() if value is not None and name not in left}
     name = arguments.pop("name")
@@ -194,6 +197,7 @@ def settled(experiment: Experiment, data: Data) -> Experiment:
     experiment = with_targets(experiment)
     name, targets = experiment.model["name"], family(experiment.model["name"]).targets
     make, classes = family(name).make, None if targets is None else classes_of(data, targets)
+    check_examples(name, data, lambda *of: _advice(*of).partition("so ")[2])
     given = {key: value for key, value in experiment.model.get("arguments", {}).items() if value is not None}
     for key in MOMENTS:
         if not isinstance(given.get(key, True), bool):
@@ -245,7 +249,7 @@ def by_likelihood(table: Mapping[str, Mapping[str, Any]], likelihood: str | None
 def located(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Data settings with whole paths, so that a run can be used from another folder."""
     given = {name: value for name, value in settings.items() if value is not None}
-    paths = {"data_dir"} if is_named(given.get("name")) else {"data_dir", "name"}
+    paths = {"data_dir", "prior_run"} | (set() if is_named(given.get("name")) else {"name"})
     whole = {name: str(Path(v).expanduser().absolute()) if name in paths else v for name, v in given.items()}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in whole.items()}
 
@@ -299,6 +303,7 @@ _KINDS = {
     "uint8": "whole numbers 0..255 that are not binarized",
     "counts": "word counts",
     "real": "real numbers",
+    "levels": "ordered levels",
 }
 
 
@@ -311,6 +316,8 @@ def model_arguments(experiment: Experiment, data: Data) -> dict[str, Any]:
     whole = settled(experiment, data)
     arguments = dict(whole.model["arguments"])
     arguments["shape"] = list(data.shape)
+    if data.schema.pairs is not None:
+        return arguments | pair_arguments(whole.data, data, arguments)
     if "labels" in whole.data:
         arguments["context"] = len(whole.data["labels"])
     if "classes" in whole.data:

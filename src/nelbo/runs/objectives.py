@@ -15,7 +15,7 @@ from nelbo.bayes import (
     tempered,
 )
 from nelbo.core import InputError, Option, checked_arguments, choice, defaults, options_of
-from nelbo.models import Model, ModelSpec, families, family
+from nelbo.models import ConjugateGlobals, Model, ModelSpec, families, family
 from nelbo.objectives import NAMED, InputNoise, NamedObjective, Objective, Setting, sgvb, with_added
 from nelbo.runs.sampling import is_sampler, prior_weight
 from nelbo.runs.settings import Experiment
@@ -304,14 +304,32 @@ def objective_for(experiment: Experiment, setting: Setting, model: Model) -> tup
     own = {option: value for option, value in arguments.items() if option in defaults(named.make)}
     objective = named.make(setting, **own)
     if named.prepare is not None:
+        _check_own(experiment, model, name)
         return objective, named.prepare(model, own)
     rest = {option: value for option, value in arguments.items() if option not in own}
     wrapping = {option: rest[option] for option in defaults(regularized) if option in rest}
     asked = _asked({option: value for option, value in rest.items() if option not in _NO_PARAMETERS})
     objective = regularized(objective, setting, **wrapping)
+    if asked is not None:
+        _check_own(experiment, model, next((o for o in ("posterior", "prior") if rest.get(o)), "weight_prior"))
+    if model.globals is not None and not named.natural:  # its family's own
+        return WithGlobals(objective, setting.num_data), model
     if isinstance(objective, WithGlobals):
         objective = dataclasses.replace(objective, cost_weight=prior_weight(experiment.training))
     return objective, model if asked is None else shared_parameters(model, **asked)
+
+
+def _check_own(experiment: Experiment, model: Model, what: str) -> None:
+    """Refuse a second posterior over what all examples share.
+
+    Raises:
+        InputError: the model's family brings one.
+    """
+    if model.globals is not None:
+        raise InputError(
+            f"{experiment.model['name']} has a posterior of its own over what all examples share, and no sampler or "
+            f"other posterior takes its place: leave {what} out, and take an optimizer such as adam."
+        )
 
 
 def old_posterior(experiment: Experiment) -> ModelSpec:
@@ -328,13 +346,14 @@ def _check_natural(experiment: Experiment, named: NamedObjective, model: Model) 
         InputError: a conjugate model with another objective, that objective with another model or optimizer.
     """
     name, objective = experiment.model["name"], experiment.objective["name"]
-    if named.natural and model.globals is None:
+    conjugate = isinstance(model.globals, ConjugateGlobals)
+    if named.natural and not conjugate:
         able = ", ".join(other for other in families() if objectives()[family(other).objective].natural)
         raise InputError(
             f"{objective} is for models with a conjugate posterior, and {name} has none: use {able}, or train it with "
             f"{default_objective(name)}."
         )
-    if model.globals is not None and not named.natural:
+    if conjugate and not named.natural:
         raise InputError(f"{name} has a conjugate posterior: train it with {default_objective(name)} (the default).")
     optimizer = experiment.training.get("optimizer")
     if named.natural != (optimizer == "natural"):

@@ -1,5 +1,6 @@
 """Predictions of a run as rows of its record and as columns of the user's table."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax.random as jr
@@ -143,12 +144,25 @@ def prediction_columns(run: Run, found: Prediction, taken: tuple[str, ...] = ())
         columns |= {f"{name}_p_{one}": found.probabilities[:, i] for i, one in enumerate(classes)}
     else:
         columns = {f"{name}_{part}": np.asarray(getattr(found, part)) for part in ("mean", "std", "low", "high")}
+    check_fresh(columns, taken)
+    return columns
+
+
+def check_fresh(columns: Iterable[str], taken: Sequence[str]) -> None:
+    """Refuse predictions in columns that the user's table has already.
+
+    Args:
+        columns: their names.
+        taken: names of the columns that they are put beside.
+
+    Raises:
+        InputError: one is there.
+    """
     clash = [column for column in columns if column in taken]
     if clash:
         raise InputError(
             f"The table already has a column {clash[0]!r}, which predictions would be put into: rename it."
         )
-    return columns
 
 
 def score_run(

@@ -7,13 +7,24 @@ from nelbo.tasks.filled import Imputation
 from nelbo.tasks.generate import manifold, reconstruct, sample
 from nelbo.tasks.impute import chain_frames, impute
 from nelbo.tasks.methods import METHODS, ImputationSettings, default_method
+from nelbo.tasks.pairs import (
+    Answers,
+    Errors,
+    pair_errors,
+    pairs_in,
+    posterior_of,
+    predict_pairs,
+    predictive_score,
+)
 from nelbo.tasks.predict import Prediction, predict
 from nelbo.tasks.rows import hide, rows_as_seen, spoiled
 
 __all__ = [
     "METHODS",
     "NEIGHBOURS",
+    "Answers",
     "Columns",
+    "Errors",
     "Filling",
     "Imputation",
     "ImputationSettings",
@@ -28,7 +39,12 @@ __all__ = [
     "manifold",
     "mean_fill",
     "neighbour_fill",
+    "pair_errors",
+    "pairs_in",
+    "posterior_of",
     "predict",
+    "predict_pairs",
+    "predictive_score",
     "reconstruct",
     "rows_as_seen",
     "sample",

@@ -26,6 +26,8 @@ def _context_for(model: Model, context: Context) -> Context:
     size, wanted = sum(leaf.size for leaf in jax.tree.leaves(context)), model.generative.context_size
     if model.is_supervised:
         raise InputError("This model predicts a target from features and has no samples of them: use `nelbo predict`.")
+    if model.is_of_pairs and not size:
+        raise InputError("This model gives the values of pairs that are named: use `nelbo predict`.")
     if wanted and not size:
         raise InputError(f"This model is conditioned on a context of {wanted} numbers: give it.")
     if size != wanted:

@@ -56,7 +56,7 @@ class Darts:
         for start in range(0, len(candidates), block):
             some = candidates[start : start + block]
             near, keeps = self._near(some, some, radius), self._keeps[some].tolist()
-            blocked = self._near(some, np.asarray(kept, np.int64), radius).any(1)
+            blocked: np.ndarray = np.any(self._near(some, np.asarray(kept, np.int64), radius), axis=1)
             for i, one in enumerate(some.tolist()):
                 if not (keeps[i] and blocked[i]):
                     kept.append(one)
