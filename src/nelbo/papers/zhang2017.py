@@ -102,7 +102,7 @@ def _accurate(parts: Mapping[str, Record]) -> tuple[bool | None, str]:
     rows = parts["accuracy"]["rows"]
     found, words = accuracy_words(rows)
     best = max(found[DIVERSIFIED.label][-1], found[MIXED.label][-1])
-    error = max(row["standard error"] for row in rows)
+    error = max(row["standard error"] for row in rows if row["steps"] == rows[-1]["steps"])
     ahead = best - found[UNIFORM.label][-1] > 2 * error
     return (ahead if can_tell(rows) else None), f"{words} (standard error {error:.3f})"
 

@@ -77,7 +77,7 @@ def _accurate(parts: Mapping[str, Record]) -> tuple[bool | None, str]:
         return None, "not run"
     rows = parts["accuracy"]["rows"]
     found, words = accuracy_words(rows)
-    error = max(row["standard error"] for row in rows)
+    error = max(row["standard error"] for row in rows if row["steps"] == rows[-1]["steps"])
     best = max(values[-1] for label, values in found.items() if label != UNIFORM.label)
     ahead = best - found[UNIFORM.label][-1] > 2 * error
     return (ahead if can_tell(rows) else None), f"{words} (standard error {error:.3f})"
