@@ -16,11 +16,14 @@ from nelbo.evaluation import predictive
 from nelbo.models import Model, build
 from nelbo.nets import trainable
 from nelbo.objectives import MaximumLikelihood
-from nelbo.papers.figures import Axes
+from nelbo.papers.figures import Axes, Figure
 from nelbo.training import TrainState, fit, optimizer, order_named
 
-NOISE_AXES = Axes(
-    "batch size", "variance", ("batches",), "examples in a batch", "log10 of the variance of the gradient", log_y=True
+NOISE = Axes("batch size", "variance", ("batches",), "examples in a batch", "log10 of the variance", log_y=True)
+LEARNING = Axes("steps", "accuracy", ("batches",), "steps", "accuracy on balanced test data")
+FIGURES = (
+    Figure("noise", "Variance of gradients", "study", ("noise",), axes=NOISE),
+    Figure("accuracy", "Accuracy", "study", ("accuracy",), axes=LEARNING),
 )
 PLACES = 10_000  # of the steps whose batches measure a variance: none that training takes
 
@@ -95,7 +98,7 @@ def _source(split: Split) -> Source:
 def learned(
     data: Digits, ways: Sequence[Batches], *, steps: Sequence[int], batch_size: int, rate: float, seeds: Sequence[int]
 ) -> list[dict[str, Any]]:
-    """The accuracy of softmax regression on the test set after some steps of gradient descent, a row for each way.
+    """The accuracy of softmax regression on the test set, a row for each way and number of steps of gradient descent.
 
     Args:
         data: to learn from.
@@ -109,11 +112,13 @@ def learned(
     for way in ways:
         found = [_accuracies(data, way, steps, batch_size, rate, seed) for seed in seeds]
         table = np.array([accuracies for accuracies, _ in found])
-        spread = table.std(0, ddof=1) / len(seeds) ** 0.5 if len(seeds) > 1 else np.zeros(len(steps))
-        row: dict[str, Any] = {"batches": way.label, "risk": found[0][1].get("risk", "that of the data")}
-        for step, mean in zip(steps, table.mean(0), strict=True):
-            row[f"accuracy after {step} steps"] = float(mean)
-        rows.append(row | {"standard error": float(spread[-1]), "runs": len(seeds), "data": data.name})
+        errors = table.std(0, ddof=1) / len(seeds) ** 0.5 if len(seeds) > 1 else np.zeros(len(steps))
+        risk = found[0][1].get("risk", "that of the data")
+        rows += [
+            {"batches": way.label, "risk": risk, "steps": step, "accuracy": float(mean), "standard error": float(error),
+             "runs": len(seeds), "data": data.name}
+            for step, mean, error in zip(steps, table.mean(0), errors, strict=True)
+        ]  # fmt: skip
     return rows
 
 
@@ -178,7 +183,8 @@ def noise(
         steps: of training by reshuffled batches before the gradients are taken.
 
     Returns:
-        A row for each way and size: variance and squared bias, summed over parameters, over those of uniform batches.
+        A row for each way and size: variance and squared bias, summed over parameters; the variance of independent
+        draws in which each example is as probable, with the same weights; and seconds of the processor.
     """
     fitted = fit(
         jr.key(seed),
@@ -197,20 +203,22 @@ def noise(
     for way in ways:
         made = order_named(way.name, data.train, way.options)
         for size in sizes:
-            began = time.perf_counter()
+            began = time.process_time()
             order = made(jr.key(seed), len(x), size, PLACES)
-            started = time.perf_counter() - began
-            began = time.perf_counter()
+            started = time.process_time() - began
+            began = time.process_time()
             indices, weights = order.feed(0, repeats, repeats)
-            spent = (time.perf_counter() - began) / repeats
+            spent = (time.process_time() - began) / repeats
             w = np.ones(indices.shape) if weights is None else weights.astype(np.float64)
             means = np.einsum("rk,rkc,rkd->rcd", w, slopes[indices], x[indices], optimize=True) / size
             mean = means.mean(0)
+            squares = (w**2 * ((slopes**2).sum(1) * (x**2).sum(1))[indices]).mean()  # of a single example's gradient
             variance = float(((means - mean) ** 2).sum() / (repeats - 1))
             bias = float(((mean - whole) ** 2).sum()) - variance / repeats
             rows.append({
                 "batches": way.label, "risk": order.record().get("risk", "that of the data"), "batch size": size,
-                "variance": variance, "squared bias": max(bias, 0.0), "milliseconds a batch": 1e3 * spent,
+                "variance": variance, "variance of independent draws": float(squares - (mean**2).sum()) / size,
+                "squared bias": max(bias, 0.0), "milliseconds a batch": 1e3 * spent,
                 "seconds to begin": started, "data": data.name,
             })  # fmt: skip
     return rows

@@ -51,20 +51,19 @@ class Darts:
 
     def throw(self, candidates: Int[np.ndarray, " c"], radius: float, size: int) -> Int[np.ndarray, " k"]:
         """The first accepted candidates, at most `size` of them: less where no more have room."""
-        kept = np.zeros(0, np.int64)
+        kept: list[int] = []
         block = max(32, size)
         for start in range(0, len(candidates), block):
             some = candidates[start : start + block]
-            places = np.concatenate([kept, some])
-            near = self._near(some, places, radius)
-            taken = np.arange(len(places)) < len(kept)
-            for i, one in enumerate(some):
-                if not (self._keeps[one] and (near[i] & taken).any()):
-                    taken[len(kept) + i] = True
-                    if taken.sum() == size:
-                        return places[taken]
-            kept = places[taken]
-        return kept
+            near, keeps = self._near(some, some, radius), self._keeps[some].tolist()
+            blocked: np.ndarray = np.any(self._near(some, np.asarray(kept, np.int64), radius), axis=1)
+            for i, one in enumerate(some.tolist()):
+                if not (keeps[i] and blocked[i]):
+                    kept.append(one)
+                    if len(kept) == size:
+                        return np.asarray(kept)
+                    blocked |= near[i]
+        return np.asarray(kept, np.int64)
 
     def _near(self, some: np.ndarray, others: np.ndarray, radius: float) -> Bool[np.ndarray, "some others"]:
         if radius <= 0:
