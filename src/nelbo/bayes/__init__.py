@@ -8,6 +8,7 @@ from nelbo.bayes.files import GLOBALS, load_globals, save_globals
 from nelbo.bayes.hyperparameters import LearnedPrecision, learned_precision, precision_found
 from nelbo.bayes.langevin import sghmc, sgld
 from nelbo.bayes.objective import WithGlobals
+from nelbo.bayes.perturbative import PerturbativeGlobals
 from nelbo.bayes.posteriors import (
     POSTERIORS,
     ChainNormal,
@@ -64,6 +65,7 @@ __all__ = [
     "Marginals",
     "MeanFieldNormal",
     "NormalPrior",
+    "PerturbativeGlobals",
     "SamplerState",
     "Samples",
     "SharedParameters",

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key, PyTree
 
+from nelbo.core import random_normals
+
 if TYPE_CHECKING:
     # a checker takes Equinox's marker for a field, and asks every subclass's __init__ for it
     from typing import ClassVar as AbstractVar
@@ -80,6 +82,19 @@ class SharedPosterior(eqx.Module):
     def log_prob(self, mean: PyTree, value: PyTree) -> Float[Array, ""]:
         """Log density of a draw [nats]."""
 
+    def noise(self, key: Key[Array, ""], mean: PyTree) -> PyTree:
+        """Independent standard normal numbers that `from_noise` makes a draw of; None: draws are not made so."""
+        del key, mean
+
+    def from_noise(self, noise: PyTree, mean: PyTree) -> PyTree:
+        """The draw that standard normal numbers stand for.
+
+        Raises:
+            TypeError: there is none, see `noise`.
+        """
+        del noise, mean
+        raise TypeError(f"{type(self).__name__} does not make its draws of normal noise.")
+
     def marginals(self, mean: PyTree) -> Marginals | None:
         """Its marginals where it is jointly normal around the means; else None."""
         del mean
@@ -97,6 +112,27 @@ class SharedPosterior(eqx.Module):
                 return independent + marginals.correlation
         drawn = self.sample(key, mean)
         return self.log_prob(mean, drawn) - prior.log_prob(jr.clone(key), drawn)
+
+
+class NoisePosterior(SharedPosterior):
+    """Abstract: a posterior whose draws are made of standard normal noise, from a key or from points spread evenly."""
+
+    @abc.abstractmethod
+    def noise(self, key: Key[Array, ""], mean: PyTree) -> PyTree:
+        """As in `SharedPosterior`."""
+
+    @abc.abstractmethod
+    def from_noise(self, noise: PyTree, mean: PyTree) -> PyTree:
+        """As in `SharedPosterior`."""
+
+    def sample(self, key: Key[Array, ""], mean: PyTree) -> PyTree:
+        """A draw, reparameterized."""
+        return self.from_noise(self.noise(key, mean), mean)
+
+
+def normals_like(key: Key[Array, ""], tree: PyTree) -> PyTree:
+    """Standard normal numbers in the shapes of a tree."""
+    return jax.tree.map(lambda k, leaf: random_normals(k, leaf.shape, leaf.dtype), keys_like(key, tree), tree)
 
 
 def total(tree: PyTree) -> Float[Array, ""]:

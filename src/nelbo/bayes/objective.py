@@ -1,15 +1,54 @@
 """Any objective, with what all examples share drawn from its posterior and paid for once a data set."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
 from nelbo.core import AnyExample, InputError
+from nelbo.distributions import sobol_normals
 from nelbo.models import without_globals
-from nelbo.objectives import BoundKind, Loss, Objective, ObjectiveState, batch_size
+from nelbo.objectives import BoundKind, Loss, Objective, ObjectiveState, batch_size, checked_draws
+
+
+def each_draw_of_globals(
+    function: Callable[[Key[Array, ""], Any], Any], key: Key[Array, ""], model: Any, count: int, draws: str = "iid"
+) -> Any:
+    """`function(key, drawn model)` for each draw of the shared arrays, stacked.
+
+    Args:
+        function: of a key and a model without globals.
+        key: for all draws.
+        model: with globals.
+        count: how many draws.
+        draws: "iid", or "sobol": one set of scrambled Sobol points for all the numbers that a draw is made of.
+
+    Raises:
+        InputError: Sobol points for a posterior whose draws are not made of normal noise, or of too many numbers.
+    """
+    shared = model.globals
+    if draws == "iid":
+
+        def independent(one: Key[Array, ""]) -> Any:
+            draw_key, own_key = jr.split(one)
+            return function(own_key, shared.sample(draw_key, model))
+
+        return jax.vmap(independent)(jr.split(key, count))
+    noise_key, key = jr.split(key)
+    form = jax.eval_shape(lambda k: shared.noise(k, model), noise_key)
+    leaves, structure = jax.tree.flatten(form)
+    if not leaves:
+        raise InputError(
+            "Sobol draws are spread out in the space of normal noise, and this posterior is not made of any: take "
+            "weight_draws iid, or a normal posterior such as mean-field."
+        )
+    noise = sobol_normals(noise_key, count, tuple(leaf.shape for leaf in leaves))
+    spread = jax.tree.unflatten(structure, noise)
+    return jax.vmap(lambda k, one: function(k, shared.from_noise(one, model)))(jr.split(key, count), spread)
 
 
 class WithGlobals(Objective):
@@ -23,6 +62,8 @@ class WithGlobals(Objective):
         inner: the objective given the shared arrays.
         num_data: N, the number of training examples.
         one_draw: one draw of the shared arrays for a whole batch (cheap), or one for each example (less variance).
+        num_draws: draws of the shared arrays in a step, where one serves the whole batch; their losses are averaged.
+        draws: "iid" or "sobol", see `nelbo.objectives.DRAWS`.
         cost_weight: what the cost is multiplied with: T where a sampler of exp(-U / T) is to temper the likelihood
             alone, whose prior then keeps its weight (T / T).
     """
@@ -32,11 +73,18 @@ class WithGlobals(Objective):
     num_data: int = eqx.field(static=True)
     one_draw: bool = eqx.field(static=True, default=True)
     cost_weight: float = eqx.field(static=True, default=1.0)
+    num_draws: int = eqx.field(static=True, default=1)
+    draws: str = eqx.field(static=True, default="iid")
 
     def __check_init__(self) -> None:
         """Refuse impossible settings."""
         if self.num_data < 1:
             raise InputError(f"WithGlobals needs the number of training examples, at least 1, got {self.num_data}.")
+        if self.num_draws < 1:
+            raise InputError(f"At least one draw of what is shared is needed in a step, got {self.num_draws}.")
+        if self.num_draws > 1 and not self.one_draw:
+            raise InputError("Many draws for a whole batch, or one for each example: not both.")
+        checked_draws(self.draws, self.num_draws)
 
     @property
     def kind(self) -> BoundKind:
@@ -64,11 +112,20 @@ class WithGlobals(Objective):
             return Loss(loss.surrogate + cost, loss.bound, loss.metrics | {"weight_penalty": cost}), state
         weight_key, inner_key = jr.split(key)
         cost = shared.cost(jr.clone(weight_key), model) / (self.num_data / self.cost_weight)
-        if self.one_draw:
+        if self.num_draws > 1:
+            loss, state = self._many_draws(inner_key, model, batch, state)
+        elif self.one_draw:
             loss, state = self.inner(inner_key, shared.sample(weight_key, model), batch, state)
         else:
             loss, state = self._one_draw_each(weight_key, inner_key, model, batch, state)
         return Loss(loss.surrogate + cost, loss.bound - cost, loss.metrics | {"weight_kl": cost}), state
+
+    def _many_draws(
+        self, key: Key[Array, ""], model: Any, batch: AnyExample, state: ObjectiveState
+    ) -> tuple[Loss, ObjectiveState]:
+        one = lambda k, drawn: self.inner(k, drawn, batch, state)  # noqa: E731
+        losses, states = each_draw_of_globals(one, key, model, self.num_draws, self.draws)
+        return jax.tree.map(lambda leaf: leaf.mean(0), losses), jax.tree.map(_middle, states)
 
     def _one_draw_each(
         self,
@@ -96,3 +153,8 @@ class WithGlobals(Objective):
         weight_key, inner_key = jr.split(key)
         cost = shared.cost(jr.clone(weight_key), model) / (self.num_data / self.cost_weight)
         return self.inner.bounds(inner_key, shared.sample(weight_key, model), batch) - cost
+
+
+def _middle(leaf: Array) -> Array:
+    """What an objective carries over, from all draws of a step: averages are averaged, counts are the same in all."""
+    return leaf.mean(0) if jnp.issubdtype(leaf.dtype, jnp.inexact) else leaf[0]

@@ -57,6 +57,20 @@ class SharedParameters(Globals):
         """The posterior one number at a time, where it is normal."""
         return self.posterior.marginals(self._parted(model)[0])
 
+    def noise(self, key: Key[Array, ""], model: Any) -> PyTree:
+        """The posterior's."""
+        return self.posterior.noise(key, self._parted(model)[0])
+
+    def from_noise(self, noise: PyTree, model: Any) -> Any:
+        """The model with the draw that the noise stands for, and no globals."""
+        shared, rest = self._parted(model)
+        return eqx.combine(self.posterior.from_noise(noise, shared), rest)
+
+    def log_ratio(self, key: Key[Array, ""], model: Any, drawn: Any) -> Float[Array, ""]:
+        """Log posterior - log prior of a draw [nats]."""
+        value = self._parted(drawn)[0]
+        return self.posterior.log_prob(self._parted(model)[0], value) - self.prior.log_prob(key, value)
+
     def described(self) -> ModelSpec | None:
         """As `shared_parameters` was called."""
         return self.spec

@@ -43,6 +43,33 @@ class Globals(eqx.Module):
             model: whose arrays are shared.
         """
 
+    def noise(self, key: Key[Array, ""], model: Any) -> Any:
+        """Independent standard normal numbers that `from_noise` makes a draw of; None: draws are not made so."""
+        del key, model
+
+    def from_noise(self, noise: Any, model: Any) -> Any:
+        """The model with the draw that standard normal numbers stand for, and no globals.
+
+        Raises:
+            TypeError: there is none, see `noise`.
+        """
+        del noise, model
+        raise TypeError(f"{type(self).__name__} does not make its draws of normal noise.")
+
+    def log_ratio(self, key: Key[Array, ""], model: Any, drawn: Any) -> Float[Array, ""]:
+        """Log posterior - log prior of the shared arrays of a model that `sample` or `from_noise` gave [nats].
+
+        Args:
+            key: for random scales of the prior.
+            model: whose arrays are shared.
+            drawn: the model with a draw of them.
+
+        Raises:
+            InputError: there are no such densities.
+        """
+        del key, model, drawn
+        raise InputError(f"{type(self).__name__} has no density of a draw: leave the perturbative order out.")
+
     def draws(self, key: Key[Array, ""], model: Any, count: int) -> Any:
         """Many models at once, to average predictions over.
 

@@ -11,11 +11,19 @@ from nelbo.objectives.base import (
     over_batch,
 )
 from nelbo.objectives.binary_gradients import half, straight_through
-from nelbo.objectives.draws import DRAWS, each_draw
+from nelbo.objectives.draws import DRAWS, checked_draws, each_draw
 from nelbo.objectives.importance import IWAE_FORMS, Iwae
 from nelbo.objectives.named import NAMED, NamedObjective, Setting, sgvb, with_added
 from nelbo.objectives.noise import NOISES, InputNoise
-from nelbo.objectives.perturbative import Perturbative, best_reference, perturbative_bound, taylor
+from nelbo.objectives.perturbative import (
+    Energies,
+    Perturbative,
+    best_reference,
+    checked_order,
+    perturbative_bound,
+    series_loss,
+    taylor,
+)
 from nelbo.objectives.score import ScoreFunction, Statistics, Vimco, leave_one_out_bounds, local_signals_hold
 from nelbo.objectives.sgvb import FORMS, MaximumLikelihood, Sgvb, WarmUp
 from nelbo.objectives.stochastic_backpropagation import (
@@ -32,6 +40,7 @@ __all__ = [
     "NAMED",
     "NOISES",
     "BoundKind",
+    "Energies",
     "GaussianGradient",
     "InputNoise",
     "Iwae",
@@ -53,6 +62,8 @@ __all__ = [
     "batch_size",
     "best_reference",
     "bound_metrics",
+    "checked_draws",
+    "checked_order",
     "each_draw",
     "gaussian_gradient",
     "half",
@@ -60,6 +71,7 @@ __all__ = [
     "local_signals_hold",
     "over_batch",
     "perturbative_bound",
+    "series_loss",
     "sgvb",
     "straight_through",
     "taylor",

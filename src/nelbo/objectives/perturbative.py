@@ -70,6 +70,51 @@ class Energies(eqx.Module):
     square: Float[Array, ""]
     weight: Float[Array, ""]
 
+    @classmethod
+    def none(cls) -> "Energies":
+        """Before the first step."""
+        zero = jnp.zeros((), jnp.float32)
+        return cls(zero, zero, zero)
+
+    def centre(self, now: Float[Array, "*n"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        """Mean and spread of past energies, of those now where there are none; the spread is at least 1 [nats]."""
+        first = self.weight == 0
+        mean = jnp.where(first, now.mean(), self.mean / jnp.where(first, 1.0, self.weight))
+        square = jnp.where(first, (now**2).mean(), self.square / jnp.where(first, 1.0, self.weight))
+        return mean, jnp.sqrt(jnp.maximum(square - mean**2, 1.0))
+
+    def after(self, now: Float[Array, "*n"]) -> "Energies":
+        """With the energies of a step."""
+        gained = 1.0 - DECAY
+        return Energies(
+            DECAY * self.mean + gained * now.mean(),
+            DECAY * self.square + gained * (now**2).mean(),
+            DECAY * self.weight + gained,
+        )
+
+
+def series_loss(
+    energies: Float[Array, " k"], reference: Float[Array, ""], order: int
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """What is differentiated in place of -log L_K of some draws, for q and for a learned V0; and their bound [nats]."""
+    fixed, learned = stop_gradient(energies), stop_gradient(reference)
+    exists = taylor(learned - fixed, order).mean() > 0
+    centre = jnp.where(exists, learned, best_reference(fixed, order))
+    weights = taylor(centre - fixed, order - 1)  # the derivative of the series
+    slope = ((learned - fixed) ** order).mean() / math.factorial(order)
+    slope = jnp.where(exists, slope, learned - fixed.mean())
+    return (weights * energies).mean() + slope * reference, perturbative_bound(fixed, order)
+
+
+def checked_order(order: int) -> None:
+    """Refuse a series that is no bound.
+
+    Raises:
+        InputError: an order that is not odd and positive.
+    """
+    if order < 1 or order % 2 == 0:
+        raise InputError(f"A perturbative series is a bound for odd orders alone (1, 3, 5), got {order}.")
+
 
 class Perturbative(Objective):
     """Log L_K, L_K = e^-V0 E_q[sum_{k<=K} (V0 - V)^k / k!], V = log q(z|x) - log p(x, z) (Bamler et al. 2017).
@@ -103,8 +148,7 @@ class Perturbative(Objective):
 
     def __check_init__(self) -> None:
         """Refuse impossible settings."""
-        if self.order < 1 or self.order % 2 == 0:
-            raise InputError(f"A perturbative series is a bound for odd orders alone (1, 3, 5), got {self.order}.")
+        checked_order(self.order)
         if min(self.num_samples, self.hidden) < 1:
             raise InputError(
                 f"A perturbative bound needs at least one sample and one hidden unit, got {self.num_samples} and "
@@ -116,8 +160,7 @@ class Perturbative(Objective):
         """The network of V0, and no energy seen yet."""
         shape = example_shape(model.generative.shapes()[0])
         seen = jax.eval_shape(model.recognition.see, Example(jax.ShapeDtypeStruct(shape, jnp.float32))).shape
-        zero = jnp.zeros((), jnp.float32)
-        return ObjectiveState(MLP(key, (math.prod(seen), self.hidden, 1), init=0.01), Energies(zero, zero, zero))
+        return ObjectiveState(MLP(key, (math.prod(seen), self.hidden, 1), init=0.01), Energies.none())
 
     def __call__(
         self, key: Key[Array, ""], model: Model, batch: AnyExample, state: ObjectiveState
@@ -127,20 +170,11 @@ class Perturbative(Objective):
         seen = stop_gradient(jax.vmap(model.recognition.see)(batch))
         past: Energies = state.carried
         now = stop_gradient(energies)
-        first = past.weight == 0
-        mean = jnp.where(first, now.mean(), past.mean / jnp.where(first, 1.0, past.weight))
-        square = jnp.where(first, (now**2).mean(), past.square / jnp.where(first, 1.0, past.weight))
-        spread = jnp.sqrt(jnp.maximum(square - mean**2, 1.0))
+        mean, spread = past.centre(now)
         reference = jax.vmap(lambda s: mean + spread * state.trained(jnp.ravel(s))[0])(seen)
-        surrogates, bounds = jax.vmap(self._surrogate)(energies, reference)
-        gained = 1.0 - DECAY
-        after = Energies(
-            DECAY * past.mean + gained * now.mean(),
-            DECAY * past.square + gained * (now**2).mean(),
-            DECAY * past.weight + gained,
-        )
+        surrogates, bounds = jax.vmap(lambda v, v0: series_loss(v, v0, self.order))(energies, reference)
         surrogate, bound, averages = batch_mean((surrogates, bounds, metrics), batch)
-        return Loss(surrogate, bound, averages), ObjectiveState(state.trained, after)
+        return Loss(surrogate, bound, averages), ObjectiveState(state.trained, past.after(now))
 
     def bounds(self, key: Key[Array, ""], model: Model, batch: AnyExample) -> Float[Array, " batch"]:
         """The bound of each example."""
@@ -155,15 +189,3 @@ class Perturbative(Objective):
         draws = each_draw(one, key, model, self.num_samples, self.draws)
         require_reparameterized(draws.parts)
         return -draws.log_w, bound_metrics(draws)
-
-    def _surrogate(
-        self, energies: Float[Array, " k"], reference: Float[Array, ""]
-    ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-        """What is differentiated for one example, and its bound."""
-        order, fixed, learned = self.order, stop_gradient(energies), stop_gradient(reference)
-        exists = taylor(learned - fixed, order).mean() > 0
-        centre = jnp.where(exists, learned, best_reference(fixed, order))
-        weights = taylor(centre - fixed, order - 1)  # the derivative of the series
-        slope = ((learned - fixed) ** order).mean() / math.factorial(order)
-        slope = jnp.where(exists, slope, learned - fixed.mean())
-        return (weights * energies).mean() + slope * reference, perturbative_bound(fixed, order)

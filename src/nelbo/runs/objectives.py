@@ -6,6 +6,7 @@ from typing import Any
 
 from nelbo.bayes import (
     PARAMETERS,
+    PerturbativeGlobals,
     Svi,
     WithGlobals,
     checked_options,
@@ -20,7 +21,13 @@ from nelbo.objectives import NAMED, InputNoise, NamedObjective, Objective, Setti
 from nelbo.runs.sampling import is_sampler, prior_weight
 from nelbo.runs.settings import Experiment
 
-_NO_PARAMETERS = ("shared", "input_noise", "noise_rate")  # options of `regularized` that say nothing of parameters
+_DRAWING = ("weight_samples", "weight_draws", "weight_order")  # how a posterior over parameters is drawn from
+_NO_PARAMETERS = (
+    "shared",
+    "input_noise",
+    "noise_rate",
+    *_DRAWING,
+)  # options of `regularized` that say nothing of parameters
 
 
 def full_vb(
@@ -102,6 +109,9 @@ def regularized(
     prior: str | None = None,
     where: str = "everything",
     shared: bool = True,
+    weight_samples: int = 1,
+    weight_draws: str = "iid",
+    weight_order: int = 1,
     input_noise: str | None = None,
     noise_rate: float | int = 0.1,
 ) -> Objective:
@@ -116,6 +126,9 @@ def regularized(
         prior: on the parameters, see `PRIORS`; null: normal, with the posterior if one is given.
         where: which parameters: everything or generative.
         shared: one draw of the parameters for a whole batch, or one for each example.
+        weight_samples: draws of the parameters in a step.
+        weight_draws: "iid", or "sobol" (a power of two of them that fill the posterior evenly; less noise).
+        weight_order: of a perturbative bound over the parameters, odd, with all data in a batch; 1: the usual bound.
         input_noise: on what the recognition model sees, see `NOISES`, or null.
         noise_rate: of that noise.
 
@@ -126,7 +139,17 @@ def regularized(
         raise InputError(f"weight_prior must be a positive standard deviation, got {weight_prior}.")
     noisy = inner if input_noise is None else InputNoise(inner, noise=input_noise, rate=float(noise_rate))
     asked = _asked({"weight_prior": weight_prior, "posterior": posterior, "prior": prior, "where": where})
-    return noisy if asked is None else WithGlobals(noisy, setting.num_data, one_draw=shared)
+    point = asked is None or asked["posterior"] == "delta"
+    if point and (weight_samples, weight_draws, weight_order) != (1, "iid", 1):
+        raise InputError(
+            "weight_samples, weight_draws and weight_order are about draws of a posterior over the parameters, and "
+            "there is none: name it (posterior mean-field, say), or leave them out."
+        )
+    if asked is None:
+        return noisy
+    if weight_order != 1:
+        return PerturbativeGlobals(noisy, setting.num_data, weight_order, weight_samples, weight_draws)
+    return WithGlobals(noisy, setting.num_data, shared, num_draws=weight_samples, draws=weight_draws)
 
 
 def _asked(options: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ import jax.random as jr
 from jax import lax
 from jaxtyping import Array, Float, Key, PyTree
 
-from nelbo.bayes.contracts import Marginals, SharedPosterior, keys_like, total
+from nelbo.bayes.contracts import Marginals, NoisePosterior, SharedPosterior, keys_like, total
 from nelbo.bayes.posteriors.independent import FIRST_LOG_SCALE
 
 Step = Callable[[Array, tuple[Array, Array, Array]], tuple[Array, Array]]
@@ -63,7 +63,7 @@ class Chain(eqx.Module):
         return lax.scan(up, last[0], (self.log_diagonal, above, rows), reverse=True)[1]
 
 
-class ChainNormal(SharedPosterior):
+class ChainNormal(NoisePosterior):
     """N(mean, (B' B)^-1) along an axis of every array, the positions on its other axes independent of each other.
 
     Args:
@@ -75,14 +75,21 @@ class ChainNormal(SharedPosterior):
     axis: int = eqx.field(static=True, default=0)
     in_bound: ClassVar[bool] = True
 
-    def sample(self, key: Key[Array, ""], mean: PyTree) -> PyTree:
-        """Mean + B^-1 noise."""
+    def noise(self, key: Key[Array, ""], mean: PyTree) -> PyTree:
+        """A number for each of the mean's, in the shape of its chain."""
 
         def one(k: Array, m: Array, chain: Chain) -> Array:
-            noise = jr.normal(k, chain.log_diagonal.shape, m.dtype)
-            return m + _back(chain.solve(noise), m, self.axis)
+            return jr.normal(k, chain.log_diagonal.shape, m.dtype)
 
         return jax.tree.map(one, keys_like(key, mean), mean, self.chains)
+
+    def from_noise(self, noise: PyTree, mean: PyTree) -> PyTree:
+        """Mean + B^-1 noise."""
+
+        def one(m: Array, chain: Chain, white: Array) -> Array:
+            return m + _back(chain.solve(white), m, self.axis)
+
+        return jax.tree.map(one, mean, self.chains, noise)
 
     def log_prob(self, mean: PyTree, value: PyTree) -> Float[Array, ""]:
         """The determinant is that of the diagonal."""

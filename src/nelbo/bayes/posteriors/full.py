@@ -9,14 +9,14 @@ import jax.random as jr
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Key, PyTree
 
-from nelbo.bayes.contracts import Marginals, SharedPosterior
+from nelbo.bayes.contracts import Marginals, NoisePosterior, SharedPosterior
 from nelbo.bayes.posteriors.independent import FIRST_LOG_SCALE
 from nelbo.core import InputError
 
 MOST_NUMBERS = 4096  # the factor has their square: 64 MiB, and an optimizer keeps three of it
 
 
-class FullNormal(SharedPosterior):
+class FullNormal(NoisePosterior):
     """N(mean, L L') over all numbers of the tree together.
 
     Args:
@@ -32,10 +32,15 @@ class FullNormal(SharedPosterior):
         """L, lower triangular, the numbers in the order of `jax.flatten_util.ravel_pytree`."""
         return jnp.tril(self.below, -1) + jnp.diag(jnp.exp(self.log_diagonal))
 
-    def sample(self, key: Key[Array, ""], mean: PyTree) -> PyTree:
+    def noise(self, key: Key[Array, ""], mean: PyTree) -> Float[Array, " n"]:
+        """A number for each of the mean's, flat."""
+        del mean
+        return jr.normal(key, self.log_diagonal.shape, self.log_diagonal.dtype)
+
+    def from_noise(self, noise: Float[Array, " n"], mean: PyTree) -> PyTree:
         """Mean + L noise."""
         flat, rebuilt = ravel_pytree(mean)
-        return rebuilt(flat + self.factor() @ jr.normal(key, flat.shape, flat.dtype))
+        return rebuilt(flat + self.factor() @ noise)
 
     def log_prob(self, mean: PyTree, value: PyTree) -> Float[Array, ""]:
         """By a triangular solve."""

@@ -8,13 +8,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
-from nelbo.bayes.contracts import Marginals, SharedPosterior, keys_like, total
-from nelbo.core import random_normals
+from nelbo.bayes.contracts import Marginals, NoisePosterior, SharedPosterior, normals_like, total
 
 FIRST_LOG_SCALE = -4.0  # of each number: narrow, so that training begins as that of a point does
 
 
-class IndependentNormals(SharedPosterior):
+class IndependentNormals(NoisePosterior):
     """Abstract: N(mean, diag(scale^2)), whatever the scales are made of."""
 
     in_bound: ClassVar[bool] = True
@@ -23,14 +22,13 @@ class IndependentNormals(SharedPosterior):
     def log_scales(self, mean: PyTree) -> PyTree:
         """Log standard deviation of every number, a tree like that of the means."""
 
-    def sample(self, key: Key[Array, ""], mean: PyTree) -> PyTree:
+    def noise(self, key: Key[Array, ""], mean: PyTree) -> PyTree:
+        """A number for each of the mean's."""
+        return normals_like(key, mean)
+
+    def from_noise(self, noise: PyTree, mean: PyTree) -> PyTree:
         """Mean + scale * noise."""
-        return jax.tree.map(
-            lambda k, m, log_scale: m + jnp.exp(log_scale) * random_normals(k, m.shape, m.dtype),
-            keys_like(key, mean),
-            mean,
-            self.log_scales(mean),
-        )
+        return jax.tree.map(lambda m, s, one: m + jnp.exp(s) * one, mean, self.log_scales(mean), noise)
 
     def log_prob(self, mean: PyTree, value: PyTree) -> Float[Array, ""]:
         """Sum of normal log densities."""

@@ -10,14 +10,14 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key, PyTree
 
-from nelbo.bayes.contracts import Marginals, SharedPosterior, keys_like, total
+from nelbo.bayes.contracts import Marginals, NoisePosterior, SharedPosterior, keys_like, normals_like, total
 from nelbo.bayes.posteriors.independent import FIRST_LOG_SCALE
-from nelbo.core import InputError, random_normals
+from nelbo.core import InputError
 
 FIRST_SHARE = 0.1  # of the first standard deviation that each number owes to the factor: at zero its gradient vanishes
 
 
-class LowRankNormal(SharedPosterior):
+class LowRankNormal(NoisePosterior):
     """N(mean, D^2 + W W') over all numbers of the tree together, W having `rank` columns.
 
     One W goes through all arrays, so that numbers of different layers can be correlated (the weights into a unit with
@@ -34,18 +34,17 @@ class LowRankNormal(SharedPosterior):
     rank: int = eqx.field(static=True)
     in_bound: ClassVar[bool] = True
 
-    def sample(self, key: Key[Array, ""], mean: PyTree) -> PyTree:
-        """Mean + D noise + W z, with one z for the whole tree."""
+    def noise(self, key: Key[Array, ""], mean: PyTree) -> tuple[PyTree, Float[Array, " rank"]]:
+        """A number for each of the mean's, and z, one for each column of W."""
         noise_key, shared_key = jr.split(key)
         leaves = jax.tree.leaves(self.factor)
         z = jr.normal(shared_key, (self.rank,), leaves[0].dtype if leaves else jnp.float32)
-        return jax.tree.map(
-            lambda k, m, log_scale, w: m + jnp.exp(log_scale) * random_normals(k, m.shape, m.dtype) + w @ z,
-            keys_like(noise_key, mean),
-            mean,
-            self.log_scale,
-            self.factor,
-        )
+        return normals_like(noise_key, mean), z
+
+    def from_noise(self, noise: tuple[PyTree, Float[Array, " rank"]], mean: PyTree) -> PyTree:
+        """Mean + D noise + W z, with one z for the whole tree."""
+        own, z = noise
+        return jax.tree.map(lambda m, s, w, one: m + jnp.exp(s) * one + w @ z, mean, self.log_scale, self.factor, own)
 
     def log_prob(self, mean: PyTree, value: PyTree) -> Float[Array, ""]:
         """By the identities of Woodbury and of the determinant, in time linear in the numbers."""
