@@ -66,8 +66,8 @@ def load_pairs(
 
     Args:
         path: a table (.csv, .tsv, .parquet), or a `.npz` file of equally long arrays.
-        names: of the columns with row, column, value, and maybe a physical prediction of the value; () takes the three
-            or four columns that the file has.
+        names: of the columns with row, column, value, and maybe a physical prediction of the value; () takes those of a
+            file that has just three.
         cuts: how to choose entries for validation and testing.
         header: whether the first line of a CSV file names its columns; None finds out.
         like: the schema of data that a model was fitted to: its names and ids are used.
@@ -130,7 +130,7 @@ def read_triples(
 
 def _chosen(where: str, there: Sequence[str], names: Sequence[str], *, values: bool) -> list[str]:
     """The names of the columns to read, in the order of `_ROLES`."""
-    if not names and len(there) in {3, 4}:
+    if not names and len(there) == 3:  # a fourth is as often a time stamp as a prediction
         return list(there)
     if len(names) not in {3, 4}:
         raise InputError(
