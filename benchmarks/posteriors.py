@@ -51,8 +51,8 @@ class Training:
         data = source(Split(pictures()), "binary")
         plan = _plan(EXAMPLES, 10**9, None, batch, 10**9, None, CHUNK, None)
         # the loop inside `nelbo.fit`, kept between blocks so that it compiles once
-        self._loop = _Loop(jax.random.key(2), model_of(posterior, latents), Sgvb("B"), data, optax.adam(1e-3), plan,
-                           None, False, (), None)  # fmt: skip  # noqa: FBT003
+        key, model = jax.random.key(2), model_of(posterior, latents)
+        self._loop = _Loop(key, model, Sgvb("B"), data, optax.adam(1e-3), plan)
 
     def block(self) -> float:
         """Milliseconds a step, over at least one chunk."""

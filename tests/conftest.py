@@ -5,7 +5,10 @@ import gc
 import importlib.util
 import os
 import shutil
+from collections import Counter
 from pathlib import Path
+
+import pytest
 
 # What is traced and compiled stays until the end and makes garbage collection slow: rare is enough.
 gc.set_threshold(50_000, 20, 20)
@@ -58,3 +61,16 @@ if importlib.util.find_spec("hypothesis") is not None:
     # the same examples in every run: shapes that differ would be compiled anew
     hypothesis.settings.register_profile("fixed", derandomize=True)
     hypothesis.settings.load_profile("fixed")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Of the cases of a test marked `share(n)`, the first and every n-th after it are fast; the others are slow."""
+    seen = Counter()
+    for item in items:
+        marked = item.get_closest_marker("share")
+        if marked is not None and item.get_closest_marker("slow") is None:
+            name = item.nodeid.partition("[")[0]
+            if seen[name] % marked.args[0]:
+                item.add_marker(pytest.mark.slow)
+            seen[name] += 1

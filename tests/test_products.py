@@ -98,7 +98,7 @@ def gradient_shapes(name, model, batch):
     return eqx.filter_eval_shape(gradient, jr.key(0), model)
 
 
-@pytest.mark.parametrize(("objective", "model"), product(OBJECTIVES, MODELS))
+@pytest.mark.parametrize(("objective", "model"), product(OBJECTIVES, MODELS, every=5))
 def test_every_objective_trains_every_family_or_says_why_not(objective, model):
     if OBJECTIVES[objective].natural != (model in CONJUGATE):
         pytest.skip("runs refuse natural gradients for other models, and other objectives for conjugate ones")
@@ -128,7 +128,9 @@ def test_every_rule_for_missing_entries_goes_with_every_objective(objective, mod
 
 @pytest.mark.parametrize(
     ("model", "likelihood"),
-    product([m for m in MODELS if "likelihood" in family_options(m) and m not in SUPERVISED | PAIRS], LIKELIHOODS),
+    product(
+        [m for m in MODELS if "likelihood" in family_options(m) and m not in SUPERVISED | PAIRS], LIKELIHOODS, every=5
+    ),
 )
 def test_every_likelihood_goes_with_every_family_that_has_a_choice(model, likelihood):
     if model == "darn" and likelihood != "bernoulli":

@@ -77,6 +77,7 @@ STEPS = {
 }
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("kind", STEPS)
 def test_constant_sgd_measures_the_noise_and_has_the_covariance_of_its_step(kind):
     _, state, seen = states(constant_sgd(N, preconditioner=kind, plain_steps=300))
@@ -112,6 +113,7 @@ def test_fisher_scoring(kind, share):
         near(covariance(seen), POSTERIOR)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("rate", [0.02, 0.1])
 def test_langevin_dynamics_have_a_bias_of_the_order_of_the_step(rate):
     """With e = 2 l / N: A Sigma + Sigma A = (2 / N) I + (e N / 2) V; the second term is the bias."""
@@ -123,6 +125,7 @@ def test_langevin_dynamics_have_a_bias_of_the_order_of_the_step(rate):
     assert np.linalg.norm(biased - POSTERIOR) > 0.4 * rate / 0.02 * np.linalg.norm(POSTERIOR)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("temperature", [1.0, 0.1])
 @pytest.mark.parametrize("make", [sgld, sghmc])
 def test_a_gaussian_target_has_variance_of_temperature_over_precision(make, temperature):

@@ -81,6 +81,7 @@ def test_kl_and_samples_are_those_of_the_normal():
     assert_unbiased((theta - mean) ** 2, np.exp(2 * log_scale), what="Var theta")
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("shared", [True, False])
 def test_bound_and_gradient_are_exact_on_average(shared):
     """H0: the mean over draws is the exact ELBO / N and its exact gradient, |z| < 5 in each of 6 coordinates."""
@@ -120,6 +121,7 @@ def test_a_batch_of_any_size_gives_the_same_mean_gradient_of_the_cost():
         assert float(loss.surrogate) == pytest.approx(float(weights.globals.cost(jr.key(5), weights)) / N, rel=1e-6)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("shared", [True, False])
 def test_training_reaches_the_exact_mean_field_optimum(shared):
     """Means within 0.1 of a posterior standard deviation, precisions within 5 %."""

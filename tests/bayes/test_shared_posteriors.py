@@ -30,6 +30,7 @@ def answers(found, value, key):
     return draws, found.marginals(MEANS), found.log_prob(MEANS, value), cost
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize(("name", "options"), CASES, ids=IDS)
 def test_a_family_is_its_dense_normal(name, options):
     """Draws have its mean and covariance; density, marginals, entropy and KL are its own."""

@@ -92,6 +92,7 @@ def test_q_of_the_temperature_of_a_normal_mean_solves_its_equations_and_its_boun
     assert exact - 0.2 < bound < exact
 
 
+@pytest.mark.slow
 def test_local_temperatures_of_a_normal_mean_solve_their_equations():
     """With b held: q(T) of each row by a NumPy loop; the row far out is hotter."""
     rows = np.array([[0.1], [-0.2], [9.0]], np.float32)
@@ -109,6 +110,7 @@ def test_local_temperatures_of_a_normal_mean_solve_their_equations():
     assert found[2] < 0.75 * found[0]
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("how", ["global", "local", "annealed"])
 @pytest.mark.parametrize("make", [tiny_lda, tiny_mixture])
 def test_one_temperature_is_variational_bayes(how, make):

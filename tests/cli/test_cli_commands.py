@@ -76,6 +76,7 @@ LISTS = {f"{what} {how}" for what in ("data", "models", "objectives") for how in
 RESULTS = {"fit", "evaluate", "cite", "cite one"} | LISTS
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("name", sorted(RESULTS | {"sample", "embed", "reconstruct", "report"}))
 def test_json_is_one_document_and_quiet_is_quiet(name, nelbo, run, tmp_path):
     line = commands(run, tmp_path)[name]
@@ -184,6 +185,7 @@ def test_progress_goes_to_standard_error_and_is_rare(nelbo, tmp_path):
     assert trained.startswith("Trained 13 steps")
 
 
+@pytest.mark.slow
 def test_a_process_leaves_with_its_whole_output_and_its_exit_code(nelbo):
     code, out, err = finish(start("models", "show", "vae", "--json"))
     assert (code, out, err) == (0, nelbo("models", "show", "vae", "--json").out, "")
@@ -201,3 +203,49 @@ def test_fetching_is_told_on_standard_error(capsys):
         show("https://example.org/a.gz", done, 10_000_000)
     assert capsys.readouterr() == ("", "Fetching https://example.org/a.gz: 0.0 of 10.0 MB\n")
     assert fetching(argparse.Namespace(quiet=True)) is None
+
+
+def test_batches_are_drawn_as_the_option_says(nelbo, tmp_path):
+    folder = tmp_path / "run"
+    line = ("fit", *TINY, "--epochs", "1", "--train-only", "--out", folder)
+    found = nelbo(*line, "--batches", "replacement", "--json")
+    assert found.code == 0
+    record = json.loads(found.out)
+    assert record["batches"] == {"name": "replacement"}
+    training = json.loads((folder / "config.json").read_text())["training"]
+    assert (training["batches"], training["ordering"]) == ("replacement", None)
+    assert nelbo(*line[:4], "--batches", "replacment", "--out", tmp_path / "x").is_refusal("did you mean 'replacement'")
+    other = nelbo("fit", "--resume", "--out", folder, "--batches", "reshuffled")
+    assert other.is_refusal("batches is reshuffled here but replacement")
+
+
+@pytest.mark.slow  # tests/training/test_orders and tests/training/test_dpp have the orders themselves
+def test_batches_that_repel_say_which_risk_they_minimize(nelbo, tmp_path):
+    line = ("--data", "digits", "--batch-size", "20", "--epochs", "0.3", "--train-only", "--hidden", "8")
+    dpp = ("--batches", "dpp", "--random-features", "64", "--label-share", "0.5")
+    told = nelbo("fit", "classification", *line, *dpp, "--out", tmp_path / "classes")
+    assert told.code == 0
+    assert "Batches: dpp (kernel rbf, bandwidth 1.0, random features 64, rank 64, risk unbiased, weights" in told.err
+    training = json.loads((tmp_path / "classes" / "config.json").read_text())["training"]
+    assert training["ordering"]["label_share"] == 0.5
+    assert training["ordering"]["risk"] == "unbiased"
+    disk = ("--batches", "poisson-disk", "--variant", "easy", "--risk", "diversified")
+    found = nelbo("fit", "vae", *line, "--context", "label", *disk, "--json", "--out", tmp_path / "vae")
+    record = json.loads(found.out)["batches"]
+    assert (record["name"], record["variant"], record["risk"]) == ("poisson-disk", "easy", "diversified")
+    assert 0.3 < record["radius"] < 1.5
+    refused = nelbo("fit", "vae", *line, "--batches", "replacement", "--risk", "unbiased", "--out", tmp_path / "x")
+    assert refused.is_refusal("risk is an option of dpp batches and poisson-disk batches, and these are replacement")
+    far = nelbo("fit", "vae", *line, "--batches", "poisson-disk", "--radius", "1.5", "--out", tmp_path / "x")
+    assert far.is_refusal("At a radius of 1.5 only", "lower the radius")
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_table_with_gaps_is_trained_by_weighted_batches(nelbo, tmp_path):
+    rows = np.random.default_rng(0).normal(size=(60, 3))
+    rows[::7, 1] = np.nan
+    np.savetxt(tmp_path / "t.csv", rows, delimiter=",", header="a,b,c", comments="", fmt="%.4f")
+    line = ("fit", "linear", "--data", tmp_path / "t.csv", "--latents", "1", "--epochs", "4", "--batch-size", "10")
+    found = nelbo(*line, "--train-only", "--batches", "dpp", "--json", "--out", tmp_path / "run")
+    assert found.code == 0
+    assert json.loads(found.out)["batches"]["risk"] == "unbiased"

@@ -68,6 +68,7 @@ BAD_OPTIONS = {
 }
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("name", BAD_OPTIONS)
 def test_an_impossible_option_makes_no_folder(name, nelbo, tmp_path):
     options, word = BAD_OPTIONS[name]
@@ -272,6 +273,7 @@ def test_hiding_nothing_is_not_scored(how, nelbo, run, tmp_path):
     assert not (tmp_path / "x.npz").exists()
 
 
+@pytest.mark.slow
 def test_a_console_that_is_not_utf8_is_shown_plain_characters(run):
     words = ("evaluate", run, "--bound", "elbo", "--samples", "1", "--quiet")
     code, out, err = finish(start(*words, encoding="ascii"))

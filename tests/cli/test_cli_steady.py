@@ -103,6 +103,7 @@ def test_twenty_kills_leave_the_same_bits(unbroken, tmp_path):
     assert kills == 20
 
 
+@pytest.mark.slow
 def test_killed_after_training_and_before_the_record(unbroken, tmp_path):
     folder = tmp_path / "run"
     process = start(*RUN, "--out", folder)
@@ -115,7 +116,8 @@ def test_killed_after_training_and_before_the_record(unbroken, tmp_path):
     assert same_run(unbroken, folder)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.slow  # signals are in test_interrupts, resumed against unbroken in tests/training
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_and_says_how_to_go_on(number, unbroken, tmp_path):
     folder = tmp_path / "run"
     process = start(*RUN, "--out", folder)
@@ -132,7 +134,7 @@ def test_a_signal_saves_and_says_how_to_go_on(number, unbroken, tmp_path):
     assert same_run(unbroken, folder)
 
 
-def test_a_signal_stops_scoring(unbroken, monkeypatch, capsys):
+def test_a_signal_stops_scoring(run, monkeypatch, capsys):
     done = []
 
     def interrupt(examples: int, bound: float) -> None:
@@ -141,10 +143,10 @@ def test_a_signal_stops_scoring(unbroken, monkeypatch, capsys):
         os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr("nelbo.cli.evaluate.counter", lambda *_: interrupt)
-    before = (unbroken / "record.json").read_bytes()
-    command = ["evaluate", str(unbroken), "--bound", "iwae", "--samples", "50", "--split", "train", "--json"]
+    before = (run / "record.json").read_bytes()
+    command = ["evaluate", str(run), "--bound", "iwae", "--samples", "50", "--split", "train", "--json"]
     with jax.numpy_dtype_promotion("standard"), jax.debug_key_reuse(False):
         assert main(command) == 130
     assert [examples for examples, _ in done] == [40]  # the first batch was the last
     assert capsys.readouterr() == ("", "nelbo: interrupted.\n")
-    assert (unbroken / "record.json").read_bytes() == before
+    assert (run / "record.json").read_bytes() == before

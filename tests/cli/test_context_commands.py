@@ -71,6 +71,7 @@ def test_labels_are_matched_by_name(conditional, nelbo, tmp_path):
     assert scored["nats"] > -3.5
 
 
+@pytest.mark.slow
 def test_imputed_embedded_and_reconstructed_with_labels(conditional, nelbo, tmp_path):
     done = nelbo("impute", conditional / "run", "--hide", "0.9", "--method", "importance", "--json", "-o", tmp_path / "i.npz")  # fmt: skip  # noqa: E501
     # almost nothing is seen, but the label says where the ink is: without it the error is sqrt(1/3 * 2/3) = 0.47

@@ -97,6 +97,7 @@ def test_an_objective_for_other_latents_is_one_sentence(run, capsys):
     assert "discrete" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_documents_from_fit_to_topics(tmp_path, capsys):
     write_sotu(tmp_path)
     out = tmp_path / "run"

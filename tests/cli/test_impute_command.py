@@ -62,6 +62,7 @@ def test_hidden_entries_are_scored_beside_means_and_neighbours(run, capsys):
     assert np.isfinite([told["nats_per_hidden_entry"], told["hidden_nats"]]).all()
 
 
+@pytest.mark.slow
 def test_noise_is_put_on_and_taken_off(run, capsys):
     command = f"impute {run}/run --noise gaussian:0.5 --add-noise --steps 3 --draws 4 --json -o {run}/clean.npz"
     assert main(command.split()) == 0
@@ -114,6 +115,7 @@ def test_bad_input_is_one_sentence_and_exit_code_two(run, capsys, extra, words):
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_eight_bit_images_come_back_as_such_under_a_likelihood_of_numbers_from_0_to_1(tmp_path, capsys):
     grey = np.random.default_rng(0).integers(60, 256, (60, 3, 3), dtype=np.uint8)
     np.save(tmp_path / "grey.npy", grey)

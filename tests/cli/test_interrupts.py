@@ -94,6 +94,7 @@ STUBBORN = {
 }
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("how", STUBBORN)
 def test_a_signal_is_heard_where_python_would_lose_it(how, tmp_path):
     code = f"""

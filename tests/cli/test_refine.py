@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 
 
 def test_evaluate_prints_the_amortization_gap_and_keeps_both_rows(run, nelbo):
@@ -24,6 +25,7 @@ def test_evaluate_prints_the_amortization_gap_and_keeps_both_rows(run, nelbo):
     assert nelbo("evaluate", run, "--refine", 5, "--bound", "exact").is_refusal("no posterior")
 
 
+@pytest.mark.slow
 def test_embed_and_impute_take_it(run, nelbo):
     for refine in ([], ["--refine", 5]):
         name = "refined" if refine else "plain"

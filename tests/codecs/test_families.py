@@ -51,6 +51,7 @@ def is_run(name, likelihood):
 SHAPES = [pair for pair in PAIRS if not is_run(*pair)]
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize(
     ("name", "likelihood"),
     [pytest.param(*pair, marks=pytest.mark.slow if place % 3 else ()) for place, pair in enumerate(SHAPES)],
@@ -73,6 +74,7 @@ def test_every_family_is_taken_with_every_likelihood(name, likelihood):
     assert len(networks.steps) == 2 * model.depth + 1
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize(("name", "likelihood"), [pair for pair in PAIRS if is_run(*pair)], ids=str)
 def test_every_family_comes_back(name, likelihood):
     model = zoo.randomized(made(name, likelihood), jr.key(1), 0.5)
@@ -101,6 +103,7 @@ def test_the_pairs_are_all_there():
     assert {likelihood for name, likelihood in PAIRS if name == "vae"} == set(LIKELIHOODS)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("own", [(4, 4, 1), (4, 4)])
 def test_grey_pictures_are_the_same_with_a_channel_axis_and_without(own):
     """The same message for both; the array comes back in the shape that it had."""

@@ -69,6 +69,7 @@ def data_for(name, count, seed=0):
 LONG = {"deep chain", "two gaussian layers"}
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in LONG else ()) for n in MODELS])
 def test_every_family_comes_back(name):
     model, x = MODELS[name](), data_for(name, 60)
@@ -172,6 +173,7 @@ TIGHT = {
 }
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n == "deep chain" else ()) for n in TIGHT])
 def test_a_model_codes_at_its_elbo(name):
     """2,000 examples drawn from the model: within 1.5 % of the mean of log w by Monte Carlo, and a start.
@@ -202,6 +204,7 @@ def test_a_model_codes_at_its_elbo(name):
     assert abs(8 * len(coded.message) - bits) < 0.015 * bits + 400
 
 
+@pytest.mark.slow
 def test_a_model_without_latents_is_coded_at_its_likelihood():
     """A fully visible belief network: no bits are borrowed, and the message is the data's own log probability."""
     head = AutoregressiveBernoulliHead(jr.key(0), (6,), init=1.5)
@@ -223,6 +226,7 @@ UNIT_BY_UNIT = {
 }
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("name", UNIT_BY_UNIT)
 def test_bits_one_by_one_are_as_long_as_the_likelihood_says_and_forgives_roundoff(name, monkeypatch):
     """States and logits off by 1e-10 of their size at every unit decode the same, off by a fifth they are told."""
@@ -296,6 +300,7 @@ def test_a_receiver_can_follow_every_schedule(latents, seed):
         known |= {node}
 
 
+@pytest.mark.slow
 def test_a_chain_borrows_less_than_all_layers_at_once():
     """Messages of one example of a deep chain: Bit-Swap's order draws fewer words than latents popped all together."""
     networks = Networks(made("sbn", layers=(60, 60, 60)), SHAPE, 1)

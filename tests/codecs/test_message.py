@@ -50,6 +50,7 @@ def tables(rng, count):
     }
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("name", list(tables(np.random.default_rng(0), 1)))
 def test_a_million_random_symbols_come_back(name):
     rng = np.random.default_rng(1)
@@ -70,6 +71,7 @@ def ideal_bits(table, symbols):
     return (16.0 - np.log2(table.interval(symbols)[1])).sum()
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("name", list(tables(np.random.default_rng(0), 1)))
 def test_a_million_symbols_are_drawn_and_given_back(name):
     rng = np.random.default_rng(1)

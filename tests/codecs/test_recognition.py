@@ -39,6 +39,7 @@ def bits(count, shape, seed=0):
     return np.random.default_rng(seed).integers(0, 2, (count, *shape)).astype(np.uint8)
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("name", ["vae", "conv", "dlgm", "hvae"])
 def test_a_model_that_sees_masks_codes_complete_data(name):
     shape = (4, 4, 1) if name == "conv" else (6,)
@@ -98,6 +99,7 @@ class Own(Recognition):
         return Posterior(tuple(_Shifted(reads, 2) for reads in self.reads), self.see(x), as_example(x).context)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("reads", [(Reads.FURTHEST, Reads.NEAREST), (Reads.FURTHEST, Reads.FURTHEST)])
 def test_a_users_own_recognition_codes(reads):
     chain = hvae(jr.key(0), (6,), layers=(2, 2), hidden=(3,))

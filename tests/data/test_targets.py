@@ -1,5 +1,7 @@
 """Target columns: what is predicted, what is a feature, and what becomes of rows without a target."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -28,6 +30,29 @@ def test_numbers_are_a_target_and_all_other_numbers_are_features(table):
     np.testing.assert_allclose(data.train.y, 10 * (data.train.x[:, 0] - 0.5))
     assert any("'id' was set aside" in note for note in data.notes)  # no two rows have the same: a name
     assert Schema.from_record(data.schema.record()) == data.schema
+
+
+def test_words_become_features_of_zeros_and_ones(table):
+    data = load(table(), target="price", targets="number")
+    assert data.schema.feature_names == ("size", "kind = a", "kind = b")
+    first = (data.train.y / 10).astype(int) % 2 == 0
+    np.testing.assert_array_equal(data.train.x[:, 1], first)
+    np.testing.assert_array_equal(data.train.x[:, 2], ~first)
+    assert any("'kind' holds words" in note and "'a', 'b'" in note for note in data.notes)
+    assert Schema.from_record(json.loads(json.dumps(data.schema.record()))) == data.schema
+    # levels travel: in another order, a gap, a word that is not known, a number where words were
+    new = load_rows(table(["b,1", ",2", "c,3", "7,4"], "kind,size\n", "new.csv"), data.schema, targets="number")
+    np.testing.assert_array_equal(new.only.x, [[1, 0, 1], [2, 0, 0], [3, 0, 0], [4, 0, 0]])
+    np.testing.assert_array_equal(new.only.observed[:, 1:].all(1), [True, False, True, True])
+    assert any("in 2 rows column 'kind' holds a word" in note and "'7', 'c'" in note for note in new.notes)
+
+
+def test_too_many_words_are_refused_and_none_are_features_where_nothing_is_predicted(table):
+    lines = [f"{i},{i % 110},w{i % 101}" for i in range(220)]
+    path = table(lines, "x,price,word\n")
+    with pytest.raises(InputError, match=r"'word' holds 101 different words.*ignore=word"):
+        load(path, target="price", targets="number")
+    assert load(path).schema.feature_names == ("x", "price")
 
 
 def test_classes_are_words_or_whole_numbers_in_order(table):
@@ -76,7 +101,6 @@ def test_what_cannot_be_a_target_is_refused_in_one_sentence(table):
         ({"targets": "number"}, "target=NAME"),
         ({"target": "price", "targets": "number", "ignore": ("price",)}, "cannot be the target"),
         ({"target": "kind", "targets": "number"}, "not numeric"),
-        ({"target": "price", "targets": "number"}, "'kind' holds text"),
     ):
         with pytest.raises(InputError, match=words) as refusal:
             load(path, **options)

@@ -55,6 +55,7 @@ def precision_of(dtype):
     return float64() if dtype == jnp.float64 else contextlib.nullcontext()
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
 @settings(max_examples=15, deadline=None, derandomize=True)
@@ -79,6 +80,7 @@ def test_root_log_det_trace_and_norm_are_those_of_the_dense_covariance(family, d
         np.testing.assert_allclose(got["norm"], norm, rtol=50 * TOLERANCE[dtype])
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_log_prob_and_kl_are_the_dense_normals(family):
     with precision_of(jnp.float64):
@@ -102,6 +104,7 @@ def test_log_prob_and_kl_are_the_dense_normals(family):
                 np.testing.assert_allclose(closed_form_kl(one, two), exact, rtol=1e-9)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_kl_in_float32_is_good_to_a_hundred_thousandth(family):
     with precision_of(jnp.float64):
@@ -111,6 +114,7 @@ def test_kl_in_float32_is_good_to_a_hundred_thousandth(family):
     assert float(single) == pytest.approx(exact, rel=1e-5)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_draws_have_the_stated_mean_and_covariance(family):
     """H0: they do. 4 + 10 z-scores a family, |z| < 5: false alarms under 1e-5 a family; the seed is fixed."""

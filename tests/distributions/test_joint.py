@@ -46,6 +46,7 @@ def test_no_unit_looks_ahead_or_at_itself():
     assert np.all(np.tril(slopes, -1)[np.tril_indices(6, -1)] != 0)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("batched", [False, True])
 def test_draws_follow_the_density(batched):
     law = made()

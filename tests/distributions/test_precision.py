@@ -29,6 +29,7 @@ def types_of(function, *given):
     return [found.dtype for found in jax.tree.leaves(eqx.filter_eval_shape(function, *given))]
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", EVERY)
 def test_draws_and_scores_follow_the_parameters(name, dtype):
@@ -36,6 +37,7 @@ def test_draws_and_scores_follow_the_parameters(name, dtype):
         assert types_of(_answers, as_type(EVERY[name], dtype)) == [dtype] * 4
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("name", EVERY)
 def test_draws_are_the_same_as_without(name):
     sample = eqx.filter_jit(lambda made: made.sample(jr.key(0), (3,)))

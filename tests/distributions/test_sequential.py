@@ -53,6 +53,7 @@ def test_probabilities_are_those_of_the_formula_and_sum_to_one(law):
     np.testing.assert_allclose(log_probs, [naive(law, x) for x in STATES], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.share(2)
 def test_the_pass_over_the_units_gives_the_same_probabilities(law):
     """For a mixture it is another sum than that of its density."""
     passed = jax.jit(jax.vmap(lambda x: law.conditional(x).log_prob(x).sum()))(PICTURES)

@@ -46,6 +46,7 @@ BITS = {"bernoulli", "autoregressive", "nade", "mixture"}
 WHOLE = {"logistic", "beta-binomial", "categorical"}
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("name", EVERY)
 def test_draws_lie_in_the_support_and_have_the_shape_of_an_example(name):
     made = EVERY[name]

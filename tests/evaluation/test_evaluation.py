@@ -27,6 +27,7 @@ def repeated(x, times, values="real"):
     return source(Split(np.repeat(x[None], times, axis=0)), values)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("count", [1, 3, 7, 9])
 def test_terms_are_the_plain_reduction_of_the_same_draws(count):
     """Blocks of three, the last one cut short: only the first `count` draws are used."""
@@ -111,6 +112,7 @@ def test_two_samples_on_a_belief_network_have_the_enumerated_mean():
     assert case.elbo(case.model, x) < exact < case.log_evidence(case.model, x)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize(("bound", "count"), [(elbo, 10), (importance_bound, 300)])
 def test_the_standard_error_is_the_spread_over_keys(bound, count):
     """The sd of 2000 replicates has relative error 1.6 % (normal)."""
@@ -121,6 +123,7 @@ def test_the_standard_error_is_the_spread_over_keys(bound, count):
     assert score.spread == pytest.approx(score.standard_error, rel=0.1)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize(("count", "tolerance"), [(2, 0.25), (5, 0.1), (10, 0.1), (50, 0.1)])
 def test_the_error_of_an_importance_bound_holds_for_few_samples_too(count, tolerance):
     """Against the sd of 4000 replicates (relative error under 2 %).
@@ -155,6 +158,7 @@ def test_parts_of_the_score_are_exact():
     assert score.nats == pytest.approx(case.elbo(case.model, x), abs=5 * score.spread)
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("size", [1, 3, 2001])
 @pytest.mark.parametrize("count", [1, 49, 51])
 def test_batches_and_blocks_do_not_change_the_answer(size, count):

@@ -22,6 +22,7 @@ def made(name, **options):
     return build(jr.key(0), name, {"shape": (3,), "layers": (2, 2), "init": 1.0} | options)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("name", NAMES)
 def test_probabilities_of_all_x_and_z_sum_to_one(name):
     model = made(name)
@@ -39,6 +40,7 @@ def test_probabilities_of_all_x_and_z_sum_to_one(name):
     )
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("recognition", ["factorial", "autoregressive"])
 def test_the_recognition_model_gives_a_distribution(recognition):
     model = made("sbn", recognition=recognition, recognition_hidden=(4,), centre=jnp.array([0.5, 0.2, 0.9]))
@@ -68,6 +70,7 @@ def test_without_couplings_fdarn_is_a_sigmoid_belief_net():
     assert not np.allclose(fdarn.generative.log_prob(x, z), copied.generative.log_prob(x, z))
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_file_brings_the_model_back(name, tmp_path):
     model = made(name, recognition="autoregressive", centre=jnp.array([0.5, 0.2, 0.9]))
@@ -86,6 +89,7 @@ def test_the_centre_is_subtracted_before_recognition():
     np.testing.assert_allclose(model.recognition(centre).part(0, ()).logits, net.layers[0].bias, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_training_raises_the_bound_and_trains_the_baselines():
     rng = np.random.default_rng(0)
     x = (rng.random((200, 1)) < 0.5) * np.ones((1, 8)) * (np.arange(8) < 4) + (np.arange(8) >= 4)

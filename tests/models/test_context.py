@@ -23,6 +23,7 @@ def conditional_vae(architecture="mlp"):
     return vae(jr.key(0), shape, latents=2, hidden=(4,), context=3, init=0.8, **options)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("architecture", ["mlp", "conv"])
 def test_both_networks_read_the_context(architecture):
     model = conditional_vae(architecture)
@@ -37,6 +38,7 @@ def test_both_networks_read_the_context(architecture):
         model.draw(jr.key(2), without)
 
 
+@pytest.mark.slow
 def test_a_conditional_model_obeys_the_laws():
     model = conditional_vae()
     x = Example(jnp.array([1.0, 0.0, 1.0, 1.0, 0.0]), context=LABELS[1])

@@ -55,6 +55,7 @@ def test_mixing_starts_as_the_identity_and_is_the_matrix_it_says(covariance):
     assert (np.abs(off).max() > 0) == (covariance != "diagonal")
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("posterior", FAMILIES)
 def test_bound_and_kl_of_linear_models_are_their_closed_forms(posterior):
     """With T linear the exact ELBO of N(m, C) is known; layer for layer the KL is, too (relative 1e-5)."""
@@ -121,6 +122,7 @@ def test_with_a_full_covariance_the_bound_is_log_p_at_the_optimum():
     np.testing.assert_allclose(np.asarray(draws.log_p.sum(-1) - draws.log_q.sum(-1)), exact, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_samples_have_the_covariance_of_the_linear_process():
     """H0: the draws have covariance W W' + noise; 15 z-scores, |z| < 5, false alarm 9e-6, fixed seed."""
     model = jittered(dlgm(jr.key(0), (5,), layers=(3, 2), hidden=(), recognition_hidden=(4,), covariance="low-rank",
@@ -133,6 +135,7 @@ def test_samples_have_the_covariance_of_the_linear_process():
     assert np.abs((draws.T @ draws / len(draws) - covariance) / spread).max() < 5
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [
@@ -165,6 +168,7 @@ def test_bad_settings_are_one_sentence():
         build(jr.key(0), "dlgm", {"shape": [7], "covariance": "lowrank"})
 
 
+@pytest.mark.slow
 def test_the_importance_bound_reaches_the_likelihood_of_the_observed_entries():
     """Probabilistic PCA with missing entries: log p(x_obs) is exact; K = 20000 draws come within 0.02 nats of it."""
     model = jittered(build(jr.key(0), "linear", {"shape": [6], "latents": 2}))

@@ -24,6 +24,7 @@ from nelbo.models import (
 SIZE = 6
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("function", MOMENTS)
 def test_moments_are_those_of_quadrature(function):
     mu, phi = (a.ravel() for a in np.meshgrid([-3.0, -0.7, 0.0, 0.4, 2.5], [0.01, 0.5, 4.0]))
@@ -65,6 +66,7 @@ CASES = [
 ]
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize(("functions", "visible"), CASES)
 def test_no_sweep_lowers_the_bound_and_the_bound_is_one(functions, visible):
     """Coordinate ascent from the prior, the bound against E_q log w by Monte Carlo (z-test, |z| < 5, fixed seed).
@@ -92,6 +94,7 @@ def test_no_sweep_lowers_the_bound_and_the_bound_is_one(functions, visible):
         assert z < 5
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("visible", ["real", "binary"])
 def test_one_latent_against_quadrature(visible):
     """The bound lies below log p(x), and importance sampling through the same model reaches it (within 0.02 nats)."""
@@ -146,6 +149,7 @@ def test_linear_units_are_factor_analysis_and_the_bound_is_log_p_where_q_can_be_
     assert float(draw.log_w) == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("visible", ["real", "binary"])
 def test_em_never_lowers_the_bound_and_learns_what_there_is(visible):
     """Data of a net with one rectified latent: the bound rises in every round, beyond that of independent entries."""

@@ -43,6 +43,7 @@ def _derivatives(f):
     return f, jax.grad(f), jax.grad(jax.grad(f))
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("name", [name for name in LIKELIHOODS if name not in ("categorical", "multinomial")])
 def test_no_output_of_a_network_makes_a_likelihood_infinite(name):
     head = likelihood_head(name, (len(WILD),))
@@ -59,6 +60,7 @@ def test_no_output_of_a_network_makes_a_likelihood_infinite(name):
         assert np.isfinite(slope).all()
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("name", ["diagonal", "rank-one", "low-rank", "full"])
 def test_no_log_variance_makes_a_posterior_infinite(name):
     head = posterior_head(name, 3, rank=2)
@@ -113,6 +115,7 @@ def photographs(count=64):
     return jnp.round(jnp.clip(150.0 + 12.0 * smooth, 0.0, 255.0))
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("likelihood", ["discretized-logistic", "beta-binomial"])
 @pytest.mark.parametrize("activation", ["relu", pytest.param("gelu", marks=pytest.mark.slow)])
 def test_bytes_that_reach_the_recognition_network_unscaled_do_not_end_training(likelihood, activation):

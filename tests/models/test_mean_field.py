@@ -42,6 +42,7 @@ def test_the_exact_bound_is_the_enumerated_one_and_the_others_lie_below():
     assert float(mean_field_bound(net, X, mu, xi, bound="quadratic")) < elbo
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("bound", KINDS)
 def test_sequential_updates_never_lower_the_bound_which_stays_below_the_evidence(bound):
     model, net = fixture()
@@ -76,6 +77,7 @@ def test_one_latent_makes_mean_field_exact():
     assert float(q.bounds[-1]) == pytest.approx(Network(model).log_evidence(np.asarray(X, float)), abs=1e-4)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("bound", KINDS)
 def test_variational_em_climbs(bound):
     _, truth = fixture(2)

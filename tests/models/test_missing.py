@@ -63,6 +63,7 @@ OBJECTIVES = {
 }
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize(
     ("missing", "name", "objective"),
     [("zero", "vae", "iwae"), ("mean", "vae", "dreg"), ("mask", "dlgm", "iwae"), ("zero", "dlgm", "noise")],
@@ -104,6 +105,7 @@ def test_the_importance_weighted_gradient_is_that_of_the_model_of_the_observed_e
         assert (np.asarray(jnp.take(w, hidden, axis=axis)) == 0).all()
 
 
+@pytest.mark.slow
 def test_training_on_incomplete_data_finds_the_distribution_of_complete_data():
     """Linear decoder, 4 entries, 40 % hidden: log p of complete rows comes within 0.1 nats of the truth's.
 

@@ -12,6 +12,7 @@ from nelbo.models import POSTERIORS, build, load_model, posterior_head, save_mod
 from nelbo.objectives import Sgvb
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("name", POSTERIORS)
 def test_zero_parameters_give_a_standard_normal_but_a_fresh_network_gives_correlations(name):
     head = posterior_head(name, 4, rank=2)
@@ -29,6 +30,7 @@ def test_zero_parameters_give_a_standard_normal_but_a_fresh_network_gives_correl
         assert 1e-4 < float(greatest(jr.key(0))) < 0.5
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("name", POSTERIORS)
 def test_every_family_trains_and_every_part_of_it_gets_a_gradient(name, tmp_path):
     model = vae(jr.key(0), (6,), latents=3, hidden=(5,), posterior=name, rank=2)

@@ -128,6 +128,7 @@ def test_a_model_without_latents_has_its_exact_likelihood_as_bound():
     assert float(draw.log_w) == pytest.approx(oracles.bernoulli(np.array([1.0, 0.0]), np.array([0.3, -2.0])), rel=1e-6)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_every_likelihood_gives_finite_terms_and_slopes_at_extreme_outputs(name):
     head = likelihood_head(name, (3,))

@@ -9,7 +9,7 @@ import optax
 import pytest
 import scipy.stats
 
-from nelbo.bayes import WithGlobals, shared_parameters
+from nelbo.bayes import WithGlobals, shared_parameters, with_samples
 from nelbo.core import Example, InputError
 from nelbo.data import Source
 from nelbo.distributions import Normal, Poisson, StudentT, class_count
@@ -87,6 +87,16 @@ def test_the_map_of_a_linear_regression_is_the_posterior_mean():
     np.testing.assert_allclose(weights_of(found), exact_posterior(X, y)[0], atol=2e-3)
 
 
+def test_the_prior_on_the_noise_moves_it_by_little():
+    """At the best of n log s + SSR / 2 s^2 + (log s)^2 / 2, log s is about -log s / 2n from that of the residuals."""
+    y = 1e-1 * RNG.normal(size=len(X))
+    model = shared_parameters(linear_model(), posterior="delta", prior_scale=1.0)
+    found = minimized(model, WithGlobals(MaximumLikelihood(), len(X)), rows(X, y))
+    raw = float(found.generative.layers[0].head.raw_scale)
+    moved = np.log(np.exp(raw) + 1e-3) - 0.5 * np.log(np.mean((y - design(X) @ weights_of(found)) ** 2))
+    assert moved == pytest.approx(-raw / (2 * len(X)), rel=0.1)
+
+
 def test_a_logistic_regression_is_scikit_learns_at_equal_penalty():
     from sklearn.linear_model import LogisticRegression
 
@@ -124,6 +134,21 @@ def test_the_predictive_variance_is_the_closed_form():
     np.testing.assert_allclose(scores.log_score, exact, atol=0.12)
 
 
+def test_stored_draws_are_averaged_over_and_the_models_own_point_is_not_asked():
+    model = linear_model(noise=NOISE)
+    params = eqx.filter(model, trainable(model))
+    shifts = np.array([1.0, -2.0, 4.0], np.float32)
+    sampled = with_samples(model, jax.tree.map(lambda leaf: jnp.stack([leaf + s for s in shifts]), params))
+    y = np.zeros(4)
+    found = predictive(jr.key(0), sampled, rows(X[:4], y))
+    weights = weights_of(model)
+    means = np.stack([design(X[:4]) @ (weights + s) for s in shifts])
+    exact = np.log(scipy.stats.norm.pdf(y, means, NOISE).mean(0))
+    assert found.draws == 3  # as many as there are, and not the hundred that are asked for
+    np.testing.assert_allclose(found.log_score, exact, rtol=1e-4)
+    np.testing.assert_allclose(found.mean, means.mean(0), rtol=1e-4, atol=1e-5)
+
+
 class ExactPosterior(Globals):
     """N(the model's weights, L L^T) over weights and bias together."""
 
@@ -152,6 +177,7 @@ def with_posterior(model, mean, covariance):
     return with_globals(eqx.tree_at(places, model, values), exact)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("likelihood", ["gaussian", "student-t", "poisson"])
 def test_a_target_is_in_the_users_units(likelihood):
     """Density, mean, variance and quantiles are scipy's at the parameters in the target's units."""
@@ -198,6 +224,7 @@ def test_a_quantile_of_a_mixture_halves_its_mass():
         assert mass == pytest.approx(level, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_probabilities_are_averaged_not_logits():
     model = shared_parameters(linear_model("classification", classes=3), posterior="mean-field", log_scale=1.0)
     found = predict(jr.key(5), model, rows(X[:4]), draws=8)
@@ -226,6 +253,7 @@ def test_missing_features_are_at_the_mean_and_the_mask_is_seen():
     assert np.abs(gaps - whole).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_a_network_learns_and_equal_columns_do_no_harm():
     """A parabola, whose feature stands there twice; the best line leaves a standard deviation of 0.75."""
     x = RNG.uniform(-2, 2, (200, 1)).astype(np.float32)

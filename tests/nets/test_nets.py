@@ -72,6 +72,7 @@ def test_convolution_is_the_sum_over_its_window():
     np.testing.assert_allclose(conv(jnp.asarray(x))[2, 1], exact, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("shape", [(8, 8, 1), (5, 7, 3), (1, 3, 2)])
 def test_convolutional_pair_fits_any_size(shape):
     encoder = ConvEncoder(jr.key(0), shape, (2, 3), 4, hidden=(5,))

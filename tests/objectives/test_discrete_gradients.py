@@ -70,6 +70,7 @@ def frozen(signals, objective=None, model=None):
     return ObjectiveState(None if objective is None else objective.init(jr.key(5), model).trained, averages)
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("name", MODELS)
 def test_every_combination_of_variance_reductions_is_unbiased(name):
     model = network(*MODELS[name])
@@ -113,6 +114,7 @@ def test_a_score_function_takes_a_prior_and_noise():
     assert_mean(by_phi, np.append(by_kernel.ravel(), by_bias))
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize(("name", "k"), [("one", 3), ("autoregressive", 2)])
 def test_vimco_is_the_gradient_of_the_importance_bound(k, name):
     model = network(*MODELS[name])
@@ -122,6 +124,7 @@ def test_vimco_is_the_gradient_of_the_importance_bound(k, name):
     assert_mean(by_phi, phi)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("name", ["one", "autoregressive"])
 def test_wake_sleep_follows_its_own_updates(name):
     model = network(*MODELS[name])
@@ -132,6 +135,7 @@ def test_wake_sleep_follows_its_own_updates(name):
     assert_mean(by_phi, oracle.sleep())
 
 
+@pytest.mark.slow
 def test_reweighted_wake_sleep_follows_its_own_updates():
     model = network(*MODELS["two"])
     oracle = Network(model)
@@ -180,6 +184,7 @@ def test_the_bounds_lie_in_order_below_the_evidence():
     assert oracle.elbo(x)[0] < two < three < oracle.log_evidence(x)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize(
     ("objective", "exact"),
     [
@@ -199,6 +204,7 @@ def test_what_is_reported_is_the_bound(objective, exact):
     assert abs(float(loss.bound) - value) / (float(bounds.std()) / np.sqrt(DRAWS)) < 5
 
 
+@pytest.mark.slow
 def test_centring_baselines_and_local_signals_each_lower_the_variance():
     """On all 16 examples, baselines trained, averages gathered; variances differ by far more than their noise."""
     model = network(*MODELS["two"])

@@ -69,6 +69,7 @@ def test_the_bound_of_some_draws_is_the_series_at_its_best_reference(order):
     np.testing.assert_allclose(taylor(jnp.asarray(d, jnp.float32), order), series(d, order), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("order", [1, 3])
 def test_gradients_for_q_and_for_the_reference_are_those_of_the_quadrature(case, order):
     """Without the factor e^-V0, over 20000 draws; a coordinate fails by chance once in 1.7 million."""

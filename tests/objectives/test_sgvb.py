@@ -44,6 +44,7 @@ def test_the_bound_is_the_evidence_in_every_draw_at_the_posterior():
     np.testing.assert_allclose(bounds, exact, rtol=1e-5)
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("form", ["A", "B", "path"])
 def test_beta_weighs_the_kl_part_of_the_surrogate_and_not_the_bound(form):
     case = zoo.linear_stack()
@@ -80,6 +81,7 @@ def test_more_samples_divide_the_variance():
     np.testing.assert_allclose(ratio, 4.0, rtol=5 * 0.022 * 2 * 2**0.5)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("rows", [1, 3])
 def test_the_weight_prior_counts_once_per_data_set(rows):
     """Its gradient is theta / (scale^2 N) for the generative model, whatever the batch, and zero elsewhere."""

@@ -84,6 +84,7 @@ def gradients(objective, model, batch, count):
     return np.asarray(jax.jit(jax.vmap(one))(jr.split(jr.key(1), count)), np.float64)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("posterior", ["diagonal", "rank-one"])
 def test_both_estimators_have_the_gradient_of_automatic_differentiation(posterior):
     """H0: equal means; about 100 z-scores of differences, |z| < 5.5, false alarm 4e-6 a case, fixed seed."""
@@ -126,6 +127,7 @@ def one_draw(model, x):
 log_p = eqx.filter_jit(lambda model, x, latents: model.generative.log_prob(x, latents))
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize(("kind", "rate"), [("bit-flip", 0.2), ("drop-out", 0.2), ("gaussian", 0.5)])
 def test_noise_reaches_the_recognition_model_and_not_the_likelihood(kind, rate):
     """H0: entries change with the stated rate; |z| < 5, false alarm 6e-7, fixed seed."""
@@ -158,6 +160,7 @@ def halves(model, batch):
     return CALLS
 
 
+@pytest.mark.slow
 def test_hidden_entries_reach_the_recognition_model_as_missing_and_not_the_likelihood():
     """H0: the shares that are hidden are uniform on [0, 0.8] (p > 1e-6)."""
     model = vae(jr.key(0), (50,), latents=2, hidden=(3,), missing="mask")
@@ -184,6 +187,7 @@ def test_hidden_entries_reach_the_recognition_model_as_missing_and_not_the_likel
     np.testing.assert_allclose(log_p(model, first, latents), clean)
 
 
+@pytest.mark.slow
 def test_the_generative_model_learns_from_whole_examples_alone():
     """Its gradient is half of that of the whole half; the recognition model's has both parts."""
     model = vae(jr.key(0), (20,), latents=2, hidden=(3,), missing="mask")

@@ -205,6 +205,7 @@ def test_several_runs_are_compared(make_run):
     assert any("Learning curves of 2 runs: first, second." in image["alt"] for image in page.images)
 
 
+@pytest.mark.slow
 def test_runs_of_one_name_are_told_apart(make_run):
     page = read(write_report([make_run("a"), make_run("b"), make_run("c/a")]))
     assert [row[0] for row in page.rows[1:4]] == ["a run (a)", "a run (b)", "a run (a) 2"]
@@ -264,6 +265,7 @@ def test_curves_of_different_bounds_or_data_have_axes_of_their_own():
     assert "IWAE, 5 samples: a lower bound on log p(x)" in page.text
 
 
+@pytest.mark.slow
 def test_the_page_goes_where_it_is_asked(make_run, tmp_path):
     run = make_run()
     assert write_report([run], tmp_path / "x" / "page.html") == tmp_path / "x" / "page.html"
@@ -277,6 +279,7 @@ def test_the_same_records_give_the_same_bytes(make_run):
     assert write_report([run]).read_bytes() == first
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("part", ["config.json", "history.jsonl", "record.json", "arrays.safetensors"])
 def test_any_part_may_be_missing_or_alone(make_run, part):
     run, alone = make_run("run"), make_run("alone")
@@ -323,6 +326,7 @@ def test_figures_are_written_beside_the_run(make_run):
     assert [path.read_bytes() for path in draw_figures(run)] == before
 
 
+@pytest.mark.slow
 def test_vectors_are_drawn_too(tmp_path):
     vectors = np.random.default_rng(0).normal(size=(120, 9)).astype(np.float32)
     arrays = {"samples": vectors, "originals": vectors, "reconstructions": vectors, "receptive_fields": vectors[:4]}

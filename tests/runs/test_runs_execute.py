@@ -109,6 +109,7 @@ def test_moments_leave_missing_entries_out(tmp_path):
     np.testing.assert_allclose(arguments["spread"], [*np.nanstd(x, 0)[:3], 1.0], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_missing_entries_train_on_what_was_observed(tmp_path):
     x = np.random.default_rng(0).normal(3.0, 2.0, (100, 4)).astype(np.float32)
     x[np.random.default_rng(1).random(x.shape) < 0.3] = np.nan
@@ -122,6 +123,7 @@ def test_missing_entries_train_on_what_was_observed(tmp_path):
     assert np.isnan(read_arrays(tmp_path / "run" / "arrays.safetensors", "figure data")[0]["originals"]).any()
 
 
+@pytest.mark.slow
 def test_full_variational_bayes_reports_the_bounds_over_weights(tmp_path):
     record = execute(experiment(objective={"name": "full-vb"}), tmp_path / "run", figures=False)
     rows = {(row["split"], row["bound"]): row for row in record["results"]}
@@ -147,6 +149,7 @@ def deep(widths: tuple[int, ...]) -> Model:
     return Model(Stack((*down, StandardNormal(widths[-1]))), Amortized(tuple(up)))
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("widths", [(3,), (2,), (1,), (1, 1), (2, 2), (5, 2)])
 def test_figures_of_any_latents(widths):
     data = load("digits", binarize="static")

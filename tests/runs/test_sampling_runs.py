@@ -1,5 +1,6 @@
 """Samplers in the one loop and in run folders: draws that are kept, stored, resumed, and put to use."""
 
+import dataclasses
 import json
 
 import equinox as eqx
@@ -15,7 +16,7 @@ from nelbo.bayes import SAMPLERS, Samples, collect, collected, diagnose, load_gl
 from nelbo.core import InputError, NotFiniteError
 from nelbo.data import Split, source
 from nelbo.evaluation import elbo
-from nelbo.models import linear, nade
+from nelbo.models import linear, nade, without_globals
 from nelbo.objectives import Sgvb
 from nelbo.runs import Experiment, execute, open_run
 from nelbo.training import Checkpoints, fit, resume_from
@@ -48,6 +49,7 @@ def kill(event, state):
         raise Killed
 
 
+@pytest.mark.slow
 def test_a_resumed_run_has_the_draws_of_an_unbroken_one(tmp_path):
     sampler = collect(sghmc(60, learning_rate=0.01, cycle=5), draws=4, burn_in=10, thin=5)
     whole = train(sampler)
@@ -160,6 +162,24 @@ def test_a_step_that_is_too_long_stops_with_the_advice_to_lower_it():
     event, state = kept[-1]
     assert event == "failed"
     assert all(np.isfinite(leaf).all() for leaf in arrays(state.carry.params))
+
+
+def test_a_learned_prior_is_recorded(folder, tmp_path):
+    """At a step that moves nothing the running mean of ||theta||^2 is D once, then ||theta||^2 in every step."""
+    del folder
+    learned = {"collect": 4, "temperature": 0.0, "learn_prior": True}
+    settings = experiment(optimizer="sghmc", learning_rate=1e-12, sampling=learned)
+    record = execute(settings, tmp_path / "run", figures=False)
+    run = open_run(tmp_path / "run")
+    assert run.experiment.objective["arguments"]["prior"] is None
+    theta = np.concatenate([leaf.ravel() for leaf in arrays(without_globals(run.model))])
+    steps, count = record["steps"], record["sampling"]["parameters"]
+    assert len(theta) == count
+    variance = (count + steps * np.sum(theta.astype(np.float64) ** 2)) / (count * (steps + 1))
+    assert record["sampling"]["prior_scale"] == pytest.approx(variance**0.5, rel=1e-4)
+    another = {"name": "maximum-likelihood", "arguments": {"prior": "normal"}}
+    with pytest.raises(InputError, match="leave the other prior out"):
+        execute(dataclasses.replace(settings, objective=another), tmp_path / "two")
 
 
 def test_every_sampler_has_its_options():

@@ -23,6 +23,7 @@ def filled(key, model, data, **settings):
     return impute(key, model, data, ImputationSettings(**settings), columns=KNOWN)
 
 
+@pytest.mark.slow
 def test_a_chain_that_hardly_moves_says_so_and_names_what_to_use():
     _, model = pair(**NARROW)
     result = filled(jr.key(0), model, one_row(20), method="metropolis", draws=4)
@@ -34,6 +35,7 @@ def test_a_chain_that_hardly_moves_says_so_and_names_what_to_use():
     assert filled(jr.key(0), right, one_row(20), method="metropolis", draws=4).warnings == ()
 
 
+@pytest.mark.slow
 def test_few_effective_proposals_are_said():
     _, model = pair(**NARROW)
     (said,) = filled(jr.key(0), model, one_row(20), method="importance", draws=4, proposals=5).warnings
@@ -82,6 +84,7 @@ def test_a_column_that_is_never_there_is_named():
     assert impute(jr.key(0), model, whole, settings).warnings == ()
 
 
+@pytest.mark.slow
 def test_a_spread_that_ran_away_is_said_and_mean_and_draws_agree_within_chance():
     """The scale of column 2 is 3000 where its values are zeros and ones: as a Gaussian head learned it once."""
     model = factor_analysis(jr.key(0), (SIZE,), latents=2, scale=0.8)

@@ -56,6 +56,7 @@ def case(row):
     return model, rows, reader(Source(rows, "real", dynamic=False))
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("row", CASES)
 def test_every_family_is_sampled_embedded_and_reconstructed(row):
     model, rows, how = case(row)
@@ -86,6 +87,7 @@ FILLED = [
 ]
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize(("row", "method"), FILLED)
 def test_every_family_fills_in_by_every_method_or_says_which_one_to_use(row, method):
     model, rows, how = case(row)

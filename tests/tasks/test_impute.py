@@ -89,6 +89,7 @@ CASES = {
 }
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize(
     "case", [pytest.param(case, marks=pytest.mark.slow) if case.startswith("resample") else case for case in CASES]
 )
@@ -165,6 +166,7 @@ def test_intervals_cover_what_they_state_and_spreads_are_the_conditional_ones():
     assert np.mean(np.concatenate(ours) ** 2) < 1.2 * np.mean(np.concatenate(best) ** 2)
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("method", METHODS)
 def test_a_row_with_nothing_observed_is_a_draw_from_the_prior(method):
     """H0: N(b, W W' + noise); 20 z-scores, |z| < 5, false alarm 1e-5, fixed seed; q is wrong on purpose."""
@@ -206,6 +208,7 @@ def test_hiding_adds_to_what_is_missing_and_takes_one_mask_for_all_rows():
     assert hide(grey, np.eye(3, dtype=bool)).arrays.observed.shape == (2, 3, 3, 1)
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize(
     "method", ["metropolis", pytest.param("resample", marks=pytest.mark.slow), "importance", "hmc"]
 )

@@ -63,6 +63,7 @@ def test_a_second_call_compiles_nothing():
     assert second == []
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("method", ["importance", "chain"])
 def test_a_grey_image_without_its_channel_axis_is_the_same_image(method):
     data = pictures(3)

@@ -1,5 +1,6 @@
 """The law suites notice parts that break a law, and say which."""
 
+import dataclasses
 from typing import ClassVar
 
 import equinox as eqx
@@ -85,6 +86,8 @@ class Changed(Objective):
         return Sgvb("A").init(key, model)
 
     def __call__(self, key, model, batch, state):
+        if self.what == "no weights":
+            batch = dataclasses.replace(batch, weight=None)
         loss, after = Sgvb("A")(key, model, batch, state)
         surrogate, bound, metrics = loss.surrogate, loss.bound, loss.metrics
         if self.what == "biased gradient":
@@ -106,6 +109,7 @@ class Changed(Objective):
         return bounds + 100.0 if self.what == "too high" else bounds
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize(
     ("what", "words"),
     [
@@ -115,6 +119,7 @@ class Changed(Objective):
         ("flat", "the gradient is zero everywhere"),
         ("per-example metric", "jaxtyping|metric|kl has shape|type"),
         ("nan", "not finite"),
+        ("no weights", "weights of the examples do not count"),
         ("too high", "the reported bound|bound of an example"),
     ],
 )

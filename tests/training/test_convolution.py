@@ -30,15 +30,16 @@ def parts(architecture):
 @pytest.mark.parametrize(("architecture", "expected"), [("conv", True), ("mlp", False)])
 def test_only_convolutions_leave_the_compiled_loop(architecture, expected):
     carry, rule = parts(architecture)
-    assert convolve(carry, rule, data(), FEED[0], jr.key(1), indexed=True) is expected
+    assert convolve(carry, rule, data(), (FEED, None), jr.key(1), jnp.asarray(2, jnp.int32), indexed=True) is expected
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("architecture", ["conv", "mlp"])
 def test_steps_one_by_one_give_the_numbers_of_the_loop(architecture):
     ends = []
     for run, count in ((run_chunk, jnp.asarray(2, jnp.int32)), (run_steps, 2)):
         carry, rule = parts(architecture)
-        carry, metrics, sound = run(carry, rule, data(), FEED, jr.key(1), count, indexed=True)
+        carry, metrics, sound = run(carry, rule, data(), (FEED, None), jr.key(1), count, indexed=True)
         assert sound
         ends.append((carry.params, carry.step, {name: row[:2] for name, row in metrics.items()}))
     for one, other in zip(*map(jax.tree.leaves, ends), strict=True):

@@ -36,7 +36,7 @@ print("equal")
 def test_a_mesh_of_devices_equals_one_device():
     path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     environment = os.environ | {
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
+        "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8",
         "JAX_PLATFORMS": "cpu",
         "PYTHONPATH": path,
     }

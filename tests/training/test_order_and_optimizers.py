@@ -10,38 +10,55 @@ from hypothesis.extra.numpy import arrays
 
 from nelbo.core import InputError
 from nelbo.training import DEFAULT_RATES, OPTIMIZERS, SCHEDULES, optimizer, padded_batches
-from nelbo.training.order import Order
+from nelbo.training.order import Replacement, Reshuffled
 
 
 @pytest.mark.parametrize(("size", "batch"), [(1, 1), (7, 7), (20, 6), (13, 12), (40, 1)])
 def test_every_example_is_seen_once_a_pass(size, batch):
     steps = -(-3 * size // batch)
-    flat = Order(jr.key(0), size, batch).indices(0, steps, steps).ravel()
+    flat = Reshuffled(jr.key(0), size, batch).feed(0, steps, steps).indices.ravel()
     for start in range(0, 3 * size, size):
         np.testing.assert_array_equal(np.sort(flat[start : start + size]), np.arange(size))
 
 
-def test_passes_differ_and_any_cut_gives_the_same_order():
-    whole = Order(jr.key(0), 20, 6).indices(0, 10, 10)
-    pieces = Order(jr.key(0), 20, 6)
-    np.testing.assert_array_equal(np.concatenate([pieces.indices(0, 3, 3), pieces.indices(3, 7, 9)[:7]]), whole)
+@pytest.mark.parametrize("kind", [Reshuffled, Replacement])
+def test_passes_differ_and_any_cut_gives_the_same_order(kind):
+    whole = kind(jr.key(0), 20, 6).feed(0, 10, 10).indices
+    pieces = kind(jr.key(0), 20, 6)
+    parts = [pieces.feed(0, 3, 3).indices, pieces.feed(3, 7, 9).indices[:7]]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
     # a resumed run asks for the middle first
-    np.testing.assert_array_equal(Order(jr.key(0), 20, 6).indices(7, 3, 3), whole[7:])
+    np.testing.assert_array_equal(kind(jr.key(0), 20, 6).feed(7, 3, 3).indices, whole[7:])
     flat = whole.ravel()
     assert (flat[:20] != flat[20:40]).any()
-    assert (Order(jr.key(1), 20, 6).indices(0, 10, 10) != whole).any()
+    assert (kind(jr.key(1), 20, 6).feed(0, 10, 10).indices != whole).any()
 
 
 def test_first_place_is_uniform():
     """H0: each of 5 examples comes first equally often; chi-square over 1000 passes, p > 1e-6."""
     import scipy.stats
 
-    first = Order(jr.key(0), 5, 5).indices(0, 1000, 1000)[:, 0]
+    first = Reshuffled(jr.key(0), 5, 5).feed(0, 1000, 1000).indices[:, 0]
     assert scipy.stats.chisquare(np.bincount(first, minlength=5)).pvalue > 1e-6
 
 
 def test_unused_rows_are_zero():
-    assert not Order(jr.key(0), 5, 2).indices(0, 3, 6)[3:].any()
+    for kind in (Reshuffled, Replacement):
+        assert not kind(jr.key(0), 5, 2).feed(0, 3, 6).indices[3:].any()
+
+
+def test_draws_with_replacement_are_independent_and_uniform():
+    """H0: each of the 25 pairs in a batch of two is equally frequent; chi-square over 5000 batches, p > 1e-6."""
+    import scipy.stats
+
+    first, second = Replacement(jr.key(0), 5, 2).feed(0, 5000, 5000).indices.T
+    assert scipy.stats.chisquare(np.bincount(5 * first + second, minlength=25)).pvalue > 1e-6
+
+
+def test_noise_of_a_pass_is_zero_when_reshuffled_and_not_with_replacement():
+    for kind, noise in ((Reshuffled, False), (Replacement, True)):
+        counts = np.bincount(kind(jr.key(0), 20, 5).feed(0, 4, 4).indices.ravel(), minlength=20)
+        assert bool((counts != 1).any()) is noise
 
 
 @pytest.mark.parametrize(("size", "batch"), [(1, 1), (5, 2), (6, 3), (7, 100)])

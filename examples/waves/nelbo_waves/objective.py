@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Key
 
 from nelbo.core import AnyExample
 from nelbo.models import Model
-from nelbo.objectives import BoundKind, Loss, Objective, ObjectiveState, Setting, Sgvb, over_batch
+from nelbo.objectives import BoundKind, Loss, Objective, ObjectiveState, Setting, Sgvb, batch_mean, over_batch
 
 
 class FreeBits(Objective):
@@ -38,7 +38,7 @@ class FreeBits(Objective):
             draw = model.draw(k, x)
             return draw.log_p[0], model.kl(draw).sum()
 
-        reconstruction, kl = (part.mean() for part in over_batch(parts, key, batch))
+        reconstruction, kl = batch_mean(over_batch(parts, key, batch), batch)
         surrogate = jnp.maximum(kl, self.floor) - reconstruction
         return Loss(surrogate, reconstruction - kl, {"reconstruction": reconstruction, "kl": kl}), state
 

@@ -5,7 +5,7 @@ from nelbo.bayes.constant_sgd import constant_sgd, sgfs
 from nelbo.bayes.contracts import Marginals, SharedPosterior, SharedPrior
 from nelbo.bayes.diagnostics import Diagnostics, Temperature, diagnose, effective_sample_size, split_r_hat
 from nelbo.bayes.files import GLOBALS, load_globals, save_globals
-from nelbo.bayes.hyperparameters import LearnedPrecision, learned_precision
+from nelbo.bayes.hyperparameters import LearnedPrecision, learned_precision, precision_found
 from nelbo.bayes.langevin import sghmc, sgld
 from nelbo.bayes.objective import WithGlobals
 from nelbo.bayes.posteriors import (
@@ -89,6 +89,7 @@ __all__ = [
     "named_priors",
     "normal_kl",
     "options_of_pair",
+    "precision_found",
     "sampler",
     "sampler_options",
     "save_globals",

@@ -16,7 +16,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from nelbo.bayes.sampler import SamplerState
-from nelbo.core import InputError
+from nelbo.core import InputError, compiled
 from nelbo.models import Globals, ModelSpec, with_globals, without_globals
 from nelbo.nets import trainable
 
@@ -153,6 +153,11 @@ class Samples(Globals):
         """How many draws are stored."""
         return jax.tree.leaves(self.stored)[0].shape[0]
 
+    @property
+    def distinct_draws(self) -> int:
+        """Those that are stored."""
+        return self.count
+
     def sample(self, key: Key[Array, ""], model: Any) -> Any:
         """The model with one of the stored draws, and no globals."""
         return self._with(model, jr.randint(key, (), 0, self.count))
@@ -170,8 +175,7 @@ class Samples(Globals):
         if count < 1:
             raise InputError(f"Predictions are averaged over at least one draw of what is shared, got {count}.")
         chosen = jnp.asarray([int((i + 0.5) * self.count / count) for i in range(count)], jnp.int32)
-        stacked = jax.vmap(lambda i: eqx.filter(self._with(model, i), eqx.is_array))(chosen)
-        return eqx.combine(stacked, without_globals(model))
+        return eqx.combine(_chosen(self, model, chosen), without_globals(model))
 
     def described(self) -> ModelSpec:
         """How many draws there are: the rest is the model's."""
@@ -188,6 +192,11 @@ class Samples(Globals):
 
     def _with(self, model: Any, index: Int[Array, ""]) -> Any:
         return eqx.combine(jax.tree.map(lambda rows: rows[index], self.stored), without_globals(model))
+
+
+@compiled
+def _chosen(samples: Samples, model: Any, places: Int[Array, " draws"]) -> Any:
+    return jax.vmap(lambda i: eqx.filter(samples._with(model, i), eqx.is_array))(places)  # noqa: SLF001
 
 
 def with_samples(model: Any, draws: PyTree) -> Any:

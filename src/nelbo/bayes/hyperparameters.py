@@ -69,3 +69,20 @@ def learned_precision(
         return change, learned._replace(inner=inner)
 
     return optax.GradientTransformation(init, update)
+
+
+def precision_found(state: Any, params: PyTree) -> float:
+    """The precision that was learned.
+
+    Args:
+        state: of an optimizer with `learned_precision` in it.
+        params: its parameters.
+
+    Raises:
+        InputError: it learns none.
+    """
+    parts = jax.tree.leaves(state, is_leaf=lambda part: isinstance(part, LearnedPrecision))
+    for part in parts:
+        if isinstance(part, LearnedPrecision):
+            return float(part.precision(size(params)))
+    raise InputError("This optimizer learns no precision of a prior: wrap it in nelbo.bayes.learned_precision.")

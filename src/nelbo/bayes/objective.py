@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Key
 
 from nelbo.core import AnyExample, InputError
 from nelbo.models import without_globals
-from nelbo.objectives import BoundKind, Loss, Objective, ObjectiveState, batch_size, mean_loss
+from nelbo.objectives import BoundKind, Loss, Objective, ObjectiveState, batch_size
 
 
 class WithGlobals(Objective):
@@ -85,7 +85,8 @@ class WithGlobals(Objective):
             return self.inner(loss_key, model.globals.sample(draw_key, model), alone, state)
 
         losses, states = jax.vmap(one)(jr.split(weight_key, size), jr.split(inner_key, size), batch)
-        return mean_loss(losses), jax.tree.map(lambda leaf: leaf[0], states)
+        # each loss has its example's weight in it already
+        return jax.tree.map(lambda leaf: leaf.mean(0), losses), jax.tree.map(lambda leaf: leaf[0], states)
 
     def bounds(self, key: Key[Array, ""], model: Any, batch: AnyExample) -> Float[Array, " batch"]:
         """The bound of each example under one draw of the shared arrays, a divergence's share included."""

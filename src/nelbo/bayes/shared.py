@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, Key, PyTree
 
-from nelbo.bayes.contracts import SharedPosterior, SharedPrior
+from nelbo.bayes.contracts import Marginals, SharedPosterior, SharedPrior
 from nelbo.bayes.posteriors import POSTERIORS
 from nelbo.bayes.priors import PRIORS
 from nelbo.core import InputError, Option, added, checked_arguments, choice, defaults, joined, options_of
@@ -52,6 +52,10 @@ class SharedParameters(Globals):
     def cost(self, key: Key[Array, ""], model: Any) -> Float[Array, ""]:
         """What the arrays cost, once for a whole data set [nats]."""
         return self.posterior.cost(key, self._parted(model)[0], self.prior)
+
+    def marginals(self, model: Any) -> Marginals | None:
+        """The posterior one number at a time, where it is normal."""
+        return self.posterior.marginals(self._parted(model)[0])
 
     def described(self) -> ModelSpec | None:
         """As `shared_parameters` was called."""

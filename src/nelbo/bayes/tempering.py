@@ -22,7 +22,7 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 
 from nelbo.core import AnyExample, InputError, choice, log_mean_exp
 from nelbo.models import ConjugateGlobals
-from nelbo.objectives import batch_size
+from nelbo.objectives import batch_mean, batch_size
 
 TEMPERINGS = ("none", "annealed", "global", "local")
 ROUNDS = 3  # between q(z) and q(T) of an example, in a step
@@ -194,7 +194,7 @@ class Global(Tempering):
         """Q(T) given the energy."""
         count = carried.count + 1
         newest = jnp.maximum(1.0 / count.astype(jnp.float32), 1.0 if batch_size(batch) >= self.num_data else MEMORY)
-        volume = jax.vmap(lambda x: shared.local.log_volume(carried.volumes, x))(batch).mean(0)
+        volume = batch_mean(jax.vmap(lambda x: shared.local.log_volume(carried.volumes, x))(batch), batch)
         energy = carried.energy + newest * (energy - carried.energy)
         volume = carried.log_volume + newest * (volume - carried.log_volume)
         log_c = log_mean_exp(self.num_data * volume, axis=0)

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Key
 from nelbo.bayes.tempering import Tempering, Untempered
 from nelbo.core import AnyExample, InputError
 from nelbo.models import ConjugateGlobals
-from nelbo.objectives import BoundKind, Loss, Objective, ObjectiveState
+from nelbo.objectives import BoundKind, Loss, Objective, ObjectiveState, batch_mean
 
 
 class Svi(Objective):
@@ -85,4 +85,4 @@ def _conjugate(model: Any) -> ConjugateGlobals:
 def _mean_bound(shared: ConjugateGlobals, expected: Any, batch: AnyExample, power: Array) -> Array:
     """Mean tempered bound of a batch, with one power for all or one for each."""
     place = 0 if power.ndim else None
-    return jax.vmap(shared.local.bound, (None, 0, place))(expected, batch, power).mean()
+    return batch_mean(jax.vmap(shared.local.bound, (None, 0, place))(expected, batch, power), batch)

@@ -13,8 +13,18 @@ from nelbo.cli.parser import Parser, data_folder, setting
 from nelbo.core import InputError, choice
 from nelbo.data import names
 from nelbo.models import families
-from nelbo.runs import MOST_BYTES, Experiment, default_objective, execute, is_run, objectives, read_experiment, resumed
-from nelbo.training import Callback, Event, Interrupted, Progress, TrainState
+from nelbo.runs import (
+    MOST_BYTES,
+    Experiment,
+    Training,
+    default_objective,
+    execute,
+    is_run,
+    objectives,
+    read_experiment,
+    resumed,
+)
+from nelbo.training import Callback, Event, Interrupted, Progress, TrainState, order_text
 
 USUAL_MODEL = "vae"
 
@@ -67,8 +77,9 @@ def given(options: argparse.Namespace) -> dict[str, Any]:
         ),
         "training": given_flags(options, "training", model),
     }
-    if sampling := given_flags(options, "sampling", model):
-        record["training"]["sampling"] = sampling
+    for part in ("sampling", "ordering"):
+        if inner := given_flags(options, part, model):
+            record["training"][part] = inner
     return record if options.seed is None else record | {"seed": options.seed}
 
 
@@ -156,6 +167,9 @@ def fit(options: argparse.Namespace) -> None:
     if record["results"]:
         show_results(record["results"])
     note(options, f"Trained {record['steps']} steps in {record['training_seconds']:.1f} s; the run is in {folder}")
+    batches = record.get("batches", {"name": Training.batches})  # older runs do not say
+    if batches["name"] != Training.batches:
+        note(options, f"Batches: {order_text(batches)}")
     for line in _about_draws(record.get("sampling")):
         note(options, line)
     for picture in pictures:
@@ -178,7 +192,11 @@ def _about_draws(found: Mapping[str, Any] | None) -> list[str]:
         for name in ("kinetic", "configurational")
         if (part := found[name]) is not None
     ]
-    return [*lines, f"Temperature {found['temperature']:g}: {', '.join(heat)}"] if heat else lines
+    if heat:
+        lines.append(f"Temperature {found['temperature']:g}: {', '.join(heat)}")
+    if "prior_scale" in found:
+        lines.append(f"The learned prior has the standard deviation {found['prior_scale']:.3g}")
+    return lines
 
 
 COMMAND = Command("nelbo fit vae --data mnist --out runs/mnist --latents 20 --epochs 100", _arguments, fit)

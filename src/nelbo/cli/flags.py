@@ -17,7 +17,7 @@ from nelbo.models import CLASS_LIKELIHOODS, NUMBER_LIKELIHOODS, families, likeli
 from nelbo.nets import ACTIVATIONS
 from nelbo.objectives import NOISES
 from nelbo.runs import RUN_OPTIMIZERS, Training, data_options, model_options, named_objective_options, objectives
-from nelbo.training import SCHEDULES
+from nelbo.training import SCHEDULES, order_options, orders
 
 # tables whose names are the values of an option
 NAMES: Mapping[str, Callable[[], Sequence[str]]] = {
@@ -26,13 +26,14 @@ NAMES: Mapping[str, Callable[[], Sequence[str]]] = {
     "activation": lambda: list(ACTIVATIONS),
     "optimizer": lambda: list(RUN_OPTIMIZERS),
     "schedule": lambda: list(SCHEDULES),
+    "batches": lambda: list(orders()),
     "binarize": lambda: list(BINARIZATIONS),
     "input_noise": lambda: list(NOISES),
     "prior": lambda: list(named_priors()),
 }
 EITHER = "either"  # where a flag is kept that is an option of models and of objectives
-# have flags of another form: --data-dir of every command, --train-only, those of the samplers
-WRITTEN_OUT = ("data_dir", "score", "sampling")
+# have flags of another form: --data-dir of every command, --train-only, those of the samplers and of the orders
+WRITTEN_OUT = ("data_dir", "score", "sampling", "ordering")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,6 +183,7 @@ def groups() -> dict[str, list[Flag]]:
     return {
         "data": flags_of({"data": data_options()}),
         "training": flags_of({"training": options_of(Training)}),
+        "ordering": flags_of({name: order_options(name) for name in orders()}),
         "sampling": flags_of({name: sampler_options(name) for name in SAMPLERS}),
         "objective": flags_of({name: named_objective_options(name) for name in objectives()}),
         "model": flags_of({name: model_options(name) for name in families()}),
@@ -212,6 +214,7 @@ def add_flags(parser: Parser) -> None:
 TITLES = {
     "data": "reading the data",
     "training": "training",
+    "ordering": "batches (names in brackets: the values of --batches that have it, where not all have)",
     "sampling": "samplers (names in brackets: the samplers that have it, where not all have)",
     "objective": "objective (names in brackets: the objectives that have it, where not all have)",
     "model": "model (names in brackets: the models that have it, where not all have)",

@@ -84,20 +84,30 @@ def _row(part: Mapping[str, Any]) -> dict[str, Any]:
         "data": part["data"]["name"],
         "binarization": score["binarization"],
         "latents": part["latents"],
-        "active": sum(part["active_units"]),
+        "active": sum(part["active_units"]) if part["active_units"] else None,
         "objective": experiment["objective"]["name"],
         "optimizer": experiment["training"].get("optimizer"),
         "learning rate": part["learning_rate"],
         "examples seen": curve["examples"][-1],
-        "train bound": f"{curve['train_bound'][-1]:.2f}",
-        "test bound": f"{score['nats']:.2f}",
+        "train bound": _nats(curve["train_bound"][-1]),
+        "test bound": _nats(score["nats"]),
         "importance-weighted": f"{weighted['nats']:.2f} ({weighted['samples']} samples)" if weighted else None,
         "published": part["published"],
-        "standard error": f"{score['standard_error']:.4f}",
-        "perplexity": f"{score['perplexity']:.1f}" if "perplexity" in score else None,
-        "KL": f"{score['kl']:.2f}" if "kl" in score else None,
+        "standard error": _fixed(score["standard_error"], 4),
+        "accuracy": _fixed(score.get("accuracy"), 4),
+        "perplexity": _fixed(score.get("perplexity"), 1),
+        "KL": _fixed(score.get("kl"), 2),
         "seconds": f"{part['training_seconds']:.0f}",
     }
+
+
+def _nats(value: float) -> str:
+    """Two decimals, and four of the small numbers that labels have."""
+    return f"{value:.2f}" if abs(value) >= 10.0 else f"{value:.4f}"
+
+
+def _fixed(value: float | None, decimals: int) -> str | None:
+    return None if value is None else f"{value:.{decimals}f}"
 
 
 def _measures(parts: Mapping[str, Any]) -> list[Block]:
@@ -142,8 +152,8 @@ def _claim(claim: Mapping[str, Any]) -> dict[str, str]:
 
 def _pictures(figure: Mapping[str, Any], parts: Mapping[str, Any], folder: Path) -> list[Picture]:
     """The pictures of one figure: test and train curves, or the samples of each run side by side, or a manifold."""
-    if figure["kind"] == "noise":
-        return [_noise(figure, parts[figure["parts"][0]]["rows"])]
+    if figure["kind"] == "study":
+        return [_study(figure, parts[figure["parts"][0]]["rows"])]
     title, name = figure["title"], figure["name"]
     labels = ", ".join(parts[part]["label"] for part in figure["parts"])
     if figure["kind"] == "curves":
@@ -174,23 +184,24 @@ def _pictures(figure: Mapping[str, Any], parts: Mapping[str, Any], folder: Path)
     return [Picture(name, title, caption, f"{title}: grids of samples.", lambda _: joined, themed=False)]
 
 
-def _noise(figure: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Picture:
-    """The variance of gradients against the number of draws, a line for each model and kind of draws."""
-    lines: dict[str, tuple[list[int], list[float]]] = {}
-    last = rows[-1]["q"]
+def _study(figure: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Picture:
+    """One column of a study against another, a line for each kind of row."""
+    axes = figure["axes"]
+    lines: dict[str, tuple[list[float], list[float]]] = {}
     for row in rows:
-        if row["q"] == last:
-            counts, values = lines.setdefault(f"{row['model']}, {row['draws']}", ([], []))
-            counts.append(row["samples"])
-            values.append(math.log10(row["variance"]))
+        if all(row[column] == value for column, value in axes["where"].items()):
+            xs, ys = lines.setdefault(", ".join(str(row[column]) for column in axes["lines"]), ([], []))
+            xs.append(row[axes["x"]])
+            ys.append(math.log10(row[axes["y"]]) if axes["log_y"] else row[axes["y"]])
     curves = [(label, *points) for label, points in lines.items()]
-    title = figure["title"]
+    title, y_label = figure["title"], axes["y_label"]
+    where = "".join(f"; {column} {value}" for column, value in axes["where"].items())
     return Picture(
         figure["name"],
         title,
-        f"Variance of the gradient against draws of the parameters; q {last}.",
-        f"{title}: " + ", ".join(f"{label} ends at 10^{values[-1]:.1f}" for label, _, values in curves),
-        lambda theme: curves_figure(curves, x_label="draws", y_label="log10 of the variance", log_x=True, theme=theme),
+        f"{y_label} against {axes['x_label']}{where}.",
+        f"{title}: " + ", ".join(f"{label} ends at {values[-1]:.2f}" for label, _, values in curves),
+        lambda theme: curves_figure(curves, x_label=axes["x_label"], y_label=y_label, log_x=True, theme=theme),
         themed=True,
     )
 

@@ -4,7 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, PyTree
+from jaxtyping import Array, Float, PyTree
 
 from nelbo.core.errors import InputError
 
@@ -17,6 +17,7 @@ class Example(eqx.Module):
         observed: booleans of the same structure; the likelihood sums observed entries alone. None: all are observed.
         seen: what q sees in place of the values (noisy ones, or a part of them); None: the values themselves.
         context: what p and q are conditioned on and nobody models (labels, time stamps, covariates); None: nothing.
+        weight: what the example counts in the mean over a batch, a number; None: one. No model sees it.
 
     Raises:
         InputError: a mask of another shape than the values.
@@ -26,6 +27,7 @@ class Example(eqx.Module):
     observed: PyTree | None = None
     seen: "Example | None" = None
     context: PyTree | None = None
+    weight: Float[Array, "*batch"] | None = None
 
     def __check_init__(self) -> None:
         """Refuse a mask of another shape."""

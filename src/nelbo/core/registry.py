@@ -24,6 +24,7 @@ class Registry:
         datasets: see `nelbo.data.NamedData`.
         posteriors: over what all examples share, see `nelbo.bayes.SharedPosterior`.
         priors: of the same, see `nelbo.bayes.SharedPrior`.
+        orders: of the examples in training, see `nelbo.training.Order`.
     """
 
     models: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -32,6 +33,7 @@ class Registry:
     datasets: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     posteriors: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     priors: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    orders: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __or__(self, other: "Registry") -> "Registry":
         """Both together.

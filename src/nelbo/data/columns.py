@@ -58,6 +58,8 @@ class Column:
         reason: why it is set aside.
         places: decimal places to write; None: as many as the number needs.
         words: for false and true, of a column of truth values.
+        levels: the distinct words of a column of text that is a feature, each of which is an entry of 0 or 1; None of
+            numbers, which are one entry.
     """
 
     name: str
@@ -66,6 +68,12 @@ class Column:
     reason: str = ""
     places: int | None = None
     words: tuple[str, str] | None = None
+    levels: tuple[str, ...] | None = None
+
+    @property
+    def width(self) -> int:
+        """How many entries of an example it is."""
+        return 1 if self.levels is None else len(self.levels)
 
     def written(self, value: float, decimal: str = ".", *, exact: bool = False) -> str:
         """A value in the form that the column's own cells have.
@@ -117,6 +125,11 @@ class Content:
         """Whether the cells are distinct whole numbers, as those of a saved index are."""
         whole = self.kind in {"whole", "binary"} and not np.isnan(self.numbers).any()
         return whole and len(np.unique(self.numbers)) == len(self.numbers)
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The distinct cells that are there, sorted."""
+        return tuple(sorted({self.texts[code] for code in np.unique(self.codes[self.codes >= 0])}))
 
 
 def is_number(cell: str, decimal: str = ".") -> bool:

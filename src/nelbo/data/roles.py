@@ -11,6 +11,7 @@ from nelbo.data.columns import Column, Content
 from nelbo.data.reading import ReadTable
 
 LABEL_COLUMNS = ("label", "y")
+MOST_LEVELS = 100  # of a column of words
 Targets = Literal["number", "class"]
 _INDEX_NAMES = ("", "Unnamed: 0")
 
@@ -48,11 +49,11 @@ def assign_roles(reading: ReadTable, options: TableOptions) -> Roles:
     Set aside are: what `ignore` names or `columns` does not, text, columns without a value, and a first column without
     a name that holds distinct whole numbers (a saved pandas index, shuffled too). A column `label` or `y` holds
     labels. All other columns are modelled; numbers in an identifier or a time stamp too, unless `ignore` names them.
-    Where a column is to be predicted, that one is the target and all other numbers are features; text is set aside only
-    where no two rows have the same.
+    Where a column is to be predicted, that one is the target and all others are features, words among them, of which
+    each becomes an entry of 0 or 1; text is set aside only where no two rows have the same.
 
     Raises:
-        InputError: an unknown name, a column of numbers with text in it, or no column to model.
+        InputError: an unknown name, a column of numbers with text in it or of too many words, or no column to model.
     """
     table, contents = reading.table, reading.contents
     if len(table) == 0:
@@ -69,15 +70,17 @@ def assign_roles(reading: ReadTable, options: TableOptions) -> Roles:
         reason = _reason(name, content, options, index=index)
         if target is not None:
             role = "target" if name == target else "set aside" if reason else "feature"
-            _refuse_categories(table.where, name, content, reason, role)
         else:
             role = "label" if name == label else "set aside" if reason else "feature"
         if role == "feature" and content.fault:
             raise not_numeric(table.where, name, content.fault)
-        if role == "feature" and content.kind == "text":  # named by `columns`
+        worded = role == "feature" and content.kind == "text"
+        if worded and target is None:  # named by `columns`
             raise not_numeric(table.where, name, f"its first cell is {content.texts[0]!r}")
+        levels = content.levels if worded else None
         why = reason if role == "set aside" else ""
-        columns.append(Column(table.names[i], role, content.kind, why, content.places, content.words))
+        columns.append(Column(table.names[i], role, content.kind, why, content.places, content.words, levels))
+    _check_levels(table.where, names, columns)
     if not any(column.role == "feature" for column in columns):
         text = next(
             (f" ({n!r} holds {c.texts[0]!r})" for n, c in zip(names, contents, strict=True) if c.kind == "text"), ""
@@ -104,13 +107,17 @@ def _target(where: str, names: Sequence[str], label: str | None, options: TableO
     return choice("target column", name, names)
 
 
-def _refuse_categories(where: str, name: str, content: Content, reason: str, role: str) -> None:
-    """Refuse to leave a column of categories out without being asked to: it may hold what the target depends on."""
-    repeated = len(np.unique(content.codes[content.codes >= 0])) < np.count_nonzero(content.codes >= 0)
-    if role == "set aside" and reason == "it holds text" and repeated:
+def _check_levels(where: str, names: Sequence[str], columns: Sequence[Column]) -> None:
+    """Refuse columns of so many words that few rows say anything about each.
+
+    They may be what the target depends on, so they are not left out without being asked to.
+    """
+    many = [(name, column.width) for name, column in zip(names, columns, strict=True) if column.width > MOST_LEVELS]
+    if many:
+        which = ", ".join(f"{name!r} holds {width} different words" for name, width in many)
         raise InputError(
-            f"{where}: column {name!r} holds text ({content.texts[0]!r}, say), but features are numbers: encode its "
-            f"categories as columns of 0 and 1, or set it aside with ignore={name!r}."
+            f"{where}: column {which}, and at most {MOST_LEVELS} can be a feature: group them, or leave "
+            f"{'it' if len(many) == 1 else 'them'} out with ignore={','.join(name for name, _ in many)}."
         )
 
 
@@ -138,9 +145,14 @@ def _reason(name: str, content: Content, options: TableOptions, *, index: bool) 
         return "" if name in options.columns else "not named by columns"
     if content.kind == "empty":
         return "it has no values"
-    if content.kind == "text":
+    if content.kind == "text" and not (options.targets is not None and _repeats(content)):
         return "it holds text"
     return "saved index" if index else ""
+
+
+def _repeats(content: Content) -> bool:
+    """Whether two rows have the same text, so that it tells groups of rows and is no name."""
+    return len(content.levels) < int(np.count_nonzero(content.codes >= 0))
 
 
 def _notes(where: str, names: Sequence[str], columns: Sequence[Column], contents: Sequence[Content]) -> list[str]:
@@ -161,6 +173,9 @@ def _notes(where: str, names: Sequence[str], columns: Sequence[Column], contents
         else:
             notes.append(f"{where}: {listed} set aside ({reason}).")
     for name, column, content in zip(names, columns, contents, strict=True):
+        if column.levels is not None:
+            words = ", ".join(map(repr, column.levels[:8])) + (", ..." if column.width > 8 else "")
+            notes.append(f"{where}: column {name!r} holds words, each of which became a feature of 0 or 1 ({words}).")
         if content.marker and column.role == "feature":
             notes.append(f"{where}: {content.marker!r} in column {name!r} was read as a missing number.")
     return notes

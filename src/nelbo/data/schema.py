@@ -100,7 +100,7 @@ class Schema:
 
     @property
     def features(self) -> tuple[Column, ...]:
-        """The modelled columns, in the order of the entries of an example."""
+        """The modelled columns, in the order of the entries of an example; one of words is several entries."""
         return tuple(column for column in self.columns if column.role == "feature")
 
     @property
@@ -111,8 +111,11 @@ class Schema:
     @property
     def feature_names(self) -> tuple[str, ...]:
         """What to call each entry of an example that is a row of a table; () for other data."""
-        shown = shown_names([column.name for column in self.columns])
-        return tuple(name for name, column in zip(shown, self.columns, strict=True) if column.role == "feature")
+        names: list[str] = []
+        for name, column in zip(shown_names([column.name for column in self.columns]), self.columns, strict=True):
+            if column.role == "feature":
+                names += [name] if column.levels is None else [f"{name} = {level}" for level in column.levels]
+        return tuple(names)
 
     def record(self) -> dict[str, Any]:
         """A JSON-able form; `from_record` reads it."""
@@ -257,8 +260,8 @@ def _read_schema(record: Any) -> Schema:
     if any(n < 1 for n in shape) or record["values"] not in VALUES:
         raise ValueError(f"shape {record['shape']}, values {record['values']!r}")
     columns = tuple(_column(entry) for entry in record.get("columns", ()))
-    if columns and sum(column.role == "feature" for column in columns) != math.prod(shape):
-        raise ValueError("as many modelled columns as entries were expected")
+    if columns and sum(column.width for column in columns if column.role == "feature") != math.prod(shape):
+        raise ValueError("as many entries as the modelled columns have were expected")
     dialect = record.get("dialect")
     names, offset = record.get("label_names"), record.get("offset")
     if offset is not None and (len(offset) != math.prod(shape) or not all(map(math.isfinite, offset))):
@@ -281,7 +284,7 @@ def _checked(value: Any, kind: type) -> Any:
 
 
 def _column(record: Mapping[str, Any]) -> Column:
-    words, places = record.get("words"), record.get("places")
+    words, places, levels = record.get("words"), record.get("places"), record.get("levels")
     if record["role"] not in ROLES or record["kind"] not in KINDS:
         raise ValueError(f"a column of role {record['role']!r} and kind {record['kind']!r}")
     return Column(
@@ -291,6 +294,7 @@ def _column(record: Mapping[str, Any]) -> Column:
         _checked(record.get("reason", ""), str),
         None if places is None else _checked(places, int),
         None if words is None else (_checked(words[0], str), _checked(words[1], str)),
+        None if levels is None else tuple(_checked(level, str) for level in levels),
     )
 
 

@@ -10,6 +10,7 @@ from nelbo.data.archives import archive_splits
 from nelbo.data.catalogue import IDX_FILES
 from nelbo.data.columns import Column
 from nelbo.data.cuts import Cuts, complete
+from nelbo.data.entries import read_entries
 from nelbo.data.formats import read_idx, read_npy, read_npz
 from nelbo.data.named import idx_path
 from nelbo.data.pictures import read_pictures
@@ -128,8 +129,9 @@ def _from_table(reading: ReadTable, options: TableOptions, like: Schema | None) 
             notes = (*notes, *said)
         if column.role == "label":
             y, label_names = read_labels(reading.table.where, column, content, None)
-    x = np.stack([reading.contents[i].numbers for i in places], axis=1)
-    return Found({"train": Split(x, y)}, label_names, roles.columns, reading.table, notes)
+    features = [roles.columns[i] for i in places]
+    x, said = read_entries(reading.table.where, features, [reading.contents[i] for i in places])
+    return Found({"train": Split(x, y)}, label_names, roles.columns, reading.table, (*notes, *said))
 
 
 def _like_table(reading: ReadTable, like: Schema, options: TableOptions) -> Found:
@@ -137,10 +139,11 @@ def _like_table(reading: ReadTable, like: Schema, options: TableOptions) -> Foun
     table, contents = reading.table, reading.contents
     places, notes = like.matched(table)
     names = shown_names(table.names)
-    for i in places:
-        if contents[i].kind == "text" or contents[i].fault:
+    for i, column in zip(places, like.features, strict=True):
+        if column.levels is None and (contents[i].kind == "text" or contents[i].fault):
             raise not_numeric(table.where, names[i], contents[i].fault or f"it holds {contents[i].texts[0]!r}")
-    x = np.stack([contents[i].numbers for i in places], axis=1)
+    x, said = read_entries(table.where, like.features, [contents[i] for i in places])
+    notes = (*notes, *said)
     label = next((column for column in like.columns if column.role in {"label", "target"}), None)
     y = None
     at = None if label is None else _place_of(label, like, table)

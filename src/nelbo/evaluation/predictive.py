@@ -53,11 +53,12 @@ class Predictive:
 
 
 def drawn_models(key: Key[Array, ""], model: Model, count: int) -> tuple[Model, int]:
-    """The model with every array stacked over draws of its weights, and how many; one draw where they are a point."""
+    """The model with every array stacked over draws of its weights, and how many; no more than there are."""
     shared = model.globals
-    if shared is None or not shared.in_bound:
+    if shared is None:
         point = without_globals(model)
         return jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, point), 1
+    count = min(count, shared.distinct_draws or count)
     return shared.draws(key, model, count), count
 
 

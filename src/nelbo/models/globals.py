@@ -7,7 +7,7 @@ import equinox as eqx
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from nelbo.core import InputError
+from nelbo.core import InputError, compiled
 from nelbo.models.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -24,6 +24,11 @@ class Globals(eqx.Module):
     in_bound: AbstractVar[bool]
     # whether the model's family builds them with the model, so that the model's own file holds them
     of_family: AbstractVar[bool]
+
+    @property
+    def distinct_draws(self) -> int | None:
+        """How many different draws there are: 1 of a point, None where there is no end of them."""
+        return None if self.in_bound else 1
 
     @abc.abstractmethod
     def sample(self, key: Key[Array, ""], model: Any) -> Any:
@@ -55,11 +60,16 @@ class Globals(eqx.Module):
         """
         if count < 1:
             raise InputError(f"Predictions are averaged over at least one draw of what is shared, got {count}.")
-        return eqx.filter_vmap(lambda one: self.sample(one, model))(jr.split(key, count))
+        return _draws(key, self, model, count)
 
     def described(self) -> ModelSpec | None:
         """What a function of the table `nelbo.bayes.GLOBALS` rebuilds it from; None: it cannot be stored."""
         return None
+
+
+@compiled
+def _draws(key: Key[Array, ""], shared: Globals, model: Any, count: int) -> Any:
+    return eqx.filter_vmap(lambda one: shared.sample(one, model))(jr.split(key, count))
 
 
 def with_globals(model: Any, shared: Globals | None) -> Any:

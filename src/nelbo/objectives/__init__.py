@@ -5,9 +5,9 @@ from nelbo.objectives.base import (
     Loss,
     Objective,
     ObjectiveState,
+    batch_mean,
     batch_size,
     bound_metrics,
-    mean_loss,
     over_batch,
 )
 from nelbo.objectives.binary_gradients import half, straight_through
@@ -49,6 +49,7 @@ __all__ = [
     "Vimco",
     "WakeSleep",
     "WarmUp",
+    "batch_mean",
     "batch_size",
     "best_reference",
     "bound_metrics",
@@ -57,7 +58,6 @@ __all__ = [
     "half",
     "leave_one_out_bounds",
     "local_signals_hold",
-    "mean_loss",
     "over_batch",
     "perturbative_bound",
     "sgvb",

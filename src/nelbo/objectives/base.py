@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key, PyTree
 
-from nelbo.core import AnyExample, InputError
+from nelbo.core import AnyExample, InputError, as_example
 from nelbo.distributions import Distribution
 from nelbo.models import Draw
 
@@ -78,9 +77,17 @@ def batch_size(batch: AnyExample) -> int:
     return jax.tree.leaves(batch)[0].shape[0]
 
 
-def mean_loss(losses: Loss) -> Loss:
-    """Average of per-example losses."""
-    return jax.tree.map(jnp.mean, losses)
+def batch_mean(terms: Any, batch: AnyExample) -> Any:
+    """The mean over a batch of what there is for each example: the one place where an example's weight counts.
+
+    Args:
+        terms: a tree of arrays with a leading batch dimension, a `Loss` of every example for one.
+        batch: the examples, see `Example.weight`.
+    """
+    weight = as_example(batch).weight
+    if weight is None:
+        return jax.tree.map(lambda leaf: leaf.mean(0), terms)
+    return jax.tree.map(lambda leaf: (weight.reshape(-1, *(1,) * (leaf.ndim - 1)) * leaf).mean(0), terms)
 
 
 def over_batch(function: Any, key: Key[Array, ""], batch: AnyExample) -> Any:

@@ -15,8 +15,8 @@ from nelbo.objectives.base import (
     Loss,
     Objective,
     ObjectiveState,
+    batch_mean,
     bound_metrics,
-    mean_loss,
     over_batch,
     require_reparameterized,
 )
@@ -60,7 +60,7 @@ class Iwae(Objective):
         self, key: Key[Array, ""], model: Model, batch: AnyExample, state: ObjectiveState
     ) -> tuple[Loss, ObjectiveState]:
         """Mean over the batch."""
-        return mean_loss(over_batch(lambda k, x: self._example(k, model, x), key, batch)), state
+        return batch_mean(over_batch(lambda k, x: self._example(k, model, x), key, batch), batch), state
 
     def bounds(self, key: Key[Array, ""], model: Model, batch: AnyExample) -> Float[Array, " batch"]:
         """The importance-weighted bound of each example."""

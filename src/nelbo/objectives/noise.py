@@ -1,5 +1,6 @@
 """Noise on what the recognition model sees, while the likelihood keeps its clean targets."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -87,7 +88,7 @@ class InputNoise(Objective):
     def _noisy(self, key: Key[Array, ""], batch: AnyExample) -> Example:
         def one(k: Key[Array, ""], x: AnyExample) -> Example:
             x = as_example(x)
-            return Example(x.values, x.observed, Example(*NOISES[self.noise](k, x.values, self.rate)), x.context)
+            return dataclasses.replace(x, seen=Example(*NOISES[self.noise](k, x.values, self.rate)))
 
         return over_batch(one, key, batch)
 

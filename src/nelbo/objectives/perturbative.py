@@ -18,6 +18,7 @@ from nelbo.objectives.base import (
     Loss,
     Objective,
     ObjectiveState,
+    batch_mean,
     bound_metrics,
     over_batch,
     require_reparameterized,
@@ -138,8 +139,8 @@ class Perturbative(Objective):
             DECAY * past.square + gained * (now**2).mean(),
             DECAY * past.weight + gained,
         )
-        averages = jax.tree.map(jnp.mean, metrics)
-        return Loss(surrogates.mean(), bounds.mean(), averages), ObjectiveState(state.trained, after)
+        surrogate, bound, averages = batch_mean((surrogates, bounds, metrics), batch)
+        return Loss(surrogate, bound, averages), ObjectiveState(state.trained, after)
 
     def bounds(self, key: Key[Array, ""], model: Model, batch: AnyExample) -> Float[Array, " batch"]:
         """The bound of each example."""

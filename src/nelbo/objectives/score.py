@@ -14,7 +14,7 @@ from nelbo.core import AnyExample, Example, InputError, log_mean_exp
 from nelbo.distributions import example_shape
 from nelbo.models import Model, Reads, detached
 from nelbo.nets import MLP
-from nelbo.objectives.base import BoundKind, Loss, Objective, ObjectiveState, bound_metrics, mean_loss, over_batch
+from nelbo.objectives.base import BoundKind, Loss, Objective, ObjectiveState, batch_mean, bound_metrics, over_batch
 
 
 class Statistics(eqx.Module):
@@ -118,8 +118,8 @@ class ScoreFunction(Objective):
         # the advantage times dC is the gradient of C's squared error, in units of the normalized signal
         learned = score if baseline is None else score + baseline
         # averaged before they are combined: XLA repeats the likelihood for every mean that is taken of it
-        mean_p, mean_q = log_p.mean(0), log_q.mean(0)
-        surrogate = -(mean_p.sum() + (advantage * learned).mean(0).sum())
+        mean_p, mean_q, gain = batch_mean((log_p, log_q, advantage * learned), batch)
+        surrogate = -(mean_p.sum() + gain.sum())
         kl = mean_q.sum() - mean_p[1:].sum()
         metrics = {"reconstruction": mean_p[0], "kl": kl}
         after = ObjectiveState(state.trained, past.updated(residual, self.decay))
@@ -185,7 +185,7 @@ class Vimco(Objective):
         self, key: Key[Array, ""], model: Model, batch: AnyExample, state: ObjectiveState
     ) -> tuple[Loss, ObjectiveState]:
         """Mean over the batch."""
-        return mean_loss(over_batch(lambda k, x: self._example(k, model, x), key, batch)), state
+        return batch_mean(over_batch(lambda k, x: self._example(k, model, x), key, batch), batch), state
 
     def bounds(self, key: Key[Array, ""], model: Model, batch: AnyExample) -> Float[Array, " batch"]:
         """The importance-weighted bound of each example."""

@@ -11,7 +11,15 @@ from jaxtyping import Array, Float, Int, Key
 
 from nelbo.core import AnyExample, InputError, choice
 from nelbo.models import Latents, Model, Posterior, Through, reparameterized, stop_gradient
-from nelbo.objectives.base import BoundKind, Loss, Objective, ObjectiveState, over_batch, require_reparameterized
+from nelbo.objectives.base import (
+    BoundKind,
+    Loss,
+    Objective,
+    ObjectiveState,
+    batch_mean,
+    over_batch,
+    require_reparameterized,
+)
 from nelbo.objectives.draws import checked_draws, each_draw, growing_power
 from nelbo.objectives.score import ScoreFunction
 
@@ -89,7 +97,7 @@ class Sgvb(Objective):
 
         def of(count: int) -> Callable[[], tuple[Pair, Pair]]:
             # averaged before they are combined: XLA repeats the likelihood for every mean that is taken of it
-            return lambda: jax.tree.map(jnp.mean, over_batch(lambda k, x: self._parts(k, model, x, count), key, batch))
+            return lambda: batch_mean(over_batch(lambda k, x: self._parts(k, model, x, count), key, batch), batch)
 
         if self.growth is None:
             return of(self.num_samples)()
@@ -180,7 +188,7 @@ class MaximumLikelihood(Objective):
         self, key: Key[Array, ""], model: Any, batch: AnyExample, state: ObjectiveState
     ) -> tuple[Loss, ObjectiveState]:
         """Mean over the batch."""
-        bound = self.bounds(key, model, batch).mean()
+        bound = batch_mean(self.bounds(key, model, batch), batch)
         surrogate = -bound
         if model.depth:
             held = eqx.tree_at(lambda m: m.generative, model, replace_fn=stop_gradient)

@@ -20,7 +20,7 @@ from jaxtyping import Array, Float, Key
 from nelbo.core import AnyExample, InputError
 from nelbo.distributions import CorrelatedNormal, Distribution, Normal
 from nelbo.models import Latents, Model, Reads
-from nelbo.objectives.base import BoundKind, Loss, Objective, ObjectiveState, mean_loss, over_batch
+from nelbo.objectives.base import BoundKind, Loss, Objective, ObjectiveState, batch_mean, over_batch
 from nelbo.objectives.draws import checked_draws, each_draw
 
 Scalar = Float[Array, ""]
@@ -103,7 +103,7 @@ class StochasticBackpropagation(Objective):
         self, key: Key[Array, ""], model: Model, batch: AnyExample, state: ObjectiveState
     ) -> tuple[Loss, ObjectiveState]:
         """Mean over the batch."""
-        return mean_loss(over_batch(lambda k, x: self._example(k, model, x), key, batch)), state
+        return batch_mean(over_batch(lambda k, x: self._example(k, model, x), key, batch), batch), state
 
     def bounds(self, key: Key[Array, ""], model: Model, batch: AnyExample) -> Float[Array, " batch"]:
         """The bound of each example."""
@@ -120,7 +120,7 @@ class StochasticBackpropagation(Objective):
 
     def _example(self, key: Key[Array, ""], model: Model, x: AnyExample) -> Loss:
         each = lambda k, noise: self._sample(k, model, x, noise)  # noqa: E731
-        return mean_loss(each_draw(each, key, model, self.num_samples, self.draws))
+        return jax.tree.map(jnp.mean, each_draw(each, key, model, self.num_samples, self.draws))
 
     def _sample(self, key: Key[Array, ""], model: Model, x: AnyExample, noise: Latents | None) -> Loss:
         draw = model.draw(key, x, noise=noise)

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Key
 
 from nelbo.core import AnyExample, Example, InputError, as_example, log_mean_exp
 from nelbo.models import Model, detached
-from nelbo.objectives.base import BoundKind, Loss, Objective, ObjectiveState, bound_metrics, mean_loss, over_batch
+from nelbo.objectives.base import BoundKind, Loss, Objective, ObjectiveState, batch_mean, bound_metrics, over_batch
 
 
 class WakeSleep(Objective):
@@ -51,7 +51,7 @@ class WakeSleep(Objective):
         self, key: Key[Array, ""], model: Model, batch: AnyExample, state: ObjectiveState
     ) -> tuple[Loss, ObjectiveState]:
         """Mean over the batch; as many dreams as examples."""
-        return mean_loss(over_batch(lambda k, x: self._example(k, model, x), key, batch)), state
+        return batch_mean(over_batch(lambda k, x: self._example(k, model, x), key, batch), batch), state
 
     def bounds(self, key: Key[Array, ""], model: Model, batch: AnyExample) -> Float[Array, " batch"]:
         """The importance-weighted bound of each example, the evidence lower bound for K = 1."""

@@ -8,15 +8,21 @@ from nelbo.papers import (
     kingma2019,
     mandt2014,
     mandt2016,
+    mandt2017,
     marino2018,
     mnih2014,
     mnih2016,
     rezende2014,
+    swiatkowski2020,
     townsend2019,
+    wenzel2020,
+    zhang2017,
+    zhang2019,
 )
 from nelbo.papers.bibliography import BIBLIOGRAPHY
+from nelbo.papers.figures import Axes, Figure
 from nelbo.papers.measures import Study, measured_arrays
-from nelbo.papers.page import PROVENANCE, Claim, Figure, Measure, Page, Part, Plan, Published, Trial
+from nelbo.papers.page import PROVENANCE, Claim, Measure, Page, Part, Plan, Published, Trial
 
 PAGES = (
     kingma2014.PAGE,
@@ -30,7 +36,12 @@ PAGES = (
     marino2018.PAGE,
     mandt2014.PAGE,
     mandt2016.PAGE,
+    mandt2017.PAGE,
+    swiatkowski2020.PAGE,
+    wenzel2020.PAGE,
     jirasek2020.PAGE,
+    zhang2017.PAGE,
+    zhang2019.PAGE,
 )
 PAPERS: dict[str, Page] = {page.key: page for page in PAGES}
 
@@ -38,6 +49,7 @@ __all__ = [
     "BIBLIOGRAPHY",
     "PAPERS",
     "PROVENANCE",
+    "Axes",
     "Claim",
     "Figure",
     "Measure",

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from nelbo.papers.page import Claim, Figure, Page, Part, Plan, Published, Record, importance_score
+from nelbo.papers.figures import Figure
+from nelbo.papers.page import Claim, Page, Part, Plan, Published, Record, importance_score
 from nelbo.runs import Experiment
 
 ORDERS = (1, 3, 5)

@@ -252,4 +252,50 @@ BIBLIOGRAPHY: dict[str, str] = {
   eprint    = {1411.1810},
   archiveprefix = {arXiv}
 }""",
+    "mandt2017": """@article{mandt2017,
+  title   = {Stochastic Gradient Descent as Approximate {Bayesian} Inference},
+  author  = {Mandt, Stephan and Hoffman, Matthew D. and Blei, David M.},
+  journal = {Journal of Machine Learning Research},
+  volume  = {18},
+  number  = {134},
+  pages   = {1--35},
+  year    = {2017},
+  eprint  = {1704.04289},
+  archiveprefix = {arXiv}
+}""",
+    "wenzel2020": """@inproceedings{wenzel2020,
+  title     = {How Good is the {Bayes} Posterior in Deep Neural Networks Really?},
+  author    = {Wenzel, Florian and Roth, Kevin and Veeling, Bastiaan S. and Swiatkowski, Jakub and Tran, Linh
+               and Mandt, Stephan and Snoek, Jasper and Salimans, Tim and Jenatton, Rodolphe and Nowozin, Sebastian},
+  booktitle = {International Conference on Machine Learning},
+  year      = {2020},
+  eprint    = {2002.02405},
+  archiveprefix = {arXiv}
+}""",
+    "swiatkowski2020": """@inproceedings{swiatkowski2020,
+  title     = {The k-tied Normal Distribution: A Compact Parameterization of {Gaussian} Mean Field Posteriors
+               in {Bayesian} Neural Networks},
+  author    = {Swiatkowski, Jakub and Roth, Kevin and Veeling, Bastiaan S. and Tran, Linh and Dillon, Joshua V.
+               and Snoek, Jasper and Mandt, Stephan and Salimans, Tim and Jenatton, Rodolphe and Nowozin, Sebastian},
+  booktitle = {International Conference on Machine Learning},
+  year      = {2020},
+  eprint    = {2002.02655},
+  archiveprefix = {arXiv}
+}""",
+    "zhang2017": """@inproceedings{zhang2017,
+  title     = {Determinantal Point Processes for Mini-Batch Diversification},
+  author    = {Zhang, Cheng and Kjellstr{\\"o}m, Hedvig and Mandt, Stephan},
+  booktitle = {Conference on Uncertainty in Artificial Intelligence},
+  year      = {2017},
+  eprint    = {1705.00607},
+  archiveprefix = {arXiv}
+}""",
+    "zhang2019": """@inproceedings{zhang2019,
+  title     = {Active Mini-Batch Sampling Using Repulsive Point Processes},
+  author    = {Zhang, Cheng and {\\"O}ztireli, Cengiz and Mandt, Stephan and Salvi, Giampiero},
+  booktitle = {{AAAI} Conference on Artificial Intelligence},
+  year      = {2019},
+  eprint    = {1804.02772},
+  archiveprefix = {arXiv}
+}""",
 }

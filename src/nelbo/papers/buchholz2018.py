@@ -26,8 +26,9 @@ from nelbo.models import (
 )
 from nelbo.nets import Frozen
 from nelbo.objectives import Sgvb
+from nelbo.papers.figures import Axes, Figure
 from nelbo.papers.measures import Study
-from nelbo.papers.page import Claim, Figure, Page, Plan, Published, Record
+from nelbo.papers.page import Claim, Page, Plan, Published, Record
 from nelbo.training import fit, optimizer
 
 GROUPS, COVARIATES, ROWS = 10, 4, 100
@@ -150,7 +151,9 @@ def plan(budget: str, seed: int, data_dir: str | None) -> Plan:
         return noise_table(seed, names, counts, **work)
 
     study = Study("noise", "Variance of the gradient for q's parameters, summed over them", make)
-    figures = (Figure("noise", "Variance of gradients", "noise", ("noise",)),)
+    where = {"q": "at the start" if small else "trained"}
+    axes = Axes("samples", "variance", ("model", "draws"), "draws", "log10 of the variance", where, log_y=True)
+    figures = (Figure("noise", "Variance of gradients", "study", ("noise",), axes=axes),)
     notes = ("This is the smoke budget: one model and few repetitions.",) if small else ()
     return Plan((), figures, (*notes, *NOTES), (study,))
 

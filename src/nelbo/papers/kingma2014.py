@@ -7,7 +7,8 @@ from typing import Any
 
 from nelbo.core import InputError
 from nelbo.data import load
-from nelbo.papers.page import Claim, Figure, Page, Part, Plan, Published, Record, Trial, select, test_bound
+from nelbo.papers.figures import Figure
+from nelbo.papers.page import Claim, Page, Part, Plan, Published, Record, Trial, select, test_bound
 from nelbo.runs import Experiment
 
 # One row for each method whose curves figure 2 compares. Monte Carlo EM (figure 3) gets its row when this page runs it.

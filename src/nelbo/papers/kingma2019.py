@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from nelbo.papers.page import Claim, Figure, Measure, Page, Part, Plan, Published, Record
+from nelbo.papers.figures import Figure
+from nelbo.papers.page import Claim, Measure, Page, Part, Plan, Published, Record
 from nelbo.papers.townsend2019 import CODED, coding_run, tight
 
 ALONE = "Test images, each as a message of its own"

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from nelbo.papers.page import Claim, Figure, Measure, Page, Part, Plan, Published, Record, test_bound
+from nelbo.papers.figures import Figure
+from nelbo.papers.page import Claim, Measure, Page, Part, Plan, Published, Record, test_bound
 from nelbo.runs import Experiment
 
 GAIN = 0.3  # nats that steps must gain over one pass at the same decoder

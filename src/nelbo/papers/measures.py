@@ -15,13 +15,14 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from nelbo.bayes import SharedParameters
 from nelbo.codecs import BlockCoder, Networks, compress
 from nelbo.core import Example, InputError, read_arrays, read_json, write_arrays, write_json
 from nelbo.data import Source
 from nelbo.evaluation import elbo, importance_bound, smoothing_error
 from nelbo.models import Model, build
 from nelbo.papers.completion import completion
-from nelbo.runs import Run, imputation_study, open_run, result_row
+from nelbo.runs import Run, imputation_study, open_run, result_row, weight_rows
 from nelbo.training import examples
 
 FOLDER, ARRAYS = "measures", "measured arrays"
@@ -157,6 +158,26 @@ def smoothing(
     return smoothing_error(key, fresh, x, **options), {}
 
 
+def weights(key: Key[Array, ""], run: Run, data_dir: str | None) -> Measured:
+    """The bound on the evidence of the training set, and what the posterior over the weights is made of.
+
+    The standard deviations of each matrix of weights are a matrix too. Of its squared singular values "rank 1" and
+    "rank 2" are the shares of the greatest one and two, the least of them over all matrices.
+    """
+    shared = run.model.globals
+    if not isinstance(shared, SharedParameters) or (marginals := shared.marginals(run.model)) is None:
+        raise InputError("These weights have no normal posterior: train with --posterior mean-field or another.")
+    data, sources = run.data(data_dir=data_dir)
+    train = sources["train"]
+    (row,) = weight_rows(key, run.model, len(train), {"train": (train, data)})
+    matrices = [np.exp(np.asarray(leaf, np.float64)) for leaf in jax.tree.leaves(marginals.log_scale) if leaf.ndim == 2]
+    squares = [np.linalg.svd(scales, compute_uv=False) ** 2 for scales in matrices]
+    shares = {f"rank {k}": min(float(s[:k].sum() / s.sum()) for s in squares) for k in (1, 2)}
+    held = sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(shared.posterior, eqx.is_array)))
+    table = {"ELBO": row["nats"], "standard error": row["standard_error"], "KL of weights": row["weight_kl"]}
+    return [table | {"scale parameters": held, **shares}], {}
+
+
 MEASURES: dict[str, Callable[..., Measured]] = {
     "importance": importance,
     "imputation": imputation,
@@ -164,6 +185,7 @@ MEASURES: dict[str, Callable[..., Measured]] = {
     "steps": steps,
     "alone": alone,
     "smoothing": smoothing,
+    "weights": weights,
     "completion": completion,
 }
 
@@ -191,6 +213,12 @@ def measured_once(
         write_arrays(path.with_suffix(".safetensors"), arrays, {"kind": ARRAYS})
     write_json(path, {"arguments": dict(arguments), "rows": rows})
     return rows
+
+
+def measured_seeds(parts: Mapping[str, Mapping[str, Any]], kind: str, measure: str) -> Rows:
+    """The first row of a measure of each part that is called `kind` and a number, in order."""
+    found = [part["measures"] for name, part in parts.items() if name.rpartition("-")[0] == kind]
+    return [measures[measure]["rows"][0] for measures in found if measure in measures]
 
 
 def measured_arrays(folder: Path, name: str) -> dict[str, np.ndarray]:

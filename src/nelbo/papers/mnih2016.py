@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from nelbo.papers.belief import BINARIZED, LONG, SCORED, SHORT, SMOKE, belief_run, mnist
-from nelbo.papers.page import Claim, Figure, Page, Part, Plan, Published, Record, importance_score
+from nelbo.papers.figures import Figure
+from nelbo.papers.page import Claim, Page, Part, Plan, Published, Record, importance_score
 from nelbo.runs import Experiment
 
 LAYERS = (200, 200, 200)

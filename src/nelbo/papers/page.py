@@ -10,11 +10,12 @@ import jax.random as jr
 
 from nelbo.core import InputError, NotFiniteError, choice, read_json, write_json
 from nelbo.papers.bibliography import BIBLIOGRAPHY
+from nelbo.papers.figures import Figure
 from nelbo.papers.measures import MEASURES, Rows, Study, measured_once
 from nelbo.runs import RECORD, Experiment, add_result, carry_out, environment, evaluation, open_run, result_row
 from nelbo.training import Callback
 
-RESULT = "result.json"
+RESULT, STUDIES = "result.json", "studies"
 Provenance = Literal["seen", "memory", "figure"]
 PROVENANCE = {
     "seen": "seen in the source or in slides about it",
@@ -92,29 +93,6 @@ class Part:
     published: str | None = None
     importance_samples: int | None = None
     measures: tuple[Measure, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True)
-class Figure:
-    """A view of one run or several.
-
-    Args:
-        name: of its file.
-        title: which figure of the paper, and of what.
-        kind: bounds against training examples seen, samples side by side, the 2-D manifold, the 2-D embedding, or
-            the chain of an imputation, step by step; "noise": a study's variances against its numbers of draws;
-            "errors": how many of the errors that a measure kept are below each size.
-        parts: the names of the runs in it, or of the study.
-        curves: which bounds of their histories, for curves.
-        measure: which measure a picture of a chain, or of errors, is of.
-    """
-
-    name: str
-    title: str
-    kind: Literal["curves", "samples", "manifold", "embedding", "chain", "noise", "errors"]
-    parts: tuple[str, ...]
-    curves: tuple[str, ...] = ("test", "train")
-    measure: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -242,7 +220,7 @@ class Page:
             write_json(folder / RESULT, result)
         for study in plan.studies:
             say(study.title)
-            result["studies"][study.name] = {"title": study.title, "rows": study.make()}
+            result["studies"][study.name] = {"title": study.title, "rows": studied(study, folder)}
         shown = result["parts"] | result["studies"]
         result["figures"] = _drawable(result["figures"], shown)
         result["claims"] = [_checked(claim, shown) for claim in self.claims]
@@ -257,6 +235,14 @@ def measured(measure: Measure, folder: Path, *, seed: int, data_dir: str | None)
     return measured_once(
         make, folder, measure.name, {"kind": measure.kind, "seed": seed, **measure.arguments}, data_dir
     )
+
+
+def studied(study: Study, folder: Path) -> Rows:
+    """The rows of a study: read where they are there, found where they are not."""
+    path = folder / STUDIES / f"{study.name}.json"
+    if not path.is_file():
+        write_json(path, study.make())
+    return read_json(path)
 
 
 def with_rate(experiment: Experiment, rate: float) -> Experiment:
@@ -337,6 +323,7 @@ def _summary(part: Part, folder: Path, experiment: Experiment, record: Record) -
         "curve": {name: [row.get(name) for row in rows] for name in columns},
         "results": record["results"],
         "active_units": record["active_units"],
+        "sampling": record.get("sampling"),
         "training_seconds": record["training_seconds"],
         "data": {name: record["data"][name] for name in ("name", "sizes", "binarization")},
         "experiment": experiment.record(),

@@ -159,6 +159,8 @@ def _draws(run: RunRecord) -> list[str]:
         "parameters": found.get("parameters"),
         "temperature": found.get("temperature"),
     }
+    if found.get("prior_scale") is not None:
+        facts["standard deviation of the learned prior"] = fixed(found["prior_scale"], 3)
     for name, words, ends in (
         ("effective", "effective sample size", ("least", "median")),
         ("r_hat", "split R-hat", ("greatest", "median")),

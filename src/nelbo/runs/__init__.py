@@ -11,7 +11,16 @@ from nelbo.runs.answers import (
 )
 from nelbo.runs.claims import resumed
 from nelbo.runs.environment import environment
-from nelbo.runs.evaluations import EVALUATIONS, LOG_SCORE, PAIR_SCORE, Evaluation, add_result, evaluation, result_row
+from nelbo.runs.evaluations import (
+    EVALUATIONS,
+    LOG_SCORE,
+    PAIR_SCORE,
+    Evaluation,
+    add_result,
+    evaluation,
+    result_row,
+    weight_rows,
+)
 from nelbo.runs.execute import carry_out, execute, figure_arrays, shown
 from nelbo.runs.folder import RECORD, Run, is_run, open_run, read_experiment
 from nelbo.runs.imputation import (
@@ -100,6 +109,7 @@ __all__ = [
     "table_suffixes",
     "training_defaults",
     "user_scale",
+    "weight_rows",
     "with_errors",
     "write_columns",
     "write_filled",

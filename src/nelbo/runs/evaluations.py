@@ -3,16 +3,16 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Key
+from jaxtyping import Array, Float, Key
 
-from nelbo.core import InputError, NotFiniteError, choice, read_json, write_json
+from nelbo.core import InputError, NotFiniteError, choice, compiled, read_json, write_json
 from nelbo.data import Data, Source, array_digest
 from nelbo.evaluation import Score, elbo, exact_log_likelihood, importance_bound, perplexity, posterior_bound
-from nelbo.models import Model
+from nelbo.models import Globals, Model
 from nelbo.runs.folder import RECORD
 from nelbo.runs.locks import locked
 from nelbo.tasks import predictive_score
@@ -112,6 +112,13 @@ def plug_in_row(
     return result_row(EVALUATIONS[bound].score(key, model, source), bound, split, data, model)
 
 
+@compiled
+def _drawn(key: Key[Array, ""], model: Model) -> tuple[Model, Float[Array, ""]]:
+    """The model with its weights drawn, and what they cost [nats]."""
+    shared = cast("Globals", model.globals)
+    return shared.sample(key, model), shared.cost(jr.clone(key), model)
+
+
 def weight_rows(
     key: Key[Array, ""], model: Model, num_data: int, parts: Mapping[str, tuple[Source, Data]]
 ) -> list[dict[str, Any]]:
@@ -127,17 +134,16 @@ def weight_rows(
         num_data: N, the number of training examples.
         parts: source and data set of "train" and "test".
     """
-    shared = model.globals
-    if shared is None:
+    if model.globals is None:
         raise InputError("The weights of this model have no posterior.")
     rows = []
     for i, (split, (source, data)) in enumerate(parts.items()):
         scores, costs = [], []
         for draw_key in jr.split(jr.fold_in(key, i), WEIGHT_DRAWS):
             weight_key, score_key = jr.split(draw_key)
-            scores.append(elbo(score_key, shared.sample(weight_key, model), source, num_samples=1))
-            if split == "train":
-                costs.append(float(shared.cost(jr.clone(weight_key), model)) / num_data)
+            drawn, cost = _drawn(weight_key, model)
+            scores.append(elbo(score_key, drawn, source, num_samples=1))
+            costs.append(float(cost) / num_data)
         name = "full-vb" if split == "train" else "elbo, weights drawn"
         row = result_row(scores[0], name, split, data)
         for field, values in _columns(scores).items():

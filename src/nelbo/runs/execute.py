@@ -40,7 +40,7 @@ from nelbo.runs.settings import Experiment, checked_seed, optimizer_for, steps_f
 from nelbo.runs.size import MOST_BYTES, Size, check_size, model_size
 from nelbo.runs.supervised import unseen_classes, with_targets
 from nelbo.tasks import manifold, reconstruct, sample
-from nelbo.training import Callback, Checkpoints, Event, Fit, HistoryFile, TrainState, fit, resume_from
+from nelbo.training import Callback, Checkpoints, Event, Fit, HistoryFile, TrainState, fit, order_named, resume_from
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,6 +164,7 @@ def _carried(ready: _Ready, claim: FolderClaim, how: _Way) -> dict[str, Any]:
     record = {"name": ready.experiment.model["name"], "seed": ready.experiment.seed,
               "results": results, "active_units": list(active),
               "training_seconds": fitted.state.seconds, "steps": fitted.state.step, "data": about,
+              "batches": fitted.order,
               **({} if sampling is None else {"sampling": sampling}), "command": command, **environment()}  # fmt: skip
     if how.figures and score and ready.schema.pairs is None:
         arrays = arrays or figure_arrays(ready.keys["figures"], model, ready.score, ready.sources["test"])
@@ -268,6 +269,7 @@ def _train(ready: _Ready, callbacks: list[Callback], resume: Callable[[TrainStat
         ready.sources["train"],
         optimizer_for(ready.training, len(ready.sources["train"])),
         steps=ready.steps,
+        order=order_named(ready.training["batches"], ready.train.train, ready.training["ordering"] or {}),
         valid=ready.sources.get("valid") if ready.training["score"] else None,
         watch=watched(ready.training["watch"], ready.sources),
         resume=resume,

@@ -200,7 +200,7 @@ def settled(experiment: Experiment, data: Data) -> Experiment:
     experiment = with_targets(experiment)
     name, targets = experiment.model["name"], family(experiment.model["name"]).targets
     make, classes = family(name).make, None if targets is None else classes_of(data, targets)
-    check_examples(name, data, _advice(name, data).partition("so ")[2])
+    check_examples(name, data, lambda *of: _advice(*of).partition("so ")[2])
     given = {key: value for key, value in experiment.model.get("arguments", {}).items() if value is not None}
     for key in MOMENTS:
         if not isinstance(given.get(key, True), bool):

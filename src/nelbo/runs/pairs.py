@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,13 +74,13 @@ def read_pairs(settings: Mapping[str, Any], schema: Schema | None = None, *, who
     return dataclasses.replace(data, splits={"rows": data.train}) if whole else data
 
 
-def check_examples(name: str, data: Data, advice: str) -> None:
+def check_examples(name: str, data: Data, advice: Callable[[str, Data], str]) -> None:
     """Refuse rows for a family of pairs, and pairs for any other.
 
     Args:
         name: of the family.
         data: that it would be fitted to.
-        advice: which models take rows like these.
+        advice: which models take rows like these, asked only where the data are refused.
 
     Raises:
         InputError: so it is.
@@ -89,7 +89,7 @@ def check_examples(name: str, data: Data, advice: str) -> None:
     if pairs and data.schema.pairs is None:
         raise InputError(
             f"{name} takes the values of pairs (--columns ROW,COLUMN,VALUE), but {data.name} holds rows: for these "
-            f"{advice}, or give other data."
+            f"{advice(name, data)}, or give other data."
         )
     if not pairs and data.schema.pairs is not None:
         able = [other for other in families() if family(other).examples == "pairs"]

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Key
 from scipy.special import logsumexp
 
-from nelbo.bayes import SAMPLERS, checked_sampling, collected, diagnose, spread_out, with_samples
+from nelbo.bayes import SAMPLERS, checked_sampling, collected, diagnose, precision_found, spread_out, with_samples
 from nelbo.core import NATS_PER_BIT, InputError, defaults
 from nelbo.data import Data, Source
 from nelbo.evaluation import elbo
@@ -77,8 +77,12 @@ def draws_of(fitted: Fit, training: Mapping[str, Any]) -> tuple[Any, dict[str, A
     options = training["sampling"]
     if options is None:
         return fitted.model, None
-    found = collected(fitted.state.carry.optimizer, burn_in=options["burn_in"], thin=options["thin"])
-    return with_samples(fitted.model, found.draws.model), diagnose(found, options["temperature"]).record()
+    carry = fitted.state.carry
+    found = collected(carry.optimizer, burn_in=options["burn_in"], thin=options["thin"])
+    record = diagnose(found, options["temperature"]).record()
+    if options["learn_prior"]:
+        record["prior_scale"] = precision_found(carry.optimizer, carry.params) ** -0.5
+    return with_samples(fitted.model, found.draws.model), record
 
 
 def draws_row(key: Key[Array, ""], model: Any, source: Source, row: Mapping[str, Any], data: Data) -> dict[str, Any]:

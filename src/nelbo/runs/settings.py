@@ -11,7 +11,7 @@ import optax
 from nelbo.bayes import sampler
 from nelbo.core import InputError, checked_arguments, choice
 from nelbo.runs.sampling import RUN_OPTIMIZERS, is_sampler, sampling_for, usual_rate
-from nelbo.training import SCHEDULES, optimizer
+from nelbo.training import SCHEDULES, checked_ordering, optimizer, orders
 
 MAX_SEED = 2**32 - 1
 
@@ -30,6 +30,8 @@ class Training:
         window: batches whose statistics the optimizer natural averages.
         epochs: passes over the training data.
         batch_size: examples a step.
+        batches: how the examples of each step are chosen, see `nelbo.training.ORDERS`.
+        ordering: the options of `batches`.
         evaluate_every: steps between validations; one pass where none are given.
         patience: stop after so many validations with no better bound.
         keep: which parameters.
@@ -51,6 +53,8 @@ class Training:
     window: int = 1
     epochs: float | int = 30.0
     batch_size: int = 100
+    batches: str = "reshuffled"
+    ordering: Mapping[str, Any] | None = None
     evaluate_every: int | None = None
     patience: int | None = None
     keep: Literal["best", "last"] = "best"
@@ -61,6 +65,7 @@ class Training:
     def __post_init__(self) -> None:
         choice("optimizer", self.optimizer, RUN_OPTIMIZERS)
         choice("schedule", self.schedule, SCHEDULES)
+        choice("order of examples", self.batches, orders())
         for name in ("learning_rate", "clip", "epochs"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
@@ -143,6 +148,7 @@ def training_for(
         training["epochs"] = max(training["epochs"], float(math.ceil(least_steps * training["batch_size"] / num_data)))
     if training["learning_rate"] is None:
         training["learning_rate"] = usual_rate(training["optimizer"])
+    training["ordering"] = checked_ordering(training["batches"], training["ordering"] or {}) or None
     steps = None if num_data is None else steps_for(training, num_data)
     training["sampling"] = sampling_for(training, steps, num_data)
     return training

@@ -1,5 +1,6 @@
 """The laws of an objective: what training and evaluation rely on."""
 
+import dataclasses
 from typing import Any
 
 import equinox as eqx
@@ -34,6 +35,8 @@ def check_objective(
     - Loss, metrics and gradient are finite scalars and arrays; the state keeps its structure, shapes and types.
     - Compiled equals eager; one key gives one loss.
     - `bounds` has one entry an example, and agrees in expectation with the reported bound.
+    - What an example weighs (`Example.weight`) counts in the mean over the batch: weights of one change nothing,
+      others move the gradient, and the bound is linear in them.
     - The reported bound has the exact mean, and -grad(surrogate) the exact gradient, where these are given.
     - No example's mean bound exceeds its evidence, where that is given.
 
@@ -58,18 +61,24 @@ def check_objective(
     batch, before = as_example(batch), objective.init(init_key, model)
     params, static = eqx.partition((model, before.trained), trainable((model, before.trained)))
 
-    def loss_of(params: PyTree, k: Key[Array, ""]) -> tuple[Array, tuple[Loss, PyTree]]:
+    def loss_of(params: PyTree, k: Key[Array, ""], weight: Any = None) -> tuple[Array, tuple[Loss, PyTree]]:
         model, trained = eqx.combine(params, static)
-        loss, state = objective(k, model, batch, ObjectiveState(trained, before.carried))
+        weighed = dataclasses.replace(batch, weight=weight)
+        loss, state = objective(k, model, weighed, ObjectiveState(trained, before.carried))
         return loss.surrogate, (loss, state)
 
     @eqx.filter_jit
-    def replicates(params: PyTree, keys: Key[Array, " draws"]) -> tuple[tuple[Loss, PyTree], PyTree]:
-        (_, results), grads = jax.vmap(lambda k: jax.value_and_grad(loss_of, has_aux=True)(params, k))(keys)
+    def replicates(params: PyTree, keys: Key[Array, " draws"], weights: Any) -> tuple[tuple[Loss, PyTree], PyTree]:
+        one = lambda k, w: jax.value_and_grad(loss_of, has_aux=True)(params, k, w)  # noqa: E731
+        (_, results), grads = jax.vmap(one)(keys, weights)
         return results, grads
 
-    keys = jr.split(draws_key, draws)
-    (losses, states), grads = replicates(params, clone_keys(keys))
+    keys, others = jr.split(draws_key, draws), _weights(batch_size(batch))
+    weights = jnp.concatenate([jnp.ones((draws, batch_size(batch)), jnp.float32), others])
+    raw = jr.key_data(clone_keys(keys))
+    raw = jnp.concatenate([raw, jnp.tile(raw[:1], (len(others), 1))])  # the first key with other weights too
+    every = replicates(params, jr.wrap_key_data(raw, impl=jr.key_impl(keys)), weights)
+    (losses, states), grads = jax.tree.map(lambda leaf: leaf[:draws], every)
     require(isinstance(losses, Loss), f"an objective returns (Loss, state), got {type(losses).__name__}.")
     _check_forms(take(losses, 0), take(states, 0), before)
     require_finite(losses, "a replicate of the loss: ")
@@ -78,6 +87,7 @@ def check_objective(
     require(any(slopes), "the gradient is zero everywhere: the surrogate does not depend on the parameters.")
     _, alone = loss_of(params, keys[0]) if eager else eqx.filter_jit(loss_of)(params, keys[0])
     require_close(take((losses, states), 0), alone, "compiled and eager, or mapped and single, loss and state differ: ")
+    _check_weights(every[0][0].bound[draws:], jax.tree.map(lambda leaf: leaf[draws:], every[1]))
     bounds = _bounds(objective, model, batch, bounds_key, draws)
     what = "the reported bound against the mean of bounds()"
     assert_same_mean(losses.bound, bounds.mean(1), sigmas, what=what)
@@ -88,6 +98,21 @@ def check_objective(
         assert_unbiased(ascent, exact_gradient, sigmas, what="the gradient")
     if evidence is not None:
         assert_below(bounds, evidence, sigmas, what="the bound of an example")
+
+
+def _weights(size: int) -> Float[Array, "4 batch"]:
+    """No weights, two sets of weights, and their sum."""
+    first = jnp.linspace(0.2, 1.5, size, dtype=jnp.float32)
+    second = 1.0 + jnp.arange(size, dtype=jnp.float32) % 2
+    return jnp.stack([jnp.zeros_like(first), first, second, first + second])
+
+
+def _check_weights(bounds: Float[Array, " 4"], grads: PyTree) -> None:
+    """Bound and gradient at the weights of `_weights`, for one key."""
+    moved = [bool(jnp.any(leaf[0] != leaf[2])) for leaf in jax.tree.leaves(grads)]
+    require(any(moved), "weights of the examples do not count: take means with nelbo.objectives.batch_mean.")
+    none, first, second, both = bounds
+    require_close(none + both, first + second, "the bound is not linear in the weights of the examples")
 
 
 def _check_forms(loss: Loss, after: PyTree, before: PyTree) -> None:

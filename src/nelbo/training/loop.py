@@ -20,7 +20,7 @@ from nelbo.data import Source
 from nelbo.models import Model, check_source
 from nelbo.objectives import Objective
 from nelbo.training.interrupt import Interrupted, interruptible
-from nelbo.training.order import Order
+from nelbo.training.order import OrderMaker, Reshuffled
 from nelbo.training.state import TrainState, copy_tree, finite
 from nelbo.training.steps import Rule, convolve, heldout_bound, resident, run_chunk, run_steps, start
 
@@ -41,6 +41,7 @@ class Fit:
         trained: the objective's own trained arrays (`ObjectiveState.trained`), or None.
         history: a row per evaluation; bounds in nats per example.
         state: to go on from.
+        order: of the examples, see `Order.record`.
     """
 
     model: Any
@@ -48,6 +49,7 @@ class Fit:
     trained: Any
     history: list[dict[str, Any]]
     state: TrainState
+    order: dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +73,7 @@ def fit(
     steps: int | None = None,
     epochs: float | int | None = None,
     batch_size: int = 100,
+    order: OrderMaker = Reshuffled,
     valid: Source | None = None,
     watch: Mapping[str, Source] | None = None,
     evaluate_every: int | None = None,
@@ -92,6 +95,7 @@ def fit(
         steps: how many; or give `epochs`.
         epochs: passes over the data.
         batch_size: examples a step.
+        order: which ones, and how much each counts, see `nelbo.training.Order`.
         valid: held-out examples, for the validation bound.
         watch: other examples by name; the history gets the bound of each, and nothing is chosen by it.
         evaluate_every: steps between evaluations (one pass by default).
@@ -112,7 +116,7 @@ def fit(
             check_source(model, rows)
     plan = _plan(len(data), steps, epochs, batch_size, evaluate_every, patience, chunk, mesh)
     plan = dataclasses.replace(plan, keep_best=keep == "best")
-    loop = _Loop(key, model, objective, data, optimizer, plan)
+    loop = _Loop(key, model, objective, data, optimizer, plan, order)
     loop.valid, loop.watch, loop.callbacks = valid, dict(watch or {}), tuple(callbacks)
     if resume is not None:
         loop.state = resume(loop.state)
@@ -123,7 +127,7 @@ def fit(
     loop.run()
     kept = loop.state.carry.params if loop.state.best is None else loop.state.best
     whole = eqx.combine(copy_tree(kept), loop.static)
-    return Fit(whole.model, objective, whole.objective, loop.state.history, loop.state)
+    return Fit(whole.model, objective, whole.objective, loop.state.history, loop.state, loop.order.record())
 
 
 class _Loop:
@@ -137,14 +141,16 @@ class _Loop:
         data: Source,
         optimizer: optax.GradientTransformation,
         plan: _Plan,
+        order: OrderMaker,
     ) -> None:
         order_key, self._step_key, self._valid_key = jr.split(key, 3)
         carry, self.static = start(model, objective, optimizer, jr.fold_in(self._valid_key, 1))
+        self.order = order(order_key, len(data), plan.batch, plan.steps)
         fingerprint = {"examples": len(data), "batch_size": plan.batch, "evaluate_every": plan.interval}
+        fingerprint |= {"order": self.order.text()}
         self.state = TrainState(carry, None, [], {}, 0, None, 0, 0.0, fingerprint)
         self.data, self._plan, self._objective = data, plan, objective
         self._rule = Rule(self.static, objective, optimizer, plan.mesh)
-        self._order = Order(order_key, len(data), plan.batch)
         self._good = self.state
         self._stepwise: bool | None = None  # whether steps are looped in Python; None until it is known
         self._pace: float | None = None  # seconds a step; None until the first call has compiled
@@ -202,18 +208,18 @@ class _Loop:
         most = 1 if self._pace is None else max(1, int(CALL_SECONDS / self._pace))
         count = min(most, plan.chunk, plan.interval - done % plan.interval, plan.steps - done)
         indexed = resident(self.data)
-        feed = self._order.indices(done, count, plan.chunk)
-        feed = jax.tree.map(jnp.asarray, feed if indexed else self.data.take(feed))
+        indices, weights = self.order.feed(done, count, plan.chunk)
+        feed = jax.tree.map(jnp.asarray, (indices if indexed else self.data.take(indices), weights))
         source = self.data if indexed else self.data.head(0)  # the rows stay where they are
         began = time.perf_counter()
+        length = jnp.asarray(count, jnp.int32)
+        arguments = (state.carry, self._rule, source, feed, self._step_key)
         if self._stepwise is None:
-            item = jax.tree.map(lambda leaf: leaf[0], feed)
-            self._stepwise = convolve(state.carry, self._rule, source, item, self._step_key, indexed=indexed)
+            self._stepwise = convolve(*arguments, length, indexed=indexed)
         if self._stepwise:
-            result = run_steps(state.carry, self._rule, source, feed, self._step_key, count, indexed=indexed)
+            result = run_steps(*arguments, count, indexed=indexed)
         else:
-            length = jnp.asarray(count, jnp.int32)
-            result = run_chunk(state.carry, self._rule, source, feed, self._step_key, length, indexed=indexed)
+            result = run_chunk(*arguments, length, indexed=indexed)
         state.carry, buffers, sound = result
         values = {name: np.asarray(buffer, np.float64)[:count] for name, buffer in buffers.items()}
         self._pace = CALL_SECONDS if self._pace is None else max((time.perf_counter() - began) / count, 1e-9)

@@ -15,6 +15,7 @@ from nelbo.models import fill, named_arrays
 
 KIND = "checkpoint"
 FORMAT = 1
+USUAL_ORDER = "reshuffled"
 
 
 class Trained(eqx.Module):
@@ -117,6 +118,7 @@ def load_state(path: Path | str, fresh: TrainState) -> TrainState:
     found = fields["fingerprint"]
     if not isinstance(found, dict) or "has_best" not in header:
         raise InputError(f"{path} is damaged: its header lacks entries; use another copy.")
+    found = {"order": USUAL_ORDER, **found}  # older checkpoints do not say
     for name, value in fresh.fingerprint.items():
         if found.get(name) != value:
             raise InputError(

@@ -1,5 +1,6 @@
 """The compiled functions of training: how it starts, a chunk of steps, and the bounds of a held-out set."""
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -19,10 +20,11 @@ from nelbo.objectives import Loss, Objective, ObjectiveState
 from nelbo.training.state import Carry, Trained
 
 
-def examples(key: Key[Array, ""], source: Source, raw: PyTree) -> PyTree:
-    """A batch as the model sees it, from a batch as it is stored."""
+def examples(key: Key[Array, ""], source: Source, raw: PyTree, weights: Float[Array, " batch"] | None = None) -> PyTree:
+    """A batch as the model sees it, from a batch as it is stored, and what each example counts in its mean."""
     keys = jr.split(key, jax.tree.leaves(raw)[0].shape[0])
-    return jax.vmap(source.example)(keys, raw)
+    batch = jax.vmap(source.example)(keys, raw)
+    return batch if weights is None else dataclasses.replace(batch, weight=weights)
 
 
 def resident(source: Source) -> bool:
@@ -69,9 +71,9 @@ class Rule(eqx.Module):
     mesh: Mesh | None = eqx.field(static=True)
 
     def step(
-        self, carry: Carry, source: Source, raw: PyTree, key: Key[Array, ""]
+        self, carry: Carry, source: Source, item: tuple[PyTree, Array | None], key: Key[Array, ""]
     ) -> tuple[Carry, dict[str, Float[Array, ""]]]:
-        """From a carry and a batch as it is stored to the next carry and the step's metrics.
+        """From a carry and a batch as it is stored, with its weights, to the next carry and the step's metrics.
 
         Keys are made from the step number, so where a chunk of steps ends does not change the numbers.
         """
@@ -82,7 +84,7 @@ class Rule(eqx.Module):
             return loss.surrogate, (loss, state.carried)
 
         data_key, loss_key = jr.split(jr.fold_in(key, carry.step))
-        batch = examples(data_key, source, raw)
+        batch = examples(data_key, source, *item)
         if self.mesh is not None:
             batch = jax.lax.with_sharding_constraint(batch, NamedSharding(self.mesh, PartitionSpec("data")))
         grads, (loss, carried) = jax.grad(loss_of, has_aux=True)(carry.params, loss_key, batch, carry.carried)
@@ -92,32 +94,37 @@ class Rule(eqx.Module):
         return Carry(params, optimizer_state, carried, carry.step + 1), metrics_of(loss)
 
 
+def _stored(source: Source, item: PyTree, *, indexed: bool) -> tuple[PyTree, Array | None]:
+    """A batch as it is stored, with its weights, from an item of the feed."""
+    rows, weights = item
+    return (source.take(rows) if indexed else rows), weights
+
+
 def _run_chunk(
     carry: Carry, rule: Rule, source: Source, feed: PyTree, key: Key[Array, ""], count: Int[Array, ""], *, indexed: bool
 ) -> tuple[Carry, dict[str, Array], Bool[Array, ""]]:
     """Run up to a fixed number of steps.
 
     The feed holds the indices of each step's batch (`indexed`), or the batches themselves for data that are not on the
-    device; only the first `count` steps are run, so one compilation serves every length. Beside the carry and each
-    step's metrics it gives whether all parameters are finite at the end: a bad gradient in the last step shows in no
-    metric yet.
+    device, and the weights in it or None; only the first `count` steps are run, so one compilation serves every length.
+    Beside the carry and each step's metrics it gives whether all parameters are finite at the end: a bad gradient in
+    the last step shows in no metric yet.
     """
     length = jax.tree.leaves(feed)[0].shape[0]
 
     @functools.partial(jax.jit, inline=True)  # traced once, for its shapes and in the loop
-    def step(carry: Carry, raw: PyTree) -> tuple[Carry, dict[str, Array]]:
-        return rule.step(carry, source, raw, key)
+    def step(carry: Carry, item: PyTree) -> tuple[Carry, dict[str, Array]]:
+        return rule.step(carry, source, item, key)
 
-    def raw_batch(i: Int[Array, ""]) -> PyTree:
-        item = jax.tree.map(lambda leaf: leaf[i], feed)
-        return source.take(item) if indexed else item
+    def stored(i: Int[Array, ""]) -> PyTree:
+        return _stored(source, jax.tree.map(lambda leaf: leaf[i], feed), indexed=indexed)
 
     def body(i: Int[Array, ""], loop: tuple[Carry, dict[str, Array]]) -> tuple[Carry, dict[str, Array]]:
         carry, buffers = loop
-        carry, metrics = step(carry, raw_batch(i))
+        carry, metrics = step(carry, stored(i))
         return carry, {name: buffers[name].at[i].set(value) for name, value in metrics.items()}
 
-    first = jax.eval_shape(lambda c: step(c, raw_batch(jnp.zeros((), jnp.int32)))[1], carry)
+    first = jax.eval_shape(lambda c: step(c, stored(jnp.zeros((), jnp.int32)))[1], carry)
     buffers = {name: jnp.zeros(length, value.dtype) for name, value in first.items()}
     carry, buffers = jax.lax.fori_loop(0, count, body, (carry, buffers))
     return carry, buffers, all_finite(carry.params)
@@ -129,7 +136,7 @@ run_chunk = compiled(_run_chunk, donate=True)
 def _run_step(
     carry: Carry, rule: Rule, source: Source, item: PyTree, key: Key[Array, ""], *, indexed: bool
 ) -> tuple[Carry, dict[str, Array]]:
-    return rule.step(carry, source, source.take(item) if indexed else item, key)
+    return rule.step(carry, source, _stored(source, item, indexed=indexed), key)
 
 
 run_step = compiled(_run_step, donate=True)
@@ -148,16 +155,17 @@ def run_steps(
     return carry, {name: jnp.stack([row[name] for row in rows]) for name in rows[0]}, _finite(carry.params)
 
 
-def convolve(carry: Carry, rule: Rule, source: Source, item: PyTree, key: Key[Array, ""], *, indexed: bool) -> bool:
-    """Whether a step has convolutions that XLA would slow down inside of a compiled loop.
+def convolve(*arguments: Any, indexed: bool) -> bool:
+    """Whether the steps of `run_chunk`, with the same arguments, have convolutions that XLA slows down in its loop.
 
     XLA's CPU backend brings a convolution into the form of its fast kernel only outside of loops
     (`ConvCanonicalization` walks the entry computation alone; github.com/jax-ml/jax/issues/12868). The gradients of a
-    convolution are never in that form, and without it take ten times as long.
+    convolution are never in that form, and without it take ten times as long. What is traced here is not traced again
+    when the chunk is run.
     """
     if jax.default_backend() != "cpu":
         return False
-    return "conv_general_dilated" in run_step.text(carry, rule, source, item, key, indexed=indexed)
+    return "conv_general_dilated" in run_chunk.text(*arguments, indexed=indexed)
 
 
 def _run_bounds(

@@ -1,0 +1,44 @@
+"""The entries of an example that a column of a table is: a number, or a 0 or 1 for each word that it can hold."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nelbo.data.columns import Column, Content
+
+
+def read_entries(
+    where: str, columns: Sequence[Column], contents: Sequence[Content]
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The rows of a table as examples.
+
+    A word that a column of words did not have when its levels were found is none of them: all its entries are 0.
+
+    Args:
+        where: for what is said.
+        columns: that are features.
+        contents: their cells, in the same order.
+
+    Returns:
+        `(rows, entries)` float64, NaN where a cell is missing; and what is to be said.
+    """
+    found, notes = [], []
+    for column, content in zip(columns, contents, strict=True):
+        if column.levels is None:
+            found.append(content.numbers[:, None])
+            continue
+        place = {level: i for i, level in enumerate(column.levels)}
+        known = np.array([place.get(text, -1) for text in content.texts] or [-1])
+        codes = content.codes
+        places = np.where(codes >= 0, known[codes], -1)
+        entries = np.where(codes[:, None] < 0, np.nan, places[:, None] == np.arange(len(column.levels)))
+        found.append(entries)
+        strange = (codes >= 0) & (places < 0)
+        if strange.any():
+            words = sorted({content.texts[code] for code in np.unique(codes[strange])})
+            shown = ", ".join(map(repr, words[:8])) + (", ..." if len(words) > 8 else "")
+            notes.append(
+                f"{where}: in {np.count_nonzero(strange)} rows column {column.name!r} holds a word that the model was "
+                f"not fitted to ({shown}): it counts as none of those that it knows."
+            )
+    return np.concatenate(found, axis=1), tuple(notes)
