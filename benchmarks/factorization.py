@@ -75,7 +75,7 @@ class Nelbo:
 
         from nelbo.bayes import WithGlobals
         from nelbo.objectives import Sgvb
-        from nelbo.training import optimizer
+        from nelbo.training import Reshuffled, optimizer
         from nelbo.training.loop import _Loop, _plan
 
         data = nelbo_source(marks, "train")
@@ -84,7 +84,9 @@ class Nelbo:
         adam = optimizer("adam", learning_rate=RATE)
         objective = WithGlobals(Sgvb(), len(data))
         # the loop inside `nelbo.fit`, kept between epochs so that it compiles once
-        self._loop = _Loop(jax.random.key(2), nelbo_model(marks, learn_prior=False), objective, data, adam, plan)
+        self._loop = _Loop(
+            jax.random.key(2), nelbo_model(marks, learn_prior=False), objective, data, adam, plan, Reshuffled
+        )
 
     def epoch(self) -> float:
         """Seconds."""

@@ -66,7 +66,9 @@ def test_repeated_pairs_are_one_and_it_is_said(tmp_path):
     real = load_pairs(table(tmp_path / "b.csv", ["a,x,1.5", "b,x,5", "a,x,4"]), (), cuts=Cuts(0, 0.0, 0.0))
     assert sorted(real.train.x[:, 0].tolist()) == [2.75, 5.0]
     physical = load_pairs(
-        table(tmp_path / "c.csv", ["a,x,1.5,1", "a,x,2,3", "b,y,0,0"], "i,j,y,p"), (), cuts=Cuts(0, 0.0, 0.0)
+        table(tmp_path / "c.csv", ["a,x,1.5,1", "a,x,2,3", "b,y,0,0"], "i,j,y,p"),
+        ("i", "j", "y", "p"),
+        cuts=Cuts(0, 0.0, 0.0),
     )
     assert sorted(physical.train.context[:, 2].tolist()) == [0.0, 2.0]
     assert physical.schema.pairs.has_physical
@@ -135,6 +137,13 @@ def test_ids_that_another_model_knows_come_first(ratings):
 def test_bad_tables_are_refused(tmp_path, rows, names, words):
     with pytest.raises(InputError, match=words):
         load_pairs(table(tmp_path / "a.csv", rows), names, cuts=Cuts())
+
+
+def test_a_fourth_column_is_no_prediction_unless_it_is_named(tmp_path):
+    path = table(tmp_path / "a.csv", ["a,x,1,881250949", "b,x,2,881250950"], "user,item,rating,time")
+    with pytest.raises(InputError, match="Say which columns"):
+        read_triples(path)
+    assert read_triples(path, ("user", "item", "rating")).physical is None
 
 
 def test_other_files_are_refused(tmp_path):

@@ -287,6 +287,9 @@ def test_ordinal_predictions_are_levels():
     found = predict_pairs(jr.key(0), model, np.array([[0, 0], [-1, 4]], np.float32), draws=DRAWS)
     assert set(found.low.tolist()) | set(found.high.tolist()) <= {1.0, 2.0, 4.0}
     assert ((found.low <= found.mean) & (found.mean <= found.high)).all()
+    values, pairs = jnp.asarray([[2.0], [3.0]]), jnp.zeros((2, 2))
+    with pytest.raises(InputError, match="1 of 2 values have no probability \\(the first is 3\\)"):
+        predictive_score(jr.key(0), model, Source(Example(values, context=pairs), "real", dynamic=False), num_samples=5)
     with pytest.raises(InputError, match="at least two levels"):
         model_for("ordinal", levels=[1.0])
 

@@ -12,7 +12,7 @@ from nelbo.data.cuts import Cuts, complete
 from nelbo.data.formats import read_npz
 from nelbo.data.prepare import offset_of
 from nelbo.data.reading import ReadTable, read_csv, read_parquet
-from nelbo.data.roles import not_numeric, shown_names
+from nelbo.data.roles import shown_names
 from nelbo.data.schema import Pairs, Schema
 from nelbo.data.splits import Data, Split
 from nelbo.data.tables import UserTable
@@ -66,8 +66,8 @@ def load_pairs(
 
     Args:
         path: a table (.csv, .tsv, .parquet), or a `.npz` file of equally long arrays.
-        names: of the columns with row, column, value, and maybe a physical prediction of the value; () takes the three
-            or four columns that the file has.
+        names: of the columns with row, column, value, and maybe a physical prediction of the value; () takes those of a
+            file that has just three.
         cuts: how to choose entries for validation and testing.
         header: whether the first line of a CSV file names its columns; None finds out.
         like: the schema of data that a model was fitted to: its names and ids are used.
@@ -130,7 +130,7 @@ def read_triples(
 
 def _chosen(where: str, there: Sequence[str], names: Sequence[str], *, values: bool) -> list[str]:
     """The names of the columns to read, in the order of `_ROLES`."""
-    if not names and len(there) in {3, 4}:
+    if not names and len(there) == 3:  # a fourth is as often a time stamp as a prediction
         return list(there)
     if len(names) not in {3, 4}:
         raise InputError(
@@ -159,10 +159,13 @@ def _from_table(reading: ReadTable, names: Sequence[str], *, values: bool) -> Tr
         ids.append(texts[np.maximum(content.codes, 0)])
         keep &= content.codes >= 0
     numbers = []
-    for name in chosen[2:]:
+    for role, name in zip(_ROLES[2:], chosen[2:], strict=False):
         content = contents.get(name)
         if content is not None and (content.kind == "text" or content.fault):
-            raise not_numeric(table.where, name, content.fault or f"it holds {content.texts[0]!r}")
+            raise InputError(
+                f"{table.where}: column {name!r}, which was named for the {role}, is not numeric "
+                f"({content.fault or f'it holds {content.texts[0]!r}'}): correct it, or name another in --columns."
+            )
         numbers.append(None if content is None else content.numbers)
     given = tuple(names) or tuple(chosen)
     return replace(_kept(table.where, given, ids, numbers, keep, reading.notes, values=values), table=table)

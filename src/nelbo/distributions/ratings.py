@@ -47,7 +47,7 @@ class Ordinal(nd.Distribution):
         """Probability of each level."""
         return jnp.exp(self.log_probs)
 
-    def log_prob(self, value: Float[Array, "*shape"]) -> Float[Array, "*shape"]:  # pyright: ignore
+    def log_prob(self, value: Float[Array, "..."]) -> Float[Array, "*shape"]:  # pyright: ignore
         """Log probability of a level, -inf of what is none [nats]."""
         value = jnp.broadcast_to(value, jnp.shape(self.predictor))
         place = jnp.argmin(jnp.abs(value[..., None] - _along(self.levels, value)), -1)

@@ -70,7 +70,10 @@ def factorization(
     if isinstance(rank, str):
         raise InputError(f"rank must be a whole number or auto, got {rank!r}: auto is settled by `nelbo fit` alone.")
     if not 0 <= rank < 2**16 or not 0.0 < prior_scale < math.inf or (noise_scale is not None and noise_scale <= 0.001):
-        raise InputError("rank is zero or more, prior_scale positive and noise_scale, where it is given, above 0.001.")
+        raise InputError(
+            "rank is zero or more, prior_scale positive and noise_scale, where it is given, above 0.001; got "
+            f"{rank}, {prior_scale} and {noise_scale}."
+        )
     if physical and likelihood == "ordinal":
         raise InputError("A physical prediction is in the units of measurements: use gaussian or cauchy with it.")
     moments = [constant_array(value, (1,)) for value in (centre, spread)]

@@ -122,7 +122,7 @@ def execute(
                 return record
         if experiment is None:
             raise InputError("Say which experiment to carry out: only a resumed run has its own settings.")
-        record = _carried(_ready(experiment, fetching, most_bytes), claim, how)
+        record = _carried(_ready(experiment, fetching, most_bytes, say), claim, how)
         claim.settle()
         return record
     finally:
@@ -202,7 +202,9 @@ def _finished(folder: Path) -> dict[str, Any] | None:
     return record if isinstance(record, dict) and "wall_time_seconds" in record else None
 
 
-def _ready(experiment: Experiment, fetching: FetchProgress | None, most_bytes: float) -> _Ready:
+def _ready(
+    experiment: Experiment, fetching: FetchProgress | None, most_bytes: float, say: Callable[[str], None] | None
+) -> _Ready:
     experiment = with_targets(experiment)
     training_for(experiment.training)  # what needs no data is refused before they are read
     objective_arguments(experiment)
@@ -213,7 +215,7 @@ def _ready(experiment: Experiment, fetching: FetchProgress | None, most_bytes: f
     # named sets are known by their own digests; rows are hashed before they are binarized, which draws by place
     digests = {} if is_named(experiment.data["name"]) else {n: row_digests(rows) for n, rows in raw.splits.items()}
     train, score = binarized(raw, experiment.data, wanted)
-    experiment, train = with_rank(settled(experiment, train), train, keys[4])
+    experiment, train = with_rank(settled(experiment, train), train, keys[4], say)
     arguments = model_arguments(experiment, train)
     size, training = len(train.train), experiment.training
     held = model_size(experiment.model["name"], arguments, optimizer_for(training, size))

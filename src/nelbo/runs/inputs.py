@@ -141,6 +141,9 @@ def check_data_settings(settings: Mapping[str, Any], likelihood: str | None) -> 
         if value is not None:
             choice("data setting", name, _DATA_OPTIONS)
     choice("context", settings.get("context") or CONTEXTS[0], CONTEXTS)
+    odd = [name for name in ("prior_run", "inflate") if settings.get(name) is not None and not settings.get("pairs")]
+    if odd:
+        raise InputError(f"{odd[0]} goes with models of the values of pairs alone (factorization): leave it out.")
     how = settings.get("binarize")
     drawn = how in {"static", "dynamic", "threshold"}
     if drawn and likelihood is not None and not likelihood_called(likelihood).binarizes:

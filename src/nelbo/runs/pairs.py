@@ -27,6 +27,8 @@ def prior_settings(*, prior_run: str | None = None, inflate: float | int = 1.0) 
     """
     if not 0.0 < inflate < math.inf:
         raise InputError(f"inflate is a factor on standard deviations above zero, got {inflate}.")
+    if prior_run is None and inflate != 1.0:
+        raise InputError("inflate widens the posterior of prior_run: name that run too, or leave inflate out.")
     return {"prior_run": prior_run, "inflate": float(inflate)}
 
 
@@ -59,7 +61,8 @@ def read_pairs(settings: Mapping[str, Any], schema: Schema | None = None, *, who
     if odd := asked & {"ignore", "context", "data_dir"} - ({"data_dir"} if whole else set()):
         raise InputError(f"A table of row, column and value is read whole, so leave {', '.join(sorted(odd))} out.")
     parts = (settings.get("split_seed") or 0, settings.get("valid_fraction"), settings.get("test_fraction"))
-    prior = settings.get("prior_run")
+    given = {name: settings[name] for name in ("prior_run", "inflate") if settings.get(name) is not None}
+    prior = prior_settings(**given)["prior_run"]
     data = load_pairs(
         Path(settings["name"]).expanduser(),
         settings.get("columns") or (),

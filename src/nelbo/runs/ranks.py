@@ -1,7 +1,8 @@
 """Runs of a factorization: the rank that held-out values choose, the prior of an earlier run, the final numbers."""
 
 import dataclasses
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +33,16 @@ def reading_pairs(experiment: Experiment) -> Experiment:
     return dataclasses.replace(experiment, data=experiment.data | {"pairs": True})
 
 
-def with_rank(experiment: Experiment, data: Data, key: Key[Array, ""]) -> tuple[Experiment, Data]:
+def with_rank(
+    experiment: Experiment, data: Data, key: Key[Array, ""], say: Callable[[str], None] | None = None
+) -> tuple[Experiment, Data]:
     """The experiment with its rank settled, and the data with a note of how.
 
     Args:
         experiment: settled but for the rank.
         data: of the run.
         key: for the fits.
+        say: told how each rank does, as soon as it is known.
 
     Raises:
         InputError: see `nelbo.runs.objectives.objective_for`.
@@ -53,29 +57,42 @@ def with_rank(experiment: Experiment, data: Data, key: Key[Array, ""]) -> tuple[
     elif "valid" not in data.splits:
         rank, why = _USUAL_RANK, "the usual one, for nothing is held out to choose by"
     else:
-        scores = rank_scores(experiment, data, key, RANKS)
-        rank = max(RANKS, key=scores.__getitem__)
+        scores = rank_scores(experiment, data, key, RANKS, say)
+        rank = max(scores, key=scores.__getitem__)
         shown = ", ".join(f"{tried}: {score:.4f}" for tried, score in scores.items())
         why = f"chosen by the validation values (log predictive density in nats, {shown})"
     note = f"Rank {rank}, {why}."
     return _of_rank(experiment, rank), dataclasses.replace(data, notes=(*data.notes, note))
 
 
-def rank_scores(experiment: Experiment, data: Data, key: Key[Array, ""], ranks: tuple[int, ...]) -> dict[int, float]:
-    """The log predictive density of the validation values for each rank [nats per value].
+def rank_scores(
+    experiment: Experiment,
+    data: Data,
+    key: Key[Array, ""],
+    ranks: Sequence[int],
+    say: Callable[[str], None] | None = None,
+) -> dict[int, float]:
+    """The log predictive density of the validation values for each rank, up to the first that is worse than the one
+    before it [nats per value].
 
     Args:
         experiment: of which all but the rank is settled.
         data: with a validation split.
         key: for the fits: the same for each rank.
-        ranks: to compare.
+        ranks: to compare, increasing.
+        say: told each score as soon as it is known.
     """
-    scores = {}
+    scores: dict[int, float] = {}
     for rank in ranks:
         one = _of_rank(experiment, rank)
         fit_key, score_key = jr.split(jr.clone(key))
         fitted, sources = _fitted(one, data, fit_key)
+        before = max(scores.values(), default=-math.inf)
         scores[rank] = predictive_score(score_key, fitted, sources["valid"]).nats
+        if say is not None:
+            say(f"Rank {rank}: {scores[rank]:.4f} nats per validation value")
+        if scores[rank] < before:
+            break
     return scores
 
 

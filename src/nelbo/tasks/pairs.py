@@ -181,7 +181,7 @@ def predictive_score(
         progress: told how many are done, and their mean.
 
     Raises:
-        InputError: another model, or data that are no pairs.
+        InputError: another model, data that are no pairs, or values that are no levels of it.
     """
     posterior_of(model)
     pairs, values = pairs_in(data)
@@ -193,7 +193,12 @@ def predictive_score(
             done = np.concatenate([terms[0] for terms in found])
             progress(len(done), float(done.mean()))
     score, variance, plain = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    count = len(score)
+    count, never = len(score), np.flatnonzero(np.isneginf(score))
+    if len(never):
+        raise InputError(
+            f"{len(never)} of {count} values have no probability (the first is {values[never[0]]:g}): they are no "
+            "levels that the model was fitted to, so leave them out, or fit it to data that have them."
+        )
     nats = float(score.mean())
     return Score(
         nats=nats,
