@@ -62,11 +62,9 @@ FAST_MODELS = {
     "gaussian-mixture-masked",
     "linear-stack",
     "belief-network",
-    "vae-conv",
 }
 FAST_PAIRS = {
     ("sgvb-A", "linear-stack"),
-    ("sgvb-path-3", "linear-gaussian"),
     ("score", "belief-network"),
     ("sgvb-B", "linear-gaussian-masked"),
     ("sgvb-B", "mixture"),

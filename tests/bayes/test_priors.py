@@ -142,6 +142,7 @@ def laplace_posterior(mean, *, width: float | int = 0.5):
     return LaplacePosterior(float(width))
 
 
+@pytest.mark.slow
 def test_a_posterior_of_ones_own_needs_no_closed_form():
     """One file, one row: its cost is log q - log p of the draw of the same key, KL on average (by quadrature)."""
     model = vae(jr.key(0), (3,), latents=1, hidden=(2,))

@@ -161,6 +161,7 @@ def ends(objective, starts):
     return np.asarray(jax.jit(jax.vmap(one))(jr.split(jr.key(7), starts)))
 
 
+@pytest.mark.slow
 def test_tempering_reaches_the_better_optimum_more_often():
     """From the same 16 starts. Were both equally good, 8 more good ends would come by luck once in 400."""
     n = len(clusters())

@@ -76,7 +76,7 @@ LISTS = {f"{what} {how}" for what in ("data", "models", "objectives") for how in
 RESULTS = {"fit", "evaluate", "cite", "cite one"} | LISTS
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(4)
 @pytest.mark.parametrize("name", sorted(RESULTS | {"sample", "embed", "reconstruct", "report"}))
 def test_json_is_one_document_and_quiet_is_quiet(name, nelbo, run, tmp_path):
     line = commands(run, tmp_path)[name]

@@ -113,6 +113,7 @@ def hold(nelbo, packed, finished, folder, count, seed):
     assert refused > 0.9 * count
 
 
+@pytest.mark.slow
 def test_altered_files_are_refused(nelbo, finished, packed, tmp_path):
     hold(nelbo, packed, finished, tmp_path, 150, 0)
 

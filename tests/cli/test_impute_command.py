@@ -39,6 +39,7 @@ def test_a_file_with_gaps_comes_back_whole_and_in_order(run, capsys):
     assert (done["low"] <= done["high"]).all()
 
 
+@pytest.mark.slow
 def test_masks_and_csv(run, capsys):
     np.save(run / "mask.npy", np.array([1, 0, 1, 1]))
     command = f"impute {run}/run {run}/train.npy --mask {run}/mask.npy --steps 2 --draws 2 -o {run}/done.csv --quiet"

@@ -49,6 +49,7 @@ def interrupted(folder: Path, delay: float, number: int, *, twice: bool = False)
     return err
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize(("delay", "number"), [(0.0, signal.SIGINT), (0.5, signal.SIGTERM), (4.0, signal.SIGTERM)])
 def test_a_signal_at_any_time_is_one_sentence(delay, number, tmp_path):
     told = interrupted(tmp_path / "run", delay, number)

@@ -24,6 +24,7 @@ def test_every_bound_is_the_exact_likelihood(nelbo, fitted):
     assert (scored["nats"], scored["samples"]) == (pytest.approx(row["nats"], abs=1e-4), 1)
 
 
+@pytest.mark.slow
 def test_samples_files_and_a_report(nelbo, fitted, tmp_path):
     assert nelbo("sample", fitted, "-n", 5, "-o", tmp_path / "s.npy").code == 0
     assert set(np.unique(np.load(tmp_path / "s.npy"))) <= {0.0, 1.0}

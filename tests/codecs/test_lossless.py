@@ -112,6 +112,7 @@ def test_grey_values_from_0_to_1_come_back(grey, dtype):
     assert decompress(compress(grey, x, layout=Layout(batch=8, lanes=4)), grey).tobytes() == x.tobytes()
 
 
+@pytest.mark.slow
 def test_any_batch_and_any_lanes_give_the_same_array(binary):
     x = data_for("bernoulli", 50)
     for batch, lanes in ((1, 1), (3, 16), (64, 2)):

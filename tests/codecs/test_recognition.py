@@ -64,6 +64,7 @@ def test_missing_entries_are_refused_for_what_they_are():
         compress(model, x)
 
 
+@pytest.mark.slow
 def test_a_posterior_that_is_fitted_to_each_example_codes():
     net = gaussian_belief_net(jr.key(3), 5, (3,), functions=("probit",), visible="binary")
     model = belief_network_model(net, sweeps=4)

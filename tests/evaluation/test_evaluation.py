@@ -71,6 +71,7 @@ def test_one_draw_has_no_jackknife():
     np.testing.assert_array_equal(jackknife_variance(jnp.ones((3, 1))), np.zeros(3))
 
 
+@pytest.mark.slow
 def test_importance_bounds_rise_with_samples_and_stay_below_the_evidence():
     """H0: E L_K <= E L_K' <= log p(x) for K < K'. One-sided |z| < 5 over 2000 replicates of each."""
     case = zoo.linear_gaussian()

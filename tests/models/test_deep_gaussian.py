@@ -98,6 +98,7 @@ def log_evidence(w, b, scale, x, observed=None):
     return scipy.stats.multivariate_normal(b[seen], covariance).logpdf(np.asarray(x, np.float64)[seen])
 
 
+@pytest.mark.slow
 def test_with_a_full_covariance_the_bound_is_log_p_at_the_optimum():
     """Factor analysis with q set to the exact posterior: log w is log p(x) for every draw, and KL form B agrees."""
     model = jittered(factor_analysis(jr.key(0), (6,), latents=3, scale=0.7))

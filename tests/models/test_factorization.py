@@ -197,6 +197,7 @@ def error(likelihood, outliers, noise):
     return math.sqrt((found**2).mean()), np.abs(found).mean()
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("likelihood", ["gaussian", "cauchy"])
 def test_planted_data_are_recovered_within_the_noise(likelihood):
     assert error(likelihood, 0.0, 0.3)[0] < 0.3

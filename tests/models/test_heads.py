@@ -26,6 +26,7 @@ from nelbo.objectives import Sgvb
 WILD = [-1e30, -1e4, -300.0, 0.0, 300.0, 1e4, 1e30]
 
 
+@pytest.mark.slow
 def test_a_soft_bound_is_the_number_itself_inside_and_smooth_and_rising_beyond():
     inside = jnp.linspace(-2.0, 3.0, 101)
     np.testing.assert_array_equal(soft_bound(inside, (-2.0, 3.0)), inside)

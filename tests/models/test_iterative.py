@@ -115,6 +115,7 @@ def test_after_training_its_bound_is_above_that_of_one_pass():
     assert bounds["iterative"] > bounds["first answer"]
 
 
+@pytest.mark.slow
 def test_bytes_come_back(model):
     x = np.asarray(jr.bernoulli(jr.key(5), 0.5, (7, 5)), np.uint8)
     assert (decompress(compress(model, x), model) == x).all()

@@ -78,6 +78,7 @@ def test_loss_and_gradient_do_not_depend_on_hidden_values(missing, name, objecti
     assert not eqx.tree_equal(results[0], loss(model, moved))
 
 
+@pytest.mark.slow
 def test_the_importance_weighted_gradient_is_that_of_the_model_of_the_observed_entries_alone():
     """Leave the hidden columns out of every weight: the same bound, the same gradient in what is left."""
     kept = np.flatnonzero(np.asarray(OBSERVED[0]))

@@ -224,6 +224,7 @@ def test_centring_baselines_and_local_signals_each_lower_the_variance():
     assert variance(centring=True, local=True)[1] < 0.9 * centred[1]
 
 
+@pytest.mark.slow
 def test_the_variance_of_gradients_is_that_of_replicates():
     """The same draws, so the same numbers: the sums of squares in float64, of all gradients at once."""
     model, draws = network(*MODELS["two"]), 500

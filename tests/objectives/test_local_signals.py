@@ -65,6 +65,7 @@ def gradients(objective, model, batch, seed, draws=20_000):
     return np.asarray(eqx.filter_jit(jax.vmap(one))(jr.split(jr.key(seed), draws)))
 
 
+@pytest.mark.slow
 def test_what_is_taken_for_a_deep_latent_gaussian_model_is_unbiased():
     """The score function's mean is that of the reparameterized gradient; |z| < 5 in each of about 60 coordinates."""
     model = randomized(made("dlgm"), jr.key(5), 0.6)

@@ -279,7 +279,7 @@ def test_the_same_records_give_the_same_bytes(make_run):
     assert write_report([run]).read_bytes() == first
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(4)
 @pytest.mark.parametrize("part", ["config.json", "history.jsonl", "record.json", "arrays.safetensors"])
 def test_any_part_may_be_missing_or_alone(make_run, part):
     run, alone = make_run("run"), make_run("alone")

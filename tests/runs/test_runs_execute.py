@@ -153,7 +153,7 @@ def deep(widths: tuple[int, ...]) -> Model:
     return Model(Stack((*down, StandardNormal(widths[-1]))), Amortized(tuple(up)))
 
 
-@pytest.mark.share(3)
+@pytest.mark.share(6)
 @pytest.mark.parametrize("widths", [(3,), (2,), (1,), (1, 1), (2, 2), (5, 2)])
 def test_figures_of_any_latents(widths):
     data = load("digits", binarize="static")
@@ -164,6 +164,7 @@ def test_figures_of_any_latents(widths):
     assert ("embedding" in arrays) == ("manifold" in arrays) == (widths == (2,))
 
 
+@pytest.mark.slow
 def test_figures_of_examples_that_are_no_pictures():
     x = np.random.default_rng(0).normal(size=(20, 3, 4, 2)).astype(np.float32)
     data = Data("x", dict.fromkeys(SPLITS, Split(x)), Schema(x.shape[1:], "real"))

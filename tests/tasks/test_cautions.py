@@ -130,6 +130,7 @@ def test_a_filled_mean_outside_the_range_of_all_values_is_said_in_the_users_numb
     assert cautions(constant, given, settings, columns, real=True) == ()
 
 
+@pytest.mark.slow
 def test_empty_rows_and_single_draws_are_said():
     _, model = pair()
     nothing = one_row(3, np.zeros(SIZE, np.float32), np.zeros(SIZE, bool))

@@ -121,6 +121,7 @@ def test_weighted_means_are_the_conditional_ones(method):
     np.testing.assert_allclose(result.mean[:, ~OBSERVED], np.broadcast_to(mean, (3, len(mean))), atol=0.1)
 
 
+@pytest.mark.slow
 def test_means_over_hamiltonian_chains_are_the_conditional_ones():
     """H0: the mean over rows is the exact one; 2 t-scores of 100 rows, |t| < 5, false alarm 5e-6, fixed seed."""
     exact, model = pair(bias=0.3, widen=1.3)

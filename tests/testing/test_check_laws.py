@@ -61,6 +61,7 @@ class WideHead(Head):
         return Wide(mean, jnp.exp(log_scale))
 
 
+@pytest.mark.slow
 def test_a_sampler_that_disagrees_with_its_density_is_found():
     layer = Conditional(MLP(jr.key(0), (2, 6)), WideHead((3,)))
     case = zoo.linear_gaussian(size=3)

@@ -94,6 +94,7 @@ def first_step(made, gradient):
     return made.update(jnp.asarray(gradient), made.init(jnp.zeros(len(gradient))))[0]
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(
     gradients=arrays(np.float32, (6, 3), elements=st.floats(-1e3, 1e3, width=32)),
