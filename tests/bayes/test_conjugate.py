@@ -52,7 +52,7 @@ def test_one_full_batch_step_of_length_one_is_the_exact_posterior_of_a_normal_me
     assert float(evidence_bound(model, ROWS)) == pytest.approx(normal_evidence(ROWS, 0.7, 1.5), abs=1e-4)
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(4)
 @pytest.mark.parametrize("name", CASES)
 def test_coordinate_ascent_never_lowers_the_bound_and_stays_below_the_evidence(name):
     make, data, evidence = CASES[name]
@@ -67,7 +67,7 @@ def test_coordinate_ascent_never_lowers_the_bound_and_stays_below_the_evidence(n
     assert bounds[-1] > exact - 0.3 * abs(exact)  # and not far below: a bound of minus infinity would pass otherwise
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(4)
 @pytest.mark.parametrize("name", CASES)
 def test_the_fitted_q_is_a_maximum_and_its_slopes_are_the_expected_statistics(name):
     """Slopes of the bound by finite differences, q(z) fitted anew each time (the envelope theorem)."""

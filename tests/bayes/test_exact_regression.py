@@ -50,6 +50,7 @@ def numbers(name, mean, cov):
     return eqx.tree_at(places, found, tuple(jnp.asarray(value, jnp.float32) for value in new))
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("name", ["full", "chain"])
 def test_at_the_exact_posterior_the_bound_is_the_evidence_and_its_gradient_vanishes(name):
     exact = problem()

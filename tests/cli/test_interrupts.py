@@ -95,7 +95,7 @@ STUBBORN = {
 }
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(4)
 @pytest.mark.parametrize("how", STUBBORN)
 def test_a_signal_is_heard_where_python_would_lose_it(how, tmp_path):
     code = f"""

@@ -83,7 +83,7 @@ def test_what_is_no_document_or_no_codec_is_refused(nelbo, fitted, tmp_path):
     assert nelbo("compress", fitted, tmp_path / "empty.npy", "-o", tmp_path / "x.nlb").code == 2
 
 
-@pytest.mark.share(2)
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["gaussian-mixture", "factorial-mixture"])
 def test_a_mixture_of_a_table_from_fit_to_samples(nelbo, tmp_path, model):
     rng = np.random.default_rng(0)

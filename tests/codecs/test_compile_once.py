@@ -42,7 +42,7 @@ def compilations():
         jax.monitoring.unregister_event_duration_listener(heard)
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(4)
 @pytest.mark.parametrize("name", MODELS)
 def test_a_second_call_compiles_nothing(name):
     first, second = (zoo.randomized(MODELS[name](jr.key(i)), jr.key(i + 2)) for i in range(2))

@@ -69,7 +69,7 @@ def data_for(name, count, seed=0):
 LONG = {"deep chain", "two gaussian layers"}
 
 
-@pytest.mark.share(3)
+@pytest.mark.share(6)
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in LONG else ()) for n in MODELS])
 def test_every_family_comes_back(name):
     model, x = MODELS[name](), data_for(name, 60)
@@ -174,7 +174,7 @@ TIGHT = {
 }
 
 
-@pytest.mark.share(3)
+@pytest.mark.share(6)
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n == "deep chain" else ()) for n in TIGHT])
 def test_a_model_codes_at_its_elbo(name):
     """2,000 examples drawn from the model: within 1.5 % of the mean of log w by Monte Carlo, and a start.

@@ -50,7 +50,7 @@ def tables(rng, count):
     }
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(4)
 @pytest.mark.parametrize("name", list(tables(np.random.default_rng(0), 1)))
 def test_a_million_random_symbols_come_back(name):
     rng = np.random.default_rng(1)

@@ -39,7 +39,7 @@ def bits(count, shape, seed=0):
     return np.random.default_rng(seed).integers(0, 2, (count, *shape)).astype(np.uint8)
 
 
-@pytest.mark.share(3)
+@pytest.mark.share(6)
 @pytest.mark.parametrize("name", ["vae", "conv", "dlgm", "hvae"])
 def test_a_model_that_sees_masks_codes_complete_data(name):
     shape = (4, 4, 1) if name == "conv" else (6,)

@@ -37,7 +37,7 @@ def test_draws_and_scores_follow_the_parameters(name, dtype):
         assert types_of(_answers, as_type(EVERY[name], dtype)) == [dtype] * 4
 
 
-@pytest.mark.share(3)
+@pytest.mark.share(6)
 @pytest.mark.parametrize("name", EVERY)
 def test_draws_are_the_same_as_without(name):
     sample = eqx.filter_jit(lambda made: made.sample(jr.key(0), (3,)))

@@ -27,7 +27,7 @@ def repeated(x, times, values="real"):
     return source(Split(np.repeat(x[None], times, axis=0)), values)
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(4)
 @pytest.mark.parametrize("count", [1, 3, 7, 9])
 def test_terms_are_the_plain_reduction_of_the_same_draws(count):
     """Blocks of three, the last one cut short: only the first `count` draws are used."""

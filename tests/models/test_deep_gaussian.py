@@ -55,7 +55,7 @@ def test_mixing_starts_as_the_identity_and_is_the_matrix_it_says(covariance):
     assert (np.abs(off).max() > 0) == (covariance != "diagonal")
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(4)
 @pytest.mark.parametrize("posterior", FAMILIES)
 def test_bound_and_kl_of_linear_models_are_their_closed_forms(posterior):
     """With T linear the exact ELBO of N(m, C) is known; layer for layer the KL is, too (relative 1e-5)."""
@@ -136,7 +136,7 @@ def test_samples_have_the_covariance_of_the_linear_process():
     assert np.abs((draws.T @ draws / len(draws) - covariance) / spread).max() < 5
 
 
-@pytest.mark.share(3)
+@pytest.mark.share(6)
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import pytest
 
 from nelbo.models import lda
 from nelbo.models.documents import Ascent, in_rows
@@ -26,6 +27,7 @@ def test_rows_hold_every_word_once():
     np.testing.assert_array_equal(back, counts)
 
 
+@pytest.mark.slow
 def test_a_batch_is_its_documents_one_by_one_whether_it_fits_rows_or_not():
     ascend = jax.jit(jax.vmap(ASCENT.one, (None, 0, 0)))
     for words, fits in ((60, True), (400, False)):

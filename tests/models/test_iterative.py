@@ -70,6 +70,7 @@ def test_it_obeys_the_laws_of_a_model(model):
     check_model(model, jr.key(2), x, draws=500)
 
 
+@pytest.mark.slow
 def test_p_learns_from_the_last_step_alone_and_q_from_all(model):
     x = jr.bernoulli(jr.key(1), 0.5, (2, 5)).astype(jnp.float32)
     objective = Sgvb("B")

@@ -77,7 +77,7 @@ def test_one_latent_makes_mean_field_exact():
     assert float(q.bounds[-1]) == pytest.approx(Network(model).log_evidence(np.asarray(X, float)), abs=1e-4)
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(4)
 @pytest.mark.parametrize("bound", KINDS)
 def test_variational_em_climbs(bound):
     _, truth = fixture(2)

@@ -63,7 +63,7 @@ OBJECTIVES = {
 }
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(4)
 @pytest.mark.parametrize(
     ("missing", "name", "objective"),
     [("zero", "vae", "iwae"), ("mean", "vae", "dreg"), ("mask", "dlgm", "iwae"), ("zero", "dlgm", "noise")],

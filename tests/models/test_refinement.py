@@ -40,6 +40,7 @@ def test_steps_end_at_the_exact_posterior_also_with_missing_entries(posterior):
         np.testing.assert_allclose(covariance, wanted, atol=tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [zoo.linear_stack, pytest.param(zoo.tiny_hvae, marks=pytest.mark.slow)])
 def test_no_bound_falls_nor_passes_the_evidence_in_hierarchies(case):
     """In 4000 draws for each example; a seed fails by chance once in a million."""

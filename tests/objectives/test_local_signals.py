@@ -74,6 +74,7 @@ def test_what_is_taken_for_a_deep_latent_gaussian_model_is_unbiased():
     assert_same_mean(gradients(score, model, batch, 1), gradients(Sgvb("A"), model, batch, 2))
 
 
+@pytest.mark.slow
 def test_baselines_take_what_the_recognition_model_takes_in():
     """With the mask as further inputs, 64 entries are 128 inputs."""
     model = build(jr.key(0), "vae", {"shape": [6], "latents": 2, "hidden": [3], "missing": "mask"})

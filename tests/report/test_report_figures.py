@@ -192,6 +192,7 @@ def test_a_users_settings_neither_leak_in_nor_change():
         assert dict(mpl.rcParams) == before
 
 
+@pytest.mark.slow
 def test_pyplot_is_never_loaded():
     code = "import sys, nelbo.report as r; r.png_bytes(r.curves_figure([('a', [1, 2], [1, 2])]))"
     check = "assert 'matplotlib.pyplot' not in sys.modules"

@@ -56,7 +56,7 @@ def loss_numbers(name, arguments):
     return [float(value) for value in run(params)]
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(3)
 @pytest.mark.parametrize(("name", "arguments", "before"), BEFORE)
 def test_old_options_have_their_old_numbers(name, arguments, before):
     np.testing.assert_allclose(loss_numbers(name, arguments), before, rtol=1e-5)
@@ -79,7 +79,7 @@ CASES = [(name, list(PRIORS)[i % len(PRIORS)], "vae") for i, name in enumerate(n
 CASES += [("k-tied", "horseshoe", "nade"), ("chain", "hierarchical", "sbn")]
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(4)
 @pytest.mark.parametrize(("posterior", "prior", "model"), CASES)
 def test_every_posterior_goes_with_every_objective_and_family(posterior, prior, model):
     """By shapes alone: loss, gradient, bounds, and draws to average predictions over."""

@@ -43,6 +43,7 @@ def test_few_effective_proposals_are_said():
     assert filled(jr.key(0), model, one_row(20), method="importance", draws=4).warnings == ()
 
 
+@pytest.mark.slow
 def test_the_default_is_right_and_silent_where_metropolis_is_neither():
     """H0: the default's mean is the exact one; |z| < 5 over 200 rows, fixed seed. Metropolis fails by far."""
     exact, model = pair(**NARROW)

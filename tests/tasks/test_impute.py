@@ -89,7 +89,7 @@ CASES = {
 }
 
 
-@pytest.mark.share(3)
+@pytest.mark.share(6)
 @pytest.mark.parametrize(
     "case", [pytest.param(case, marks=pytest.mark.slow) if case.startswith("resample") else case for case in CASES]
 )
@@ -167,7 +167,7 @@ def test_intervals_cover_what_they_state_and_spreads_are_the_conditional_ones():
     assert np.mean(np.concatenate(ours) ** 2) < 1.2 * np.mean(np.concatenate(best) ** 2)
 
 
-@pytest.mark.share(3)
+@pytest.mark.share(6)
 @pytest.mark.parametrize("method", METHODS)
 def test_a_row_with_nothing_observed_is_a_draw_from_the_prior(method):
     """H0: N(b, W W' + noise); 20 z-scores, |z| < 5, false alarm 1e-5, fixed seed; q is wrong on purpose."""

@@ -45,7 +45,7 @@ def kill_at(step):
     return callback
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(4)
 @pytest.mark.parametrize("step", [1, 2, 10, 11, 39])
 def test_resumed_in_the_middle_of_an_interval(step, tmp_path):
     whole = train()
