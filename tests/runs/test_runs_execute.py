@@ -79,9 +79,9 @@ def test_defaults_that_the_data_decide():
     assert training_for({}, 80)["batch_size"] == 80
     assert training_for({}, 8000)["batch_size"] == 100
     assert training_for({"optimizer": "adagrad"})["learning_rate"] == 0.02
-    # 3000 steps on 120 rows: validated 375 times, and not after every step
-    assert training_for({}, 120, least_steps=3000)["evaluate_every"] == 8
-    assert training_for({}, 900, least_steps=3000)["evaluate_every"] is None
+    # 3000 steps on 120 rows: validated 100 times, and not after every step
+    assert training_for({}, 120, least_steps=3000)["evaluate_every"] == 30
+    assert training_for({}, 3000, least_steps=3000)["evaluate_every"] is None
     assert training_for({"epochs": 2500.0}, 120, least_steps=3000)["evaluate_every"] is None
     grey = {"name": "digits", "binarize": "none"}
     train, score = dataset_for(grey, None)

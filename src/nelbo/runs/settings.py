@@ -14,7 +14,7 @@ from nelbo.runs.sampling import RUN_OPTIMIZERS, is_sampler, sampling_for, usual_
 from nelbo.training import SCHEDULES, checked_ordering, optimizer, orders
 
 MAX_SEED = 2**32 - 1
-_MOST_EVALUATIONS = 400
+_MOST_EVALUATIONS = 100
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class Training:
         batch_size: examples a step.
         batches: how the examples of each step are chosen, see `nelbo.training.ORDERS`.
         ordering: the options of `batches`.
-        evaluate_every: steps between validations; one pass where none are given, or what makes 400 of them where
+        evaluate_every: steps between validations; one pass where none are given, or what makes 100 of them where
             nobody says how long to train and a pass is a few steps.
         patience: stop after so many validations with no better bound.
         keep: which parameters.
