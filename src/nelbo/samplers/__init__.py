@@ -9,7 +9,7 @@ from nelbo.samplers.annealing import (
     sigmoid_betas,
 )
 from nelbo.samplers.chain import run_chain
-from nelbo.samplers.hamiltonian import Hamiltonian, HamiltonianState
+from nelbo.samplers.hamiltonian import Hamiltonian, HamiltonianState, NoUTurn
 from nelbo.samplers.independence import Independence, WeightedState
 from nelbo.samplers.kernel import Info, Kernel
 
@@ -20,6 +20,7 @@ __all__ = [
     "Independence",
     "Info",
     "Kernel",
+    "NoUTurn",
     "WeightedState",
     "annealed",
     "learned_steps",
