@@ -1,7 +1,16 @@
 """Numbers about a fitted model."""
 
 from nelbo.evaluation.amortization import Refinement, refinements
-from nelbo.evaluation.bounds import Score, Terms, elbo, importance_bound, importance_terms, jackknife_variance
+from nelbo.evaluation.annealing import (
+    CHAINS,
+    STARTS,
+    TEMPERATURES,
+    Bracket,
+    annealed_importance,
+    bracket,
+    require_real_latents,
+)
+from nelbo.evaluation.bounds import Terms, elbo, importance_bound, importance_terms, jackknife_variance, tail_shape
 from nelbo.evaluation.calibration import (
     INTERVALS,
     Reliability,
@@ -14,19 +23,27 @@ from nelbo.evaluation.documents import perplexity, topic_words
 from nelbo.evaluation.exact import exact_log_likelihood, posterior_bound
 from nelbo.evaluation.latents import active_units, posterior_mean, posterior_means
 from nelbo.evaluation.predictive import DRAWS, Predictive, mixture_quantile, predictive
+from nelbo.evaluation.reciprocal import reciprocal_importance
+from nelbo.evaluation.score import Score
 from nelbo.evaluation.smoothing import smoothing_error
 from nelbo.evaluation.variance import estimators, gradient_noise, settled, variance_report
 
 __all__ = [
+    "CHAINS",
     "DRAWS",
     "INTERVALS",
+    "STARTS",
+    "TEMPERATURES",
+    "Bracket",
     "Predictive",
     "Refinement",
     "Reliability",
     "Score",
     "Terms",
     "active_units",
+    "annealed_importance",
     "binned",
+    "bracket",
     "class_reliability",
     "coverage",
     "elbo",
@@ -43,9 +60,12 @@ __all__ = [
     "posterior_means",
     "predictive",
     "quantile_reliability",
+    "reciprocal_importance",
     "refinements",
+    "require_real_latents",
     "settled",
     "smoothing_error",
+    "tail_shape",
     "topic_words",
     "variance_report",
 ]

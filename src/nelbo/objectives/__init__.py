@@ -13,6 +13,7 @@ from nelbo.objectives.base import (
 from nelbo.objectives.binary_gradients import half, straight_through
 from nelbo.objectives.draws import DRAWS, checked_draws, each_draw
 from nelbo.objectives.importance import IWAE_FORMS, Iwae
+from nelbo.objectives.monte_carlo_em import MonteCarloEM
 from nelbo.objectives.named import NAMED, NamedObjective, Setting, sgvb, with_added
 from nelbo.objectives.noise import NOISES, InputNoise
 from nelbo.objectives.perturbative import (
@@ -46,6 +47,7 @@ __all__ = [
     "Iwae",
     "Loss",
     "MaximumLikelihood",
+    "MonteCarloEM",
     "NamedObjective",
     "Objective",
     "ObjectiveState",
