@@ -50,6 +50,7 @@ EXACT = {
     "linear-stack",
     "belief-network",
     "nade",
+    "eonade",
     "mixture",
     "classification",
 }

@@ -48,6 +48,27 @@ class Marginalizable(nd.Distribution):
         """
 
 
+class Completable(nd.Distribution):
+    """Abstract: a joint distribution that can draw entries given others."""
+
+    @abstractmethod
+    def complete(
+        self, key: Key[Array, ""], value: Float[Array, "*d"], known: Array, steps: int = 1
+    ) -> tuple[Array, Array]:
+        """A draw of the entries of one example that are not known, given those that are.
+
+        Args:
+            key: for the draw.
+            value: the example; what is not known is not read.
+            known: boolean mask of the same shape.
+            steps: of a chain, where the draw is not exact.
+
+        Returns:
+            The whole example, and the probability that each drawn entry was drawn with: its mean over draws is
+            P(x_d = 1 | known), with less noise than that of the draws.
+        """
+
+
 def example_shape(distribution: nd.Distribution) -> tuple[int, ...]:
     """The shape of one draw."""
     return tuple(distribution.batch_shape) + tuple(distribution.event_shape)

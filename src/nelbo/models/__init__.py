@@ -70,6 +70,7 @@ from nelbo.models.mean_field_belief import (
     mean_field_bound,
     variational_em,
 )
+from nelbo.models.orderless import OrderAgnosticHead, eonade
 from nelbo.models.parts import drawn_at_once, input_rule, one_layer
 from nelbo.models.posteriors import (
     POSTERIORS,
@@ -156,6 +157,7 @@ __all__ = [
     "NormalFactors",
     "NormalHead",
     "OneComponent",
+    "OrderAgnosticHead",
     "OrdinalHead",
     "PointFactors",
     "Posterior",
@@ -191,6 +193,7 @@ __all__ = [
     "distilled_prior",
     "dlgm",
     "drawn_at_once",
+    "eonade",
     "factor_analysis",
     "factorial_mixture",
     "factorization",

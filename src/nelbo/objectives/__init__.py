@@ -15,6 +15,7 @@ from nelbo.objectives.draws import DRAWS, checked_draws, each_draw
 from nelbo.objectives.importance import IWAE_FORMS, Iwae
 from nelbo.objectives.named import NAMED, NamedObjective, Setting, sgvb, with_added
 from nelbo.objectives.noise import NOISES, InputNoise
+from nelbo.objectives.orderless import OrderAgnostic, estimate_at
 from nelbo.objectives.perturbative import (
     Energies,
     Perturbative,
@@ -49,6 +50,7 @@ __all__ = [
     "NamedObjective",
     "Objective",
     "ObjectiveState",
+    "OrderAgnostic",
     "Perturbative",
     "ScoreFunction",
     "Setting",
@@ -65,6 +67,7 @@ __all__ = [
     "checked_draws",
     "checked_order",
     "each_draw",
+    "estimate_at",
     "gaussian_gradient",
     "half",
     "leave_one_out_bounds",

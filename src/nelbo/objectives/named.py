@@ -9,6 +9,7 @@ from nelbo.models import Model
 from nelbo.objectives.base import Objective
 from nelbo.objectives.binary_gradients import half, straight_through
 from nelbo.objectives.importance import Iwae
+from nelbo.objectives.orderless import OrderAgnostic
 from nelbo.objectives.perturbative import Perturbative
 from nelbo.objectives.score import ScoreFunction, Vimco
 from nelbo.objectives.sgvb import MaximumLikelihood, Sgvb, WarmUp
@@ -89,6 +90,16 @@ def maximum_likelihood(setting: Setting) -> Objective:
     """
     del setting
     return MaximumLikelihood()
+
+
+def order_agnostic(setting: Setting) -> Objective:
+    """The mean over orders of log p(x | order): eonade.
+
+    Args:
+        setting: of the run.
+    """
+    del setting
+    return OrderAgnostic()
 
 
 def stochastic_backpropagation(
@@ -222,6 +233,7 @@ def straight_through_gradient(setting: Setting, *, samples: int = 1) -> Objectiv
 NAMED: dict[str, NamedObjective] = {
     "sgvb": NamedObjective(sgvb, draws_latents=False),
     "maximum-likelihood": NamedObjective(maximum_likelihood, draws_latents=False, reports="exact"),
+    "order-agnostic": NamedObjective(order_agnostic, draws_latents=False),
     "stochastic-backpropagation": NamedObjective(stochastic_backpropagation),
     "nvil": NamedObjective(nvil),
     "vimco": NamedObjective(vimco, reports="iwae"),

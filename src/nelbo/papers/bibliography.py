@@ -157,6 +157,13 @@ BIBLIOGRAPHY: dict[str, str] = {
   pages     = {29--37},
   year      = {2011}
 }""",
+    "uria2014": """@inproceedings{uria2014,
+  title     = {A Deep and Tractable Density Estimator},
+  author    = {Uria, Benigno and Murray, Iain and Larochelle, Hugo},
+  booktitle = {International Conference on Machine Learning},
+  pages     = {467--475},
+  year      = {2014}
+}""",
     "bishop2006": """@book{bishop2006,
   title     = {Pattern Recognition and Machine Learning},
   author    = {Bishop, Christopher M.},
