@@ -1,8 +1,30 @@
-"""Markov kernels that leave a log density as it is."""
+"""Markov kernels that leave a log density as it is, and chains that are led from one density to another."""
 
+from nelbo.samplers.annealing import (
+    Annealed,
+    annealed,
+    learned_steps,
+    linear_betas,
+    piecewise_betas,
+    sigmoid_betas,
+)
 from nelbo.samplers.chain import run_chain
 from nelbo.samplers.hamiltonian import Hamiltonian, HamiltonianState
 from nelbo.samplers.independence import Independence, WeightedState
 from nelbo.samplers.kernel import Info, Kernel
 
-__all__ = ["Hamiltonian", "HamiltonianState", "Independence", "Info", "Kernel", "WeightedState", "run_chain"]
+__all__ = [
+    "Annealed",
+    "Hamiltonian",
+    "HamiltonianState",
+    "Independence",
+    "Info",
+    "Kernel",
+    "WeightedState",
+    "annealed",
+    "learned_steps",
+    "linear_betas",
+    "piecewise_betas",
+    "run_chain",
+    "sigmoid_betas",
+]

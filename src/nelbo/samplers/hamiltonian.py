@@ -39,14 +39,14 @@ class Hamiltonian(Kernel[HamiltonianState]):
         log_density: up to a constant [nats].
         warmup: steps that learn.
         leapfrogs: steps of a trajectory.
-        first_step: step size at the start.
+        first_step: step size at the start, and for good where nothing is learned.
         target: the acceptance that is aimed at.
     """
 
     log_density: Callable[[Position], Float[Array, ""]]
     warmup: int = eqx.field(static=True, default=0)
     leapfrogs: int = eqx.field(static=True, default=LEAPFROGS)
-    first_step: float = eqx.field(static=True, default=0.2)
+    first_step: float | Float[Array, ""] = 0.2
     target: float = eqx.field(static=True, default=0.7)
 
     def init(self, position: Position) -> HamiltonianState:
