@@ -241,6 +241,14 @@ def order_log_prob(x, logits, weight, mask_weight, bias, inner, inner_bias, read
     return total
 
 
+def boltzmann_log_prob(v, visible, weight, hidden):
+    """log p(v) of a restricted Boltzmann machine: the joint law of all units, summed over the hidden ones."""
+    every = [np.array(list(np.ndindex(*[2] * n)), np.float64) for n in weight.shape]
+    joint = (every[0] @ visible)[:, None] + every[0] @ weight @ every[1].T + (every[1] @ hidden)[None]
+    own = v @ visible + every[1] @ (weight.T @ v + hidden)
+    return np.logaddexp.reduce(own) - np.logaddexp.reduce(joint.ravel())
+
+
 def mixture_log_prob(x, weights, components):
     """log p(x) of a mixture of Bernoullis: the sum over components of products over entries."""
     shares, total = np.exp(weights) / np.exp(weights).sum(), 0.0

@@ -51,6 +51,7 @@ EXACT = {
     "belief-network",
     "nade",
     "eonade",
+    "rbm",
     "mixture",
     "classification",
 }

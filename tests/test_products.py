@@ -36,7 +36,7 @@ SMALL = {
     "components": 3,
 }
 SETTING = Setting(50, 5.0)
-DISCRETE = {"sbn", "darn", "fdarn"}
+DISCRETE = {"sbn", "darn", "fdarn", "dbn"}
 DEEP = {"dlgm", "hvae", "nonlinear-belief-network"}
 # what each objective cannot train, and is expected to say so
 REPARAMETERIZED = {"sgvb", "iwae", "full-vb", "stochastic-backpropagation", "perturbative"}
@@ -44,11 +44,12 @@ REFUSED = {(objective, model) for objective in REPARAMETERIZED for model in DISC
 REFUSED |= {(objective, model) for objective in ("darn", "straight-through") for model in set(MODELS) - DISCRETE}
 REFUSED |= {("maximum-likelihood", model) for model in (*DEEP, "vae", "nonlinear-factor-analysis")}
 REFUSED |= {("stochastic-backpropagation", "hvae")}
-REFUSED |= {("order-agnostic", model) for model in set(MODELS) - {"eonade"}}
+OWN = {"order-agnostic": "eonade", "contrastive-divergence": "rbm", "greedy": "dbn"}
+REFUSED |= {(objective, model) for objective, own in OWN.items() for model in set(MODELS) - {own}}
 CONJUGATE = {name for name, family in MODELS.items() if family.objective == "svi"}
 SUPERVISED = {name for name, family in MODELS.items() if family.targets}
 PAIRS = {name for name, family in MODELS.items() if family.examples == "pairs"}
-WITHOUT_LATENTS = {"nade", "mixture", "eonade", *SUPERVISED, *PAIRS}
+WITHOUT_LATENTS = {"nade", "mixture", "eonade", "rbm", *SUPERVISED, *PAIRS}
 
 
 def small(name, **more):

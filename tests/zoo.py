@@ -14,6 +14,7 @@ from oracles import (
     Affine,
     BeliefNetwork,
     LinearGaussian,
+    boltzmann_log_prob,
     chain_posterior,
     eonade_log_prob,
     mixture_log_prob,
@@ -32,6 +33,7 @@ from nelbo.models import (
     StandardNormal,
     Unconditional,
     build,
+    dbn,
     eonade,
     factorial_mixture,
     gaussian_mixture,
@@ -40,6 +42,7 @@ from nelbo.models import (
     linear,
     mixture,
     nade,
+    rbm,
     vae,
 )
 from nelbo.nets import MLP, trainable
@@ -260,6 +263,25 @@ def tiny_eonade(seed=75):
     return Case(model, batch, eonade_log_evidence, eonade_log_evidence)
 
 
+def rbm_log_evidence(model, x):
+    raw, head = _node(model)
+    arrays = (np.asarray(value, np.float64) for value in (raw, head.weight, head.bias))
+    return boltzmann_log_prob(np.asarray(x, np.float64), *arrays)
+
+
+def tiny_rbm(seed=76):
+    """Four visible and three hidden units; no latents."""
+    model = randomized(rbm(jr.key(seed), (4,), hidden=(3,), sweeps=60), jr.key(seed + 1), 0.8)
+    batch = data_for("bernoulli", jr.key(seed + 2), (3, 4))
+    return Case(model, batch, rbm_log_evidence, rbm_log_evidence)
+
+
+def tiny_dbn(seed=77):
+    """Four bits under three latents, whose prior is a machine with two hidden units."""
+    model = randomized(dbn(jr.key(seed), (4,), layers=(3, 2), sweeps=60), jr.key(seed + 1), 0.8)
+    return Case(model, data_for("bernoulli", jr.key(seed + 2), (3, 4)))
+
+
 def tiny_nade(seed=70):
     """Four bits in an order of their own behind three hidden units; no latents."""
     model = randomized(nade(jr.key(seed), (4,), hidden=(3,), order=1), jr.key(seed + 1), 1.0)
@@ -340,6 +362,8 @@ MODELS: dict[str, Callable[[], Case]] = {
     "hvae": tiny_hvae,
     "nade": tiny_nade,
     "eonade": tiny_eonade,
+    "rbm": tiny_rbm,
+    "dbn": tiny_dbn,
     "mixture": tiny_mixture,
     "regression": tiny_regression,
     "classification": tiny_classification,

@@ -17,7 +17,7 @@ log_prob = eqx.filter_jit(lambda model, x: model.log_prob(x))
 
 
 @pytest.mark.parametrize(
-    "name", ["linear-gaussian", "linear-gaussian-masked", "linear-stack", "nade", "eonade", "mixture"]
+    "name", ["linear-gaussian", "linear-gaussian-masked", "linear-stack", "nade", "eonade", "rbm", "mixture"]
 )
 def test_it_is_the_oracles(name):
     case = zoo.MODELS[name]()

@@ -27,6 +27,8 @@ OPTIONS = {
     "fdarn": {"layers": [3, 2]},
     "nade": {"hidden": [3]},
     "eonade": {"hidden": [3]},
+    "rbm": {"hidden": [3]},
+    "dbn": {"layers": [3, 2]},
     "mixture": {"components": 3},
     "factorization": {"shape": [1], "rank": 1},
 }

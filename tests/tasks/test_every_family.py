@@ -22,8 +22,8 @@ from nelbo.tasks.rows import reader
 ROWS, SIZE, DRAWS = 3, 5, 2
 SMALL = {"hidden": [3], "latents": 2, "layers": [3, 2], "recognition_hidden": [3], "components": 2}
 WITHOUT_GAPS = {"lda", "factorial-mixture"}
-DISCRETE = {"sbn", "darn", "fdarn", "gaussian-mixture"}
-WITHOUT_LATENTS = {"nade", "mixture", "eonade"}
+DISCRETE = {"sbn", "darn", "fdarn", "dbn", "gaussian-mixture"}
+WITHOUT_LATENTS = {"nade", "mixture", "eonade", "rbm"}
 PAIRS = {name for name, family in MODELS.items() if family.examples == "pairs"}  # see test_factorization.py
 # a row for each family: its options, None for those of `SMALL` that it knows, and how many numbers its context has
 CASES = {

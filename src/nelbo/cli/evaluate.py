@@ -14,7 +14,8 @@ from nelbo.cli.parser import Parser, other_data, refine, run_folder, split
 from nelbo.cli.writing import inferring, opened
 from nelbo.core import InputError
 from nelbo.data import Data, Source
-from nelbo.evaluation import DRAWS, Refinement, refinements
+from nelbo.evaluation import DRAWS, PUBLISHED, Refinement, refinements
+from nelbo.models import boltzmann_machine
 from nelbo.report import text_table
 from nelbo.runs import (
     EVALUATIONS,
@@ -41,6 +42,7 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("data", nargs="?", default=argparse.SUPPRESS, metavar="DATA", help="the same as --data")
     parser.add_argument("--bound", choices=list(EVALUATIONS), help=f"{bounds} (default elbo, of pairs {PAIR_SCORE}; supervised models have the {LOG_SCORE} alone)")  # fmt: skip  # noqa: E501
     parser.add_argument("--samples", type=int, metavar="K", help=f"draws for each example (default: {usual}), or of the weights of a supervised model (default {DRAWS})")  # fmt: skip  # noqa: E501
+    parser.add_argument("--temperatures", type=int, metavar="T", help=f"of the annealing that estimates log Z of an rbm or a dbn (default {PUBLISHED})")  # fmt: skip  # noqa: E501
     split(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N examples")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the bound of each row: .npy, or a table")
@@ -50,7 +52,11 @@ def _arguments(parser: Parser) -> None:
 
 def evaluate(options: argparse.Namespace) -> None:
     """Score a split and put the row into the run's record."""
-    for name, value in (("--limit", options.limit), ("--samples", options.samples)):
+    for name, value in (
+        ("--limit", options.limit),
+        ("--samples", options.samples),
+        ("--temperatures", options.temperatures),
+    ):
         if value is not None and value < 1:
             raise InputError(f"{name} must be at least 1, got {value}.")
     path = None if options.output is None else Path(options.output)
@@ -70,9 +76,25 @@ def evaluate(options: argparse.Namespace) -> None:
         print_json(row | {"amortization_gap": [dataclasses.asdict(one) for one in gap]} if gap else row)
         return
     show_results([row])
+    if "normalizer" in row:
+        print(f"\n{_about(row['normalizer'])}")
     if gap:
         print(f"\nELBO of the first {gap[0].examples} examples, by how q was found [nats per example]:")
         print(text_table([_gap_row(one) for one in gap]), end="")
+
+
+def _about(normalizer: dict[str, Any]) -> str:
+    """How log Z was found, in words."""
+    log_z, error = normalizer["log_z"], normalizer["standard_error"]
+    if normalizer["method"] == "enumeration":
+        return f"log Z = {log_z:.3f} nats, exact: a sum over all states of the smaller layer."
+    return (
+        f"log Z = {log_z:.2f} +- {3 * error:.2f} nats (3 standard errors) by annealing with "
+        f"{normalizer['temperatures']} temperatures "
+        f"and {normalizer['chains']} chains, {normalizer['reverse']:.2f} by annealing in reverse.\n"
+        "The first is low in expectation, so that log p(x) looks better than it is; the second is high, where the long "
+        "chains that it starts from have converged."
+    )
 
 
 def _gap_row(one: Refinement) -> dict[str, Any]:
@@ -99,7 +121,12 @@ def _bound(
         raise InputError("The exact log p(x) depends on no posterior: leave --refine out, or ask for another bound.")
     count = asked.samples if options.samples is None else options.samples
     progress, key, model = counter(options, len(examples)), jr.key(options.seed), inferring(options, run)
-    score = asked.score(key, model, examples, num_samples=count, progress=progress)
+    machine, more = boltzmann_machine(model), {}
+    if machine is None and options.temperatures is not None:
+        raise InputError("--temperatures is for log Z of an rbm or a dbn, and this model has none: leave it out.")
+    if machine is not None and asked.kind != "exact":
+        more["temperatures"] = options.temperatures or PUBLISHED
+    score = asked.score(key, model, examples, num_samples=count, progress=progress, **more)
     row, gap = result_row(score, name, split_name, data, run.model), []
     if of_pairs:
         row = with_errors(row, jr.fold_in(jr.clone(key), 1), run.model, examples)

@@ -122,14 +122,14 @@ def total_log_prob(distribution: nd.Distribution, value: Array, observed: Array 
     """
     if observed is not None and isinstance(distribution, Marginalizable):
         return distribution.observed_log_prob(value, observed)
-    log_prob = jnp.asarray(distribution.log_prob(value))
-    if observed is None:
-        return jnp.ravel(log_prob).sum()
-    if log_prob.shape != observed.shape:
+    if observed is not None and tuple(distribution.event_shape):
         raise InputError(
             f"Missing entries need an elementwise likelihood or a mixture, but {type(distribution).__name__} gives "
             "whole examples a probability: fill them in first, or fit another model."
         )
+    log_prob = jnp.asarray(distribution.log_prob(value))
+    if observed is None:
+        return jnp.ravel(log_prob).sum()
     return jnp.where(observed, log_prob, jnp.zeros_like(log_prob)).sum()
 
 

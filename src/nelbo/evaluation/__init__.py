@@ -13,6 +13,7 @@ from nelbo.evaluation.calibration import (
 from nelbo.evaluation.documents import perplexity, topic_words
 from nelbo.evaluation.exact import exact_log_likelihood, posterior_bound
 from nelbo.evaluation.latents import active_units, posterior_mean, posterior_means
+from nelbo.evaluation.normalizers import PUBLISHED, SHORT, Normalizer, ladder, log_normalizer, normalized
 from nelbo.evaluation.predictive import DRAWS, Predictive, mixture_quantile, predictive
 from nelbo.evaluation.smoothing import smoothing_error
 from nelbo.evaluation.variance import estimators, gradient_noise, settled, variance_report
@@ -20,6 +21,9 @@ from nelbo.evaluation.variance import estimators, gradient_noise, settled, varia
 __all__ = [
     "DRAWS",
     "INTERVALS",
+    "PUBLISHED",
+    "SHORT",
+    "Normalizer",
     "Predictive",
     "Refinement",
     "Reliability",
@@ -36,7 +40,10 @@ __all__ = [
     "importance_bound",
     "importance_terms",
     "jackknife_variance",
+    "ladder",
+    "log_normalizer",
     "mixture_quantile",
+    "normalized",
     "perplexity",
     "posterior_bound",
     "posterior_mean",

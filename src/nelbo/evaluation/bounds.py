@@ -1,6 +1,7 @@
 """The evidence lower bound and the importance-weighted bound of a data set, in bounded memory."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from jaxtyping import Array, Float, Key
 
 from nelbo.core import NATS_PER_BIT, AnyExample, Example, InputError, as_example, log_mean_exp
 from nelbo.data import Source
+from nelbo.evaluation.normalizers import SHORT, Normalizer, normalized
 from nelbo.models import Model, check_source
 from nelbo.training import examples, padded_batches
 
@@ -111,6 +113,7 @@ class Score:
         num_samples: draws of z for each example.
         num_examples: how many.
         per_example: bound of each [nats].
+        normalizer: log Z of a Boltzmann machine, and how it was found; its error is in `standard_error`.
     """
 
     nats: float
@@ -122,6 +125,7 @@ class Score:
     num_samples: int
     num_examples: int
     per_example: np.ndarray
+    normalizer: Normalizer | None = None
 
 
 @eqx.filter_jit
@@ -175,14 +179,24 @@ def _bound(
     progress: Callable[[int, float], None] | None,
     *,
     name: str,
+    temperatures: int,
 ) -> Score:
     if num_samples < 1:
         raise InputError(f"A bound needs at least one sample for each example, got {num_samples}.")
+    model, normalizer = normalized(jr.fold_in(key, 1), model, temperatures=temperatures)
     if model.depth:
-        return _score(*_all_terms(key, model, data, num_samples, progress, name), name, num_samples)
-    # every draw of no latents gives log p(x)
-    exact = _score(*_all_terms(key, model, data, 1, progress, name), name, 1)
-    return dataclasses.replace(exact, standard_error=0.0)
+        score = _score(*_all_terms(key, model, data, num_samples, progress, name), name, num_samples)
+    else:
+        # every draw of no latents gives log p(x)
+        exact = _score(*_all_terms(key, model, data, 1, progress, name), name, 1)
+        score = dataclasses.replace(exact, standard_error=0.0)
+    return score if normalizer is None else _with_normalizer(score, normalizer)
+
+
+def _with_normalizer(score: Score, normalizer: Normalizer) -> Score:
+    """The score with the error of log Z, which is the same for all examples."""
+    error = None if score.standard_error is None else math.hypot(score.standard_error, normalizer.standard_error)
+    return dataclasses.replace(score, standard_error=error, normalizer=normalizer)
 
 
 def _score(terms: dict[str, np.ndarray], dimensions: float, name: str, num_samples: int) -> Score:
@@ -209,6 +223,7 @@ def elbo(
     *,
     num_samples: int = 10,
     progress: Callable[[int, float], None] | None = None,
+    temperatures: int = SHORT,
 ) -> Score:
     """Evidence lower bound of a data set: the mean over examples and draws of log w [nats].
 
@@ -220,11 +235,13 @@ def elbo(
         data: the examples.
         num_samples: draws of z for each example.
         progress: called with the number of examples done and their mean bound so far [nats].
+        temperatures: of the annealing that estimates log Z of a Boltzmann machine too large to be enumerated; then the
+            score is an estimate, see `Normalizer`.
 
     Raises:
         InputError: no example, no sample, or values that the likelihood cannot give.
     """
-    return _bound(key, model, data, num_samples, progress, name="elbo")
+    return _bound(key, model, data, num_samples, progress, name="elbo", temperatures=temperatures)
 
 
 def importance_bound(
@@ -234,10 +251,11 @@ def importance_bound(
     *,
     num_samples: int = 5000,
     progress: Callable[[int, float], None] | None = None,
+    temperatures: int = SHORT,
 ) -> Score:
     """Importance-weighted bound of a data set, log (1/K) sum_k w_k (Burda et al. 2016) [nats].
 
     It rises with K towards log p(x). Latents are decoded a few at a time: what grows with K is one number for each draw
     and example of a batch. Arguments and errors are those of `elbo`.
     """
-    return _bound(key, model, data, num_samples, progress, name="importance")
+    return _bound(key, model, data, num_samples, progress, name="importance", temperatures=temperatures)

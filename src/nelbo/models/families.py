@@ -11,6 +11,8 @@ from jaxtyping import Array, Key
 from nelbo.core import added, checked_arguments, choice, defaults, joined
 from nelbo.models.autoencoder import vae
 from nelbo.models.belief import darn, fdarn, sbn
+from nelbo.models.boltzmann import rbm
+from nelbo.models.deep_belief import dbn
 from nelbo.models.factorial_mixture import factorial_mixture
 from nelbo.models.gaussian import (
     dlgm,
@@ -87,6 +89,9 @@ _CONJUGATE = {"*": {"optimizer": "natural", "schedule": "robbins-monro", "epochs
 # one place of one order is a noisy estimate: a rate that goes to zero averages it out
 _EONADE = {"*": {"schedule": "cosine"}}
 
+# the pseudo-likelihood of a few entries chooses badly between epochs: the last parameters are kept
+_BOLTZMANN = {"*": {"optimizer": "momentum", "learning_rate": 0.05, "schedule": "linear", "keep": "last"}}
+
 MODELS: dict[str, Family] = {
     "vae": Family(vae, arguments=_VAE_ARGUMENTS, training=_VAE_TRAINING, least_steps=_LEAST),
     "linear": Family(linear, likelihood="gaussian-shared", spread="whole", training=_LINEAR, least_steps=_LEAST),
@@ -103,6 +108,10 @@ MODELS: dict[str, Family] = {
     "nade": Family(nade, likelihood="bernoulli", objective="maximum-likelihood", least_steps=_LEAST),
     "eonade": Family(eonade, likelihood="bernoulli", objective="order-agnostic", training=_EONADE, least_steps=_LEAST),
     "mixture": Family(mixture, likelihood="bernoulli", objective="maximum-likelihood", least_steps=_LEAST),
+    "rbm": Family(
+        rbm, likelihood="bernoulli", objective="contrastive-divergence", training=_BOLTZMANN, least_steps=_LEAST
+    ),
+    "dbn": Family(dbn, likelihood="bernoulli", objective="greedy", training=_BOLTZMANN, least_steps=_LEAST),
     "regression": Family(
         regression, objective="maximum-likelihood", least_steps=_LEAST, targets="number", objective_arguments=_MAP
     ),

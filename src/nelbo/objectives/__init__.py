@@ -11,6 +11,14 @@ from nelbo.objectives.base import (
     over_batch,
 )
 from nelbo.objectives.binary_gradients import half, straight_through
+from nelbo.objectives.contrastive import (
+    CHAINS,
+    ContrastiveDivergence,
+    Greedy,
+    NegativePhase,
+    pseudo_log_likelihood,
+    tempered_kernel,
+)
 from nelbo.objectives.draws import DRAWS, checked_draws, each_draw
 from nelbo.objectives.importance import IWAE_FORMS, Iwae
 from nelbo.objectives.named import NAMED, NamedObjective, Setting, sgvb, with_added
@@ -35,19 +43,23 @@ from nelbo.objectives.stochastic_backpropagation import (
 from nelbo.objectives.wake_sleep import WakeSleep
 
 __all__ = [
+    "CHAINS",
     "DRAWS",
     "FORMS",
     "IWAE_FORMS",
     "NAMED",
     "NOISES",
     "BoundKind",
+    "ContrastiveDivergence",
     "Energies",
     "GaussianGradient",
+    "Greedy",
     "InputNoise",
     "Iwae",
     "Loss",
     "MaximumLikelihood",
     "NamedObjective",
+    "NegativePhase",
     "Objective",
     "ObjectiveState",
     "OrderAgnostic",
@@ -74,9 +86,11 @@ __all__ = [
     "local_signals_hold",
     "over_batch",
     "perturbative_bound",
+    "pseudo_log_likelihood",
     "series_loss",
     "sgvb",
     "straight_through",
     "taylor",
+    "tempered_kernel",
     "with_added",
 ]

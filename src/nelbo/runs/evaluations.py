@@ -82,6 +82,8 @@ def result_row(score: Score, bound: str, split: str, data: Data, model: Model | 
     kind = EVALUATIONS[bound].kind if bound in EVALUATIONS else "lower"
     if model is not None and not model.depth and bound != PAIR_SCORE:
         kind = "exact"
+    if score.normalizer is not None and score.normalizer.method != "enumeration":
+        kind = "estimate"  # log Z of annealing is low in expectation, log p(x) high
     row = {
         "split": split,
         "bound": bound,
@@ -99,6 +101,8 @@ def result_row(score: Score, bound: str, split: str, data: Data, model: Model | 
         "binarization": data.binarization,
         "units": UNITS,
     }
+    if score.normalizer is not None:
+        row["normalizer"] = score.normalizer.record()
     if data.values == "counts":
         lengths = data.split(split).x[: score.num_examples].sum(1)
         row["perplexity"] = perplexity(score.per_example, lengths)
