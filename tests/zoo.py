@@ -271,14 +271,14 @@ def rbm_log_evidence(model, x):
 
 def tiny_rbm(seed=76):
     """Four visible and three hidden units; no latents."""
-    model = randomized(rbm(jr.key(seed), (4,), hidden=(3,), sweeps=60), jr.key(seed + 1), 0.8)
+    model = randomized(rbm(jr.key(seed), (4,), hidden=(3,), sample_sweeps=60), jr.key(seed + 1), 0.8)
     batch = data_for("bernoulli", jr.key(seed + 2), (3, 4))
     return Case(model, batch, rbm_log_evidence, rbm_log_evidence)
 
 
 def tiny_dbn(seed=77):
     """Four bits under three latents, whose prior is a machine with two hidden units."""
-    model = randomized(dbn(jr.key(seed), (4,), layers=(3, 2), sweeps=60), jr.key(seed + 1), 0.8)
+    model = randomized(dbn(jr.key(seed), (4,), layers=(3, 2), sample_sweeps=60), jr.key(seed + 1), 0.8)
     return Case(model, data_for("bernoulli", jr.key(seed + 2), (3, 4)))
 
 

@@ -148,7 +148,7 @@ def test_annealing_finds_log_z_from_both_sides(wide):
 
 
 def test_a_machine_that_cannot_be_enumerated_needs_log_z():
-    model = rbm(jr.key(0), (22,), hidden=(21,), init=0.1, sweeps=5)
+    model = rbm(jr.key(0), (22,), hidden=(21,), init=0.1, sample_sweeps=5)
     with pytest.raises(InputError, match="estimate it"):
         jax.eval_shape(model.log_prob, jnp.zeros(22))
     filled = with_log_normalizer(model, 3.0)

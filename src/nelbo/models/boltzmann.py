@@ -41,7 +41,7 @@ class RestrictedBoltzmann(BinaryUnits, Completable):
         sweeps: of block Gibbs that lie behind each sample.
     """
 
-    references: ClassVar[tuple[str, ...]] = ("salakhutdinov2008",)
+    references: ClassVar[tuple[str, ...]] = ("salakhutdinov2008dbn",)
     pytree_data_fields = ("logits", "weight", "bias", "log_normalizer")
     pytree_aux_fields = ("sweeps",)
     arg_constraints = {
@@ -236,7 +236,7 @@ def rbm(
     *,
     hidden: Sequence[int] = (500,),
     init: float | int = 0.01,
-    sweeps: int = 1000,
+    sample_sweeps: int = 1000,
     centre: Array | bool = False,
 ) -> Model:
     """Restricted Boltzmann machine over binary data (Hinton 2002; Salakhutdinov and Murray 2008).
@@ -249,19 +249,20 @@ def rbm(
         shape: of one example.
         hidden: how many hidden units, as a list of one.
         init: standard deviation of the weights at the start.
-        sweeps: of block Gibbs that lie behind each sample.
+        sample_sweeps: sweeps of block Gibbs that lie behind each sample.
         centre: the training data's mean, whose log odds the visible biases start at; `True` leaves them to be filled
             from a file.
 
     Raises:
         InputError: more than one hidden layer, or a size that makes no sense.
     """
-    shape, hidden, (sweeps,) = positive("shape", shape), positive("hidden", hidden), positive("sweeps", (sweeps,))
+    shape, hidden = positive("shape", shape), positive("hidden", hidden)
+    (sweeps,) = positive("sample_sweeps", (sample_sweeps,))
     if len(hidden) != 1:
         raise InputError(f"An rbm has one hidden layer, got {list(hidden)}: give one size, or fit dbn.")
     mean = constant_array(centre, shape)
     size = math.prod(shape)
     weight = initial_weight(key, (size, hidden[0]), fan_in=size, fan_out=hidden[0], init=init)
     head = BoltzmannHead(weight, jnp.zeros(hidden[0], jnp.float32), shape, sweeps)
-    spec = ModelSpec.of("rbm", shape=shape, hidden=hidden, init=init, sweeps=sweeps, centre=mean is not None)
+    spec = ModelSpec.of("rbm", shape=shape, hidden=hidden, init=init, sample_sweeps=sweeps, centre=mean is not None)
     return visible(log_odds(mean, shape), head, spec)

@@ -26,7 +26,7 @@ def dbn(
     *,
     layers: Sequence[int] = (500, 2000),
     init: float | int = 0.01,
-    sweeps: int = 1000,
+    sample_sweeps: int = 1000,
     centre: Array | bool = False,
 ) -> Model:
     """Deep belief network of two hidden layers over binary data (Hinton, Osindero and Teh 2006).
@@ -40,14 +40,15 @@ def dbn(
         layers: units of the two hidden layers, the one next to the data first. As many in the second as there are
             entries in an example start it as the first machine upside down, which leaves p(v) as it is.
         init: standard deviation of the weights at the start.
-        sweeps: of block Gibbs that lie behind each sample.
+        sample_sweeps: sweeps of block Gibbs that lie behind each sample.
         centre: the training data's mean, whose log odds the visible biases start at; `True` leaves them to be filled
             from a file.
 
     Raises:
         InputError: other than two layers, or a size that makes no sense.
     """
-    shape, layers, (sweeps,) = positive("shape", shape), positive("layers", layers), positive("sweeps", (sweeps,))
+    shape, layers = positive("shape", shape), positive("layers", layers)
+    (sweeps,) = positive("sample_sweeps", (sample_sweeps,))
     if len(layers) != 2:
         raise InputError(f"A dbn has two hidden layers, got {list(layers)}: give two sizes, such as 500,2000.")
     mean, size, (first, second) = constant_array(centre, shape), math.prod(shape), layers
@@ -65,7 +66,7 @@ def dbn(
         Conditional(down, BernoulliHead(shape)),
         Unconditional(zeros, BoltzmannHead(top, top_bias, (first,), sweeps)),
     )
-    spec = ModelSpec.of("dbn", shape=shape, layers=layers, init=init, sweeps=sweeps, centre=mean is not None)
+    spec = ModelSpec.of("dbn", shape=shape, layers=layers, init=init, sample_sweeps=sweeps, centre=mean is not None)
     return Model(Stack(generative), Amortized((Conditional(up, BernoulliHead((first,))),)), spec)
 
 

@@ -136,7 +136,7 @@ class ContrastiveDivergence(Objective):
         decay: weight of |W|^2 / 2.
     """
 
-    references: ClassVar[tuple[str, ...]] = ("hinton2002", "tieleman2008", "salakhutdinov2008")
+    references: ClassVar[tuple[str, ...]] = ("hinton2002", "tieleman2008", "salakhutdinov2008dbn")
     kind: ClassVar[BoundKind] = "proxy"
     negative: NegativePhase = NegativePhase()
     decay: float = eqx.field(static=True, default=0.0)

@@ -180,7 +180,7 @@ BIBLIOGRAPHY: dict[str, str] = {
   pages     = {1064--1071},
   year      = {2008}
 }""",
-    "salakhutdinov2008": """@inproceedings{salakhutdinov2008,
+    "salakhutdinov2008dbn": """@inproceedings{salakhutdinov2008dbn,
   title     = {On the Quantitative Analysis of Deep Belief Networks},
   author    = {Salakhutdinov, Ruslan and Murray, Iain},
   booktitle = {International Conference on Machine Learning},
