@@ -92,8 +92,8 @@ def _about(normalizer: dict[str, Any]) -> str:
         f"log Z = {log_z:.2f} +- {3 * error:.2f} nats (3 standard errors) by annealing with "
         f"{normalizer['temperatures']} temperatures "
         f"and {normalizer['chains']} chains, {normalizer['reverse']:.2f} by annealing in reverse.\n"
-        "The first is low in expectation, so that log p(x) looks better than it is; the second is high, where the long "
-        "chains that it starts from have converged."
+        "The first is low in expectation, so that log p(x) looks better than it is; the second is high, where the "
+        "chains that it starts from have come to draw from the model."
     )
 
 

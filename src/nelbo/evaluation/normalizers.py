@@ -13,10 +13,11 @@ from jaxtyping import Array, Float, Key
 
 from nelbo.core import InputError, compiled, log_mean_exp, softplus
 from nelbo.models import Model, RestrictedBoltzmann, bits, boltzmann_machine, with_log_normalizer
-from nelbo.samplers import BlockGibbs, annealed, piecewise_betas
+from nelbo.samplers import Annealed, BlockGibbs, annealed, piecewise_betas, run_chain
 
 PUBLISHED = 14500  # temperatures of Salakhutdinov and Murray (2008), section 4.1
 SHORT = 1000
+_PILOT = 200  # temperatures, about
 _SHARES = ((0.5, 500), (0.9, 4000), (1.0, 10000))
 
 
@@ -28,8 +29,9 @@ class Normalizer:
         log_z: by enumeration, or the log of the mean weight of forward annealing: a lower bound in expectation, so that
             log p(x) looks better than it is where there are too few temperatures or chains.
         standard_error: of `log_z` over chains; zero by enumeration.
-        reverse: the same by annealing back from the ends of long chains of block Gibbs; an upper bound in expectation
-            where these have come to draw from the model. None by enumeration.
+        reverse: the same by annealing back from where the forward chains ended, chosen by their weights and moved on;
+            an upper bound in expectation where these draw from the model, which a value far below `log_z` denies. None
+            by enumeration.
         method: "enumeration" or "annealing".
         temperatures: of the ladder.
         chains: of either direction.
@@ -73,36 +75,64 @@ def annealed_weights(
 ) -> tuple[Float[Array, " chains"], Float[Array, " chains"]]:
     """Log Z of each chain, forward and in reverse: their mean weights are Z and 1 / Z [nats].
 
-    The path goes from a machine without hidden connections, whose visible biases fit the ends of long chains, to the
-    machine itself, as in Salakhutdinov and Murray (2008), eqs. 15 to 18.
+    The path goes from a machine without hidden connections to the machine itself, as in Salakhutdinov and Murray
+    (2008), eqs. 15 to 18. Its visible biases fit the ends of a shorter pilot run. The reverse chains start where
+    forward ones ended, chosen by their weights and then moved by `node.sweeps` sweeps: block Gibbs from anywhere else
+    stays in the mode that it meets first.
     """
-    long_key, base_key, start_key, forward_key, reverse_key = jr.split(key, 5)
-    hidden = node.bias.shape[0]
+    pilot_key, forward_key, reverse_key = jr.split(key, 3)
     flat = RestrictedBoltzmann(node.flat_logits, node.weight, node.bias, None, node.sweeps)
-    ends = flat.sample(long_key, (2 * chains,))
-    # the base comes of other chains than those that go in reverse
-    seen = sigmoid(flat.visible_logits(bits(base_key, flat.hidden_logits(ends[:chains])))).mean(0)
-    base = logit(jnp.clip(seen, 0.5 / chains, 1.0 - 0.5 / chains))
+    step = max(1, (len(betas) - 1) // _PILOT)
+    short = jnp.append(betas[:-1:step], betas[-1])
+    blank = jnp.zeros_like(node.flat_logits)
+    pilot = _forward(pilot_key, flat, blank, short, chains)
+    found = _ends(jr.fold_in(pilot_key, 1), flat, pilot)
+    hidden = bits(jr.fold_in(pilot_key, 2), flat.hidden_logits(found))
+    least = 0.5 / chains
+    base = logit(jnp.clip(sigmoid(flat.visible_logits(hidden)).mean(0), least, 1.0 - least))
+    forward = _forward(forward_key, flat, base, betas, chains)
+    ends = _ends(jr.fold_in(reverse_key, 1), flat, forward)
+    reverse = _run(reverse_key, flat, base, betas, ends, reverse=True)
+    log_z_base = softplus(base).sum() + flat.bias.shape[0] * jnp.log(2.0)
+    return log_z_base + forward.log_weight, log_z_base + reverse.log_weight
+
+
+def _forward(key: Key[Array, ""], node: RestrictedBoltzmann, base: Array, betas: Array, chains: int) -> Annealed:
+    """Chains from the machine of visible biases alone."""
+    start_key, run_key = jr.split(key)
+    start = bits(start_key, jnp.broadcast_to(base, (chains, base.shape[0])))
+    return _run(run_key, node, base, betas, start, reverse=False)
+
+
+def _run(
+    key: Key[Array, ""], node: RestrictedBoltzmann, base: Array, betas: Array, start: Array, *, reverse: bool
+) -> Annealed:
+    """Annealing of each chain between visible biases alone and the machine."""
 
     def log_ratio(old: Array, new: Array, v: Array) -> Array:
         # the difference unit by unit: that of two sums would have few digits
-        a = flat.hidden_logits(v)
-        return (new - old) * (v @ (flat.flat_logits - base)) + (softplus(new * a) - softplus(old * a)).sum()
+        a = node.hidden_logits(v)
+        return (new - old) * (v @ (node.flat_logits - base)) + (softplus(new * a) - softplus(old * a)).sum()
 
     def transition(beta: Array) -> BlockGibbs:
         return BlockGibbs(
-            lambda k, v: bits(k, beta * flat.hidden_logits(v)),
-            lambda k, h: bits(k, (1.0 - beta) * base + beta * flat.visible_logits(h)),
+            lambda k, v: bits(k, beta * node.hidden_logits(v)),
+            lambda k, h: bits(k, (1.0 - beta) * base + beta * node.visible_logits(h)),
         )
 
-    def run(k: Key[Array, ""], start: Array, *, reverse: bool) -> Array:
-        one = lambda k, v: annealed(k, v, log_ratio, transition, betas, reverse=reverse).log_weight  # noqa: E731
-        return jax.vmap(one)(jr.split(k, chains), start)
+    def one(k: Key[Array, ""], v: Array) -> Annealed:
+        return annealed(k, v, log_ratio, transition, betas, reverse=reverse)
 
-    log_z_base = softplus(base).sum() + hidden * jnp.log(2.0)
-    start = bits(start_key, jnp.broadcast_to(base, (chains, base.shape[0])))
-    forward = run(forward_key, start, reverse=False)
-    return log_z_base + forward, log_z_base + run(reverse_key, ends[chains:], reverse=True)
+    return jax.vmap(one)(jr.split(key, len(start)), start)
+
+
+def _ends(key: Key[Array, ""], node: RestrictedBoltzmann, found: Annealed) -> Array:
+    """As many chains near the machine's law: chosen by their weights (systematic resampling), then moved on."""
+    choose_key, move_key = jr.split(key)
+    count = len(found.log_weight)
+    places = (jnp.arange(count, dtype=jnp.float32) + jr.uniform(choose_key, dtype=jnp.float32)) / count
+    chosen = jnp.searchsorted(jnp.cumsum(jax.nn.softmax(found.log_weight)), places).clip(0, count - 1)
+    return run_chain(move_key, node.gibbs(), found.position[chosen], node.sweeps)[0]
 
 
 def log_normalizer(
