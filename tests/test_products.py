@@ -39,7 +39,7 @@ SETTING = Setting(50, 5.0)
 DISCRETE = {"sbn", "darn", "fdarn", "dbn"}
 DEEP = {"dlgm", "hvae", "nonlinear-belief-network"}
 # what each objective cannot train, and is expected to say so
-REPARAMETERIZED = {"sgvb", "iwae", "full-vb", "stochastic-backpropagation", "perturbative"}
+REPARAMETERIZED = {"sgvb", "iwae", "monte-carlo-em", "full-vb", "stochastic-backpropagation", "perturbative"}
 REFUSED = {(objective, model) for objective in REPARAMETERIZED for model in DISCRETE}
 REFUSED |= {(objective, model) for objective in ("darn", "straight-through") for model in set(MODELS) - DISCRETE}
 REFUSED |= {("maximum-likelihood", model) for model in (*DEEP, "vae", "nonlinear-factor-analysis")}

@@ -8,7 +8,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from nelbo.samplers import Hamiltonian, Independence, WeightedState, run_chain
+from nelbo.samplers import Hamiltonian, Independence, NoUTurn, WeightedState, run_chain
 
 MEAN = np.array([1.0, -2.0, 0.5])
 FACTOR = np.array([[1.0, 0.0, 0.0], [0.6, 0.5, 0.0], [-0.3, 0.2, 0.8]])
@@ -39,13 +39,15 @@ def proposal(key):
 
 KERNELS = {
     "hamiltonian": Hamiltonian(log_density, warmup=30),
+    "no-u-turn": NoUTurn(log_density, warmup=30, leapfrogs=4),
     "independence": Independence(proposal, log_weight),
 }
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def ends(name, steps, key):
-    """The last positions of 4000 chains from far away, and their acceptance over the second half."""
+    """The last positions of 4000 chains from far away (500, where they wait for the longest), and their acceptance
+    over the second half."""
 
     def one(key):
         kernel = KERNELS[name]
@@ -53,7 +55,7 @@ def ends(name, steps, key):
         position = kernel.position(state)
         return jnp.concatenate([position["a"], position["b"]]), accepted[steps // 2 :].mean()
 
-    return jax.vmap(one)(jr.split(key, 4000))
+    return jax.vmap(one)(jr.split(key, 500 if name == "no-u-turn" else 4000))
 
 
 @pytest.mark.parametrize("name", KERNELS)

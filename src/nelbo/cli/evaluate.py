@@ -14,23 +14,27 @@ from nelbo.cli.parser import Parser, other_data, refine, run_folder, split
 from nelbo.cli.writing import inferring, opened
 from nelbo.core import InputError
 from nelbo.data import Data, Source
-from nelbo.evaluation import DRAWS, PUBLISHED, Refinement, refinements
+from nelbo.evaluation import DRAWS, PUBLISHED, STARTS, TEMPERATURES, Refinement, refinements
 from nelbo.models import boltzmann_machine
 from nelbo.report import text_table
 from nelbo.runs import (
     EVALUATIONS,
+    LADDER,
     LOG_SCORE,
     PAIR_SCORE,
+    Ladder,
     Run,
     add_result,
     check_columns_name,
     evaluation,
+    evidence_ladder,
     result_row,
     score_run,
     with_errors,
     write_columns,
 )
 
+ALL = "all"
 GAP_DRAWS = 100  # for each example, where the bound of the gap is an ELBO whatever bound is asked for
 
 
@@ -40,9 +44,10 @@ def _arguments(parser: Parser) -> None:
     run_folder(parser)
     # its default must not take the place of what --data gave
     parser.add_argument("data", nargs="?", default=argparse.SUPPRESS, metavar="DATA", help="the same as --data")
-    parser.add_argument("--bound", choices=list(EVALUATIONS), help=f"{bounds} (default elbo, of pairs {PAIR_SCORE}; supervised models have the {LOG_SCORE} alone)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--bound", choices=[*EVALUATIONS, ALL], help=f"{bounds}; {ALL}: {', '.join(LADDER)}, where they apply, with their order checked (default elbo, of pairs {PAIR_SCORE}; supervised models have the {LOG_SCORE} alone)")  # fmt: skip  # noqa: E501
     parser.add_argument("--samples", type=int, metavar="K", help=f"draws for each example (default: {usual}), or of the weights of a supervised model (default {DRAWS})")  # fmt: skip  # noqa: E501
-    parser.add_argument("--temperatures", type=int, metavar="T", help=f"of the annealing that estimates log Z of an rbm or a dbn (default {PUBLISHED})")  # fmt: skip  # noqa: E501
+    parser.add_argument("--temperatures", type=int, metavar="T", help=f"of ais (default {TEMPERATURES}), and of the annealing for log Z of an rbm or a dbn (default {PUBLISHED})")  # fmt: skip  # noqa: E501
+    parser.add_argument("--start", choices=STARTS, help=f"where the chains of ais start (default {STARTS[0]})")
     split(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N examples")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the bound of each row: .npy, or a table")
@@ -66,6 +71,9 @@ def evaluate(options: argparse.Namespace) -> None:
         check_columns_name(path, data)
     if options.limit is not None:
         examples = examples.head(options.limit)
+    if options.bound == ALL:
+        _ladder(options, run, split_name, data, examples, path)
+        return
     scored = _log_score if run.model.is_supervised else _bound
     row, name, values, gap = scored(options, run, split_name, data, examples)
     add_result(run.folder, row)
@@ -75,9 +83,16 @@ def evaluate(options: argparse.Namespace) -> None:
     if options.json:
         print_json(row | {"amortization_gap": [dataclasses.asdict(one) for one in gap]} if gap else row)
         return
+    _show(row, gap)
+
+
+def _show(row: dict[str, Any], gap: list[Refinement]) -> None:
+    """The row as a table, what is to be said about it, and the amortization gap."""
     show_results([row])
     if "normalizer" in row:
         print(f"\n{_about(row['normalizer'])}")
+    if "warning" in row:
+        print(f"\n{row['warning']}")
     if gap:
         print(f"\nELBO of the first {gap[0].examples} examples, by how q was found [nats per example]:")
         print(text_table([_gap_row(one) for one in gap]), end="")
@@ -121,12 +136,11 @@ def _bound(
         raise InputError("The exact log p(x) depends on no posterior: leave --refine out, or ask for another bound.")
     count = asked.samples if options.samples is None else options.samples
     progress, key, model = counter(options, len(examples)), jr.key(options.seed), inferring(options, run)
-    machine, more = boltzmann_machine(model), {}
-    if machine is None and options.temperatures is not None:
-        raise InputError("--temperatures is for log Z of an rbm or a dbn, and this model has none: leave it out.")
-    if machine is not None and asked.kind != "exact":
-        more["temperatures"] = options.temperatures or PUBLISHED
-    score = asked.score(key, model, examples, num_samples=count, progress=progress, **more)
+    of_machine = boltzmann_machine(model) is not None and name in {"elbo", "iwae"}
+    settings = _settings(options, ("temperatures",) if of_machine else asked.settings, f"--bound {name}")
+    if of_machine:
+        settings = {"temperatures": PUBLISHED, **settings}
+    score = asked.score(key, model, examples, num_samples=count, progress=progress, **settings)
     row, gap = result_row(score, name, split_name, data, run.model), []
     if of_pairs:
         row = with_errors(row, jr.fold_in(jr.clone(key), 1), run.model, examples)
@@ -134,6 +148,58 @@ def _bound(
         row["refined"] = options.refine
         gap = refinements(key, run.model, examples, steps=options.refine, num_samples=min(count, GAP_DRAWS))
     return row, name, score.per_example, gap
+
+
+def _settings(options: argparse.Namespace, taken: tuple[str, ...], what: str) -> dict[str, Any]:
+    """The options of annealing that were given."""
+    given = {"temperatures": options.temperatures, "start": options.start}
+    for name, value in given.items():
+        if value is not None and name not in taken:
+            raise InputError(f"--{name} is an option of annealing: leave it out with {what}, or ask for ais.")
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _ladder(
+    options: argparse.Namespace, run: Run, split_name: str, data: Data, examples: Source, path: Path | None
+) -> None:
+    """Print and keep everything that applies."""
+    if run.model.is_supervised or data.schema.pairs is not None:
+        raise InputError(f"{run.folder} has one score alone, and no ladder: leave --bound {ALL} out.")
+    if options.refine is not None or options.samples is not None:
+        raise InputError(f"--bound {ALL} takes neither --refine nor --samples: ask for one bound by its name.")
+
+    def progress(name: str) -> Any:
+        note(options, f"{name}: {EVALUATIONS[name].title}")
+        return counter(options, len(examples))
+
+    settings = _settings(options, ("temperatures", "start"), "")
+    key = jr.key(options.seed)
+    found = evidence_ladder(key, run.model, examples, split_name, data, settings=settings, progress=progress)
+    for row in found.rows:
+        add_result(run.folder, row)
+    if path is not None:
+        write_columns(path, data, {name: score.per_example for name, score in found.scores.items()})
+        note(options, f"Wrote {path}: {', '.join(found.scores)} of each of {len(examples)} rows [nats]")
+    if options.json:
+        print_json(found.record())
+    else:
+        _show_ladder(found)
+
+
+def _show_ladder(found: Ladder) -> None:
+    kept = ("split", "bound", "kind", "samples", "nats", "standard_error", "spread", "bits_per_dim", "binarization")
+    show_results([{name: row[name] for name in kept} for row in found.rows])
+    print()
+    for sentence in found.order:
+        print(sentence)
+    if found.bracket is not None:
+        gap, error, count = found.bracket.gap, found.bracket.gap_error, len(found.bracket.examples)
+        print(f"ais on {count} examples that the model made: reverse - forward = {gap:.4f} nats, error {error:.4f}")
+    for name, reason in found.skipped.items():
+        print(f"{name} does not apply: {reason}")
+    for row in found.rows:
+        if "warning" in row:
+            print(f"{row['bound']}: {row['warning']}")
 
 
 def _log_score(

@@ -34,7 +34,7 @@ def note(options: argparse.Namespace, text: str) -> None:
 
 def show_results(results: Sequence[Mapping[str, Any]]) -> None:
     """Scores as a table with units and binarization."""
-    shown = [{name: value for name, value in row.items() if name not in {"sha256", "normalizer"}} for row in results]
+    shown = [{name: value for name, value in row.items() if name != "sha256"} for row in results]
     print(text_table(result_rows(shown)), end="")
 
 

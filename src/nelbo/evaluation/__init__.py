@@ -1,7 +1,16 @@
 """Numbers about a fitted model."""
 
 from nelbo.evaluation.amortization import Refinement, refinements
-from nelbo.evaluation.bounds import Score, Terms, elbo, importance_bound, importance_terms, jackknife_variance
+from nelbo.evaluation.annealing import (
+    CHAINS,
+    STARTS,
+    TEMPERATURES,
+    Bracket,
+    annealed_importance,
+    bracket,
+    require_real_latents,
+)
+from nelbo.evaluation.bounds import Terms, elbo, importance_bound, importance_terms, jackknife_variance, tail_shape
 from nelbo.evaluation.calibration import (
     INTERVALS,
     Reliability,
@@ -15,14 +24,20 @@ from nelbo.evaluation.exact import exact_log_likelihood, posterior_bound
 from nelbo.evaluation.latents import active_units, posterior_mean, posterior_means
 from nelbo.evaluation.normalizers import PUBLISHED, SHORT, Normalizer, ladder, log_normalizer, normalized
 from nelbo.evaluation.predictive import DRAWS, Predictive, mixture_quantile, predictive
+from nelbo.evaluation.reciprocal import reciprocal_importance
+from nelbo.evaluation.score import Score
 from nelbo.evaluation.smoothing import smoothing_error
 from nelbo.evaluation.variance import estimators, gradient_noise, settled, variance_report
 
 __all__ = [
+    "CHAINS",
     "DRAWS",
     "INTERVALS",
     "PUBLISHED",
     "SHORT",
+    "STARTS",
+    "TEMPERATURES",
+    "Bracket",
     "Normalizer",
     "Predictive",
     "Refinement",
@@ -30,7 +45,9 @@ __all__ = [
     "Score",
     "Terms",
     "active_units",
+    "annealed_importance",
     "binned",
+    "bracket",
     "class_reliability",
     "coverage",
     "elbo",
@@ -50,9 +67,12 @@ __all__ = [
     "posterior_means",
     "predictive",
     "quantile_reliability",
+    "reciprocal_importance",
     "refinements",
+    "require_real_latents",
     "settled",
     "smoothing_error",
+    "tail_shape",
     "topic_words",
     "variance_report",
 ]

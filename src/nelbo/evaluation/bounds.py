@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -12,12 +11,15 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from nelbo.core import NATS_PER_BIT, AnyExample, Example, InputError, as_example, log_mean_exp
+from nelbo.core import AnyExample, Example, InputError, as_example, log_mean_exp
 from nelbo.data import Source
 from nelbo.evaluation.normalizers import SHORT, Normalizer, normalized
-from nelbo.models import Model, check_source
-from nelbo.training import examples, padded_batches
+from nelbo.evaluation.score import Progress, Score, dimensions, over_batches, scored
+from nelbo.models import Model
+from nelbo.training import examples
 
+HEAVY = 0.7  # Pareto k above which nothing can be trusted
+FEWEST_FOR_TAILS = 200  # draws of an example, of which the 40 largest make a tail
 ROWS = 2000  # latent draws decoded at once: large enough for full matrix products, small enough for the cache
 
 
@@ -31,6 +33,7 @@ class Terms(eqx.Module):
         elbo: (1/K) sum_k log w_k.
         elbo_variance: estimate of its variance over draws [nats^2]; zero for one draw.
         reconstruction: mean of log p(x|z_k).
+        pareto_k: shape of the tail of w, see `tail_shape`; None of too few draws.
     """
 
     importance: Float[Array, " batch"]
@@ -38,6 +41,7 @@ class Terms(eqx.Module):
     elbo: Float[Array, " batch"]
     elbo_variance: Float[Array, " batch"]
     reconstruction: Float[Array, " batch"]
+    pareto_k: Float[Array, " batch"] | None = None
 
 
 def importance_terms(key: Key[Array, ""], model: Model, batch: AnyExample, *, num_samples: int, block: int) -> Terms:
@@ -72,7 +76,25 @@ def importance_terms(key: Key[Array, ""], model: Model, batch: AnyExample, *, nu
         elbo=log_w[:, 0] + deviation.mean(1),
         elbo_variance=deviation.var(1) / max(num_samples - 1, 1),
         reconstruction=visible / num_samples,
+        pareto_k=tail_shape(log_w) if num_samples >= FEWEST_FOR_TAILS else None,
     )
+
+
+def tail_shape(log_w: Float[Array, "batch k"]) -> Float[Array, " batch"]:
+    """Shape k of the generalized Pareto law of the largest weights: their moments exist up to the order 1 / k.
+
+    Above 1/2 their variance is infinite; above 0.7 neither the mean of the weights nor its error can be trusted for any
+    practical number of draws. blackjax fits it as Zhang and Stephens (2009) do.
+
+    Source: Vehtari, Simpson, Gelman, Yao and Gabry, Pareto smoothed importance sampling (2024).
+
+    Args:
+        log_w: at least 25 draws of each example [nats].
+    """
+    from blackjax.diagnostics import psis_weights  # imports slowly, and only this needs it
+
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        return jax.vmap(lambda row: psis_weights(row)[1])(log_w).astype(jnp.float32)
 
 
 def jackknife_variance(log_w: Float[Array, "... k"]) -> Float[Array, "..."]:
@@ -97,37 +119,6 @@ def jackknife_variance(log_w: Float[Array, "... k"]) -> Float[Array, "..."]:
     return (count - 1) * left.var(-1)
 
 
-@dataclasses.dataclass(frozen=True)
-class Score:
-    """How well a model accounts for a data set.
-
-    Args:
-        nats: mean bound per example [nats].
-        standard_error: the Monte Carlo error of `nats`: how far it would move if z were drawn anew for the same
-            examples [nats]. None for a single draw, zero for a model without latents.
-        spread: the standard error of `nats` over examples: how far it would move if other examples came from the same
-            population [nats]. It contains the Monte Carlo error. Zero for a single example, which cannot tell.
-        bits_per_dim: -nats / (log 2 * dimensions), observed entries only.
-        reconstruction: mean of E_q log p(x|z) [nats]; None where the bound is not split.
-        kl: mean of E_q[log q(z|x) - log p(z)] [nats]; the same.
-        num_samples: draws of z for each example.
-        num_examples: how many.
-        per_example: bound of each [nats].
-        normalizer: log Z of a Boltzmann machine, and how it was found; its error is in `standard_error`.
-    """
-
-    nats: float
-    standard_error: float | None
-    spread: float
-    bits_per_dim: float
-    reconstruction: float | None
-    kl: float | None
-    num_samples: int
-    num_examples: int
-    per_example: np.ndarray
-    normalizer: Normalizer | None = None
-
-
 @eqx.filter_jit
 def _batch(
     key: Key[Array, ""], model: Model, data: Source, raw: Any, count: int, block: int
@@ -135,40 +126,20 @@ def _batch(
     data_key, draw_key = jr.split(key)
     batch = examples(data_key, data, raw)
     terms = importance_terms(draw_key, model, batch, num_samples=count, block=block)
-    return terms, jax.vmap(_dimensions)(batch)
-
-
-def _dimensions(x: Example) -> Float[Array, ""]:
-    count = jnp.asarray(x.values.size) if x.observed is None else x.observed.sum()
-    return count.astype(jnp.float32)
+    return terms, dimensions(batch)
 
 
 def _all_terms(
-    key: Key[Array, ""],
-    model: Model,
-    data: Source,
-    num_samples: int,
-    progress: Callable[[int, float], None] | None,
-    name: str,
-) -> tuple[dict[str, np.ndarray], float]:
-    if len(data) == 0:
-        raise InputError("There is no example to score.")
-    check_source(model, data)
+    key: Key[Array, ""], model: Model, data: Source, num_samples: int, progress: Progress | None, name: str
+) -> dict[str, np.ndarray]:
     block = min(num_samples, 50)
-    batch = max(1, min(ROWS // block, len(data)))
-    indices, real = padded_batches(len(data), batch)
-    parts: list[dict[str, np.ndarray]] = []
-    dimensions = total = 0.0
-    done = 0
-    for i, (rows, mask) in enumerate(zip(indices, real, strict=True)):
-        terms, dims = _batch(jr.fold_in(key, i), model, data, data.take(rows), num_samples, block)
-        parts.append({f.name: np.asarray(getattr(terms, f.name), np.float64)[mask] for f in dataclasses.fields(terms)})
-        dimensions += float(np.asarray(dims, np.float64)[mask].sum())
-        done += int(mask.sum())
-        total += float(parts[-1][name].sum())
-        if progress is not None:
-            progress(done, total / done)
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, dimensions
+
+    def number(batch_key: Key[Array, ""], raw: Any) -> dict[str, Array]:
+        terms, observed = _batch(batch_key, model, data, raw, num_samples, block)
+        found = {field.name: getattr(terms, field.name) for field in dataclasses.fields(terms)}
+        return {name: value for name, value in found.items() if value is not None} | {"observed": observed}
+
+    return over_batches(key, model, data, ROWS // block, number, name, progress)
 
 
 def _bound(
@@ -176,7 +147,7 @@ def _bound(
     model: Model,
     data: Source,
     num_samples: int,
-    progress: Callable[[int, float], None] | None,
+    progress: Progress | None,
     *,
     name: str,
     temperatures: int,
@@ -185,10 +156,10 @@ def _bound(
         raise InputError(f"A bound needs at least one sample for each example, got {num_samples}.")
     model, normalizer = normalized(jr.fold_in(key, 1), model, temperatures=temperatures)
     if model.depth:
-        score = _score(*_all_terms(key, model, data, num_samples, progress, name), name, num_samples)
+        score = _score(_all_terms(key, model, data, num_samples, progress, name), name, num_samples)
     else:
         # every draw of no latents gives log p(x)
-        exact = _score(*_all_terms(key, model, data, 1, progress, name), name, 1)
+        exact = _score(_all_terms(key, model, data, 1, progress, name), name, 1)
         score = dataclasses.replace(exact, standard_error=0.0)
     return score if normalizer is None else _with_normalizer(score, normalizer)
 
@@ -196,24 +167,30 @@ def _bound(
 def _with_normalizer(score: Score, normalizer: Normalizer) -> Score:
     """The score with the error of log Z, which is the same for all examples."""
     error = None if score.standard_error is None else math.hypot(score.standard_error, normalizer.standard_error)
-    return dataclasses.replace(score, standard_error=error, normalizer=normalizer)
+    details = {**score.details, "normalizer": normalizer.record()}
+    warning = normalizer.warning or score.warning
+    return dataclasses.replace(score, standard_error=error, details=details, warning=warning)
 
 
-def _score(terms: dict[str, np.ndarray], dimensions: float, name: str, num_samples: int) -> Score:
-    values, variances = terms[name], terms[f"{name}_variance"]
-    count = len(values)
-    elbo, reconstruction = float(terms["elbo"].mean()), float(terms["reconstruction"].mean())
-    return Score(
-        nats=float(values.mean()),
-        standard_error=float(np.sqrt(variances.sum()) / count) if num_samples > 1 else None,
-        spread=float(values.std(ddof=1) / np.sqrt(count)) if count > 1 else 0.0,
-        bits_per_dim=-float(values.sum()) / (NATS_PER_BIT * max(dimensions, 1.0)),
-        reconstruction=reconstruction,
-        kl=reconstruction - elbo,
-        num_samples=num_samples,
-        num_examples=count,
-        per_example=values,
+def _score(terms: dict[str, np.ndarray], name: str, num_samples: int) -> Score:
+    reconstruction = float(terms["reconstruction"].mean())
+    variances = terms[f"{name}_variance"] if num_samples > 1 else None
+    parts = (reconstruction, reconstruction - float(terms["elbo"].mean()))
+    found = _tails(terms["pareto_k"]) if name == "importance" and "pareto_k" in terms else {}
+    return scored(terms[name], variances, terms["observed"], num_samples, parts=parts, **found)
+
+
+def _tails(k: Float[np.ndarray, " examples"]) -> dict[str, Any]:
+    """What the tails of the weights say about a bound and its error."""
+    bad = float((k > HEAVY).mean())
+    sentence = (
+        f"The importance weights of {bad:.0%} of the examples are heavy-tailed (Pareto k > {HEAVY}): the bound is far "
+        "below log p(x) for them and its error too small; use more samples, ais, or a better q (--refine)."
     )
+    return {
+        "details": {"pareto_k": float(np.median(k)), "heavy_tailed": bad},
+        "warning": sentence if bad else None,
+    }
 
 
 def elbo(
@@ -222,7 +199,7 @@ def elbo(
     data: Source,
     *,
     num_samples: int = 10,
-    progress: Callable[[int, float], None] | None = None,
+    progress: Progress | None = None,
     temperatures: int = SHORT,
 ) -> Score:
     """Evidence lower bound of a data set: the mean over examples and draws of log w [nats].
@@ -250,12 +227,13 @@ def importance_bound(
     data: Source,
     *,
     num_samples: int = 5000,
-    progress: Callable[[int, float], None] | None = None,
+    progress: Progress | None = None,
     temperatures: int = SHORT,
 ) -> Score:
     """Importance-weighted bound of a data set, log (1/K) sum_k w_k (Burda et al. 2016) [nats].
 
-    It rises with K towards log p(x). Latents are decoded a few at a time: what grows with K is one number for each draw
-    and example of a batch. Arguments and errors are those of `elbo`.
+    It rises with K towards log p(x). The score warns where the weights are heavy-tailed (`tail_shape`). Latents are
+    decoded a few at a time: what grows with K is one number for each draw and example of a batch. Arguments and errors
+    are those of `elbo`.
     """
     return _bound(key, model, data, num_samples, progress, name="importance", temperatures=temperatures)

@@ -6,15 +6,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from nelbo.core import NATS_PER_BIT, AnyExample, InputError, compiled
+from nelbo.core import AnyExample, InputError, compiled
 from nelbo.data import Source
-from nelbo.evaluation.bounds import Score
-from nelbo.models import ConjugateGlobals, Model, check_source
-from nelbo.training import examples, padded_batches
+from nelbo.evaluation.score import Progress, Score, dimensions, over_batches, scored
+from nelbo.models import ConjugateGlobals, Model
+from nelbo.training import examples
 
 ROWS = 500  # examples scored at once
 
@@ -25,12 +24,7 @@ def _batch(
 ) -> tuple[Float[Array, " batch"], Float[Array, " batch"]]:
     """The number of each example, and how many of its entries are observed."""
     batch = examples(key, data, raw)
-    count = batch.values.shape[0]
-    if batch.observed is None:
-        observed = jnp.full(count, batch.values.size / count, jnp.float32)
-    else:
-        observed = batch.observed.reshape(count, -1).sum(1).astype(jnp.float32)
-    return jax.vmap(lambda x: number(model, x))(batch), observed
+    return jax.vmap(lambda x: number(model, x))(batch), dimensions(batch)
 
 
 def _log_prob(model: Model, x: AnyExample) -> Float[Array, ""]:
@@ -53,7 +47,7 @@ def exact_log_likelihood(
     data: Source,
     *,
     num_samples: int = 1,
-    progress: Callable[[int, float], None] | None = None,
+    progress: Progress | None = None,
 ) -> Score:
     """Mean of log p(x) over the examples, with all latents summed or integrated out (`Model.log_prob`) [nats].
 
@@ -77,7 +71,7 @@ def posterior_bound(
     data: Source,
     *,
     num_samples: int = 1,
-    progress: Callable[[int, float], None] | None = None,
+    progress: Progress | None = None,
 ) -> Score:
     """Mean of the evidence lower bound in expectation over the conjugate posterior of what all examples share [nats].
 
@@ -104,31 +98,14 @@ def _score(
     number: Callable[[Model, AnyExample], Array],
     model: Model,
     data: Source,
-    progress: Callable[[int, float], None] | None,
+    progress: Progress | None,
 ) -> Score:
     """The mean of a number without Monte Carlo error."""
-    if len(data) == 0:
-        raise InputError("There is no example to score.")
-    check_source(model, data)
-    indices, real = padded_batches(len(data), min(ROWS, len(data)))
-    found, dimensions = [], 0.0
-    for i, (rows, mask) in enumerate(zip(indices, real, strict=True)):
-        nats, count = _batch(jr.fold_in(key, i), number, model, data, data.take(rows))
-        found.append(np.asarray(nats, np.float64)[mask])
-        dimensions += float(np.asarray(count, np.float64)[mask].sum())
-        if progress is not None:
-            done = np.concatenate(found)
-            progress(len(done), float(done.mean()))
-    values = np.concatenate(found)
-    mean = float(values.mean())
-    return Score(
-        nats=mean,
-        standard_error=0.0,
-        spread=float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0,
-        bits_per_dim=-float(values.sum()) / (NATS_PER_BIT * max(dimensions, 1.0)),
-        reconstruction=mean,
-        kl=0.0,
-        num_samples=1,
-        num_examples=len(values),
-        per_example=values,
-    )
+
+    def batch(batch_key: Key[Array, ""], raw: Any) -> dict[str, Array]:
+        nats, observed = _batch(batch_key, number, model, data, raw)
+        return {"nats": nats, "observed": observed}
+
+    found = over_batches(key, model, data, ROWS, batch, "nats", progress)
+    values = found["nats"]
+    return scored(values, np.zeros_like(values), found["observed"], 1, parts=(float(values.mean()), 0.0))

@@ -17,6 +17,7 @@ from nelbo.samplers import Annealed, BlockGibbs, annealed, piecewise_betas, run_
 
 PUBLISHED = 14500  # temperatures of Salakhutdinov and Murray (2008), section 4.1
 SHORT = 1000
+_FAR = 1.0  # nats between the two directions
 _PILOT = 200  # temperatures, about
 _SHARES = ((0.5, 500), (0.9, 4000), (1.0, 10000))
 
@@ -43,6 +44,16 @@ class Normalizer:
     method: str
     temperatures: int = 0
     chains: int = 0
+
+    @property
+    def warning(self) -> str | None:
+        """Why it cannot be trusted, in one sentence; None: nothing is known against it."""
+        if self.reverse is None or abs(self.reverse - self.log_z) <= max(_FAR, 5.0 * self.standard_error):
+            return None
+        return (
+            f"Annealing gives log Z = {self.log_z:.2f} nats forward and {self.reverse:.2f} in reverse: log p(x) is "
+            "uncertain by that difference, and likely lower than it looks; use more temperatures."
+        )
 
     def record(self) -> dict[str, Any]:
         """As JSON."""

@@ -21,6 +21,7 @@ from nelbo.objectives.contrastive import (
 )
 from nelbo.objectives.draws import DRAWS, checked_draws, each_draw
 from nelbo.objectives.importance import IWAE_FORMS, Iwae
+from nelbo.objectives.monte_carlo_em import MonteCarloEM
 from nelbo.objectives.named import NAMED, NamedObjective, Setting, sgvb, with_added
 from nelbo.objectives.noise import NOISES, InputNoise
 from nelbo.objectives.orderless import OrderAgnostic, estimate_at
@@ -58,6 +59,7 @@ __all__ = [
     "Iwae",
     "Loss",
     "MaximumLikelihood",
+    "MonteCarloEM",
     "NamedObjective",
     "NegativePhase",
     "Objective",

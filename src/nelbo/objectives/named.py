@@ -10,6 +10,7 @@ from nelbo.objectives.base import Objective
 from nelbo.objectives.binary_gradients import half, straight_through
 from nelbo.objectives.contrastive import ContrastiveDivergence, Greedy, NegativePhase
 from nelbo.objectives.importance import Iwae
+from nelbo.objectives.monte_carlo_em import MonteCarloEM
 from nelbo.objectives.orderless import OrderAgnostic
 from nelbo.objectives.perturbative import Perturbative
 from nelbo.objectives.score import ScoreFunction, Vimco
@@ -267,6 +268,18 @@ def wake_sleep(setting: Setting) -> Objective:
     return WakeSleep()
 
 
+def monte_carlo_em(setting: Setting, *, trajectories: int = 5, leapfrogs: int = 10) -> Objective:
+    """Monte Carlo EM: latents from the posterior by Hamiltonian chains.
+
+    Args:
+        setting: of the run.
+        trajectories: moves of each chain.
+        leapfrogs: steps of a trajectory.
+    """
+    del setting
+    return MonteCarloEM(trajectories, leapfrogs)
+
+
 def darn(setting: Setting, *, samples: int = 1) -> Objective:
     """DARN's biased gradient through binary draws.
 
@@ -302,6 +315,7 @@ NAMED: dict[str, NamedObjective] = {
     "perturbative": NamedObjective(perturbative, reports="perturbative"),
     "wake-sleep": NamedObjective(wake_sleep),
     "rws": NamedObjective(reweighted_wake_sleep, reports="iwae"),
+    "monte-carlo-em": NamedObjective(monte_carlo_em),
     "darn": NamedObjective(darn),
     "straight-through": NamedObjective(straight_through_gradient),
 }

@@ -24,7 +24,9 @@ _COLUMNS = {
     "bits_per_dim": BITS,
     "binarization": "binarization",
 }
-_TWO_DECIMALS = ("reconstruction", "kl", "weight_kl", "perplexity")
+_TWO_DECIMALS = (
+    "reconstruction", "kl", "weight_kl", "perplexity", "acceptance", "pareto_k", "heavy_tailed", "r_hat"
+)  # fmt: skip
 _ACRONYMS = ("elbo", "iwae", "ais")
 _KINDS = {"lower": "lower bound", "upper": "upper bound"}
 # of rows that older versions wrote, without a kind of their own
@@ -46,7 +48,7 @@ def result_rows(results: Sequence[Row], **first: Any) -> list[dict[str, Any]]:
         row[BITS] = fixed(result.get("bits_per_dim"), 3)
         row["binarization"] = result.get("binarization") or NOT_STATED
         for key, value in result.items():
-            if key not in {*_COLUMNS, "units"}:
+            if key not in {*_COLUMNS, "units", "warning", "normalizer"}:
                 row[key] = fixed(value, 2) if key in _TWO_DECIMALS else value
         rows.append(row)
     return rows

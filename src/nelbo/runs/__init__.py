@@ -21,6 +21,7 @@ from nelbo.runs.evaluations import (
     result_row,
     weight_rows,
 )
+from nelbo.runs.evidence import LADDER, Ladder, evidence_ladder
 from nelbo.runs.execute import carry_out, execute, figure_arrays, shown
 from nelbo.runs.folder import RECORD, Run, is_run, open_run, read_experiment
 from nelbo.runs.imputation import (
@@ -52,6 +53,7 @@ from nelbo.runs.size import MOST_BYTES
 __all__ = [
     "CHAIN_STEPS",
     "EVALUATIONS",
+    "LADDER",
     "LOG_SCORE",
     "MOST_BYTES",
     "OBJECTIVES",
@@ -63,6 +65,7 @@ __all__ = [
     "DataRecord",
     "Evaluation",
     "Experiment",
+    "Ladder",
     "Run",
     "RunRecord",
     "Training",
@@ -78,6 +81,7 @@ __all__ = [
     "default_objective",
     "environment",
     "evaluation",
+    "evidence_ladder",
     "execute",
     "figure_arrays",
     "hiding",

@@ -11,7 +11,17 @@ from jaxtyping import Array, Float, Key
 
 from nelbo.core import InputError, NotFiniteError, choice, compiled, read_json, write_json
 from nelbo.data import Data, Source, array_digest
-from nelbo.evaluation import Score, elbo, exact_log_likelihood, importance_bound, perplexity, posterior_bound
+from nelbo.evaluation import (
+    CHAINS,
+    Score,
+    annealed_importance,
+    elbo,
+    exact_log_likelihood,
+    importance_bound,
+    perplexity,
+    posterior_bound,
+    reciprocal_importance,
+)
 from nelbo.models import Globals, Model
 from nelbo.runs.folder import RECORD
 from nelbo.runs.locks import locked
@@ -30,12 +40,14 @@ class Evaluation:
         kind: "exact", or on which side of log p(x) its mean lies.
         samples: draws of z for each example, unless told otherwise.
         title: in words.
+        settings: further options of `score`, by keyword.
     """
 
     score: Callable[..., Score]
     kind: Literal["exact", "lower", "upper", "estimate"]
     samples: int
     title: str
+    settings: tuple[str, ...] = ()
 
 
 PAIR_SCORE = "predictive"  # of the values of pairs
@@ -43,6 +55,10 @@ LOG_SCORE = "log-score"  # the only one of supervised models, see `nelbo.runs.pr
 EVALUATIONS: Mapping[str, Evaluation] = {
     "elbo": Evaluation(elbo, "lower", 100, "evidence lower bound"),
     "iwae": Evaluation(importance_bound, "lower", 5000, "importance-weighted bound"),
+    "ais": Evaluation(
+        annealed_importance, "lower", CHAINS, "annealed importance sampling", settings=("temperatures", "start")
+    ),
+    "hmc": Evaluation(reciprocal_importance, "estimate", 5000, "log p(x) of few latents by Hamiltonian chains"),
     "posterior": Evaluation(posterior_bound, "lower", 1, "evidence lower bound in expectation over topics or means"),
     PAIR_SCORE: Evaluation(predictive_score, "lower", 100, "log predictive density of the values of pairs"),
     "exact": Evaluation(exact_log_likelihood, "exact", 1, "log p(x), where it has a closed form"),
@@ -82,7 +98,7 @@ def result_row(score: Score, bound: str, split: str, data: Data, model: Model | 
     kind = EVALUATIONS[bound].kind if bound in EVALUATIONS else "lower"
     if model is not None and not model.depth and bound != PAIR_SCORE:
         kind = "exact"
-    if score.normalizer is not None and score.normalizer.method != "enumeration":
+    if score.details.get("normalizer", {}).get("method") == "annealing":
         kind = "estimate"  # log Z of annealing is low in expectation, log p(x) high
     row = {
         "split": split,
@@ -100,9 +116,10 @@ def result_row(score: Score, bound: str, split: str, data: Data, model: Model | 
         "sha256": array_digest(data.split(split).x[: score.num_examples]),
         "binarization": data.binarization,
         "units": UNITS,
+        **score.details,
     }
-    if score.normalizer is not None:
-        row["normalizer"] = score.normalizer.record()
+    if score.warning is not None:
+        row["warning"] = score.warning
     if data.values == "counts":
         lengths = data.split(split).x[: score.num_examples].sum(1)
         row["perplexity"] = perplexity(score.per_example, lengths)
@@ -178,7 +195,18 @@ def add_result(folder: Path | str, row: dict[str, Any]) -> None:
     """
     path = Path(folder) / RECORD
     # examples of one name may be those of two files
-    same = ("split", "bound", "samples", "examples", "data", "sha256", "binarization", "refined")
+    same = (
+        "split",
+        "bound",
+        "samples",
+        "examples",
+        "data",
+        "sha256",
+        "binarization",
+        "refined",
+        "temperatures",
+        "start",
+    )
     with locked(path.with_name(".record.lock")):
         record = read_json(path) if path.exists() else {"results": []}
         if not isinstance(record, dict) or not isinstance(record.get("results", []), list):

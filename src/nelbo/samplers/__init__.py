@@ -10,7 +10,7 @@ from nelbo.samplers.annealing import (
 )
 from nelbo.samplers.chain import run_chain
 from nelbo.samplers.gibbs import BlockGibbs
-from nelbo.samplers.hamiltonian import Hamiltonian, HamiltonianState
+from nelbo.samplers.hamiltonian import Hamiltonian, HamiltonianState, NoUTurn
 from nelbo.samplers.independence import Independence, WeightedState
 from nelbo.samplers.kernel import Info, Kernel
 from nelbo.samplers.parallel_tempering import ParallelTempering
@@ -23,6 +23,7 @@ __all__ = [
     "Independence",
     "Info",
     "Kernel",
+    "NoUTurn",
     "ParallelTempering",
     "WeightedState",
     "annealed",

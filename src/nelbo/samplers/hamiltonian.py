@@ -1,5 +1,6 @@
 """Hamiltonian dynamics, from blackjax, with a step size that is learned while the chain warms up."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -64,9 +65,6 @@ class Hamiltonian(Kernel[HamiltonianState]):
 
     def step(self, key: Key[Array, ""], state: HamiltonianState) -> tuple[HamiltonianState, Info]:
         """One trajectory; `accepted` is the probability of its end, zero where the dynamics diverged."""
-        from blackjax.mcmc import hmc
-
-        kernel: Any = hmc.build_kernel()
         _, update, final = self._adaptation()
         move_key, jitter_key = jr.split(key)
         units = sum(leaf.size for leaf in jax.tree.leaves(state.inner.position))
@@ -75,9 +73,7 @@ class Hamiltonian(Kernel[HamiltonianState]):
             held = final(state.adaptation) if self.warmup else jnp.asarray(self.first_step, jnp.float32)
             size = jnp.where(learns, jnp.exp(state.adaptation.log_step_size), held)
             size = size * jr.uniform(jitter_key, dtype=jnp.float32, minval=1.0 - _JITTER, maxval=1.0 + _JITTER)
-            inner, info = kernel(
-                move_key, state.inner, self.log_density, size, jnp.ones(units, jnp.float32), self.leapfrogs
-            )
+            inner, info = self._moved(move_key, state.inner, size, jnp.ones(units, jnp.float32))
             accepted = jnp.where(jnp.isfinite(info.acceptance_rate), info.acceptance_rate, 0.0)
             updated = update(state.adaptation, accepted)
         adaptation = jax.tree.map(
@@ -89,7 +85,31 @@ class Hamiltonian(Kernel[HamiltonianState]):
         """Where a chain is."""
         return state.inner.position
 
+    def _moved(self, key: Key[Array, ""], inner: Any, size: Array, masses: Array) -> tuple[Any, Any]:
+        """Blackjax's next state, and what it tells of the step."""
+        from blackjax.mcmc import hmc
+
+        kernel: Any = hmc.build_kernel()
+        return kernel(key, inner, self.log_density, size, masses, self.leapfrogs)
+
     def _adaptation(self) -> tuple[Any, Any, Any]:
         from blackjax.adaptation.step_size import dual_averaging_adaptation
 
         return dual_averaging_adaptation(self.target)
+
+
+class NoUTurn(Hamiltonian):
+    """The same with trajectories that end where they turn back: the no-U-turn sampler (Hoffman and Gelman 2014).
+
+    `leapfrogs` is the most that a trajectory may take, rounded up to a power of two. Chains under `jax.vmap` wait for
+    the longest trajectory among them: for many short chains `Hamiltonian` costs less.
+    """
+
+    def _moved(self, key: Key[Array, ""], inner: Any, size: Array, masses: Array) -> tuple[Any, Any]:
+        from blackjax.mcmc import nuts
+
+        kernel: Any = nuts.build_kernel()
+        doublings = max(1, math.ceil(math.log2(self.leapfrogs)))
+        # as plain numbers: blackjax carries a used key through a conditional, where JAX's checker suspects a second use
+        numbers = jr.key_data(jr.clone(key))
+        return kernel(numbers, inner, self.log_density, size, masses, max_num_doublings=doublings)
