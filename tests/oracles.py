@@ -221,6 +221,34 @@ def nade_log_prob(x, logits, weight, readout, bias, order):
     return total
 
 
+def eonade_log_prob(x, logits, weight, mask_weight, bias, inner, inner_bias, readout, orders):
+    """log of the mean of p(x | order) from the definition: a pass of the network for each unit of each order."""
+    return np.logaddexp.reduce(
+        [order_log_prob(x, logits, weight, mask_weight, bias, inner, inner_bias, readout, order) for order in orders]
+    ) - np.log(len(orders))
+
+
+def order_log_prob(x, logits, weight, mask_weight, bias, inner, inner_bias, readout, order):
+    """log p(x | order) of a network of rectified units that sees the known entries and their mask."""
+    known, total = np.zeros(len(x)), 0.0
+    for d in order:
+        hidden = np.maximum(bias + (x * known) @ weight + known @ mask_weight, 0.0)
+        for w, b in zip(inner, inner_bias, strict=True):
+            hidden = np.maximum(hidden @ w + b, 0.0)
+        a = logits[d] + readout[d] @ hidden
+        total += x[d] * a - np.logaddexp(0.0, a)
+        known[d] = 1.0
+    return total
+
+
+def boltzmann_log_prob(v, visible, weight, hidden):
+    """log p(v) of a restricted Boltzmann machine: the joint law of all units, summed over the hidden ones."""
+    every = [np.array(list(np.ndindex(*[2] * n)), np.float64) for n in weight.shape]
+    joint = (every[0] @ visible)[:, None] + every[0] @ weight @ every[1].T + (every[1] @ hidden)[None]
+    own = v @ visible + every[1] @ (weight.T @ v + hidden)
+    return np.logaddexp.reduce(own) - np.logaddexp.reduce(joint.ravel())
+
+
 def mixture_log_prob(x, weights, components):
     """log p(x) of a mixture of Bernoullis: the sum over components of products over entries."""
     shares, total = np.exp(weights) / np.exp(weights).sum(), 0.0

@@ -49,6 +49,8 @@ EXACT = {
     "linear-gaussian-masked",
     "belief-network",
     "nade",
+    "eonade",
+    "rbm",
     "mixture",
     "classification",
 }

@@ -10,7 +10,16 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from oracles import Affine, BeliefNetwork, LinearGaussian, chain_posterior, mixture_log_prob, nade_log_prob
+from oracles import (
+    Affine,
+    BeliefNetwork,
+    LinearGaussian,
+    boltzmann_log_prob,
+    chain_posterior,
+    eonade_log_prob,
+    mixture_log_prob,
+    nade_log_prob,
+)
 
 from nelbo.core import Example, as_example
 from nelbo.models import (
@@ -24,6 +33,8 @@ from nelbo.models import (
     StandardNormal,
     Unconditional,
     build,
+    dbn,
+    eonade,
     factorial_mixture,
     gaussian_mixture,
     hvae,
@@ -31,6 +42,7 @@ from nelbo.models import (
     linear,
     mixture,
     nade,
+    rbm,
     vae,
 )
 from nelbo.nets import MLP, trainable
@@ -237,6 +249,39 @@ def mixture_log_evidence(model, x):
     return mixture_log_prob(np.asarray(x), np.asarray(raw, np.float64), np.asarray(head.components, np.float64))
 
 
+def eonade_log_evidence(model, x):
+    raw, head = _node(model)
+    names = ("weight", "mask_weight", "bias", "inner", "inner_bias", "readout")
+    arrays = [np.asarray(value, np.float64) for value in (raw, *(vars(head)[name] for name in names))]
+    return eonade_log_prob(np.asarray(x, np.float64), *arrays, np.asarray(head.orders))
+
+
+def tiny_eonade(seed=75):
+    """Four bits in three orders behind two layers of three hidden units; no latents."""
+    model = randomized(eonade(jr.key(seed), (4,), hidden=(3, 3), orders=3), jr.key(seed + 1), 1.0)
+    batch = data_for("bernoulli", jr.key(seed + 2), (3, 4))
+    return Case(model, batch, eonade_log_evidence, eonade_log_evidence)
+
+
+def rbm_log_evidence(model, x):
+    raw, head = _node(model)
+    arrays = (np.asarray(value, np.float64) for value in (raw, head.weight, head.bias))
+    return boltzmann_log_prob(np.asarray(x, np.float64), *arrays)
+
+
+def tiny_rbm(seed=76):
+    """Four visible and three hidden units; no latents."""
+    model = randomized(rbm(jr.key(seed), (4,), hidden=(3,), sample_sweeps=60), jr.key(seed + 1), 0.8)
+    batch = data_for("bernoulli", jr.key(seed + 2), (3, 4))
+    return Case(model, batch, rbm_log_evidence, rbm_log_evidence)
+
+
+def tiny_dbn(seed=77):
+    """Four bits under three latents, whose prior is a machine with two hidden units."""
+    model = randomized(dbn(jr.key(seed), (4,), layers=(3, 2), sample_sweeps=60), jr.key(seed + 1), 0.8)
+    return Case(model, data_for("bernoulli", jr.key(seed + 2), (3, 4)))
+
+
 def tiny_nade(seed=70):
     """Four bits in an order of their own behind three hidden units; no latents."""
     model = randomized(nade(jr.key(seed), (4,), hidden=(3,), order=1), jr.key(seed + 1), 1.0)
@@ -316,6 +361,9 @@ MODELS: dict[str, Callable[[], Case]] = {
     "vae-conv": tiny_conv_vae,
     "hvae": tiny_hvae,
     "nade": tiny_nade,
+    "eonade": tiny_eonade,
+    "rbm": tiny_rbm,
+    "dbn": tiny_dbn,
     "mixture": tiny_mixture,
     "regression": tiny_regression,
     "classification": tiny_classification,

@@ -23,6 +23,7 @@ def options_of(name):
 
 # supervised models code nothing, and the latents of conjugate ones have no codec
 UNCODED = {name for name, family in MODELS.items() if family.targets or family.objective == "svi"}
+UNCODED |= {"rbm", "dbn"}  # a Boltzmann machine has no conditionals in any order, see test_a_boltzmann_machine
 PAIRS = [
     (name, likelihood)
     for name, family in MODELS.items()
@@ -115,3 +116,10 @@ def test_grey_pictures_are_the_same_with_a_channel_axis_and_without(own):
     assert abs(len(flat) - len(deep)) <= 3  # ", 1" in the header
     with pytest.raises(InputError, match="fitted to"):
         compress(model, x[:, :3])
+
+
+@pytest.mark.parametrize("name", ["rbm", "dbn"])
+def test_a_boltzmann_machine_is_refused(name):
+    model = build(jr.key(0), name, {"shape": list(SHAPE), **({"hidden": [3]} if name == "rbm" else {"layers": [3, 2]})})
+    with pytest.raises(InputError, match="RestrictedBoltzmann has no codec"):
+        compress(model, np.zeros((2, *SHAPE), np.uint8), layout=LAYOUT)

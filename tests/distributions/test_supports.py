@@ -21,6 +21,7 @@ from nelbo.distributions import (
     Marginalizable,
     Nade,
     Normal,
+    OrderAgnosticNade,
     RankOneNormal,
     check_support,
     example_shape,
@@ -33,6 +34,11 @@ EVERY = {
     "autoregressive": AutoregressiveBernoulli(ZEROS, jnp.zeros((4, 4))),
     "nade": Nade(ZEROS, jnp.zeros((4, 3)), jnp.zeros((4, 3)), jnp.zeros(3)),
     "mixture": BernoulliMixture(jnp.zeros(2), jnp.zeros((4, 2))),
+    "eonade": OrderAgnosticNade(
+        ZEROS,
+        *(jnp.zeros(shape) for shape in [(4, 3), (4, 3), (3,), (1, 3, 3), (1, 3), (4, 3)]),
+        jnp.asarray([[0, 1, 2, 3], [3, 1, 2, 0]]),
+    ),
     "words": BagOfWords(ZEROS, 7),
     "logistic": DiscretizedLogistic(9.0 * ONES, ONES, 16),
     "beta-binomial": BetaBinomial(ONES, ONES, 15),
@@ -42,7 +48,7 @@ EVERY = {
     "low-rank": LowRankNormal(ZEROS, ONES, jnp.ones((4, 2))),
     "cholesky": CholeskyNormal(ZEROS, jnp.eye(4)),
 }
-BITS = {"bernoulli", "autoregressive", "nade", "mixture"}
+BITS = {"bernoulli", "autoregressive", "nade", "mixture", "eonade"}
 WHOLE = {"logistic", "beta-binomial", "categorical"}
 
 
@@ -98,7 +104,7 @@ def test_a_distribution_of_somebody_elses_is_asked_for_its_support():
 
 def test_contracts_are_kept_by_those_who_sign_them():
     assert {name for name, made in EVERY.items() if isinstance(made, BinaryUnits)} == BITS
-    assert {name for name, made in EVERY.items() if isinstance(made, Marginalizable)} == {"mixture"}
+    assert {name for name, made in EVERY.items() if isinstance(made, Marginalizable)} == {"mixture", "eonade"}
     for name in sorted(BITS):
         assert isinstance(EVERY[name].conditional(ONES), Bernoulli)
 

@@ -16,7 +16,9 @@ from nelbo.models import factor_analysis, linear, sbn, vae
 log_prob = eqx.filter_jit(lambda model, x: model.log_prob(x))
 
 
-@pytest.mark.parametrize("name", ["linear-gaussian", "linear-gaussian-masked", "linear-stack", "nade", "mixture"])
+@pytest.mark.parametrize(
+    "name", ["linear-gaussian", "linear-gaussian-masked", "linear-stack", "nade", "eonade", "rbm", "mixture"]
+)
 def test_it_is_the_oracles(name):
     case = zoo.MODELS[name]()
     found = jax.jit(jax.vmap(case.model.log_prob))(case.batch)

@@ -26,6 +26,9 @@ OPTIONS = {
     "darn": {"layers": [2]},
     "fdarn": {"layers": [3, 2]},
     "nade": {"hidden": [3]},
+    "eonade": {"hidden": [3]},
+    "rbm": {"hidden": [3]},
+    "dbn": {"layers": [3, 2]},
     "mixture": {"components": 3},
     "factorization": {"shape": [1], "rank": 1},
 }

@@ -22,7 +22,8 @@ from nelbo.tasks.rows import reader
 ROWS, SIZE, DRAWS = 3, 5, 2
 SMALL = {"hidden": [3], "latents": 2, "layers": [3, 2], "recognition_hidden": [3], "components": 2}
 WITHOUT_GAPS = {"lda", "factorial-mixture"}
-DISCRETE = {"sbn", "darn", "fdarn", "gaussian-mixture"}
+DISCRETE = {"sbn", "darn", "fdarn", "dbn", "gaussian-mixture"}
+WITHOUT_LATENTS = {"nade", "mixture", "eonade", "rbm"}
 PAIRS = {name for name, family in MODELS.items() if family.examples == "pairs"}  # see test_factorization.py
 # a row for each family: its options, None for those of `SMALL` that it knows, and how many numbers its context has
 CASES = {
@@ -64,7 +65,7 @@ def test_every_family_is_sampled_embedded_and_reconstructed(row):
     keys = jr.split(jr.key(0), ROWS)
     assert eqx.filter_eval_shape(sample_batch, model, keys, context, mean=False).shape == (ROWS, SIZE)
     if not model.depth:
-        for task in (reconstruct, lambda *_: embed(*_[:3]), lambda *_: impute(*_[:3])):
+        for task in (reconstruct, lambda *_: embed(*_[:3])):
             with pytest.raises(InputError, match="needs a model with latents"):
                 task(jr.key(0), model, how, np.zeros(1, int))
         with pytest.raises(InputError, match="needs a model with latents"):
@@ -83,7 +84,7 @@ FILLED = [
     pytest.param(row, method, marks=() if (i + j) % 3 == 0 else pytest.mark.slow)
     for i, row in enumerate(CASES)
     for j, method in enumerate(METHODS)
-    if row not in {"nade", "mixture"} and (method != "resample" or row == "vae-in-context")
+    if row not in WITHOUT_LATENTS and method != "conditional" and (method != "resample" or row == "vae-in-context")
 ]
 
 
@@ -107,6 +108,27 @@ def test_every_family_fills_in_by_every_method_or_says_which_one_to_use(row, met
     assert {name: value.shape for name, value in found.items()} == {
         **dict.fromkeys(("mean", "std", "low", "high"), (ROWS, SIZE)),
         **dict.fromkeys(("row_accepted", "entry_nats", "joint_nats"), (ROWS,)),
+        "draws": (ROWS, DRAWS, SIZE),
+    }
+
+
+@pytest.mark.parametrize("row", sorted(WITHOUT_LATENTS))
+def test_families_without_latents_fill_in_by_their_own_conditional_or_say_why_not(row):
+    model, rows, how = case(row)
+    asked = ImputationSettings(draws=DRAWS, steps=2)
+    if row == "nade":  # of one order
+        with pytest.raises(InputError, match="Filling in needs a model with latents"):
+            impute(jr.key(0), model, Source(rows, "binary", dynamic=False), asked)
+        return
+    settings = asked.resolved(model)
+    assert settings.method == default_method(model) == "conditional"
+    for refused in ({"method": "hmc"}, {"noise": "bit-flip", "rate": 0.1}):
+        with pytest.raises(InputError, match=r"use conditional|leave --noise out"):
+            ImputationSettings(**refused).resolved(model)
+    found = eqx.filter_eval_shape(complete_batch, model, jr.key(0), how, rows, rows, settings)
+    assert {name: value.shape for name, value in found.items()} == {
+        **dict.fromkeys(("mean", "std", "low", "high"), (ROWS, SIZE)),
+        **dict.fromkeys(("row_accepted", "entry_nats"), (ROWS,)),
         "draws": (ROWS, DRAWS, SIZE),
     }
 

@@ -14,7 +14,8 @@ from nelbo.cli.parser import Parser, other_data, refine, run_folder, split
 from nelbo.cli.writing import inferring, opened
 from nelbo.core import InputError
 from nelbo.data import Data, Source
-from nelbo.evaluation import DRAWS, STARTS, TEMPERATURES, Refinement, refinements
+from nelbo.evaluation import DRAWS, PUBLISHED, STARTS, TEMPERATURES, Refinement, refinements
+from nelbo.models import boltzmann_machine
 from nelbo.report import text_table
 from nelbo.runs import (
     EVALUATIONS,
@@ -45,7 +46,7 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("data", nargs="?", default=argparse.SUPPRESS, metavar="DATA", help="the same as --data")
     parser.add_argument("--bound", choices=[*EVALUATIONS, ALL], help=f"{bounds}; {ALL}: {', '.join(LADDER)}, where they apply, with their order checked (default elbo, of pairs {PAIR_SCORE}; supervised models have the {LOG_SCORE} alone)")  # fmt: skip  # noqa: E501
     parser.add_argument("--samples", type=int, metavar="K", help=f"draws for each example (default: {usual}), or of the weights of a supervised model (default {DRAWS})")  # fmt: skip  # noqa: E501
-    parser.add_argument("--temperatures", type=int, metavar="T", help=f"of ais (default {TEMPERATURES})")
+    parser.add_argument("--temperatures", type=int, metavar="T", help=f"of ais (default {TEMPERATURES}), and of the annealing for log Z of an rbm or a dbn (default {PUBLISHED})")  # fmt: skip  # noqa: E501
     parser.add_argument("--start", choices=STARTS, help=f"where the chains of ais start (default {STARTS[0]})")
     split(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N examples")
@@ -56,7 +57,11 @@ def _arguments(parser: Parser) -> None:
 
 def evaluate(options: argparse.Namespace) -> None:
     """Score a split and put the row into the run's record."""
-    for name, value in (("--limit", options.limit), ("--samples", options.samples)):
+    for name, value in (
+        ("--limit", options.limit),
+        ("--samples", options.samples),
+        ("--temperatures", options.temperatures),
+    ):
         if value is not None and value < 1:
             raise InputError(f"{name} must be at least 1, got {value}.")
     path = None if options.output is None else Path(options.output)
@@ -78,12 +83,33 @@ def evaluate(options: argparse.Namespace) -> None:
     if options.json:
         print_json(row | {"amortization_gap": [dataclasses.asdict(one) for one in gap]} if gap else row)
         return
+    _show(row, gap)
+
+
+def _show(row: dict[str, Any], gap: list[Refinement]) -> None:
+    """The row as a table, what is to be said about it, and the amortization gap."""
     show_results([row])
+    if "normalizer" in row:
+        print(f"\n{_about(row['normalizer'])}")
     if "warning" in row:
         print(f"\n{row['warning']}")
     if gap:
         print(f"\nELBO of the first {gap[0].examples} examples, by how q was found [nats per example]:")
         print(text_table([_gap_row(one) for one in gap]), end="")
+
+
+def _about(normalizer: dict[str, Any]) -> str:
+    """How log Z was found, in words."""
+    log_z, error = normalizer["log_z"], normalizer["standard_error"]
+    if normalizer["method"] == "enumeration":
+        return f"log Z = {log_z:.3f} nats, exact: a sum over all states of the smaller layer."
+    return (
+        f"log Z = {log_z:.2f} +- {3 * error:.2f} nats (3 standard errors) by annealing with "
+        f"{normalizer['temperatures']} temperatures "
+        f"and {normalizer['chains']} chains, {normalizer['reverse']:.2f} by annealing in reverse.\n"
+        "The first is low in expectation, so that log p(x) looks better than it is; the second is high, where the "
+        "chains that it starts from have come to draw from the model."
+    )
 
 
 def _gap_row(one: Refinement) -> dict[str, Any]:
@@ -110,7 +136,10 @@ def _bound(
         raise InputError("The exact log p(x) depends on no posterior: leave --refine out, or ask for another bound.")
     count = asked.samples if options.samples is None else options.samples
     progress, key, model = counter(options, len(examples)), jr.key(options.seed), inferring(options, run)
-    settings = _settings(options, asked.settings, f"--bound {name}")
+    of_machine = boltzmann_machine(model) is not None and name in {"elbo", "iwae"}
+    settings = _settings(options, ("temperatures",) if of_machine else asked.settings, f"--bound {name}")
+    if of_machine:
+        settings = {"temperatures": PUBLISHED, **settings}
     score = asked.score(key, model, examples, num_samples=count, progress=progress, **settings)
     row, gap = result_row(score, name, split_name, data, run.model), []
     if of_pairs:

@@ -75,7 +75,9 @@ def impute(options: argparse.Namespace) -> None:
     record = _record(result, path, options)
     if known is not None:
         record |= scored(rows_as_seen(known), result)
-    pictures = len(data.shape) == 3 and data.arrays.observed is not None and noise is None
+    pictures = len(data.shape) == 3 and data.arrays.observed is not None and noise is None and model.depth > 0
+    if options.chain_picture:
+        model.require_latents("A picture of the chain")
     if options.chain_picture or (options.output is None and pictures):
         picture = Path(options.chain_picture or run.folder / "imputation.png")
         steps, corrected = min(options.steps, CHAIN_STEPS), result.method == "metropolis"
@@ -195,7 +197,7 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N rows")
     parser.add_argument("--mask", metavar="FILE", help=".npy, .npz or .csv: 1 where observed, of all rows or of one example")  # fmt: skip  # noqa: E501
     parser.add_argument("--hide", metavar="HOW", help="hide known entries and score: a share, square:SIDE or grid:STEP")
-    parser.add_argument("--method", metavar="NAME", help=f"{', '.join(METHODS)} (default hmc, importance if latents are discrete)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--method", metavar="NAME", help=f"{', '.join(METHODS)} (default hmc, importance if latents are discrete, conditional without any)")  # fmt: skip  # noqa: E501
     parser.add_argument("--steps", type=int, default=50, metavar="N", help="moves of each chain, trajectories of hmc (default 50)")  # fmt: skip  # noqa: E501
     parser.add_argument("--draws", type=int, default=19, metavar="N", help="completions of each row (default 19)")
     parser.add_argument("--proposals", type=int, metavar="N", help="draws to resample from (default 1000)")

@@ -40,6 +40,7 @@ from nelbo.distributions import (
     Distribution,
     Nade,
     Normal,
+    OrderAgnosticNade,
     SequentialBernoulli,
     example_shape,
 )
@@ -147,6 +148,7 @@ CODINGS: Mapping[type[Distribution], Coding] = {
         lambda d: (jnp.ravel(d.logits), d.weight), autoregressive_bits, _bits, shared=(False, True)
     ),
     Nade: _unit_by_unit((False, True, True, True, True)),
+    OrderAgnosticNade: _unit_by_unit((False, *(True,) * 7)),  # in the first of its orders
     BernoulliMixture: _unit_by_unit((False, True)),
     SequentialBernoulli: _unit_by_unit(()),
     Normal: Coding(

@@ -12,6 +12,7 @@ from nelbo.distributions.counts import BetaBinomial, Categorical, DiscretizedLog
 from nelbo.distributions.elementary import (
     Bernoulli,
     BinaryUnits,
+    Completable,
     Marginalizable,
     closed_form_kl,
     example_shape,
@@ -22,6 +23,7 @@ from nelbo.distributions.joint import AutoregressiveBernoulli, BagOfWords
 from nelbo.distributions.moments import FUNCTIONS, MOMENTS, moments
 from nelbo.distributions.moved import Offset, free_parameters, from_noise, moved, no_offset
 from nelbo.distributions.normal import Normal
+from nelbo.distributions.orderless import OrderAgnosticNade, observed_first
 from nelbo.distributions.ratings import AveragedNormal, Ordinal
 from nelbo.distributions.readings import READINGS, Reading, reading
 from nelbo.distributions.sequential import BernoulliMixture, Nade, SequentialBernoulli
@@ -44,6 +46,7 @@ __all__ = [
     "BinaryUnits",
     "Categorical",
     "CholeskyNormal",
+    "Completable",
     "CorrelatedNormal",
     "Dirichlet",
     "DiscretizedLogistic",
@@ -54,6 +57,7 @@ __all__ = [
     "Normal",
     "Offset",
     "OneHot",
+    "OrderAgnosticNade",
     "Ordinal",
     "Poisson",
     "RankOneNormal",
@@ -72,6 +76,7 @@ __all__ = [
     "moments",
     "moved",
     "no_offset",
+    "observed_first",
     "reading",
     "sobol_normals",
     "sobol_uniforms",

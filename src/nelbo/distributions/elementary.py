@@ -48,6 +48,27 @@ class Marginalizable(nd.Distribution):
         """
 
 
+class Completable(nd.Distribution):
+    """Abstract: a joint distribution that can draw entries given others."""
+
+    @abstractmethod
+    def complete(
+        self, key: Key[Array, ""], value: Float[Array, "*d"], known: Array, steps: int = 1
+    ) -> tuple[Array, Array]:
+        """A draw of the entries of one example that are not known, given those that are.
+
+        Args:
+            key: for the draw.
+            value: the example; what is not known is not read.
+            known: boolean mask of the same shape.
+            steps: of a chain, where the draw is not exact.
+
+        Returns:
+            The whole example, and the probability that each drawn entry was drawn with: its mean over draws is
+            P(x_d = 1 | known), with less noise than that of the draws.
+        """
+
+
 def example_shape(distribution: nd.Distribution) -> tuple[int, ...]:
     """The shape of one draw."""
     return tuple(distribution.batch_shape) + tuple(distribution.event_shape)
@@ -101,14 +122,14 @@ def total_log_prob(distribution: nd.Distribution, value: Array, observed: Array 
     """
     if observed is not None and isinstance(distribution, Marginalizable):
         return distribution.observed_log_prob(value, observed)
-    log_prob = jnp.asarray(distribution.log_prob(value))
-    if observed is None:
-        return jnp.ravel(log_prob).sum()
-    if log_prob.shape != observed.shape:
+    if observed is not None and tuple(distribution.event_shape):
         raise InputError(
             f"Missing entries need an elementwise likelihood or a mixture, but {type(distribution).__name__} gives "
             "whole examples a probability: fill them in first, or fit another model."
         )
+    log_prob = jnp.asarray(distribution.log_prob(value))
+    if observed is None:
+        return jnp.ravel(log_prob).sum()
     return jnp.where(observed, log_prob, jnp.zeros_like(log_prob)).sum()
 
 

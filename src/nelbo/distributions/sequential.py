@@ -7,12 +7,13 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
+import jax.random as jr
 from jax.nn import log_softmax, logsumexp, sigmoid, softmax
 from jaxtyping import Array, Float, Int, Key, PyTree
 from numpyro.distributions import constraints
 
 from nelbo.core import softplus
-from nelbo.distributions.elementary import Bernoulli, BinaryUnits, Marginalizable, uniforms
+from nelbo.distributions.elementary import Bernoulli, BinaryUnits, Completable, Marginalizable, uniforms
 
 
 class SequentialBernoulli(BinaryUnits):
@@ -167,7 +168,7 @@ class Nade(SequentialBernoulli):
         return state + unit[1] * bit
 
 
-class BernoulliMixture(SequentialBernoulli, Marginalizable):
+class BernoulliMixture(SequentialBernoulli, Marginalizable, Completable):
     """A mixture of products of Bernoullis, p(x) = sum_k pi_k prod_d Bern(x_d; sigma(a_kd)).
 
     The density is a logsumexp over components, of all entries or of those that were observed. Unit after unit the state
@@ -217,9 +218,27 @@ class BernoulliMixture(SequentialBernoulli, Marginalizable):
 
     def observed_log_prob(self, value: Float[Array, "*d"], observed: Array) -> Float[Array, ""]:
         """Log probability of the observed entries of one example, the others summed out [nats]."""
+        return logsumexp(self._log_joint(value, observed))
+
+    def _log_joint(self, value: Float[Array, "*d"], observed: Array) -> Float[Array, " k"]:
+        """Log p(k, x_observed) of each component."""
         seen = jnp.ravel(observed).astype(self.rows.dtype)
-        terms = jnp.where(seen > 0, jnp.ravel(value), 0.0) @ self.rows - seen @ softplus(self.rows)
-        return logsumexp(self.start + terms)
+        return self.start + jnp.where(seen > 0, jnp.ravel(value), 0.0) @ self.rows - seen @ softplus(self.rows)
+
+    def complete(
+        self, key: Key[Array, ""], value: Float[Array, "*d"], known: Array, steps: int = 1
+    ) -> tuple[Array, Array]:
+        """A draw of what is not known, exact: a component given what is, then the entries given it.
+
+        The probabilities are means over components given what is known, so they are exact too.
+        """
+        del steps
+        component_key, bit_key = jr.split(key)
+        log_joint = self._log_joint(value, known)
+        component = self.components[..., jr.categorical(component_key, log_joint)]
+        mean = sigmoid(self.components) @ softmax(log_joint)
+        known = jnp.asarray(known)
+        return jnp.where(known, value, Bernoulli(component).sample(bit_key)), jnp.where(known, value, mean)
 
     @property
     def mean(self) -> Float[Array, "*d"]:

@@ -22,6 +22,7 @@ from nelbo.evaluation.calibration import (
 from nelbo.evaluation.documents import perplexity, topic_words
 from nelbo.evaluation.exact import exact_log_likelihood, posterior_bound
 from nelbo.evaluation.latents import active_units, posterior_mean, posterior_means
+from nelbo.evaluation.normalizers import PUBLISHED, SHORT, Normalizer, ladder, log_normalizer, normalized
 from nelbo.evaluation.predictive import DRAWS, Predictive, mixture_quantile, predictive
 from nelbo.evaluation.reciprocal import reciprocal_importance
 from nelbo.evaluation.score import Score
@@ -32,9 +33,12 @@ __all__ = [
     "CHAINS",
     "DRAWS",
     "INTERVALS",
+    "PUBLISHED",
+    "SHORT",
     "STARTS",
     "TEMPERATURES",
     "Bracket",
+    "Normalizer",
     "Predictive",
     "Refinement",
     "Reliability",
@@ -53,7 +57,10 @@ __all__ = [
     "importance_bound",
     "importance_terms",
     "jackknife_variance",
+    "ladder",
+    "log_normalizer",
     "mixture_quantile",
+    "normalized",
     "perplexity",
     "posterior_bound",
     "posterior_mean",

@@ -1,6 +1,7 @@
 """The evidence lower bound and the importance-weighted bound of a data set, in bounded memory."""
 
 import dataclasses
+import math
 from typing import Any
 
 import equinox as eqx
@@ -12,6 +13,7 @@ from jaxtyping import Array, Float, Key
 
 from nelbo.core import AnyExample, Example, InputError, as_example, log_mean_exp
 from nelbo.data import Source
+from nelbo.evaluation.normalizers import SHORT, Normalizer, normalized
 from nelbo.evaluation.score import Progress, Score, dimensions, over_batches, scored
 from nelbo.models import Model
 from nelbo.training import examples
@@ -141,15 +143,33 @@ def _all_terms(
 
 
 def _bound(
-    key: Key[Array, ""], model: Model, data: Source, num_samples: int, progress: Progress | None, *, name: str
+    key: Key[Array, ""],
+    model: Model,
+    data: Source,
+    num_samples: int,
+    progress: Progress | None,
+    *,
+    name: str,
+    temperatures: int,
 ) -> Score:
     if num_samples < 1:
         raise InputError(f"A bound needs at least one sample for each example, got {num_samples}.")
+    model, normalizer = normalized(jr.fold_in(key, 1), model, temperatures=temperatures)
     if model.depth:
-        return _score(_all_terms(key, model, data, num_samples, progress, name), name, num_samples)
-    # every draw of no latents gives log p(x)
-    exact = _score(_all_terms(key, model, data, 1, progress, name), name, 1)
-    return dataclasses.replace(exact, standard_error=0.0)
+        score = _score(_all_terms(key, model, data, num_samples, progress, name), name, num_samples)
+    else:
+        # every draw of no latents gives log p(x)
+        exact = _score(_all_terms(key, model, data, 1, progress, name), name, 1)
+        score = dataclasses.replace(exact, standard_error=0.0)
+    return score if normalizer is None else _with_normalizer(score, normalizer)
+
+
+def _with_normalizer(score: Score, normalizer: Normalizer) -> Score:
+    """The score with the error of log Z, which is the same for all examples."""
+    error = None if score.standard_error is None else math.hypot(score.standard_error, normalizer.standard_error)
+    details = {**score.details, "normalizer": normalizer.record()}
+    warning = normalizer.warning or score.warning
+    return dataclasses.replace(score, standard_error=error, details=details, warning=warning)
 
 
 def _score(terms: dict[str, np.ndarray], name: str, num_samples: int) -> Score:
@@ -180,6 +200,7 @@ def elbo(
     *,
     num_samples: int = 10,
     progress: Progress | None = None,
+    temperatures: int = SHORT,
 ) -> Score:
     """Evidence lower bound of a data set: the mean over examples and draws of log w [nats].
 
@@ -191,11 +212,13 @@ def elbo(
         data: the examples.
         num_samples: draws of z for each example.
         progress: called with the number of examples done and their mean bound so far [nats].
+        temperatures: of the annealing that estimates log Z of a Boltzmann machine too large to be enumerated; then the
+            score is an estimate, see `Normalizer`.
 
     Raises:
         InputError: no example, no sample, or values that the likelihood cannot give.
     """
-    return _bound(key, model, data, num_samples, progress, name="elbo")
+    return _bound(key, model, data, num_samples, progress, name="elbo", temperatures=temperatures)
 
 
 def importance_bound(
@@ -205,6 +228,7 @@ def importance_bound(
     *,
     num_samples: int = 5000,
     progress: Progress | None = None,
+    temperatures: int = SHORT,
 ) -> Score:
     """Importance-weighted bound of a data set, log (1/K) sum_k w_k (Burda et al. 2016) [nats].
 
@@ -212,4 +236,4 @@ def importance_bound(
     decoded a few at a time: what grows with K is one number for each draw and example of a batch. Arguments and errors
     are those of `elbo`.
     """
-    return _bound(key, model, data, num_samples, progress, name="importance")
+    return _bound(key, model, data, num_samples, progress, name="importance", temperatures=temperatures)

@@ -3,7 +3,17 @@
 from nelbo.models import format1
 from nelbo.models.autoencoder import vae
 from nelbo.models.belief import belief_network, darn, fdarn, sbn
+from nelbo.models.boltzmann import (
+    MOST_ENUMERATED,
+    BoltzmannHead,
+    RestrictedBoltzmann,
+    bits,
+    boltzmann_machine,
+    rbm,
+    with_log_normalizer,
+)
 from nelbo.models.conjugate import ConjugateGlobals, FittedRecognition, Known, Local, built
+from nelbo.models.deep_belief import dbn, first_machine
 from nelbo.models.factorial_mixture import AnyComponents, JointMeans, Sets, factorial_mixture
 from nelbo.models.factors import (
     DrawnFactors,
@@ -70,6 +80,7 @@ from nelbo.models.mean_field_belief import (
     mean_field_bound,
     variational_em,
 )
+from nelbo.models.orderless import OrderAgnosticHead, eonade
 from nelbo.models.parts import drawn_at_once, input_rule, one_layer
 from nelbo.models.posteriors import (
     POSTERIORS,
@@ -104,6 +115,7 @@ __all__ = [
     "MEAN_FIELD_BOUNDS",
     "MODELS",
     "MOMENTS",
+    "MOST_ENUMERATED",
     "NUMBER_LIKELIHOODS",
     "POSTERIORS",
     "RATING_LIKELIHOODS",
@@ -116,6 +128,7 @@ __all__ = [
     "BernoulliHead",
     "BernoulliMixtureHead",
     "BetaBinomialHead",
+    "BoltzmannHead",
     "CategoricalHead",
     "CholeskyHead",
     "Conditional",
@@ -156,6 +169,7 @@ __all__ = [
     "NormalFactors",
     "NormalHead",
     "OneComponent",
+    "OrderAgnosticHead",
     "OrdinalHead",
     "PointFactors",
     "Posterior",
@@ -165,6 +179,7 @@ __all__ = [
     "Reads",
     "Recognition",
     "Refined",
+    "RestrictedBoltzmann",
     "Sets",
     "SharedCovarianceHead",
     "SharedNormalHead",
@@ -182,15 +197,19 @@ __all__ = [
     "belief_network",
     "belief_network_em",
     "belief_network_model",
+    "bits",
+    "boltzmann_machine",
     "build",
     "built",
     "check_source",
     "classification",
     "darn",
+    "dbn",
     "detached",
     "distilled_prior",
     "dlgm",
     "drawn_at_once",
+    "eonade",
     "factor_analysis",
     "factorial_mixture",
     "factorization",
@@ -199,6 +218,7 @@ __all__ = [
     "family_options",
     "fdarn",
     "fill",
+    "first_machine",
     "fit_beliefs",
     "format1",
     "gaussian_belief_bound",
@@ -225,6 +245,7 @@ __all__ = [
     "posterior_head",
     "prior_beliefs",
     "rating_head",
+    "rbm",
     "refined",
     "regression",
     "reparameterized",
@@ -239,5 +260,6 @@ __all__ = [
     "visible",
     "with_factors",
     "with_globals",
+    "with_log_normalizer",
     "without_globals",
 ]

@@ -11,6 +11,8 @@ from jaxtyping import Array, Key
 from nelbo.core import added, checked_arguments, choice, defaults, joined
 from nelbo.models.autoencoder import vae
 from nelbo.models.belief import darn, fdarn, sbn
+from nelbo.models.boltzmann import rbm
+from nelbo.models.deep_belief import dbn
 from nelbo.models.factorial_mixture import factorial_mixture
 from nelbo.models.gaussian import (
     dlgm,
@@ -23,6 +25,7 @@ from nelbo.models.gaussian import (
 from nelbo.models.gaussian_mixture import gaussian_mixture
 from nelbo.models.lda import lda
 from nelbo.models.matrix import factorization
+from nelbo.models.orderless import eonade
 from nelbo.models.stack import Model
 from nelbo.models.supervised import classification, regression
 from nelbo.models.visible import mixture, nade
@@ -83,6 +86,12 @@ _MAP = {"weight_prior": 1.0}
 # natural gradients have one step length that is right for a whole pass, one; and rates that fall after it
 _CONJUGATE = {"*": {"optimizer": "natural", "schedule": "robbins-monro", "epochs": 20.0}}
 
+# one place of one order is a noisy estimate: a rate that goes to zero averages it out
+_EONADE = {"*": {"schedule": "cosine"}}
+
+# the pseudo-likelihood of a few entries chooses badly between epochs: the last parameters are kept
+_BOLTZMANN = {"*": {"optimizer": "momentum", "learning_rate": 0.05, "schedule": "linear", "keep": "last"}}
+
 MODELS: dict[str, Family] = {
     "vae": Family(vae, arguments=_VAE_ARGUMENTS, training=_VAE_TRAINING, least_steps=_LEAST),
     "linear": Family(linear, likelihood="gaussian-shared", spread="whole", training=_LINEAR, least_steps=_LEAST),
@@ -97,7 +106,12 @@ MODELS: dict[str, Family] = {
     "darn": Family(darn, objective="nvil", least_steps=_LEAST),
     "fdarn": Family(fdarn, objective="nvil", least_steps=_LEAST),
     "nade": Family(nade, likelihood="bernoulli", objective="maximum-likelihood", least_steps=_LEAST),
+    "eonade": Family(eonade, likelihood="bernoulli", objective="order-agnostic", training=_EONADE, least_steps=_LEAST),
     "mixture": Family(mixture, likelihood="bernoulli", objective="maximum-likelihood", least_steps=_LEAST),
+    "rbm": Family(
+        rbm, likelihood="bernoulli", objective="contrastive-divergence", training=_BOLTZMANN, least_steps=_LEAST
+    ),
+    "dbn": Family(dbn, likelihood="bernoulli", objective="greedy", training=_BOLTZMANN, least_steps=_LEAST),
     "regression": Family(
         regression, objective="maximum-likelihood", least_steps=_LEAST, targets="number", objective_arguments=_MAP
     ),

@@ -4,7 +4,8 @@ import math
 from collections.abc import Callable, Sequence
 
 import jax.numpy as jnp
-from jaxtyping import Array
+from jax.scipy.special import logit
+from jaxtyping import Array, Float
 
 from nelbo.core import InputError, compiled
 from nelbo.models.heads import Head, StandardizedHead
@@ -15,6 +16,7 @@ from nelbo.models.spec import ModelSpec
 from nelbo.models.stack import Model, Stack
 from nelbo.nets import Frozen, Network
 
+_LEAST_MEAN = 1e-3  # of an entry at the start: a pixel that is black in all of the data can still be moved
 INPUT_NORM = 10.0  # of a standardized example, as a network sees it: that of a hundred entries
 
 
@@ -39,6 +41,13 @@ def constant_array(value: Array | bool | None, shape: tuple[int, ...]) -> Array 
     if value is None or isinstance(value, bool):
         return jnp.ones(shape, jnp.float32) if value else None
     return jnp.broadcast_to(jnp.asarray(value, jnp.float32), shape)
+
+
+def log_odds(mean: Array | None, shape: tuple[int, ...]) -> Float[Array, " n"]:
+    """The log odds of binary entries with these means, flattened; zeros where there are none."""
+    if mean is None:
+        return jnp.zeros(math.prod(shape), jnp.float32)
+    return logit(jnp.clip(jnp.ravel(mean), _LEAST_MEAN, 1.0 - _LEAST_MEAN))
 
 
 def frozen(value: Array | None) -> Frozen | None:

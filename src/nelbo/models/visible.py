@@ -9,29 +9,20 @@ from collections.abc import Sequence
 
 import jax.numpy as jnp
 import jax.random as jr
-from jax.scipy.special import logit
 from jaxtyping import Array, Float, Key
 
 from nelbo.core import InputError
 from nelbo.models.heads import BernoulliMixtureHead, Head, NadeHead
 from nelbo.models.layers import Unconditional
-from nelbo.models.parts import constant_array, drawn_at_once, positive
+from nelbo.models.parts import constant_array, drawn_at_once, log_odds, positive
 from nelbo.models.recognition import Amortized
 from nelbo.models.spec import ModelSpec
 from nelbo.models.stack import Model, Stack
-
-_LEAST = 1e-3  # mean of an entry at the start: a pixel that is black in all of the data can still be moved
 
 
 def visible(raw: Float[Array, " raw"], head: Head, spec: ModelSpec | None = None) -> Model:
     """A model of the example alone: `head` with the trained parameters `raw`, and no latents."""
     return Model(Stack((Unconditional(raw, head),)), Amortized(()), spec)
-
-
-def _log_odds(mean: Array | None, shape: tuple[int, ...]) -> Float[Array, " n"]:
-    if mean is None:
-        return jnp.zeros(math.prod(shape), jnp.float32)
-    return logit(jnp.clip(jnp.ravel(mean), _LEAST, 1.0 - _LEAST))
 
 
 @drawn_at_once
@@ -71,7 +62,7 @@ def nade(
     mean = constant_array(centre, shape)
     head = NadeHead(key, shape, hidden[0], init=init, order=places)
     spec = ModelSpec.of("nade", shape=shape, hidden=hidden, order=order, init=init, centre=mean is not None)
-    return visible(_log_odds(mean, shape), head, spec)
+    return visible(log_odds(mean, shape), head, spec)
 
 
 @drawn_at_once
@@ -103,6 +94,6 @@ def mixture(
         raise InputError(f"init of a mixture must be a positive standard deviation, got {init}.")
     mean = constant_array(centre, shape)
     # rows, not pictures: XLA's CPU backend is several times slower on height x width x channels
-    logits = _log_odds(mean, shape)[:, None] + init * jr.normal(key, (math.prod(shape), components), jnp.float32)
+    logits = log_odds(mean, shape)[:, None] + init * jr.normal(key, (math.prod(shape), components), jnp.float32)
     spec = ModelSpec.of("mixture", shape=shape, components=components, init=init, centre=mean is not None)
     return visible(jnp.zeros(components, jnp.float32), BernoulliMixtureHead(components=logits, shape=shape), spec)

@@ -11,11 +11,20 @@ from nelbo.objectives.base import (
     over_batch,
 )
 from nelbo.objectives.binary_gradients import half, straight_through
+from nelbo.objectives.contrastive import (
+    CHAINS,
+    ContrastiveDivergence,
+    Greedy,
+    NegativePhase,
+    pseudo_log_likelihood,
+    tempered_kernel,
+)
 from nelbo.objectives.draws import DRAWS, checked_draws, each_draw
 from nelbo.objectives.importance import IWAE_FORMS, Iwae
 from nelbo.objectives.monte_carlo_em import MonteCarloEM
 from nelbo.objectives.named import NAMED, NamedObjective, Setting, sgvb, with_added
 from nelbo.objectives.noise import NOISES, InputNoise
+from nelbo.objectives.orderless import OrderAgnostic, estimate_at
 from nelbo.objectives.perturbative import (
     Energies,
     Perturbative,
@@ -35,22 +44,27 @@ from nelbo.objectives.stochastic_backpropagation import (
 from nelbo.objectives.wake_sleep import WakeSleep
 
 __all__ = [
+    "CHAINS",
     "DRAWS",
     "FORMS",
     "IWAE_FORMS",
     "NAMED",
     "NOISES",
     "BoundKind",
+    "ContrastiveDivergence",
     "Energies",
     "GaussianGradient",
+    "Greedy",
     "InputNoise",
     "Iwae",
     "Loss",
     "MaximumLikelihood",
     "MonteCarloEM",
     "NamedObjective",
+    "NegativePhase",
     "Objective",
     "ObjectiveState",
+    "OrderAgnostic",
     "Perturbative",
     "ScoreFunction",
     "Setting",
@@ -67,15 +81,18 @@ __all__ = [
     "checked_draws",
     "checked_order",
     "each_draw",
+    "estimate_at",
     "gaussian_gradient",
     "half",
     "leave_one_out_bounds",
     "local_signals_hold",
     "over_batch",
     "perturbative_bound",
+    "pseudo_log_likelihood",
     "series_loss",
     "sgvb",
     "straight_through",
     "taylor",
+    "tempered_kernel",
     "with_added",
 ]

@@ -8,8 +8,10 @@ from nelbo.core import InputError, added, joined
 from nelbo.models import Model
 from nelbo.objectives.base import Objective
 from nelbo.objectives.binary_gradients import half, straight_through
+from nelbo.objectives.contrastive import ContrastiveDivergence, Greedy, NegativePhase
 from nelbo.objectives.importance import Iwae
 from nelbo.objectives.monte_carlo_em import MonteCarloEM
+from nelbo.objectives.orderless import OrderAgnostic
 from nelbo.objectives.perturbative import Perturbative
 from nelbo.objectives.score import ScoreFunction, Vimco
 from nelbo.objectives.sgvb import MaximumLikelihood, Sgvb, WarmUp
@@ -24,10 +26,12 @@ class Setting:
     Args:
         num_data: N, the number of training examples.
         epoch_steps: steps of one pass over them.
+        steps: of the whole run.
     """
 
     num_data: int
     epoch_steps: float
+    steps: int = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +44,7 @@ class NamedObjective:
         prepare: from the model and the options to the model that is trained, where that is another (one with a
             posterior over its weights); None: the model itself.
         reports: what the bound that it reports is: "elbo", "iwae" (the importance-weighted bound of as many draws as
-            its option `samples` says), "perturbative", or "exact", log p(x) itself.
+            its option `samples` says), "perturbative", "exact", log p(x) itself, or "pseudo", a pseudo-log-likelihood.
         natural: it gives natural gradients of a conjugate posterior: for models that are built with one, which no other
             objective trains, and for the optimizer `natural`.
     """
@@ -48,7 +52,7 @@ class NamedObjective:
     make: Callable[..., Objective]
     draws_latents: bool = True
     prepare: Callable[[Model, Mapping[str, Any]], Model] | None = None
-    reports: Literal["elbo", "iwae", "perturbative", "exact"] = "elbo"
+    reports: Literal["elbo", "iwae", "perturbative", "exact", "pseudo"] = "elbo"
     natural: bool = False
 
 
@@ -90,6 +94,72 @@ def maximum_likelihood(setting: Setting) -> Objective:
     """
     del setting
     return MaximumLikelihood()
+
+
+def order_agnostic(setting: Setting) -> Objective:
+    """The mean over orders of log p(x | order): eonade.
+
+    Args:
+        setting: of the run.
+    """
+    del setting
+    return OrderAgnostic()
+
+
+def contrastive_divergence(
+    setting: Setting,
+    *,
+    sweeps: int = 1,
+    last_sweeps: int | None = 25,
+    chains: str = "data",
+    particles: int = 100,
+    temperatures: int = 10,
+    decay: float | int = 2e-4,
+) -> Objective:
+    """Contrastive divergence: rbm.
+
+    Args:
+        setting: of the run.
+        sweeps: of block Gibbs at the first step.
+        last_sweeps: at the last step, to which the number rises linearly; null: as at the first.
+        chains: "data", "persistent" or "tempered" (persistent at several temperatures).
+        particles: how many chains persist.
+        temperatures: of tempered chains.
+        decay: weight of half the sum of squared weights.
+    """
+    last = sweeps if last_sweeps is None else last_sweeps
+    negative = NegativePhase(chains, sweeps, last, setting.steps, particles, temperatures)
+    return ContrastiveDivergence(negative, float(decay))
+
+
+def greedy(
+    setting: Setting,
+    *,
+    sweeps: int = 1,
+    last_sweeps: int | None = 25,
+    chains: str = "data",
+    particles: int = 100,
+    temperatures: int = 10,
+    decay: float | int = 2e-4,
+    first: float | int = 0.5,
+) -> Objective:
+    """Contrastive divergence, one layer after the other: dbn.
+
+    Args:
+        setting: of the run.
+        sweeps: of block Gibbs at the first step of each layer.
+        last_sweeps: at the last step of each layer; null: as at the first.
+        chains: as of contrastive-divergence.
+        particles: the same.
+        temperatures: the same.
+        decay: the same.
+        first: share of the steps that train the first layer.
+    """
+    if not 0 < first < 1:
+        raise InputError(f"first is the share of the steps for the first layer, between 0 and 1, got {first}.")
+    last, half = sweeps if last_sweeps is None else last_sweeps, max(1, round(first * setting.steps))
+    negative = NegativePhase(chains, sweeps, last, max(half, setting.steps - half), particles, temperatures)
+    return Greedy(negative, float(decay), half)
 
 
 def stochastic_backpropagation(
@@ -235,6 +305,9 @@ def straight_through_gradient(setting: Setting, *, samples: int = 1) -> Objectiv
 NAMED: dict[str, NamedObjective] = {
     "sgvb": NamedObjective(sgvb, draws_latents=False),
     "maximum-likelihood": NamedObjective(maximum_likelihood, draws_latents=False, reports="exact"),
+    "order-agnostic": NamedObjective(order_agnostic, draws_latents=False),
+    "contrastive-divergence": NamedObjective(contrastive_divergence, draws_latents=False, reports="pseudo"),
+    "greedy": NamedObjective(greedy, reports="pseudo"),
     "stochastic-backpropagation": NamedObjective(stochastic_backpropagation),
     "nvil": NamedObjective(nvil),
     "vimco": NamedObjective(vimco, reports="iwae"),

@@ -12,6 +12,7 @@ from nelbo.papers import (
     marino2018,
     mnih2014,
     mnih2016,
+    recognition_models,
     rezende2014,
     swiatkowski2020,
     townsend2019,
@@ -42,6 +43,7 @@ PAGES = (
     jirasek2020.PAGE,
     zhang2017.PAGE,
     zhang2019.PAGE,
+    recognition_models.PAGE,
 )
 PAPERS: dict[str, Page] = {page.key: page for page in PAGES}
 

@@ -19,6 +19,7 @@ from nelbo.bayes import SharedParameters
 from nelbo.codecs import BlockCoder, Networks, compress
 from nelbo.core import Example, InputError, read_arrays, read_json, write_arrays, write_json
 from nelbo.data import Source
+from nelbo.evaluation import SHORT as SHORT_LADDER
 from nelbo.evaluation import elbo, importance_bound, smoothing_error
 from nelbo.models import Model, build
 from nelbo.papers.completion import completion
@@ -46,12 +47,19 @@ class Study:
 
 
 def importance(
-    key: Key[Array, ""], run: Run, data_dir: str | None, *, samples: int, rows: int | None = None
+    key: Key[Array, ""],
+    run: Run,
+    data_dir: str | None,
+    *,
+    samples: int,
+    rows: int | None = None,
+    temperatures: int = SHORT_LADDER,
 ) -> Measured:
-    """The importance-weighted bound of the (first) test rows."""
+    """The importance-weighted bound of the (first) test rows; log Z, where there is one, by so many temperatures."""
     data, sources = run.data(data_dir=data_dir)
     test = sources["test"] if rows is None else sources["test"].head(rows)
-    return [result_row(importance_bound(key, run.model, test, num_samples=samples), "iwae", "test", data)], {}
+    score = importance_bound(key, run.model, test, num_samples=samples, temperatures=temperatures)
+    return [result_row(score, "iwae", "test", data, run.model)], {}
 
 
 def imputation(key: Key[Array, ""], run: Run, data_dir: str | None, **arguments: Any) -> Measured:

@@ -84,6 +84,7 @@ class Part:
         published: the paper's number for this run, shown beside ours.
         importance_samples: draws for an importance-weighted test bound beside the ELBO; None leaves it out.
         measures: what is measured once it is finished.
+        taken_from: of a run that another page has too, its folder beside this page's folder.
     """
 
     name: str
@@ -93,6 +94,19 @@ class Part:
     published: str | None = None
     importance_samples: int | None = None
     measures: tuple[Measure, ...] = ()
+    taken_from: str | None = None
+
+    def place(self, folder: Path) -> Path:
+        """Its folder: the other page's where that is finished with the same settings, else its own."""
+        own = folder / self.name
+        there = None if self.taken_from is None else folder.parent / self.taken_from
+        if there is None or (own / RECORD).exists() or not (there / RECORD).exists():
+            return own
+        try:
+            carry_out(self.experiment, there)
+        except InputError:  # of other settings
+            return own
+        return there
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,6 +155,8 @@ class Page:
         plan: from (budget, seed, data folder) to what is run.
         published: the paper's numbers.
         claims: the paper's statements that are checked.
+        sources: of a page about several papers, their keys in the bibliography.
+        table: title, and from the parts and the budget to the rows, of one table that all parts are brought into.
     """
 
     key: str
@@ -149,6 +165,8 @@ class Page:
     plan: Callable[[str, int, str | None], Plan]
     published: tuple[Published, ...]
     claims: tuple[Claim, ...]
+    sources: tuple[str, ...] = ()
+    table: tuple[str, Callable[[Mapping[str, Record], str], Rows]] | None = None
 
     def reproduce(
         self,
@@ -190,7 +208,7 @@ class Page:
             **head,
             "title": self.title,
             "size": self.budgets[budget],
-            "bibtex": BIBLIOGRAPHY[self.key],
+            "bibtex": "\n\n".join(BIBLIOGRAPHY[key] for key in self.sources or (self.key,)),
             "notes": list(plan.notes),
             "published": [dataclasses.asdict(row) for row in self.published],
             "figures": [dataclasses.asdict(figure) for figure in plan.figures],
@@ -209,24 +227,32 @@ class Page:
                 if part.trial.name not in rates:
                     rates[part.trial.name] = _chosen(part.trial, folder, say)
                 experiment = with_rate(experiment, rates[part.trial.name])
-            record = carry_out(experiment, folder / part.name, callbacks=callbacks)
-            record = _scored(part, folder / part.name, record)
-            summary = _summary(part, folder / part.name, experiment, record)
+            place = part.place(folder)
+            record = _scored(part, place, carry_out(experiment, place, callbacks=callbacks))
+            summary = _summary(part, place, experiment, record)
             for measure in part.measures:
                 say(f"    {measure.title}")
-                rows = measured(measure, folder / part.name, seed=seed, data_dir=data_dir)
+                rows = measured(measure, place, seed=seed, data_dir=data_dir)
                 summary["measures"][measure.name] = {"title": measure.title, "rows": rows}
             result["parts"][part.name] = summary
             write_json(folder / RESULT, result)
         for study in plan.studies:
             say(study.title)
             result["studies"][study.name] = {"title": study.title, "rows": studied(study, folder)}
+        result["studies"] |= self._brought_together(result["parts"], budget)
         shown = result["parts"] | result["studies"]
         result["figures"] = _drawable(result["figures"], shown)
         result["claims"] = [_checked(claim, shown) for claim in self.claims]
         result["finished"] = len(parts) == len(plan.parts)
         write_json(folder / RESULT, result)
         return result
+
+    def _brought_together(self, parts: Mapping[str, Record], budget: str) -> dict[str, Any]:
+        """The page's table of all parts as a study, where it has one."""
+        if self.table is None:
+            return {}
+        title, rows = self.table
+        return {"table": {"title": title, "rows": rows(parts, budget)}}
 
 
 def measured(measure: Measure, folder: Path, *, seed: int, data_dir: str | None) -> Rows:

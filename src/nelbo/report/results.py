@@ -48,7 +48,7 @@ def result_rows(results: Sequence[Row], **first: Any) -> list[dict[str, Any]]:
         row[BITS] = fixed(result.get("bits_per_dim"), 3)
         row["binarization"] = result.get("binarization") or NOT_STATED
         for key, value in result.items():
-            if key not in {*_COLUMNS, "units", "warning"}:
+            if key not in {*_COLUMNS, "units", "warning", "normalizer"}:
                 row[key] = fixed(value, 2) if key in _TWO_DECIMALS else value
         rows.append(row)
     return rows

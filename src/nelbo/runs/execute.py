@@ -221,7 +221,8 @@ def _ready(
     held = model_size(experiment.model["name"], arguments, optimizer_for(training, size))
     check_size(held, most_bytes, train.shape)
     model = with_prior(build(keys[0], experiment.model["name"], arguments), experiment, train)
-    objective, model = objective_for(experiment, Setting(size, size / training["batch_size"]), model)
+    setting = Setting(size, size / training["batch_size"], steps_for(training, size))
+    objective, model = objective_for(experiment, setting, model)
     sources = sources_of(experiment.data, train, score, arguments.get("likelihood", "gaussian"))
     for one in sources.values():
         _takes(model, one)

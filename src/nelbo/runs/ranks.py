@@ -100,7 +100,8 @@ def _fitted(experiment: Experiment, data: Data, key: Key[Array, ""]) -> tuple[Mo
     arguments, size, training = model_arguments(experiment, data), len(data.train), experiment.training
     build_key, fit_key = jr.split(key)
     model = build(build_key, experiment.model["name"], arguments)
-    objective, model = objective_for(experiment, Setting(size, size / training["batch_size"]), model)
+    setting = Setting(size, size / training["batch_size"], steps_for(training, size))
+    objective, model = objective_for(experiment, setting, model)
     sources = sources_for(data, data, arguments["likelihood"])
     steps = steps_for(training, size)
     optimizer = optimizer_for(training, size)

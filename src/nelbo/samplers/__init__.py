@@ -9,18 +9,22 @@ from nelbo.samplers.annealing import (
     sigmoid_betas,
 )
 from nelbo.samplers.chain import run_chain
+from nelbo.samplers.gibbs import BlockGibbs
 from nelbo.samplers.hamiltonian import Hamiltonian, HamiltonianState, NoUTurn
 from nelbo.samplers.independence import Independence, WeightedState
 from nelbo.samplers.kernel import Info, Kernel
+from nelbo.samplers.parallel_tempering import ParallelTempering
 
 __all__ = [
     "Annealed",
+    "BlockGibbs",
     "Hamiltonian",
     "HamiltonianState",
     "Independence",
     "Info",
     "Kernel",
     "NoUTurn",
+    "ParallelTempering",
     "WeightedState",
     "annealed",
     "learned_steps",

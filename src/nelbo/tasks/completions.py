@@ -9,6 +9,7 @@ import jax.random as jr
 from jaxtyping import Array, Float, Int, Key
 
 from nelbo.core import Example, log_mean_exp
+from nelbo.distributions import Completable
 from nelbo.models import Latents, Model
 from nelbo.samplers import Hamiltonian, Independence, WeightedState, run_chain
 from nelbo.tasks.evidence import Evidence
@@ -148,6 +149,19 @@ def resampled(
     x = jax.vmap(lambda k, one: evidence.completed(k, model.generative, one))(jr.split(x_key, count), z)
     share = 1.0 / (2 * proposals * (weights**2).sum())
     return Completions(Completion(x, z), jnp.tensordot(weights, means, axes=1), share)
+
+
+def conditional(key: Key[Array, ""], node: Completable, evidence: Evidence, count: int, *, steps: int) -> Completions:
+    """Draws of what is not known by the distribution of the example itself, for models without latents.
+
+    The mean is that of the probabilities which the entries were drawn with.
+    """
+
+    def one(k: Key[Array, ""]) -> tuple[Array, Array]:
+        return node.complete(k, evidence.x.values, evidence.known, steps)
+
+    drawn, means = jax.vmap(one)(jr.split(key, count))
+    return Completions(Completion(drawn, ()), means.mean(0), jnp.ones((), jnp.float32))
 
 
 def hamiltonian(key: Key[Array, ""], model: Model, evidence: Evidence, starts: Latents, *, steps: int) -> Completions:

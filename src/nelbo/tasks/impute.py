@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Key
 
 from nelbo.core import Example, InputError, compiled, log_mean_exp
 from nelbo.data import Source
-from nelbo.distributions import example_shape
+from nelbo.distributions import Completable, example_shape
 from nelbo.models import Latents, Model, check_source
 from nelbo.tasks.cautions import Columns, cautions
 from nelbo.tasks.completions import frames
@@ -25,6 +25,7 @@ from nelbo.training import examples, padded_batches
 
 COVERAGE = 0.9
 NUMBERS = 2**22  # in one array of all copies of the rows that are filled in at once
+_LEAST_CHANCE = 1e-7  # of an entry, whose mean over draws can be rounded to zero
 _LEAST = 64  # numbers that a copy counts for at least: the layers of a model are wider than a short row
 
 
@@ -41,9 +42,15 @@ def _interval(draws: Float[Array, "draws *shape"]) -> tuple[Array, Array]:
     return at((1.0 - COVERAGE) / 2.0), at((1.0 + COVERAGE) / 2.0)
 
 
-def _hidden_nats(model: Model, evidence: Evidence, z: Latents, truth: Example) -> dict[str, Array]:
-    """Log density of the hidden entries, each by itself and all together, from several draws of z."""
+def _hidden_nats(model: Model, evidence: Evidence, z: Latents, truth: Example, mean: Array) -> dict[str, Array]:
+    """Log density of the hidden entries, each by itself and all together, from several draws of z.
+
+    Of models without latents, which are of bits, those of each entry alone, by its mean.
+    """
     hidden = jnp.asarray(truth.observed) & ~evidence.known
+    if not model.depth:
+        chance = jnp.where(truth.values > 0.5, mean, 1.0 - mean)
+        return {"entry_nats": jnp.where(hidden, jnp.log(jnp.maximum(chance, _LEAST_CHANCE)), 0.0).sum()}
 
     def log_density(one: Latents) -> Array:
         return jnp.where(hidden, evidence.hidden(model.generative, one).log_prob(truth.values), 0.0)
@@ -80,7 +87,7 @@ def complete_batch(
         std = jnp.where(evidence.known, 0.0, spread)
         result = {"mean": evidence.filled(found.mean), "std": std, "low": low, "high": high, "draws": drawn.x,
                   "row_accepted": found.accepted}  # fmt: skip
-        return result if known is None else result | _hidden_nats(model, evidence, drawn.z, known)
+        return result if known is None else result | _hidden_nats(model, evidence, drawn.z, known, found.mean)
 
     return jax.vmap(one)(jr.split(chain_key, jax.tree.leaves(batch)[0].shape[0]), batch, truth)
 
@@ -105,7 +112,7 @@ def impute(
 
     Args:
         key: for the draws.
-        model: with its recognition model; the likelihood must be elementwise.
+        model: with its recognition model; the likelihood must be elementwise, or `Completable`.
         data: rows with a mask; rows without one have nothing missing and come back as they are. Grey images may come
             without their channel axis, and then come back without it.
         settings: how; None for the defaults.
@@ -114,22 +121,24 @@ def impute(
         progress: called with the number of examples done.
 
     Raises:
-        InputError: a model without latents, an unknown method, a count below one, rows of another shape, or values that
-            the likelihood cannot give.
+        InputError: a model without latents that cannot complete an example, an unknown method, a count below one, rows
+            of another shape, or values that the likelihood cannot give.
     """
-    model.require_latents("Filling in")
+    likelihood = model.generative.shapes()[0]
+    completes = isinstance(likelihood, Completable)
+    if not completes:
+        model.require_latents("Filling in")
     settings = (settings or ImputationSettings()).resolved(model)
     if truth is not None and (len(truth), *truth.shape) != (len(data), *data.shape):
         raise InputError(
             f"The truth must have the shape of the data, {[len(data), *data.shape]}, got {[len(truth), *truth.shape]}."
         )
     shape = data.shape
-    likelihood = model.generative.shapes()[0]
     wanted = example_shape(likelihood)
     data, truth = in_shape(wanted, data), None if truth is None else in_shape(wanted, truth)
     if settings.reading is not None:
         settings.reading.check(likelihood)
-    if likelihood.event_shape:
+    if likelihood.event_shape and not completes:
         name = type(likelihood).__name__
         raise InputError(f"{name} has no conditional of single entries: it cannot be imputed.")
     check_source(model, data)

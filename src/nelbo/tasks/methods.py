@@ -10,9 +10,9 @@ import jax.random as jr
 from jaxtyping import Array, Key
 
 from nelbo.core import Example, InputError, choice
-from nelbo.distributions import Reading, reading
+from nelbo.distributions import Completable, Reading, reading
 from nelbo.models import Model
-from nelbo.tasks.completions import Completions, chains, hamiltonian, resampled
+from nelbo.tasks.completions import Completions, chains, conditional, hamiltonian, resampled
 from nelbo.tasks.evidence import Evidence
 
 PROPOSALS = 1000
@@ -25,7 +25,7 @@ class ImputationSettings:
 
     Args:
         method: see `METHODS`; None: the one that `default_method` names.
-        steps: moves of each chain before its draw is taken; trajectories ("hmc").
+        steps: moves of each chain before its draw is taken; trajectories ("hmc"); sweeps ("conditional" of an rbm).
         draws: independent completions of each example.
         proposals: draws of q to resample from, beside as many from the prior ("importance", "resample", "hmc"); None:
             1000, and 100 where each is the end of a chain ("resample").
@@ -57,8 +57,14 @@ class ImputationSettings:
             InputError: an unknown method, one that the model's latents do not allow, or a count below one.
         """
         discrete = has_discrete_latents(model)
-        name = _default(discrete) if self.method is None else choice("method of imputation", self.method, METHODS)
+        name = default_method(model) if self.method is None else choice("method of imputation", self.method, METHODS)
         method = METHODS[name]
+        if method.of_latents != bool(model.depth):
+            has = "latents" if model.depth else "none"
+            about = "z" if method.of_latents else "x alone, without latents"
+            raise InputError(f"{name} is about {about}, and this model has {has}: use {default_method(model)}.")
+        if self.noise is not None and not model.depth:
+            raise InputError("Noisy readings need a likelihood of single entries given latents: leave --noise out.")
         proposals = method.proposals if self.proposals is None else self.proposals
         for what, count in (("steps", self.steps), ("draws", self.draws), ("proposals", proposals)):
             if count < 1:
@@ -74,15 +80,13 @@ def has_discrete_latents(model: Model) -> bool:
 
 
 def default_method(model: Model) -> str:
-    """What `impute` uses unless it is told: `hmc` for real-valued latents, else `importance`.
+    """What `impute` uses unless it is told: `hmc` for real-valued latents, else `importance`; `conditional` for none.
 
     Measured in docs/imputation.md: both are right for recognition models that are wrong, as the chains are not.
     """
-    return _default(has_discrete_latents(model))
-
-
-def _default(discrete: bool) -> str:  # noqa: FBT001
-    return "importance" if discrete else "hmc"
+    if not model.depth:
+        return "conditional"
+    return "importance" if has_discrete_latents(model) else "hmc"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +100,7 @@ class Method:
         weighted: whether it resamples proposals.
         mixed: whether each of them is weighed under the q of each chain.
         real_latents: whether it needs them.
+        of_latents: whether it draws latents; else it is for models without any.
         accepted: what its `accepted` is: the share of proposals that were taken, their effective share, or nothing.
     """
 
@@ -105,6 +110,7 @@ class Method:
     weighted: bool = False
     mixed: bool = False
     real_latents: bool = False
+    of_latents: bool = True
     accepted: Literal["share taken", "effective share"] | None = None
 
     def chains(self, settings: ImputationSettings) -> int:
@@ -148,6 +154,13 @@ def _hmc(key: Key[Array, ""], model: Model, evidence: Evidence, settings: Imputa
     return hamiltonian(chain_key, model, evidence, starts, steps=settings.steps)
 
 
+def _conditional(key: Key[Array, ""], model: Model, evidence: Evidence, settings: ImputationSettings) -> Completions:
+    node = evidence.likelihood(model.generative, ())
+    if not isinstance(node, Completable):
+        raise InputError(f"{type(node).__name__} has no conditional of single entries: it cannot be imputed.")
+    return conditional(key, node, evidence, settings.draws, steps=settings.steps)
+
+
 METHODS: dict[str, Method] = {
     "chain": Method(
         "z ~ q(z|x), x_missing ~ p(x|z), again and again; right if q is exact (Rezende et al. 2014, section 6)", _chain
@@ -177,5 +190,10 @@ METHODS: dict[str, Method] = {
         weighted=True,
         real_latents=True,
         accepted="share taken",
+    ),
+    "conditional": Method(
+        "without latents: draws of the model's own p(x_missing | x_observed); exact, of an rbm by block Gibbs",
+        _conditional,
+        of_latents=False,
     ),
 }
