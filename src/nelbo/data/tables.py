@@ -226,7 +226,9 @@ class ParquetTable(UserTable):
             if not gaps.any():
                 continue
             old, new = frame.iloc[:, place], values[:, j]
-            if column.kind in {"whole", "binary"}:
+            if column.levels is not None:
+                new = np.asarray(column.levels, object)[new.astype(int)]
+            elif column.kind in {"whole", "binary"}:
                 new = np.rint(new)
             elif column.kind == "truth":
                 new = new >= 0.5

@@ -39,6 +39,7 @@ from nelbo.runs.sampling import draws_of, draws_row
 from nelbo.runs.settings import Experiment, checked_seed, optimizer_for, steps_for, training_for
 from nelbo.runs.size import MOST_BYTES, Size, check_size, model_size
 from nelbo.runs.supervised import unseen_classes, with_targets
+from nelbo.runs.tables import with_words
 from nelbo.tasks import manifold, reconstruct, sample
 from nelbo.training import Callback, Checkpoints, Event, Fit, HistoryFile, TrainState, fit, order_named, resume_from
 
@@ -205,7 +206,7 @@ def _finished(folder: Path) -> dict[str, Any] | None:
 def _ready(
     experiment: Experiment, fetching: FetchProgress | None, most_bytes: float, say: Callable[[str], None] | None
 ) -> _Ready:
-    experiment = with_targets(experiment)
+    experiment = with_words(with_targets(experiment))
     training_for(experiment.training)  # what needs no data is refused before they are read
     objective_arguments(experiment)
     keys = jr.split(jr.key(checked_seed(experiment.seed)), 5)
