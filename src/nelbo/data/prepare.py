@@ -39,7 +39,12 @@ class Prepared:
 
 
 def prepare(
-    where: str, splits: Mapping[str, Split], like: Schema | None = None, *, targets: str | None = None, real: bool = False
+    where: str,
+    splits: Mapping[str, Split],
+    like: Schema | None = None,
+    *,
+    targets: str | None = None,
+    real: bool = False,
 ) -> Prepared:
     """Check the raw splits of a file and bring them to the types and shapes of `Data`.
 

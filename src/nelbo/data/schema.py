@@ -118,6 +118,12 @@ class Schema:
         return tuple(names)
 
     @property
+    def modelled_names(self) -> tuple[str, ...]:
+        """What to call each modelled column."""
+        names = shown_names([column.name for column in self.columns])
+        return tuple(name for name, column in zip(names, self.columns, strict=True) if column.role == "feature")
+
+    @property
     def first_entries(self) -> list[int]:
         """Where in an example each modelled column begins."""
         widths = [column.width for column in self.features]

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpyro.distributions as nd
@@ -37,8 +38,8 @@ def column_widths(kinds: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
 class Columns(nd.Distribution):
     """Independent columns: normals, log-normals, bits, and words as one-hot entries.
 
-    Every entry has a log density of its own, so that a mask leaves out what is missing; those of a word's entries add up
-    to the log probability of the word.
+    Every entry has a log density of its own, so that a mask leaves out what is missing; those of a word's entries add
+    up to the log probability of the word.
 
     Args:
         loc: `(*batch, entries)`; of numbers the mean (of the logarithm, where they are positive); of bits and words
@@ -109,5 +110,4 @@ class Columns(nd.Distribution):
 
 def _largest(values: Float[Array, "*batch k"]) -> Float[Array, "*batch k"]:
     """One at the largest entry, zero elsewhere."""
-    places = jnp.arange(values.shape[-1])
-    return (jnp.argmax(values, -1)[..., None] == places.reshape(*(1 for _ in values.shape[:-1]), -1)).astype(values.dtype)
+    return jax.nn.one_hot(jnp.argmax(values, -1), values.shape[-1], dtype=values.dtype)

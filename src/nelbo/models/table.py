@@ -86,7 +86,7 @@ def table(
     centre: Array | bool = False,
     spread: Array | bool = False,
 ) -> Model:
-    """Rows of a table with columns of different kinds and gaps anywhere (Nazabal et al. 2020; Mattei and Frellsen 2019).
+    """Rows of a table with columns of different kinds, and gaps (Nazabal et al. 2020; Mattei and Frellsen 2019).
 
     Both networks have a linear map beside their hidden layers, so that a table that is close to factor analysis is
     fitted as well as by it.

@@ -20,6 +20,7 @@ from nelbo.evaluation import active_units, posterior_means
 from nelbo.models import ConjugateGlobals, Model, build, save_model, stored
 from nelbo.objectives import Objective, Setting
 from nelbo.runs.claims import FolderClaim, check_folder, resumed
+from nelbo.runs.columns import with_words
 from nelbo.runs.environment import environment
 from nelbo.runs.evaluations import plug_in_row, weight_rows
 from nelbo.runs.folder import ARRAYS, CHECKPOINTS, CONFIG, HISTORY, MODEL, POSTERIOR, RECORD
@@ -39,7 +40,6 @@ from nelbo.runs.sampling import draws_of, draws_row
 from nelbo.runs.settings import Experiment, checked_seed, optimizer_for, steps_for, training_for
 from nelbo.runs.size import MOST_BYTES, Size, check_size, model_size
 from nelbo.runs.supervised import unseen_classes, with_targets
-from nelbo.runs.tables import with_words
 from nelbo.tasks import manifold, reconstruct, sample
 from nelbo.training import Callback, Checkpoints, Event, Fit, HistoryFile, TrainState, fit, order_named, resume_from
 

@@ -12,6 +12,7 @@ from nelbo.core import InputError, Option, checked_arguments, choice, options_of
 from nelbo.data import Data, FetchProgress, Schema, Source, Split, binarize, load, names, source
 from nelbo.models import MOMENTS, ModelSpec, families, family, family_options, skeleton
 from nelbo.models import likelihood as likelihood_called
+from nelbo.runs.columns import column_arguments, with_words
 from nelbo.runs.context import CONTEXTS, conditioned, label_names
 from nelbo.runs.objectives import objective_arguments
 from nelbo.runs.pairs import check_examples, pair_arguments, prior_settings, read_pairs
@@ -25,17 +26,18 @@ from nelbo.runs.supervised import (
     target_moments,
     with_targets,
 )
-from nelbo.runs.tables import column_arguments, with_words
 
 TABLE_OPTIONS = ("header", "columns", "ignore")  # how a table is read, see `nelbo.data.load`
 _DATA_OPTIONS = ("name", "data_dir", "binarize", "binarize_seed", "split_seed", "valid_fraction", "test_fraction",
                  *TABLE_OPTIONS, "target", "targets", "words", "context", "labels", "classes", "pairs", "prior_run", "inflate")  # fmt: skip  # noqa: E501
-_FILLED = ("key", "shape", "context", "classes", "pairs", "levels", "physical", "distilled", "kinds")  # never the user's
+# never the user's
+_FILLED = ("key", "shape", "context", "classes", "pairs", "levels", "physical", "distilled", "kinds")
 
 
 def data_options() -> tuple[Option, ...]:
     """The settings of a run's data, beside their name."""
-    own = tuple(option for option in options_of(load) if option.name in _DATA_OPTIONS and option.name not in {"targets", "words"})
+    hidden = {"targets", "words"}  # the model decides
+    own = tuple(one for one in options_of(load) if one.name in _DATA_OPTIONS and one.name not in hidden)
     text = f"what the model is conditioned on, for models with a context: {', '.join(CONTEXTS)}."
     return (*own, Option("context", str | None, None, text), *options_of(prior_settings))
 
