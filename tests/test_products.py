@@ -42,7 +42,7 @@ DEEP = {"dlgm", "hvae", "nonlinear-belief-network"}
 REPARAMETERIZED = {"sgvb", "iwae", "full-vb", "stochastic-backpropagation", "perturbative"}
 REFUSED = {(objective, model) for objective in REPARAMETERIZED for model in DISCRETE}
 REFUSED |= {(objective, model) for objective in ("darn", "straight-through") for model in set(MODELS) - DISCRETE}
-REFUSED |= {("maximum-likelihood", model) for model in (*DEEP, "vae", "nonlinear-factor-analysis")}
+REFUSED |= {("maximum-likelihood", model) for model in (*DEEP, "vae", "nonlinear-factor-analysis", "table")}
 REFUSED |= {("stochastic-backpropagation", "hvae")}
 CONJUGATE = {name for name, family in MODELS.items() if family.objective == "svi"}
 SUPERVISED = {name for name, family in MODELS.items() if family.targets}

@@ -57,9 +57,10 @@ class Columns(nd.Distribution):
         self.loc, self.scale, self.kinds = loc, scale, kinds
         super().__init__(batch_shape=jnp.shape(loc), event_shape=())
 
-    def _where(self, *names: str) -> Array:
-        """Which entries are of columns of these kinds."""
-        return jnp.asarray([name in names for name, width in column_widths(self.kinds) for _ in range(width)])
+    def _pick(self, names: tuple[str, ...], these: Float[Array, "*batch d"], others: Float[Array, "*batch d"]) -> Array:
+        """The entries of columns of these kinds from one array, all others from another."""
+        own = [name in names for name, width in column_widths(self.kinds) for _ in range(width)]
+        return jnp.where(jnp.broadcast_to(jnp.asarray(own), these.shape), these, others)
 
     def _by_words(self, function: Any, values: Float[Array, "*batch d"], *more: Array) -> Float[Array, "*batch d"]:
         """A function of the entries of each column of words, along the last axis; others stay as they are."""
@@ -72,40 +73,38 @@ class Columns(nd.Distribution):
 
     def log_prob(self, value: Float[Array, "..."]) -> Float[Array, "*batch d"]:  # pyright: ignore
         """Log density of each entry, and log probability of bits and words [nats]."""
-        positive = self._where("positive")
         logs = jnp.log(jnp.maximum(value, _LEAST))
-        seen = jnp.where(positive, logs, value)
+        seen = self._pick(("positive",), logs, value)
         numbers = -0.5 * ((seen - self.loc) / self.scale) ** 2 - jnp.log(self.scale) - _HALF_LOG_TAU
-        numbers = numbers - jnp.where(positive, logs, jnp.zeros_like(logs))
+        numbers = numbers - self._pick(("positive",), logs, jnp.zeros_like(logs))
         bits = value * self.loc - softplus(self.loc)
         words = value * self._by_words(log_softmax, self.loc)
-        return jnp.where(self._where(*NUMBERS), numbers, jnp.where(self._where(*BITS), bits, words))
+        return self._pick(NUMBERS, numbers, self._pick(BITS, bits, words))
 
     def sample(self, key: Key[Array, ""], sample_shape: tuple[int, ...] = ()) -> Float[Array, "..."]:  # pyright: ignore
         """Draw a row; a word is a 1 among zeros."""
         normal_key, bit_key, word_key = jr.split(key, 3)
         shape, dtype = (*sample_shape, *self.batch_shape), self.loc.dtype
-        loc = jnp.broadcast_to(self.loc, shape)
-        numbers = loc + self.scale * jr.normal(normal_key, shape, dtype)
-        numbers = jnp.where(self._where("positive"), jnp.exp(numbers), numbers)
+        loc, scale = jnp.broadcast_to(self.loc, shape), jnp.broadcast_to(self.scale, shape)
+        numbers = loc + scale * jr.normal(normal_key, shape, dtype)
+        numbers = self._pick(("positive",), jnp.exp(numbers), numbers)
         bits = jr.bernoulli(bit_key, sigmoid(loc)).astype(dtype)
-        noisy = self._by_words(_largest, loc + jr.gumbel(word_key, shape, dtype))
-        return jnp.where(self._where(*NUMBERS), numbers, jnp.where(self._where(*BITS), bits, noisy))
+        words = self._by_words(_largest, loc + jr.gumbel(word_key, shape, dtype))
+        return self._pick(NUMBERS, numbers, self._pick(BITS, bits, words))
 
     @property
     def mean(self) -> Float[Array, "*batch d"]:
         """Mean of each entry: of bits and words their probabilities."""
-        positive = jnp.exp(self.loc + 0.5 * self.scale**2)
-        numbers = jnp.where(self._where("positive"), positive, self.loc)
+        numbers = self._pick(("positive",), jnp.exp(self.loc + 0.5 * self.scale**2), self.loc)
         words = self._by_words(lambda logits: jnp.exp(log_softmax(logits)), self.loc)
-        return jnp.where(self._where(*NUMBERS), numbers, jnp.where(self._where(*BITS), sigmoid(self.loc), words))
+        return self._pick(NUMBERS, numbers, self._pick(BITS, sigmoid(self.loc), words))
 
     @property
     def variance(self) -> Float[Array, "*batch d"]:
         """Variance of each entry."""
-        mean = self.mean
-        spread = jnp.where(self._where("positive"), mean**2 * jnp.expm1(self.scale**2), self.scale**2)
-        return jnp.where(self._where(*NUMBERS), spread, mean * (1.0 - mean))
+        mean, squares = self.mean, self.scale**2
+        spread = self._pick(("positive",), mean**2 * jnp.expm1(squares), squares)
+        return self._pick(NUMBERS, spread, mean * (1.0 - mean))
 
 
 def _largest(values: Float[Array, "*batch k"]) -> Float[Array, "*batch k"]:
