@@ -11,8 +11,9 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from nelbo.cli.commands import Command
+from nelbo.cli.filling import USUAL_DRAWS, check_completed, opened, write_tables
 from nelbo.cli.output import Line, note, print_json
-from nelbo.cli.parser import Parser, data_folder, refine, run_folder, split
+from nelbo.cli.parser import Parser, data_folder, refine, split
 from nelbo.cli.writing import inferring
 from nelbo.core import InputError, atomic_write, os_error
 from nelbo.data import Data, Source
@@ -21,16 +22,16 @@ from nelbo.runs import (
     CHAIN_STEPS,
     Run,
     chain_pictures,
+    column_summary,
     comparison,
     hiding,
     in_user_units,
+    is_table_of_columns,
     known_columns,
-    open_run,
     scaled,
     scored,
     table_suffixes,
     user_scale,
-    write_filled,
 )
 from nelbo.tasks import METHODS, Imputation, ImputationSettings, hide, rows_as_seen, spoiled
 from nelbo.tasks import impute as impute_data
@@ -61,18 +62,25 @@ def read_mask(path: Path) -> np.ndarray:
 
 def impute(options: argparse.Namespace) -> None:
     """Fill in what is missing and write it down."""
-    run = open_run(options.run)
+    with opened(options) as run:
+        _impute(options, run)
+
+
+def _impute(options: argparse.Namespace, run: Run) -> None:
     hide_key, impute_key, chain_key = jr.split(jr.key(options.seed), 3)
     noise, rate = _noise(options.noise)
     table, data, known = _rows(options, run, hide_key, noise, rate)
-    settings = ImputationSettings(options.method, options.steps, options.draws, options.proposals, noise, rate)
+    draws = USUAL_DRAWS if options.draws is None else options.draws
+    if draws > 0 and (options.intervals or is_table_of_columns(run)):
+        draws = max(draws, USUAL_DRAWS)  # fewer have no ends of a 90 % interval
+    settings = ImputationSettings(options.method, options.steps, draws, options.proposals, noise, rate)
     path = Path(options.output or run.folder / "imputed.npz")
     _check_name(path, table, data)
+    check_completed(options, path, table)
     columns, model = known_columns(run, data, options.data_dir), inferring(options, run)
     result = impute_data(impute_key, model, data, settings, truth=known, columns=columns,
                          progress=_progress(options, len(data)))  # fmt: skip
-    _write(path, result, table, run.white)
-    record = _record(result, path, options)
+    record = _record(result, path, options) | _write(options, path, result, table, run.white)
     if known is not None:
         record |= scored(rows_as_seen(known), result)
     pictures = len(data.shape) == 3 and data.arrays.observed is not None and noise is None and model.depth > 0
@@ -88,6 +96,8 @@ def impute(options: argparse.Namespace) -> None:
     if options.compare and known is not None:
         _, train = run.rows(None, "train", options.data_dir)
         record["comparison"] = comparison(train, known, result)
+    if is_table_of_columns(run) and options.hide is None and noise is None:
+        record["columns"] = column_summary(jr.fold_in(impute_key, 1), run, result, settings)
     _show(options, record, result)
 
 
@@ -142,13 +152,15 @@ def _show(options: argparse.Namespace, record: dict[str, Any], result: Imputatio
     if options.json:
         print_json(record)
         return
-    table = record.pop("comparison", None)
+    table, about = record.pop("comparison", None), record.pop("columns", None)
     for name, value in record.items():
         if name == "warnings":
             continue
         note(options, f"{name.replace('_', ' ')}: {value}")
     if table is not None:
         print(text_table(table), end="")
+    if about is not None and not options.quiet:
+        print(text_table(about), end="")
     if result.observed.all():
         note(options, "Nothing is missing: the rows were written as they are.")
 
@@ -161,7 +173,7 @@ def _check_name(path: Path, table: Data, data: Source) -> None:
         raise InputError(f"Cannot write {path}: choose a name that ends in {' or '.join(wanted)}.")
 
 
-def _write(path: Path, result: Imputation, table: Data, white: float) -> None:
+def _write(options: argparse.Namespace, path: Path, result: Imputation, table: Data, white: float) -> dict[str, Any]:
     """All numbers as `.npz`; the means alone as `.npy`, as the user's table, or as `.png` (images)."""
     if path.suffix == ".npz":
         numbers = {"mean": result.mean, "low": result.low, "high": result.high, "draws": result.draws}
@@ -175,13 +187,15 @@ def _write(path: Path, result: Imputation, table: Data, white: float) -> None:
     elif path.suffix == ".png":
         save_png(image_grid(result.mean[:100] / white, width=GRID_WIDTH), path)
     else:
-        write_filled(path, table, result.mean, result.observed, white=white)
+        completed = write_tables(options, path, table, result, white)
+        return {"completed": completed} if completed else {}
+    return {}
 
 
 def _record(result: Imputation, path: Path, options: argparse.Namespace) -> dict[str, Any]:
     missing = int((~result.observed).sum())
     record: dict[str, Any] = {"file": str(path), "rows": len(result.mean), "missing_entries": missing,
-                              "method": result.method, "steps": options.steps, "draws": options.draws,
+                              "method": result.method, "steps": options.steps, "draws": len(result.draws),
                               "empty_rows": result.empty, "warnings": list(result.warnings)}  # fmt: skip
     if result.accepted is not None:
         record["accepted"] = result.accepted
@@ -189,7 +203,7 @@ def _record(result: Imputation, path: Path, options: argparse.Namespace) -> dict
 
 
 def _arguments(parser: Parser) -> None:
-    run_folder(parser)
+    parser.add_argument("run", metavar="RUN", help="run folder; or a table, to which a model is fitted first")
     parser.add_argument("data", nargs="?", metavar="DATA", help="a named set, a file or a folder; NaN is missing (the run's own)")  # fmt: skip  # noqa: E501
     data_folder(parser)
     split(parser)
@@ -199,13 +213,20 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--hide", metavar="HOW", help="hide known entries and score: a share, square:SIDE or grid:STEP")
     parser.add_argument("--method", metavar="NAME", help=f"{', '.join(METHODS)} (default hmc, importance if latents are discrete, conditional without any)")  # fmt: skip  # noqa: E501
     parser.add_argument("--steps", type=int, default=50, metavar="N", help="moves of each chain, trajectories of hmc (default 50)")  # fmt: skip  # noqa: E501
-    parser.add_argument("--draws", type=int, default=19, metavar="N", help="completions of each row (default 19)")
+    parser.add_argument(
+        "--draws",
+        type=int,
+        metavar="N",
+        help="completions of each row (default 19); given, each is written as a table too",
+    )
     parser.add_argument("--proposals", type=int, metavar="N", help="draws to resample from (default 1000)")
     parser.add_argument("--noise", metavar="KIND:X", help="what is given is noisy: bit-flip:RATE or gaussian:SD")
     parser.add_argument("--add-noise", action="store_true", help="put that noise on the data first, and score")
     parser.add_argument("--compare", action="store_true", help="with --hide: mean filling and nearest neighbours too")
     parser.add_argument("--chain-picture", metavar="FILE", help="a .png of the paper's chain, step by step (default RUN/imputation.png)")  # fmt: skip  # noqa: E501
     parser.add_argument("--film", dest="chain_picture", help=argparse.SUPPRESS)  # its name in earlier versions
+    parser.add_argument("--intervals", action="store_true", help="add the ends of 90 %% intervals to a table, and the chance of each word")  # fmt: skip  # noqa: E501
+    parser.add_argument("--keep", metavar="DIR", help="where the run of a table that is fitted now stays")
     parser.add_argument("-o", "--output", metavar="FILE", help=".npz (all), .npy, .csv or .png (default RUN/imputed.npz)")  # fmt: skip  # noqa: E501
 
 

@@ -10,17 +10,25 @@ from nelbo.data.splits import Data, Split
 from nelbo.data.tables import UserTable
 
 
-def filled_table(data: Data, split: Split, values: np.ndarray, observed: np.ndarray) -> bytes:
+def filled_table(
+    data: Data,
+    split: Split,
+    values: np.ndarray,
+    observed: np.ndarray,
+    beside: Mapping[str, np.ndarray] | None = None,
+) -> bytes:
     """The user's table with missing cells written anew; all others come back as they were, character for character.
 
     Header, order, ids, labels, dialect and types stay. New cells are written in the form of their column: whole numbers
-    where the column holds such, its decimal places and decimal mark, its words for true and false.
+    where the column holds such, its decimal places and decimal mark, its words for true and false; of a column of words
+    the word with the largest entry.
 
     Args:
         data: read from a table, see `Data.table`.
         split: the rows to give back; those of `data.only` are all rows in the order of the file.
-        values: `(rows, features)`, as the model gives them.
+        values: `(rows, entries)`, as the model gives them.
         observed: bool, the same shape; cells that are False are written.
+        beside: more columns after those of the table, `(rows,)` each, by name.
 
     Returns:
         The bytes of a file whose suffix is `data.table.suffix`.
@@ -30,10 +38,15 @@ def filled_table(data: Data, split: Split, values: np.ndarray, observed: np.ndar
     """
     table = table_of(data)
     places = feature_places(data.schema, table)
-    restored = data.schema.restored(np.asarray(values))
-    exact = [offset != 0 for offset in data.schema.offset] if data.schema.offset is not None else None
+    restored = data.schema.by_column(data.schema.restored(np.asarray(values)))
+    first = data.schema.first_entries
+    exact = [data.schema.offset[i] != 0 for i in first] if data.schema.offset is not None else None
     columns = dict(zip(places, data.schema.features, strict=True))
-    return table.filled(columns, restored, ~np.asarray(observed, bool), rows=_rows(split, table), exact=exact)
+    rows, gaps = _rows(split, table), ~np.asarray(observed, bool)[:, first]
+    content = table.filled(columns, restored, gaps, rows=rows, exact=exact)
+    if not beside:
+        return content
+    return table.reread(content, len(restored)).extended(range(len(table.names)), beside, None)
 
 
 def extended_table(data: Data, split: Split, new: Mapping[str, np.ndarray], *, everything: bool = False) -> bytes:

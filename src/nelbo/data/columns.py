@@ -79,10 +79,12 @@ class Column:
         """A value in the form that the column's own cells have.
 
         Args:
-            value: in the user's units.
+            value: in the user's units; of a column of words the place of the word.
             decimal: the decimal mark.
             exact: write 15 significant digits where the places are open, not 8 (large numbers with a small spread).
         """
+        if self.levels is not None:
+            return self.levels[int(value)]
         if self.kind == "truth" and self.words is not None:
             return self.words[int(value >= 0.5)]
         if self.kind == "binary":

@@ -8,16 +8,19 @@ from nelbo.data.columns import Column, Content
 
 
 def read_entries(
-    where: str, columns: Sequence[Column], contents: Sequence[Content]
+    where: str, columns: Sequence[Column], contents: Sequence[Content], *, modelled: bool = False
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """The rows of a table as examples.
 
-    A word that a column of words did not have when its levels were found is none of them: all its entries are 0.
+    A word that a column of words did not have when its levels were found is none of them: all its entries are 0, or
+    missing where the column itself is modelled.
 
     Args:
         where: for what is said.
         columns: that are features.
         contents: their cells, in the same order.
+        modelled: a word that is none of the levels is missing: it has no probability, and no other word may have its
+            own.
 
     Returns:
         `(rows, entries)` float64, NaN where a cell is missing; and what is to be said.
@@ -32,13 +35,13 @@ def read_entries(
         codes = content.codes
         places = np.where(codes >= 0, known[codes], -1)
         entries = np.where(codes[:, None] < 0, np.nan, places[:, None] == np.arange(len(column.levels)))
-        found.append(entries)
         strange = (codes >= 0) & (places < 0)
+        found.append(np.where(strange[:, None], np.nan, entries) if modelled else entries)
         if strange.any():
             words = sorted({content.texts[code] for code in np.unique(codes[strange])})
             shown = ", ".join(map(repr, words[:8])) + (", ..." if len(words) > 8 else "")
             notes.append(
                 f"{where}: in {np.count_nonzero(strange)} rows column {column.name!r} holds a word that the model was "
-                f"not fitted to ({shown}): it counts as none of those that it knows."
+                f"not fitted to ({shown}): it counts as {'missing' if modelled else 'none of those that it knows'}."
             )
     return np.concatenate(found, axis=1), tuple(notes)

@@ -33,6 +33,7 @@ def load(
     ignore: Sequence[str] = (),
     target: str | None = None,
     targets: Targets | None = None,
+    words: bool = False,
     schema: Schema | None = None,
     progress: FetchProgress | None = None,
 ) -> Data:
@@ -59,6 +60,7 @@ def load(
         target: the name of the column to predict, for models that predict one (by default `label` or `y`).
         targets: "number" or "class" where something is predicted: then `Split.y` holds that, and rows without it are
             left out.
+        words: model columns of words too, each word being an entry of 0 or 1.
         schema: of data that these must be like: columns are matched by name, and kind and shape are checked.
         progress: called as `progress(what, bytes_done, bytes_in_all_or_None)` while fetching.
 
@@ -70,7 +72,7 @@ def load(
         raise InputError("A streamed file cannot be binarized on the host: use dynamic, or load it without stream.")
     cuts = Cuts(split_seed, valid_fraction, test_fraction)
     name, entries = str(name_or_path), catalogue()
-    options = TableOptions(header, tuple(columns), tuple(ignore), target, targets)
+    options = TableOptions(header, tuple(columns), tuple(ignore), target, targets, words)
     try:
         if name in CORPORA:
             if stream or cuts.asked:
@@ -102,6 +104,7 @@ def load_rows(
     ignore: Sequence[str] = (),
     target: str | None = None,
     targets: Targets | None = None,
+    words: bool = False,
 ) -> Data:
     """Load all rows of a file or folder, in their order, as one split "rows".
 
@@ -117,12 +120,13 @@ def load_rows(
         ignore: as for `load`, without a schema.
         target: as for `load`, without a schema.
         targets: as for `load`; rows without a target are kept.
+        words: as for `load`, without a schema.
 
     Raises:
         InputError: no such file, or one that is damaged or not like `schema`.
     """
     how = choice("binarization", binarize or "none", BINARIZATIONS)
-    options = TableOptions(header, tuple(columns), tuple(ignore), target, targets)
+    options = TableOptions(header, tuple(columns), tuple(ignore), target, targets, words)
     try:
         data = load_whole(_path(path), options=options, like=schema)
     except OSError as error:

@@ -39,7 +39,12 @@ class Prepared:
 
 
 def prepare(
-    where: str, splits: Mapping[str, Split], like: Schema | None = None, *, targets: str | None = None
+    where: str,
+    splits: Mapping[str, Split],
+    like: Schema | None = None,
+    *,
+    targets: str | None = None,
+    real: bool = False,
 ) -> Prepared:
     """Check the raw splits of a file and bring them to the types and shapes of `Data`.
 
@@ -52,6 +57,7 @@ def prepare(
         splits: "train", "valid" and "test", with `x`, `y` and `observed` as they were found.
         like: the data that these must be like: then shape, kind of values and offset are theirs.
         targets: "number" where `y` is predicted and may be any number, or missing.
+        real: take all numbers for real ones, whatever they are.
 
     Raises:
         InputError: a type, shape or value that no model could use, or that is not like `like`.
@@ -70,7 +76,7 @@ def prepare(
         raise InputError(f"{where} has no rows; at least one example in each of {', '.join(SPLITS)} was expected.")
     notes = () if like is not None else _never_observed(where, rows)
     if like is None:
-        values = _kind(where, rows)
+        values = "real" if real else _kind(where, rows)
         offset = offset_of(rows) if values == "real" else None
     else:
         values = like.values

@@ -26,6 +26,8 @@ class TableOptions:
         ignore: the names of those to set aside.
         target: the name of the column to predict; None: a column of labels, where one is asked for.
         targets: what is predicted: numbers or classes; None: nothing is, and labels are labels.
+        words: model columns of words too, each word being an entry of 0 or 1; a column `label` or `y` is then a
+            column like others.
     """
 
     header: bool | None = None
@@ -33,6 +35,7 @@ class TableOptions:
     ignore: tuple[str, ...] = field(default=())
     target: str | None = None
     targets: Targets | None = None
+    words: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,12 +65,15 @@ def assign_roles(reading: ReadTable, options: TableOptions) -> Roles:
     for name in (*options.columns, *options.ignore):
         choice("column", name, names)
     label = next((name for name in LABEL_COLUMNS if name in names and name not in options.ignore), None)
+    label = None if options.words else label
     target = None if options.targets is None else _target(table.where, names, label, options)
     columns = []
     named = table.dialect is None or table.dialect.header
     for i, (name, content) in enumerate(zip(names, contents, strict=True)):
         index = named and i == 0 and table.names[i] in _INDEX_NAMES and len(table) > 1 and content.counts_rows
         reason = _reason(name, content, options, index=index)
+        if options.words and not reason and len(content.levels) > MOST_LEVELS and content.kind == "text":
+            reason = f"it holds {len(content.levels)} different words"
         if target is not None:
             role = "target" if name == target else "set aside" if reason else "feature"
         else:
@@ -75,7 +81,7 @@ def assign_roles(reading: ReadTable, options: TableOptions) -> Roles:
         if role == "feature" and content.fault:
             raise not_numeric(table.where, name, content.fault)
         worded = role == "feature" and content.kind == "text"
-        if worded and target is None:  # named by `columns`
+        if worded and target is None and not options.words:  # named by `columns`
             raise not_numeric(table.where, name, f"its first cell is {content.texts[0]!r}")
         levels = content.levels if worded else None
         why = reason if role == "set aside" else ""
@@ -145,7 +151,8 @@ def _reason(name: str, content: Content, options: TableOptions, *, index: bool) 
         return "" if name in options.columns else "not named by columns"
     if content.kind == "empty":
         return "it has no values"
-    if content.kind == "text" and not (options.targets is not None and _repeats(content)):
+    with_words = options.words or options.targets is not None
+    if content.kind == "text" and not (with_words and _repeats(content)):
         return "it holds text"
     return "saved index" if index else ""
 

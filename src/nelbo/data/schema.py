@@ -117,6 +117,26 @@ class Schema:
                 names += [name] if column.levels is None else [f"{name} = {level}" for level in column.levels]
         return tuple(names)
 
+    @property
+    def modelled_names(self) -> tuple[str, ...]:
+        """What to call each modelled column."""
+        names = shown_names([column.name for column in self.columns])
+        return tuple(name for name, column in zip(names, self.columns, strict=True) if column.role == "feature")
+
+    @property
+    def first_entries(self) -> list[int]:
+        """Where in an example each modelled column begins."""
+        widths = [column.width for column in self.features]
+        return [sum(widths[:i]) for i in range(len(widths))]
+
+    def by_column(self, x: np.ndarray) -> np.ndarray:
+        """Examples `(n, entries)` as one number for each modelled column: of words the place of the largest entry."""
+        parts = [
+            x[:, [at]] if column.levels is None else x[:, at : at + column.width].argmax(1)[:, None]
+            for at, column in zip(self.first_entries, self.features, strict=True)
+        ]
+        return np.concatenate(parts, axis=1) if parts else x
+
     def record(self) -> dict[str, Any]:
         """A JSON-able form; `from_record` reads it."""
         plain = dataclasses.asdict(self)

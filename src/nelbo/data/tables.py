@@ -1,9 +1,11 @@
 """Tables of the user's, kept as they were given, so that answers come back in the same form."""
 
 import abc
+import io
+import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -43,6 +45,10 @@ class UserTable(abc.ABC):
             missing: bool, the cells to write.
             options: `rows`, the places of the rows to give back (None: all); `exact`, a bool for each column.
         """
+
+    @abc.abstractmethod
+    def reread(self, content: bytes, rows: int) -> "UserTable":
+        """The table that `filled` gave as bytes, of so many rows."""
 
     @abc.abstractmethod
     def extended(self, kept: Sequence[int], new: Mapping[str, np.ndarray], rows: np.ndarray | None) -> bytes:
@@ -146,6 +152,11 @@ class TextTable(UserTable):
             at = stop
         return self._bytes("".join([*parts, self.text[at:]]))
 
+    def reread(self, content: bytes, rows: int) -> "TextTable":
+        """See `UserTable.reread`."""
+        text = content.decode(self.form.encoding, errors="replace")
+        return replace(self, text=text.removeprefix("\ufeff") if self.form.mark else text, size=rows)
+
     def extended(self, kept: Sequence[int], new: Mapping[str, np.ndarray], rows: np.ndarray | None = None) -> bytes:
         """See `UserTable.extended`."""
         rows = np.arange(self.size) if rows is None else rows
@@ -165,6 +176,8 @@ class TextTable(UserTable):
         return ([self.text[slice(*spans[0])]], spans[1:]) if self.form.header else ([], spans)
 
     def _number(self, value: Any) -> str:
+        if isinstance(value, float) and math.isnan(value):
+            return ""
         return (f"{value:.8g}" if isinstance(value, float) else str(value)).replace(".", self.form.decimal)
 
     def _quoted(self, text: str) -> str:
@@ -226,7 +239,9 @@ class ParquetTable(UserTable):
             if not gaps.any():
                 continue
             old, new = frame.iloc[:, place], values[:, j]
-            if column.kind in {"whole", "binary"}:
+            if column.levels is not None:
+                new = np.asarray(column.levels, object)[new.astype(int)]
+            elif column.kind in {"whole", "binary"}:
                 new = np.rint(new)
             elif column.kind == "truth":
                 new = new >= 0.5
@@ -235,6 +250,14 @@ class ParquetTable(UserTable):
             whole = kept.kind in "iu" and column.kind in {"whole", "binary"}
             frame.isetitem(place, merged.astype(int).astype(kept) if whole else merged.astype(kept))
         return frame.to_parquet()
+
+    def reread(self, content: bytes, rows: int) -> "ParquetTable":
+        """See `UserTable.reread`."""
+        import pandas as pd
+
+        frame = pd.read_parquet(io.BytesIO(content))
+        assert len(frame) == rows
+        return replace(self, frame=frame)
 
     def extended(self, kept: Sequence[int], new: Mapping[str, np.ndarray], rows: np.ndarray | None = None) -> bytes:
         """See `UserTable.extended`."""

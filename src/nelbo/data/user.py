@@ -63,7 +63,7 @@ def load_path(
     if stream:
         return _streamed(path, cuts)
     found = _with_classes(read_path(path, options, like), options, like)
-    prepared = prepare(str(path), found.splits, like, targets=options.targets)
+    prepared = prepare(str(path), found.splits, like, targets=options.targets, real=options.words)
     if options.targets is not None:
         prepared = with_targets(str(path), prepared)
     splits = complete(str(path), prepared.splits, cuts)
@@ -75,7 +75,7 @@ def load_whole(path: Path, *, options: TableOptions, like: Schema | None = None)
     if not path.exists():
         raise InputError(f"There is no file or folder {path}: correct the path; {_WANTED} was expected.")
     found = _with_classes(read_path(path, options, like), options, like)
-    prepared = prepare(str(path), found.splits, like, targets=options.targets)
+    prepared = prepare(str(path), found.splits, like, targets=options.targets, real=options.words)
     if tuple(prepared.splits) == ("train",):
         prepared = replace(prepared, splits={"rows": prepared.splits["train"]})
     return _data(path, found, prepared, like)
@@ -97,7 +97,7 @@ def _data(path: Path, found: Found, prepared: Prepared, like: Schema | None) -> 
 def read_path(path: Path, options: TableOptions, like: Schema | None) -> Found:
     """Read a file or folder."""
     suffix = path.suffix.lower()
-    if replace(options, targets=None) != TableOptions() and (path.is_dir() or suffix not in TABLES):
+    if replace(options, targets=None, words=False) != TableOptions() and (path.is_dir() or suffix not in TABLES):
         raise InputError(f"header, columns, ignore and target are about tables, but {path} is none: leave them out.")
     if path.is_dir():
         if idx_path(path, IDX_FILES["x_train"]) is not None:
@@ -130,7 +130,7 @@ def _from_table(reading: ReadTable, options: TableOptions, like: Schema | None) 
         if column.role == "label":
             y, label_names = read_labels(reading.table.where, column, content, None)
     features = [roles.columns[i] for i in places]
-    x, said = read_entries(reading.table.where, features, [reading.contents[i] for i in places])
+    x, said = read_entries(reading.table.where, features, [reading.contents[i] for i in places], modelled=options.words)
     return Found({"train": Split(x, y)}, label_names, roles.columns, reading.table, (*notes, *said))
 
 
@@ -142,7 +142,7 @@ def _like_table(reading: ReadTable, like: Schema, options: TableOptions) -> Foun
     for i, column in zip(places, like.features, strict=True):
         if column.levels is None and (contents[i].kind == "text" or contents[i].fault):
             raise not_numeric(table.where, names[i], contents[i].fault or f"it holds {contents[i].texts[0]!r}")
-    x, said = read_entries(table.where, like.features, [contents[i] for i in places])
+    x, said = read_entries(table.where, like.features, [contents[i] for i in places], modelled=like.target is None)
     notes = (*notes, *said)
     label = next((column for column in like.columns if column.role in {"label", "target"}), None)
     y = None

@@ -2,6 +2,7 @@
 
 from numpyro.distributions import Distribution
 
+from nelbo.distributions.columns import COLUMN_KINDS, Columns, column_widths
 from nelbo.distributions.correlated import (
     CholeskyNormal,
     CorrelatedNormal,
@@ -33,6 +34,7 @@ from nelbo.distributions.supports import check_support, class_count
 from nelbo.distributions.targets import Poisson, StudentT
 
 __all__ = [
+    "COLUMN_KINDS",
     "FUNCTIONS",
     "LEAST",
     "MOMENTS",
@@ -46,6 +48,7 @@ __all__ = [
     "BinaryUnits",
     "Categorical",
     "CholeskyNormal",
+    "Columns",
     "Completable",
     "CorrelatedNormal",
     "Dirichlet",
@@ -67,6 +70,7 @@ __all__ = [
     "check_support",
     "class_count",
     "closed_form_kl",
+    "column_widths",
     "example_shape",
     "expected_log",
     "free_parameters",

@@ -28,6 +28,7 @@ from nelbo.models.matrix import factorization
 from nelbo.models.orderless import eonade
 from nelbo.models.stack import Model
 from nelbo.models.supervised import classification, regression
+from nelbo.models.table import table
 from nelbo.models.visible import mixture, nade
 
 # options whose arrays are the training data's; the user says whether they are used
@@ -50,8 +51,9 @@ class Family:
         targets: what a supervised model predicts; None: the examples themselves are modelled. The likelihoods of a
             supervised family are its own.
         objective_arguments: options of its objective that are better than their defaults.
-        examples: "rows": arrays, or rows of a table; "pairs": the values of pairs, see `nelbo.data.load_pairs`. Models
-            of pairs bring a posterior over what all pairs share.
+        examples: "rows": arrays, or rows of a table; "columns": rows of a table whose columns are of different kinds,
+            words among them; "pairs": the values of pairs, see `nelbo.data.load_pairs`. Models of pairs bring a
+            posterior over what all pairs share.
     """
 
     make: Callable[..., Model]
@@ -63,7 +65,7 @@ class Family:
     least_steps: int = 0
     targets: Literal["number", "class"] | None = None
     objective_arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    examples: Literal["rows", "pairs"] = "rows"
+    examples: Literal["rows", "columns", "pairs"] = "rows"
 
 
 # Measured, see docs/defaults.md. On a table of 1095 rows of 9 measurements 3000 such steps end where the closed-form
@@ -80,6 +82,8 @@ _LEAST = 3000
 _FACTORIZATION = {
     "*": {"learning_rate": 0.02, "schedule": "cosine", "batch_size": 1000, "keep": "last"},
 }
+
+_TABLE = {"*": {"learning_rate": 0.003, "schedule": "cosine"}}
 
 # the maximum a posteriori estimate: weights of standardized features without a prior grow on small data
 _MAP = {"weight_prior": 1.0}
@@ -117,6 +121,9 @@ MODELS: dict[str, Family] = {
     ),
     "classification": Family(
         classification, objective="maximum-likelihood", least_steps=_LEAST, targets="class", objective_arguments=_MAP
+    ),
+    "table": Family(
+        table, likelihood="columns", objective="iwae", training=_TABLE, least_steps=_LEAST, examples="columns"
     ),
     "gaussian-mixture": Family(gaussian_mixture, likelihood="gaussian", objective="svi", training=_CONJUGATE),
     "factorial-mixture": Family(factorial_mixture, likelihood="gaussian", objective="svi", training=_CONJUGATE),

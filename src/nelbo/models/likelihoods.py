@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from nelbo.core import added, choice, joined
+from nelbo.core import InputError, added, choice, joined
 from nelbo.models.heads import (
     DATA_LOG_VARIANCE,
     BagOfWordsHead,
@@ -85,9 +85,18 @@ OF_PAIRS: dict[str, Likelihood] = {
 }
 
 
+def _of_columns(shape: tuple[int, ...]) -> Head:
+    del shape
+    raise InputError("columns is the likelihood of a table whose columns are of different kinds: use the model table.")
+
+
+# of rows whose columns are of different kinds: the model `table` has it
+OF_COLUMNS = {"columns": Likelihood("columns", _of_columns, _REAL)}
+
+
 def likelihoods() -> Mapping[str, Likelihood]:
     """Every likelihood by name: nelbo's own, and those that were added (see `nelbo.core.Registry`)."""
-    return joined("likelihoods", {**LIKELIHOODS, **OF_PAIRS}, added().likelihoods)
+    return joined("likelihoods", {**LIKELIHOODS, **OF_PAIRS, **OF_COLUMNS}, added().likelihoods)
 
 
 def likelihood(name: str) -> Likelihood:

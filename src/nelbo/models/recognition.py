@@ -26,6 +26,7 @@ else:
 # a draw, as it is handed on to what depends on it: the same value, with another gradient perhaps
 Through = Callable[[Distribution, Array], Array]
 MISSING = ("zero", "mean", "mask")
+_LEAST = 1e-30  # a positive number that float32 has, in place of what is missing
 
 
 def reparameterized(part: Distribution, value: Array) -> Array:
@@ -128,6 +129,8 @@ class InputRule(eqx.Module):
         spread: divided by, with no gradient; None: nothing.
         missing: "zero": a missing entry is a zero of the data; "mean": it is at the centre; "mask": the same (zero
             without a centre), with the mask as so many inputs more behind the values, along the last axis.
+        logs: whether an entry is seen by its logarithm, for each place along the last axis; centre and spread are then
+            those of the logarithm. (): none is.
 
     Raises:
         InputError: an unknown rule, or "mean" without a centre.
@@ -136,6 +139,7 @@ class InputRule(eqx.Module):
     centre: Frozen | None = None
     spread: Frozen | None = None
     missing: str = eqx.field(static=True, default="zero")
+    logs: tuple[bool, ...] = eqx.field(static=True, default=())
 
     def __check_init__(self) -> None:
         """Refuse rules that contradict each other."""
@@ -151,6 +155,8 @@ class InputRule(eqx.Module):
         """The example as one array."""
         view = as_example(x).view
         values, observed = view.values, view.observed
+        if any(self.logs):
+            values = jnp.where(jnp.asarray(self.logs), jnp.log(jnp.maximum(values, _LEAST)), values)
         if observed is not None:
             at_centre = self.missing != "zero" and self.centre is not None
             fill = self.centre() if at_centre and self.centre is not None else jnp.zeros_like(values)

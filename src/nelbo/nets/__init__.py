@@ -1,7 +1,7 @@
 """Arrays to arrays: perceptrons and convolutions for one example."""
 
 from nelbo.nets.convolution import Conv, ConvDecoder, ConvEncoder, depth_to_space, space_to_depth
-from nelbo.nets.dense import ACTIVATIONS, MLP, Dense, Frozen, Network, activation, initial_weight, trainable
+from nelbo.nets.dense import ACTIVATIONS, MLP, Dense, Frozen, Network, SkipMLP, activation, initial_weight, trainable
 
 __all__ = [
     "ACTIVATIONS",
@@ -12,6 +12,7 @@ __all__ = [
     "Dense",
     "Frozen",
     "Network",
+    "SkipMLP",
     "activation",
     "depth_to_space",
     "initial_weight",

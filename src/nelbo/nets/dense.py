@@ -159,3 +159,40 @@ class MLP(Network):
     def matrix(self) -> Float[Array, "out in"] | None:
         """W without hidden layers; else None."""
         return self.layers[0].weight if len(self.layers) == 1 else None
+
+
+class SkipMLP(Network):
+    """A perceptron with one hidden layer or more, plus a linear map from the input straight to the output.
+
+    Where data are nearly linear the map says so from the first step, and the hidden layers add what it leaves.
+
+    Args:
+        key: for the weights.
+        sizes: as of `MLP`.
+        activation: as of `MLP`.
+        init: as of `MLP`; of the linear map too.
+    """
+
+    straight: Dense
+    bent: MLP
+
+    def __init__(
+        self,
+        key: Key[Array, ""],
+        sizes: Sequence[int],
+        *,
+        activation: str = "tanh",
+        init: str | float | int = "glorot",
+    ) -> None:
+        straight_key, bent_key = jr.split(key)
+        self.straight = Dense(straight_key, sizes[0], sizes[-1], init=init)
+        self.bent = MLP(bent_key, sizes, activation=activation, init=init)
+
+    def __call__(self, x: Float[Array, "..."], context: Float[Array, " given"] | None = None) -> Float[Array, " out"]:
+        """Apply to one example of any shape."""
+        return self.straight(beside(x, context)) + self.bent(x, context)
+
+    @property
+    def matrix(self) -> None:
+        """It is no matrix."""
+        return

@@ -49,6 +49,7 @@ from nelbo.runs.record import DataRecord, RunRecord, read_history, read_run_reco
 from nelbo.runs.sampling import RUN_OPTIMIZERS
 from nelbo.runs.settings import TRAINING_DEFAULTS, Experiment, Training, checked_seed
 from nelbo.runs.size import MOST_BYTES
+from nelbo.runs.tables import column_summary, interval_columns, is_table_of_columns
 
 __all__ = [
     "CHAIN_STEPS",
@@ -76,6 +77,7 @@ __all__ = [
     "check_fresh",
     "check_predicts",
     "checked_seed",
+    "column_summary",
     "comparison",
     "data_options",
     "default_objective",
@@ -87,8 +89,10 @@ __all__ = [
     "hiding",
     "imputation_study",
     "in_user_units",
+    "interval_columns",
     "is_named",
     "is_run",
+    "is_table_of_columns",
     "known_columns",
     "model_options",
     "named_objective_options",

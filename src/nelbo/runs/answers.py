@@ -46,7 +46,15 @@ def scaled(values: np.ndarray, factor: float) -> np.ndarray:
     return np.where(np.abs(found - whole) < _ROUNDING, whole, found)
 
 
-def write_filled(path: Path, data: Data, values: np.ndarray, observed: np.ndarray, *, white: float) -> None:
+def write_filled(
+    path: Path,
+    data: Data,
+    values: np.ndarray,
+    observed: np.ndarray,
+    *,
+    white: float,
+    beside: Mapping[str, np.ndarray] | None = None,
+) -> None:
     """Write rows with their missing entries filled in, as a table.
 
     Where the rows came from a table, the file has its header, order, ids, labels and types, and every cell that was
@@ -58,6 +66,7 @@ def write_filled(path: Path, data: Data, values: np.ndarray, observed: np.ndarra
         values: `(rows, features)`, as the model gives them.
         observed: bool, the same shape; entries that are False are written.
         white: what a full pixel is to the model, see `Run.white`.
+        beside: more columns for the user's table, `(rows,)` each, by name.
 
     Raises:
         InputError: the user's table has another form than the file's name says, or the file cannot be written.
@@ -65,7 +74,7 @@ def write_filled(path: Path, data: Data, values: np.ndarray, observed: np.ndarra
     if data.table is not None:
         check_table_name(path, data)
         rows = data.only.rows(slice(0, len(values)))
-        content = filled_table(data, rows, values, observed)
+        content = filled_table(data, rows, values, observed, beside)
     else:
         stream = io.BytesIO()
         # sixteen digits where small differences stand on a large offset

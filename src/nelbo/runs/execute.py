@@ -20,6 +20,7 @@ from nelbo.evaluation import active_units, posterior_means
 from nelbo.models import ConjugateGlobals, Model, build, save_model, stored
 from nelbo.objectives import Objective, Setting
 from nelbo.runs.claims import FolderClaim, check_folder, resumed
+from nelbo.runs.columns import with_words
 from nelbo.runs.environment import environment
 from nelbo.runs.evaluations import plug_in_row, weight_rows
 from nelbo.runs.folder import ARRAYS, CHECKPOINTS, CONFIG, HISTORY, MODEL, POSTERIOR, RECORD
@@ -205,7 +206,7 @@ def _finished(folder: Path) -> dict[str, Any] | None:
 def _ready(
     experiment: Experiment, fetching: FetchProgress | None, most_bytes: float, say: Callable[[str], None] | None
 ) -> _Ready:
-    experiment = with_targets(experiment)
+    experiment = with_words(with_targets(experiment))
     training_for(experiment.training)  # what needs no data is refused before they are read
     objective_arguments(experiment)
     keys = jr.split(jr.key(checked_seed(experiment.seed)), 5)

@@ -12,6 +12,7 @@ from nelbo.core import InputError, Option, checked_arguments, choice, options_of
 from nelbo.data import Data, FetchProgress, Schema, Source, Split, binarize, load, names, source
 from nelbo.models import MOMENTS, ModelSpec, families, family, family_options, skeleton
 from nelbo.models import likelihood as likelihood_called
+from nelbo.runs.columns import column_arguments, with_words
 from nelbo.runs.context import CONTEXTS, conditioned, label_names
 from nelbo.runs.objectives import objective_arguments
 from nelbo.runs.pairs import check_examples, pair_arguments, prior_settings, read_pairs
@@ -28,13 +29,15 @@ from nelbo.runs.supervised import (
 
 TABLE_OPTIONS = ("header", "columns", "ignore")  # how a table is read, see `nelbo.data.load`
 _DATA_OPTIONS = ("name", "data_dir", "binarize", "binarize_seed", "split_seed", "valid_fraction", "test_fraction",
-                 *TABLE_OPTIONS, "target", "targets", "context", "labels", "classes", "pairs", "prior_run", "inflate")  # fmt: skip  # noqa: E501
-_FILLED = ("key", "shape", "context", "classes", "pairs", "levels", "physical", "distilled")  # never the user's
+                 *TABLE_OPTIONS, "target", "targets", "words", "context", "labels", "classes", "pairs", "prior_run", "inflate")  # fmt: skip  # noqa: E501
+# never the user's
+_FILLED = ("key", "shape", "context", "classes", "pairs", "levels", "physical", "distilled", "kinds")
 
 
 def data_options() -> tuple[Option, ...]:
     """The settings of a run's data, beside their name."""
-    own = tuple(option for option in options_of(load) if option.name in _DATA_OPTIONS and option.name != "targets")
+    hidden = {"targets", "words"}  # the model decides
+    own = tuple(one for one in options_of(load) if one.name in _DATA_OPTIONS and one.name not in hidden)
     text = f"what the model is conditioned on, for models with a context: {', '.join(CONTEXTS)}."
     return (*own, Option("context", str | None, None, text), *options_of(prior_settings))
 
@@ -197,7 +200,7 @@ def settled(experiment: Experiment, data: Data) -> Experiment:
     Raises:
         InputError: an unknown option, or a value that makes no sense.
     """
-    experiment = with_targets(experiment)
+    experiment = with_words(with_targets(experiment))
     name, targets = experiment.model["name"], family(experiment.model["name"]).targets
     make, classes = family(name).make, None if targets is None else classes_of(data, targets)
     check_examples(name, data, lambda *of: _advice(*of).partition("so ")[2])
@@ -321,6 +324,8 @@ def model_arguments(experiment: Experiment, data: Data) -> dict[str, Any]:
     arguments["shape"] = list(data.shape)
     if data.schema.pairs is not None:
         return arguments | pair_arguments(whole.data, data, arguments)
+    if family(experiment.model["name"]).examples == "columns":
+        return arguments | column_arguments(data, arguments)
     if "labels" in whole.data:
         arguments["context"] = len(whole.data["labels"])
     if "classes" in whole.data:

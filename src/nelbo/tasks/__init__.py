@@ -16,6 +16,7 @@ from nelbo.tasks.pairs import (
     predict_pairs,
     predictive_score,
 )
+from nelbo.tasks.pooling import Pooled, pool
 from nelbo.tasks.predict import Prediction, predict
 from nelbo.tasks.rows import hide, rows_as_seen, spoiled
 
@@ -28,6 +29,7 @@ __all__ = [
     "Filling",
     "Imputation",
     "ImputationSettings",
+    "Pooled",
     "Prediction",
     "chain_frames",
     "default_method",
@@ -41,6 +43,7 @@ __all__ = [
     "neighbour_fill",
     "pair_errors",
     "pairs_in",
+    "pool",
     "posterior_of",
     "predict",
     "predict_pairs",

@@ -1,0 +1,74 @@
+"""Tables whose columns are of different kinds: from the schema and rows of a run to what its model is told of them."""
+
+import dataclasses
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from nelbo.data import Data
+from nelbo.models import family
+from nelbo.runs.settings import Experiment
+
+_SKEWED = 1.0  # of a column of positive numbers: beyond it their logarithms are nearer to a normal
+
+
+def with_words(experiment: Experiment) -> Experiment:
+    """The experiment whose data settings say that columns of words are modelled, if its model takes them."""
+    if family(experiment.model["name"]).examples != "columns":
+        return experiment
+    return dataclasses.replace(experiment, data={"binarize": "none"} | experiment.data | {"words": True})
+
+
+def column_arguments(data: Data, arguments: dict[str, Any]) -> dict[str, Any]:
+    """What the training rows decide about a model of columns: kinds, and mean and spread of every entry.
+
+    A column of positive numbers whose logarithms are less skewed than they are, and which is skewed, is a log-normal.
+
+    Args:
+        data: with rows of a table, or an array of them.
+        arguments: of the model, with `centre` and `spread` as true or false.
+    """
+    train, schema = data.train, data.schema
+    x = np.asarray(train.x, np.float64).reshape(len(train), -1)
+    observed = np.ones(x.shape, bool) if train.observed is None else np.asarray(train.observed).reshape(x.shape)
+    offset = np.zeros(x.shape[1]) if schema.offset is None else np.asarray(schema.offset)
+    kinds: list[str] = []
+    columns = schema.features or (None,) * x.shape[1]
+    for column in columns:
+        at = sum(_width(kind) for kind in kinds)
+        values = x[observed[:, at], at]
+        if column is not None and column.levels is not None:
+            kinds.append(f"words:{column.width}")
+        elif len(values) and np.isin(values, (0.0, 1.0)).all():
+            kinds.append("binary")
+        else:
+            kinds.append("positive" if offset[at] == 0 and _is_skewed(values) else "real")
+    logs = np.array([kind == "positive" for kind in kinds for _ in range(_width(kind))])
+    seen = np.where(logs, np.log(np.where(observed & logs, x, 1.0)), x)
+    count = np.maximum(observed.sum(0), 1)
+    mean = np.where(observed, seen, 0.0).sum(0) / count
+    spread = np.sqrt(np.where(observed, (seen - mean) ** 2, 0.0).sum(0) / count)
+    moments = {"centre": mean, "spread": np.where(spread > 0, spread, 1.0)}
+    shaped = {
+        name: jnp.asarray(moment, jnp.float32) if arguments.get(name) else False for name, moment in moments.items()
+    }
+    return {"kinds": kinds} | shaped
+
+
+def _width(kind: str) -> int:
+    return int(kind.partition(":")[2] or 1)
+
+
+def _is_skewed(values: np.ndarray) -> bool:
+    """Whether the numbers are positive, skewed, and less so by their logarithms."""
+    if len(values) < 8 or not (values > 0).all():
+        return False
+    skew, of_logs = _skew(values), _skew(np.log(values))
+    return skew > _SKEWED and abs(of_logs) < skew
+
+
+def _skew(values: np.ndarray) -> float:
+    centred = values - values.mean()
+    spread = centred.std()
+    return 0.0 if spread == 0 else float(np.mean((centred / spread) ** 3))

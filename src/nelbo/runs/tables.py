@@ -1,0 +1,123 @@
+"""What is said of a table that was filled in: how sure each cell is, and how well known cells come back."""
+
+import math
+from typing import Any
+
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Key
+
+from nelbo.core import Example
+from nelbo.data import Data, Schema, Source
+from nelbo.models import Model, family
+from nelbo.runs.folder import Run
+from nelbo.tasks import Imputation, ImputationSettings, hide, impute, mean_fill, rows_as_seen
+
+_FOLDS, _MOST_ROWS = 5, 1000  # how often a part of the known cells is hidden, and of how many rows
+_BY_COLUMN = ("truth", "model", "mean")  # one number for each column
+
+
+def is_table_of_columns(run: Run) -> bool:
+    """Whether the model of a run is one of columns of different kinds."""
+    return family(run.experiment.model["name"]).examples == "columns"
+
+
+def interval_columns(data: Data, result: Imputation) -> dict[str, np.ndarray]:
+    """Columns that say how sure each filled cell is: ends of its 90 % interval, or the chance of the word there.
+
+    They are blank (NaN) where a cell was known, and there are none of columns without a gap.
+
+    Args:
+        data: read from a table.
+        result: its filling.
+    """
+    schema = data.schema
+    low, high = (schema.restored(end) for end in (result.low, result.high))
+    found: dict[str, np.ndarray] = {}
+    for name, at, column in zip(schema.modelled_names, schema.first_entries, schema.features, strict=True):
+        known = result.observed[:, at]
+        if known.all():
+            continue
+        ends = {"low": low[:, at], "high": high[:, at]}
+        if column.levels is not None:
+            ends = {"chance": result.mean[:, at : at + column.width].max(1)}
+        found |= {f"{name} {end}": np.where(known, np.nan, _seven_digits(values)) for end, values in ends.items()}
+    return found
+
+
+def column_summary(
+    key: Key[Array, ""], run: Run, filled: Imputation, settings: ImputationSettings
+) -> list[dict[str, Any]]:
+    """Column by column: how many cells were filled in, and how well known cells are when they are hidden.
+
+    Every known cell of the run's test rows (of its validation rows, where it has none) is hidden once, a fifth of them
+    at a time, and filled in by the same model. Beside it stands the training rows' mean, or their most frequent word.
+
+    Args:
+        key: for what is hidden, and the draws.
+        run: of a model of columns.
+        filled: what was filled in for the user.
+        settings: of that.
+    """
+    _, sources = run.data()
+    held = next((sources[name] for name in ("test", "valid") if name in sources), sources["train"]).head(_MOST_ROWS)
+    schema = run.fitted_data.schema
+    assert schema is not None  # of a table
+    recovered = _recovered(key, run.model, schema, held, rows_as_seen(sources["train"]), settings)
+    rows = []
+    for j, (name, at, column) in enumerate(
+        zip(schema.modelled_names, schema.first_entries, schema.features, strict=True)
+    ):
+        there = recovered["hidden"][:, at]
+        known, model, plain = (recovered[part][there, j] for part in _BY_COLUMN)
+        row: dict[str, Any] = {"column": name, "filled": int((~filled.observed[:, at]).sum()), "hidden": len(known)}
+        if column.levels is not None or column.kind in {"truth", "binary"}:
+            bits = column.levels is None
+            guess, usual = (model >= 0.5, plain >= 0.5) if bits else (model, plain)
+            row |= {"error rate": _mean_of(guess != known), "of the most frequent": _mean_of(usual != known)}
+        else:
+            unit = float(recovered["spread"][at]) or 1.0
+            inside = (recovered["low"][there, at] <= known) & (known <= recovered["high"][there, at])
+            errors = {"RMSE in sd": model, "of the mean": plain}
+            row |= {of: math.sqrt(_mean_of(((guess - known) / unit) ** 2)) for of, guess in errors.items()}
+            row["in 90 % interval"] = _mean_of(inside)
+        rows.append(row)
+    return rows
+
+
+def _recovered(
+    key: Key[Array, ""], model: Model, schema: Schema, held: Source, train: Example, settings: ImputationSettings
+) -> dict[str, np.ndarray]:
+    """Known cells beside what the model and the training rows' mean put there when they are hidden."""
+    fold_key, fill_key = jr.split(key)
+    widths = [column.width for column in schema.features]
+    folds = np.repeat(np.asarray(jr.randint(fold_key, (len(held), len(widths)), 0, _FOLDS)), widths, axis=1)
+    truth = rows_as_seen(held)
+    values, observed = np.asarray(truth.values), np.asarray(truth.observed)
+    found = {name: np.zeros(values.shape, np.float32) for name in ("model", "low", "high", "mean")}
+    for fold in range(_FOLDS):
+        hidden = folds == fold
+        result = impute(jr.fold_in(fill_key, fold), model, hide(held, ~hidden), settings)
+        mean = mean_fill(np.asarray(train.values), values, observed & ~hidden, np.asarray(train.observed))
+        for name, part in (("model", result.mean), ("low", result.low), ("high", result.high), ("mean", mean.values)):
+            found[name] = np.where(hidden, part, found[name])
+    seen = np.where(np.asarray(train.observed), np.asarray(train.values, np.float64), np.nan)
+    return {
+        "hidden": observed,
+        "spread": np.sqrt(np.nanvar(seen, axis=0)),
+        "low": found["low"],
+        "high": found["high"],
+        "truth": schema.by_column(values),
+        "model": schema.by_column(found["model"]),
+        "mean": schema.by_column(found["mean"]),
+    }
+
+
+def _seven_digits(values: np.ndarray) -> np.ndarray:
+    """Numbers as float32 has them, without the digits that float64 would add."""
+    return np.array([float(f"{value:.7g}") for value in values.tolist()], float)
+
+
+def _mean_of(values: np.ndarray) -> float:
+    """The mean, NaN of nothing."""
+    return float(np.mean(values)) if len(values) else math.nan

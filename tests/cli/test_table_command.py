@@ -1,0 +1,128 @@
+"""A table of any kinds of columns goes in with gaps and comes back whole, with or without a run."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from nelbo.cli import main
+from nelbo.runs import open_run
+
+HEADER = ["id", "height", "price", "kids", "member", "town"]
+TOWNS = ("Graz", "Linz", "Wien")
+
+
+def rows_of(rng, count):
+    """Height goes with the town, the price with height and membership."""
+    town = rng.integers(0, 3, count)
+    member = rng.random(count) < 0.3 + 0.2 * town
+    height = 150 + 15 * town + rng.normal(size=count)
+    price = np.exp(0.05 * (height - 150) + member + 0.1 * rng.normal(size=count))
+    kids = rng.poisson(1.0 + town)
+    return [
+        [f"p{i}", f"{height[i]:.1f}", f"{price[i]:.2f}", str(kids[i]), "yes" if member[i] else "no", TOWNS[town[i]]]
+        for i in range(count)
+    ]
+
+
+def with_gaps(rng, rows):
+    return [[row[0], *("" if rng.random() < 0.2 else cell for cell in row[1:])] for row in rows]
+
+
+def write(path, rows):
+    with path.open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([HEADER, *rows])
+    return path
+
+
+def read(path):
+    with path.open() as file:
+        return list(csv.reader(file))
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    folder, rng = tmp_path_factory.mktemp("table"), np.random.default_rng(0)
+    whole = rows_of(rng, 60)
+    return folder, whole, write(folder / "gaps.csv", with_gaps(rng, whole))
+
+
+@pytest.fixture(scope="module")
+def fitted(table):
+    folder, _, gaps = table
+    words = ["fit", "table", "--data", str(gaps), "--latents", "2", "--hidden", "4", "--no-figures", "--epochs", "2"]
+    assert main([*words, "--out", str(folder / "run"), "--quiet"]) == 0
+    return folder / "run"
+
+
+def test_a_run_knows_the_kinds_and_fills_in_the_users_form(table, fitted, nelbo, tmp_path):
+    _, _, gaps = table
+    assert open_run(fitted).model.spec.arguments["kinds"] == ["real", "positive", "real", "words:2", "words:3"]
+    done = nelbo("impute", fitted, gaps, "-o", tmp_path / "f.csv", "--intervals", "--draws", "2", "--steps", "2",
+                 "--proposals", "20", "--json")  # fmt: skip
+    assert done.code == 0, done.err
+    record = json.loads(done.out)
+    assert [row["column"] for row in record["columns"]] == HEADER[1:]
+    assert sum(row["filled"] for row in record["columns"]) == sum(row.count("") for row in read(gaps))
+    header, *filled = read(tmp_path / "f.csv")
+    assert header[:6] == HEADER
+    assert {"height low", "height high", "town chance"} <= set(header[6:])
+    for old, new in zip(read(gaps)[1:], filled, strict=True):
+        for place, (cell, other) in enumerate(zip(old, new[:6], strict=True)):
+            assert cell in {other, ""}
+            if place == 3:
+                assert other.lstrip("-").isdigit()
+            if place in {4, 5}:
+                assert other in {4: {"yes", "no"}, 5: set(TOWNS)}[place]
+        for name in ("height", "price"):
+            at, low = HEADER.index(name), header.index(f"{name} low")
+            assert (new[low] == "") == (old[at] != "")
+            assert new[low] == "" or float(new[low]) <= float(new[low + 1])
+        assert float(new[2]) > 0  # a log-normal gives no negative price
+    for part in (1, 2):
+        completed = read(tmp_path / f"f-{part}.csv")
+        assert completed[0] == HEADER
+        assert len(completed) == 61
+        assert not any("" in row for row in completed)
+
+
+def test_a_word_that_no_training_row_had_is_filled_in_anew(fitted, nelbo, tmp_path):
+    new = write(tmp_path / "new.csv", [["q", "165.0", "3.00", "2", "yes", "Bern"], ["r", "", "", "", "", ""]])
+    done = nelbo("impute", fitted, new, "-o", tmp_path / "f.csv", "--steps", "2", "--proposals", "20")
+    assert done.code == 0
+    assert "'town' holds a word that the model was not fitted to ('Bern'): it counts as missing." in done.err + done.out
+    assert not any("" in row for row in read(tmp_path / "f.csv"))
+
+
+def test_other_answers_about_such_a_run(fitted, nelbo, tmp_path):
+    assert nelbo("evaluate", fitted, "--samples", "2", "--json").code == 0
+    assert nelbo("embed", fitted, "-o", tmp_path / "z.csv", "--quiet").code == 0
+    refused = nelbo("compress", fitted, "-o", tmp_path / "c.nlb")
+    assert refused.code == 2
+    assert "Data with missing entries cannot be compressed" in refused.err
+
+
+@pytest.mark.slow
+def test_a_table_alone_is_fitted_and_filled_in_better_than_by_means(table, nelbo, tmp_path):
+    _, whole, gaps = table
+    done = nelbo("impute", gaps, "-o", tmp_path / "f.csv", "--keep", tmp_path / "kept", "--quiet")
+    assert done.code == 0, done.err
+    filled, old = read(tmp_path / "f.csv")[1:], read(gaps)[1:]
+    missing = [(i, j) for i, row in enumerate(old) for j, cell in enumerate(row) if cell == ""]
+    towns = [filled[i][5] == whole[i][5] for i, j in missing if j == 5]
+    assert np.mean(towns) > 0.7  # by chance 0.33
+    heights = np.array([(float(filled[i][1]), float(whole[i][1])) for i, j in missing if j == 1])
+    assert np.sqrt(np.mean((heights[:, 0] - heights[:, 1]) ** 2)) < 0.6 * np.std([float(row[1]) for row in whole])
+    assert open_run(tmp_path / "kept").model.spec.name == "table"
+    again = nelbo("impute", gaps, "-o", tmp_path / "g.csv", "--keep", tmp_path / "kept")
+    assert again.code == 2
+    assert "is a run already" in again.err
+
+
+def test_a_table_alone_needs_a_place_to_go(table, nelbo):
+    _, _, gaps = table
+    for words, told in (((), "-o filled.csv"), ((gaps, "-o", "f.csv"), "filled in by itself")):
+        done = nelbo("impute", gaps, *words)
+        assert done.code == 2
+        assert told in done.err
