@@ -213,6 +213,8 @@ class BoltzmannHead(Head):
 
 def boltzmann_machine(model: Model) -> RestrictedBoltzmann | None:
     """The Boltzmann machine at the top of a model, with all of its log density but log Z in closed form; or None."""
+    if model.generative.layers[model.depth].conditioned:
+        return None  # no distribution without its context
     top = model.generative.root(model.depth)
     return top if isinstance(top, RestrictedBoltzmann) else None
 
