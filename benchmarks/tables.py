@@ -1,0 +1,150 @@
+"""Filling in tables: `nelbo impute TABLE` beside scikit-learn's imputers, on the same hidden cells.
+
+    python benchmarks/tables.py --rate 0.2 --seeds 1 --json benchmarks/results/tables.json
+
+For every table, rate of missing cells and seed: root mean square error of hidden numbers in standard deviations of
+their column, share of hidden words that are wrong, share of hidden numbers inside of nelbo's 90 % intervals, and seconds.
+Words are one-hot for scikit-learn, and the word of the largest entry is its answer.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn import datasets
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
+
+TABLES: dict[str, Callable[[], pd.DataFrame]] = {
+    "wine": lambda: with_classes(datasets.load_wine(as_frame=True), "cultivar"),
+    "breast cancer": lambda: with_classes(datasets.load_breast_cancer(as_frame=True), "diagnosis"),
+    "diabetes": lambda: datasets.load_diabetes(as_frame=True, scaled=False).frame,
+    "iris": lambda: with_classes(datasets.load_iris(as_frame=True), "species"),
+}
+
+
+def with_classes(found: Any, name: str) -> pd.DataFrame:
+    """Features, and the classes by their names."""
+    words = found.target.map(dict(enumerate(map(str, found.target_names))))
+    return found.data.assign(**{name: words})
+
+
+def is_words(column: pd.Series) -> bool:
+    """Whether it is no column of numbers."""
+    return not pd.api.types.is_numeric_dtype(column)
+
+
+def as_numbers(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, list[str]]]:
+    """Standardized numbers and one-hot words, NaN where a cell is missing, and the entries of each column of words."""
+    parts, entries = [], {}
+    for name, column in frame.items():
+        if is_words(column):
+            hot = pd.get_dummies(column, prefix=str(name), prefix_sep="=", dtype=float)
+            hot[column.isna()] = np.nan
+            entries[str(name)] = list(hot.columns)
+            parts.append(hot)
+        else:
+            parts.append((column.astype(float) - column.mean()) / column.std())
+    return pd.concat(parts, axis=1), entries
+
+
+def by_imputer(imputer: Any, gaps: pd.DataFrame) -> pd.DataFrame:
+    """A table filled in by an imputer of scikit-learn."""
+    numbers, entries = as_numbers(gaps)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        filled = pd.DataFrame(imputer.fit_transform(numbers), columns=numbers.columns)
+    answer = {}
+    for name, column in gaps.items():
+        if name in entries:
+            words = filled[entries[str(name)]].to_numpy().argmax(1)
+            answer[name] = np.array([entry.partition("=")[2] for entry in entries[str(name)]])[words]
+        else:
+            answer[name] = filled[name] * column.std() + column.mean()
+    return pd.DataFrame(answer)
+
+
+def by_nelbo(gaps: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """A table filled in by the command with its defaults, with the columns of intervals."""
+    from nelbo.cli import main
+
+    with tempfile.TemporaryDirectory() as folder:
+        gaps.to_csv(f"{folder}/gaps.csv", index=False)
+        words = ["impute", f"{folder}/gaps.csv", "-o", f"{folder}/filled.csv", "--intervals", "--quiet"]
+        if main([*words, "--seed", str(seed)]) != 0:
+            raise RuntimeError("nelbo impute failed")
+        return pd.read_csv(f"{folder}/filled.csv")
+
+
+def scores(whole: pd.DataFrame, filled: pd.DataFrame, hidden: np.ndarray) -> dict[str, float]:
+    """Errors of the hidden cells, and how many of them lie in intervals where there are some."""
+    squares, wrong, inside = [], [], []
+    for place, name in enumerate(whole.columns):
+        rows = hidden[:, place]
+        truth, answer = whole[name][rows], filled[name][rows]
+        if is_words(whole[name]):
+            wrong.append(np.asarray(truth.astype(str)) != np.asarray(answer.astype(str)))
+            continue
+        squares.append(((np.asarray(answer, float) - truth.to_numpy(float)) / whole[name].std()) ** 2)
+        if f"{name} low" in filled:
+            low, high = (filled[f"{name} {end}"][rows].to_numpy(float) for end in ("low", "high"))
+            inside.append((low <= truth.to_numpy(float)) & (truth.to_numpy(float) <= high))
+    found = {"rmse": float(np.sqrt(np.concatenate(squares).mean()))}
+    found |= {"wrong words": float(np.concatenate(wrong).mean())} if wrong else {}
+    return found | ({"in 90 % intervals": float(np.concatenate(inside).mean())} if inside else {})
+
+
+def methods(seed: int) -> dict[str, Callable[[pd.DataFrame], pd.DataFrame]]:
+    """Every contestant."""
+    forest = RandomForestRegressor(100, n_jobs=1, random_state=seed)
+    return {
+        "nelbo": lambda gaps: by_nelbo(gaps, seed),
+        "mean": lambda gaps: by_imputer(SimpleImputer(), gaps),
+        "5 nearest neighbours": lambda gaps: by_imputer(KNNImputer(n_neighbors=5), gaps),
+        "Bayesian ridge, chained": lambda gaps: by_imputer(IterativeImputer(max_iter=20, random_state=seed), gaps),
+        "random forests, chained": lambda gaps: by_imputer(
+            IterativeImputer(forest, max_iter=4, random_state=seed), gaps
+        ),
+    }
+
+
+def main() -> None:
+    """Print a row for each table and method, and the mean ranks."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tables", nargs="*", choices=TABLES, default=list(TABLES))
+    parser.add_argument("--rate", type=float, nargs="*", default=[0.2, 0.5])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    rows = []
+    for name in options.tables:
+        whole = TABLES[name]()
+        for rate in options.rate:
+            for seed in range(options.seeds):
+                hidden = np.random.default_rng(seed).random(whole.shape) < rate
+                gaps = whole.astype(object).mask(hidden).infer_objects()
+                for method, fill in methods(seed).items():
+                    begun = time.perf_counter()
+                    found = scores(whole, fill(gaps), hidden)
+                    seconds = time.perf_counter() - begun
+                    rows.append(
+                        {"table": name, "rate": rate, "seed": seed, "method": method, **found, "seconds": seconds}
+                    )
+                    print(json.dumps(rows[-1]), flush=True)
+    frame = pd.DataFrame(rows)
+    ranks = frame.groupby(["table", "rate", "seed"])["rmse"].rank()
+    print(frame.assign(rank=ranks).groupby("method")[["rmse", "rank"]].mean().sort_values("rank"))
+    if options.json is not None:
+        options.json.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
