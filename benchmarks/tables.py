@@ -3,7 +3,7 @@
     python benchmarks/tables.py --rate 0.2 --seeds 1 --json benchmarks/results/tables.json
 
 For every table, rate of missing cells and seed: root mean square error of hidden numbers in standard deviations of
-their column, share of hidden words that are wrong, share of hidden numbers inside of nelbo's 90 % intervals, and seconds.
+their column, share of hidden words that are wrong, share of hidden numbers in nelbo's 90 % intervals, and seconds.
 Words are one-hot for scikit-learn, and the word of the largest entry is its answer.
 """
 

@@ -31,6 +31,7 @@ OPTIONS = {
     "dbn": {"layers": [3, 2]},
     "mixture": {"components": 3},
     "factorization": {"shape": [1], "rank": 1},
+    "table": {"latents": 2, "hidden": [3]},
 }
 BIASED = {"dlgm", "nonlinear-belief-network"}
 
