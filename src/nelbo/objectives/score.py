@@ -93,7 +93,7 @@ class ScoreFunction(Objective):
         return local_signals_hold(model) if self.local is None else self.local
 
     def _baselines(self, key: Key[Array, ""], model: Model, signals: int) -> tuple[MLP, ...] | None:
-        if not self.baseline:
+        if not self.baseline or not signals:  # without latents there is no score
             return None
         x, *z = (example_shape(part) for part in model.generative.shapes())
         seen = jax.eval_shape(model.recognition.see, Example(jax.ShapeDtypeStruct(x, jnp.float32))).shape
