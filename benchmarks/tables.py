@@ -4,7 +4,7 @@
 
 For every table, rate of missing cells and seed: root mean square error of hidden numbers in standard deviations of
 their column, share of hidden words that are wrong, share of hidden numbers in nelbo's 90 % intervals, and seconds.
-Words are one-hot for scikit-learn, and the word of the largest entry is its answer.
+Words are one-hot for scikit-learn, but for the first one, and the word of the largest entry is its answer.
 """
 
 import argparse
@@ -43,14 +43,14 @@ def is_words(column: pd.Series) -> bool:
 
 
 def as_numbers(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, list[str]]]:
-    """Standardized numbers and one-hot words, NaN where a cell is missing, and the entries of each column of words."""
+    """Standardized numbers, one-hot words but the first (NaN where a cell is missing), and the words' entries."""
     parts, entries = [], {}
     for name, column in frame.items():
         if is_words(column):
             hot = pd.get_dummies(column, prefix=str(name), prefix_sep="=", dtype=float)
             hot[column.isna()] = np.nan
             entries[str(name)] = list(hot.columns)
-            parts.append(hot)
+            parts.append(hot.iloc[:, 1:])  # a chain of regressions would find each of all entries from the others
         else:
             parts.append((column.astype(float) - column.mean()) / column.std())
     return pd.concat(parts, axis=1), entries
@@ -65,7 +65,8 @@ def by_imputer(imputer: Any, gaps: pd.DataFrame) -> pd.DataFrame:
     answer = {}
     for name, column in gaps.items():
         if name in entries:
-            words = filled[entries[str(name)]].to_numpy().argmax(1)
+            others = filled[entries[str(name)][1:]].to_numpy()
+            words = np.column_stack([1.0 - others.sum(1), others]).argmax(1)
             answer[name] = np.array([entry.partition("=")[2] for entry in entries[str(name)]])[words]
         else:
             answer[name] = filled[name] * column.std() + column.mean()
