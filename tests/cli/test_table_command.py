@@ -98,6 +98,11 @@ def test_a_word_that_no_training_row_had_is_filled_in_anew(fitted, nelbo, tmp_pa
 def test_other_answers_about_such_a_run(fitted, nelbo, tmp_path):
     assert nelbo("evaluate", fitted, "--samples", "2", "--json").code == 0
     assert nelbo("embed", fitted, "-o", tmp_path / "z.csv", "--quiet").code == 0
+    assert nelbo("sample", fitted, "-n", "3", "-o", tmp_path / "s.csv", "--quiet").code == 0
+    header, *drawn = read(tmp_path / "s.csv")
+    assert header == HEADER[1:]
+    assert len(drawn) == 3
+    assert all(row[-1] in TOWNS and row[-2] in {"yes", "no"} and row[2].lstrip("-").isdigit() for row in drawn)
     refused = nelbo("compress", fitted, "-o", tmp_path / "c.nlb")
     assert refused.code == 2
     assert "Data with missing entries cannot be compressed" in refused.err

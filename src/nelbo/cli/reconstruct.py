@@ -17,7 +17,12 @@ from nelbo.tasks import reconstruct as reconstruct_data
 def _arguments(parser: Parser) -> None:
     run_folder(parser)
     parser.add_argument("-n", "--count", type=int, default=10, metavar="N", help="how many (default 10)")
-    parser.add_argument("-o", "--output", metavar="FILE", help="a .npy or .png file (default RUN/reconstructions.png)")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="a .npy, .csv (rows) or .png file (images); default RUN/reconstructions.png or .npy",
+    )
     other_data(parser)
 
 
@@ -30,7 +35,7 @@ def reconstruct(options: argparse.Namespace) -> None:
         raise InputError(f"-n must be between 1 and the {len(examples)} {what}, got {options.count}.")
     originals, means = reconstruct_data(jr.key(options.seed), run.model, examples, np.arange(options.count))
     picture = lambda: pair_grid(shown(originals) / run.white, means / run.white, width=GRID_WIDTH)  # noqa: E731
-    write(path, run.in_user_units(means), picture)
+    write(path, run.in_user_units(means), picture, run.fitted_data.schema)
     tell(options, path, means)
 
 

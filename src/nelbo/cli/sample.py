@@ -17,7 +17,12 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("-n", "--count", type=int, default=64, metavar="N", help="how many (default 64)")
     parser.add_argument("--mean", action="store_true", help="E[x | z] instead of draws of x")
     parser.add_argument("--context", metavar="LABEL", help="of a run with a context: the label of what is drawn")
-    parser.add_argument("-o", "--output", metavar="FILE", help="a .npy or .png file (default RUN/samples.png)")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="a .npy, .csv (rows) or .png file (images); default RUN/samples.png or .npy",
+    )
 
 
 def sample(options: argparse.Namespace) -> None:
@@ -26,7 +31,12 @@ def sample(options: argparse.Namespace) -> None:
     path = target(options, run, "samples", suffixes(run))
     context = run.context(options.context)
     values = draw_samples(jr.key(options.seed), run.model, options.count, mean=options.mean, context=context)
-    write(path, run.in_user_units(values), lambda: image_grid(values / run.white, width=GRID_WIDTH))
+    write(
+        path,
+        run.in_user_units(values),
+        lambda: image_grid(values / run.white, width=GRID_WIDTH),
+        run.fitted_data.schema,
+    )
     tell(options, path, values)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from nelbo.cli.output import fetching, note, print_json
 from nelbo.core import InputError, atomic_write
-from nelbo.data import Data, Source
+from nelbo.data import Data, Schema, Source, made_table
 from nelbo.models import Model, refined
 from nelbo.report import save_png
 from nelbo.runs import Run, open_run
@@ -58,14 +58,16 @@ def suffixes(run: Run) -> tuple[str, ...]:
     return (".npy", ".csv") if len(run.shape) == 1 else (".npy",)
 
 
-def write(path: Path, values: np.ndarray, picture: Callable[[], np.ndarray]) -> None:
-    """Save as the suffix says."""
+def write(path: Path, values: np.ndarray, picture: Callable[[], np.ndarray], schema: Schema | None = None) -> None:
+    """Save as the suffix says; rows like those of a table, of which there is a schema, in its columns."""
     if path.suffix == ".png":
         save_png(picture(), path)
         return
     stream = io.BytesIO()
     if path.suffix == ".npy":
         np.save(stream, values, allow_pickle=False)
+    elif schema is not None and schema.columns:
+        stream.write(made_table(schema, values))
     else:
         np.savetxt(stream, values, delimiter=",", fmt="%.8g")
     with atomic_write(path) as file:

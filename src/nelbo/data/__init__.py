@@ -1,6 +1,6 @@
 """Data: named sets and the user's files as host arrays with splits, binarization, masks, and sources to draw from."""
 
-from nelbo.data.answers import extended_table, filled_table
+from nelbo.data.answers import extended_table, filled_table, made_table
 from nelbo.data.binarization import BINARIZATIONS, binarize
 from nelbo.data.catalogue import CatalogueEntry, catalogue
 from nelbo.data.columns import Column, Dialect
@@ -66,6 +66,7 @@ __all__ = [
     "load",
     "load_pairs",
     "load_rows",
+    "made_table",
     "missing_at_random",
     "missing_fraction",
     "missing_grid",

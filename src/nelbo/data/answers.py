@@ -1,10 +1,13 @@
 """Answers in the form of what was given: the user's own table with cells filled in, or with new columns."""
 
+import csv
+import io
 from collections.abc import Mapping
 
 import numpy as np
 
 from nelbo.core import InputError
+from nelbo.data.columns import Dialect
 from nelbo.data.schema import Schema
 from nelbo.data.splits import Data, Split
 from nelbo.data.tables import UserTable
@@ -47,6 +50,24 @@ def filled_table(
     if not beside:
         return content
     return table.reread(content, len(restored)).extended(range(len(table.names)), beside, None)
+
+
+def made_table(schema: Schema, values: np.ndarray) -> bytes:
+    """Rows that no table holds yet (draws, reconstructions) as a CSV file of the modelled columns, in their own forms.
+
+    Args:
+        schema: of a table.
+        values: `(rows, entries)`, in the user's units.
+    """
+    form = schema.dialect or Dialect()
+    stream = io.StringIO()
+    writer = csv.writer(stream, delimiter=form.delimiter, lineterminator=form.line_end)
+    if any(column.name for column in schema.features):
+        writer.writerow([column.name for column in schema.features])
+    columns = list(zip(schema.features, np.asarray(schema.by_column(values), float).T.tolist(), strict=True))
+    written = [[column.written(value, form.decimal) for value in row] for column, row in columns]
+    writer.writerows(zip(*written, strict=True))
+    return (("\ufeff" if form.mark else "") + stream.getvalue()).encode(form.encoding, errors="replace")
 
 
 def extended_table(data: Data, split: Split, new: Mapping[str, np.ndarray], *, everything: bool = False) -> bytes:
