@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Key
 
 from nelbo.core import AnyExample, Example, InputError, as_example, log_mean_exp
 from nelbo.data import Source
-from nelbo.evaluation.normalizers import SHORT, Normalizer, normalized
+from nelbo.evaluation.normalizers import PUBLISHED, Normalizer, normalized
 from nelbo.evaluation.score import Progress, Score, dimensions, over_batches, scored
 from nelbo.models import Model
 from nelbo.training import examples
@@ -200,7 +200,7 @@ def elbo(
     *,
     num_samples: int = 10,
     progress: Progress | None = None,
-    temperatures: int = SHORT,
+    temperatures: int = PUBLISHED,
 ) -> Score:
     """Evidence lower bound of a data set: the mean over examples and draws of log w [nats].
 
@@ -228,7 +228,7 @@ def importance_bound(
     *,
     num_samples: int = 5000,
     progress: Progress | None = None,
-    temperatures: int = SHORT,
+    temperatures: int = PUBLISHED,
 ) -> Score:
     """Importance-weighted bound of a data set, log (1/K) sum_k w_k (Burda et al. 2016) [nats].
 

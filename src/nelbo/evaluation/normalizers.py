@@ -147,7 +147,7 @@ def _ends(key: Key[Array, ""], node: RestrictedBoltzmann, found: Annealed) -> Ar
 
 
 def log_normalizer(
-    key: Key[Array, ""], node: RestrictedBoltzmann, *, temperatures: int = SHORT, chains: int = 100
+    key: Key[Array, ""], node: RestrictedBoltzmann, *, temperatures: int = PUBLISHED, chains: int = 100
 ) -> Normalizer:
     """Log Z of a restricted Boltzmann machine.
 
@@ -173,7 +173,7 @@ def log_normalizer(
 
 
 def normalized(
-    key: Key[Array, ""], model: Model, *, temperatures: int = SHORT, chains: int = 100
+    key: Key[Array, ""], model: Model, *, temperatures: int = PUBLISHED, chains: int = 100
 ) -> tuple[Model, Normalizer | None]:
     """The model with log Z of the Boltzmann machine at its top filled in, and how it was found; None for all others.
 
