@@ -184,8 +184,8 @@ def _tails(k: Float[np.ndarray, " examples"]) -> dict[str, Any]:
     """What the tails of the weights say about a bound and its error."""
     bad = float((k > HEAVY).mean())
     sentence = (
-        f"The importance weights of {bad:.0%} of the examples are heavy-tailed (Pareto k > {HEAVY}): the bound is far "
-        "below log p(x) for them and its error too small; use more samples, ais, or a better q (--refine)."
+        f"The importance weights of {bad:.0%} of the examples are heavy-tailed (Pareto k > {HEAVY}): the bound may be "
+        "far below log p(x) for them, and its error too small; use more samples, ais, or a better q (--refine)."
     )
     return {
         "details": {"pareto_k": float(np.median(k)), "heavy_tailed": bad},
