@@ -91,8 +91,13 @@ def test_a_word_that_no_training_row_had_is_filled_in_anew(fitted, nelbo, tmp_pa
     new = write(tmp_path / "new.csv", [["q", "165.0", "3.00", "2", "yes", "Bern"], ["r", "", "", "", "", ""]])
     done = nelbo("impute", fitted, new, "-o", tmp_path / "f.csv", "--steps", "2", "--proposals", "20")
     assert done.code == 0
-    assert "'town' holds a word that the model was not fitted to ('Bern'): it counts as missing." in done.err + done.out
-    assert not any("" in row for row in read(tmp_path / "f.csv"))
+    assert (
+        "'town' holds a word that the model was not fitted to ('Bern'): it counts as missing, and stays as it is."
+        in done.err + done.out
+    )
+    rows = read(tmp_path / "f.csv")
+    assert rows[1] == ["q", "165.0", "3.00", "2", "yes", "Bern"]
+    assert not any("" in row for row in rows)
 
 
 def test_other_answers_about_such_a_run(fitted, nelbo, tmp_path):

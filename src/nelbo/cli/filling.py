@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nelbo.cli.output import note
-from nelbo.core import InputError
+from nelbo.core import InputError, choice
 from nelbo.data import Data
 from nelbo.runs import Experiment, Run, execute, interval_columns, is_run, open_run, table_suffixes, write_filled
-from nelbo.tasks import Imputation
+from nelbo.tasks import METHODS, Imputation
 from nelbo.training import Progress
 
 TABLES = (".csv", ".tsv", ".parquet")
@@ -26,6 +26,8 @@ def opened(options: argparse.Namespace) -> Iterator[Run]:
     """
     path = Path(options.run)
     if path.suffix.lower() not in TABLES or path.is_dir():
+        if options.ignore is not None:
+            raise InputError("--ignore is about a table that is fitted now; a run knows its columns: leave it out.")
         if options.keep is not None:
             raise InputError("--keep says where the run of a table that is fitted now is to stay, and "
                              f"{path} is no table: leave it out.")  # fmt: skip
@@ -38,6 +40,7 @@ def opened(options: argparse.Namespace) -> Iterator[Run]:
         )
     if options.output is None:
         raise InputError(f"Say where the filled table goes: nelbo impute {path} -o filled{path.suffix}.")
+    _check_options(options, path)
     with tempfile.TemporaryDirectory() as folder:
         kept = Path(options.keep or f"{folder}/run")
         if is_run(kept):
@@ -52,7 +55,7 @@ def opened(options: argparse.Namespace) -> Iterator[Run]:
 
         usual = Experiment(
             model={"name": "table", "arguments": {}},
-            data={"name": str(path)},
+            data={"name": str(path)} | ({} if options.ignore is None else {"ignore": options.ignore.split(",")}),
             objective={"name": "iwae", "arguments": {}},
             training={},
             seed=options.seed,
@@ -69,6 +72,25 @@ def opened(options: argparse.Namespace) -> Iterator[Run]:
         note(options, f"Fitted {record['steps']} steps in {record['training_seconds']:.1f} s{where}")
         options.data = str(path)  # all of its rows
         yield open_run(kept)
+
+
+def _check_options(options: argparse.Namespace, path: Path) -> None:
+    """Refuse what would be refused after the fit, which takes long.
+
+    Raises:
+        InputError: an unknown method, a count below one, or an output that cannot hold the answer.
+    """
+    if options.method is not None:
+        choice("method of imputation", options.method, METHODS)
+    for name in ("draws", "steps", "proposals"):
+        count = vars(options)[name]
+        if count is not None and count < 1:
+            raise InputError(f"Imputation needs at least 1 for {name}, got {count}.")
+    output, forms = Path(options.output), (path.suffix, ".npz", ".npy")
+    if output.suffix not in forms or output.is_dir():
+        raise InputError(f"Cannot write {output}: choose the name of a file that ends in {' or '.join(forms)}.")
+    if options.intervals and output.suffix != path.suffix:
+        raise InputError(f"--intervals adds columns to a table: choose a name that ends in {path.suffix}.")
 
 
 def check_completed(options: argparse.Namespace, path: Path, data: Data) -> None:

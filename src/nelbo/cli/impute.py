@@ -226,6 +226,7 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--chain-picture", metavar="FILE", help="a .png of the paper's chain, step by step (default RUN/imputation.png)")  # fmt: skip  # noqa: E501
     parser.add_argument("--film", dest="chain_picture", help=argparse.SUPPRESS)  # its name in earlier versions
     parser.add_argument("--intervals", action="store_true", help="add the ends of 90 %% intervals to a table, and the chance of each word")  # fmt: skip  # noqa: E501
+    parser.add_argument("--ignore", metavar="NAME,...", help="columns of a table that is fitted now to set aside")
     parser.add_argument("--keep", metavar="DIR", help="where the run of a table that is fitted now stays")
     parser.add_argument("-o", "--output", metavar="FILE", help=".npz (all), .npy, .csv or .png (default RUN/imputed.npz)")  # fmt: skip  # noqa: E501
 

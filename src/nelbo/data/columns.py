@@ -75,6 +75,10 @@ class Column:
         """How many entries of an example it is."""
         return 1 if self.levels is None else len(self.levels)
 
+    def keeps(self, text: str) -> bool:
+        """Whether a cell stays although the model knows nothing of it: a word that no training row had."""
+        return self.levels is not None and text.strip().strip('"').strip() not in MISSING
+
     def written(self, value: float, decimal: str = ".", *, exact: bool = False) -> str:
         """A value in the form that the column's own cells have.
 

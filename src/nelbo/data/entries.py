@@ -40,8 +40,9 @@ def read_entries(
         if strange.any():
             words = sorted({content.texts[code] for code in np.unique(codes[strange])})
             shown = ", ".join(map(repr, words[:8])) + (", ..." if len(words) > 8 else "")
+            counts = "missing, and stays as it is" if modelled else "none of those that it knows"
             notes.append(
                 f"{where}: in {np.count_nonzero(strange)} rows column {column.name!r} holds a word that the model was "
-                f"not fitted to ({shown}): it counts as {'missing' if modelled else 'none of those that it knows'}."
+                f"not fitted to ({shown}): it counts as {counts}."
             )
     return np.concatenate(found, axis=1), tuple(notes)

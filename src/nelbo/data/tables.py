@@ -14,6 +14,8 @@ import numpy as np
 from nelbo.core import InputError
 from nelbo.data.columns import Column, Dialect
 
+_LARGE = 1e8  # numbers beyond it would lose whole units to eight digits
+
 
 class UserTable(abc.ABC):
     """A table as the user gave it."""
@@ -81,7 +83,7 @@ class TextTable(UserTable):
     @property
     def suffix(self) -> str:
         """Of a file in this form."""
-        return ".csv"
+        return ".tsv" if self.where.lower().endswith(".tsv") else ".csv"
 
     def __len__(self) -> int:
         return self.size
@@ -141,6 +143,8 @@ class TextTable(UserTable):
             cells = self._cells(records[row])
             for j in np.flatnonzero(gaps).tolist():
                 place, column = places[j]
+                if column.keeps(cells[place]):
+                    continue
                 text = column.written(float(new[j]), self.form.decimal, exact=precise[j])
                 cells[place] = self._dressed(text, cells[place])
             lines.append(self.form.delimiter.join(cells))
@@ -178,7 +182,8 @@ class TextTable(UserTable):
     def _number(self, value: Any) -> str:
         if isinstance(value, float) and math.isnan(value):
             return ""
-        return (f"{value:.8g}" if isinstance(value, float) else str(value)).replace(".", self.form.decimal)
+        form = ".15g" if isinstance(value, float) and abs(value) >= _LARGE else ".8g"
+        return (format(value, form) if isinstance(value, float) else str(value)).replace(".", self.form.decimal)
 
     def _quoted(self, text: str) -> str:
         special = (self.form.delimiter, '"', "\n", "\r")
@@ -233,6 +238,8 @@ class ParquetTable(UserTable):
         exact: Sequence[bool] | None = None,  # noqa: ARG002 (numbers are stored whole)
     ) -> bytes:
         """See `UserTable.filled`."""
+        import pandas as pd
+
         frame = self.frame.copy() if rows is None else self.frame.iloc[rows].copy()
         for j, (place, column) in enumerate(written.items()):
             gaps = missing[:, j]
@@ -240,13 +247,15 @@ class ParquetTable(UserTable):
                 continue
             old, new = frame.iloc[:, place], values[:, j]
             if column.levels is not None:
+                gaps = gaps & ~np.array([not pd.isna(cell) and column.keeps(str(cell)) for cell in old], bool)
                 new = np.asarray(column.levels, object)[new.astype(int)]
             elif column.kind in {"whole", "binary"}:
                 new = np.rint(new)
             elif column.kind == "truth":
                 new = new >= 0.5
             merged = old.astype(object).where(~gaps, new.astype(object))
-            kept = old.dtype if old.dtype.kind != "O" else merged.infer_objects().dtype
+            typed = old.dtype.kind != "O" or pd.api.types.is_extension_array_dtype(old.dtype)
+            kept = old.dtype if typed else merged.infer_objects().dtype
             whole = kept.kind in "iu" and column.kind in {"whole", "binary"}
             frame.isetitem(place, merged.astype(int).astype(kept) if whole else merged.astype(kept))
         return frame.to_parquet()

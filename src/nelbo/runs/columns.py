@@ -10,6 +10,7 @@ from nelbo.data import Data
 from nelbo.models import family
 from nelbo.runs.settings import Experiment
 
+_CONSTANT = 1e-3  # standard deviation of a constant, in units of it
 _SKEWED = 1.0  # of a column of positive numbers: beyond it their logarithms are nearer to a normal
 
 
@@ -49,7 +50,9 @@ def column_arguments(data: Data, arguments: dict[str, Any]) -> dict[str, Any]:
     count = np.maximum(observed.sum(0), 1)
     mean = np.where(observed, seen, 0.0).sum(0) / count
     spread = np.sqrt(np.where(observed, (seen - mean) ** 2, 0.0).sum(0) / count)
-    moments = {"centre": mean, "spread": np.where(spread > 0, spread, 1.0)}
+    # of a constant the noise is a part of the constant itself, whatever its unit
+    constant = np.where(np.abs(mean) > 0, _CONSTANT * np.abs(mean), 1.0)
+    moments = {"centre": mean, "spread": np.where(spread > _CONSTANT**2 * np.abs(mean), spread, constant)}
     shaped = {
         name: jnp.asarray(moment, jnp.float32) if arguments.get(name) else False for name, moment in moments.items()
     }

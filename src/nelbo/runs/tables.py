@@ -15,6 +15,7 @@ from nelbo.runs.folder import Run
 from nelbo.tasks import Imputation, ImputationSettings, hide, impute, mean_fill, rows_as_seen
 
 _FOLDS, _MOST_ROWS = 5, 1000  # how often a part of the known cells is hidden, and of how many rows
+_LARGE = 1e7  # beyond it an offset was subtracted, and float64 has what float32 had not
 _BY_COLUMN = ("truth", "model", "mean")  # one number for each column
 
 
@@ -120,7 +121,7 @@ def _recovered(
 
 def _seven_digits(values: np.ndarray) -> np.ndarray:
     """Numbers as float32 has them, without the digits that float64 would add."""
-    return np.array([float(f"{value:.7g}") for value in values.tolist()], float)
+    return np.array([float(f"{value:.7g}") if abs(value) < _LARGE else value for value in values.tolist()], float)
 
 
 def _mean_of(values: np.ndarray) -> float:
