@@ -100,7 +100,7 @@ def test_p_learns_from_the_last_step_alone_and_q_from_all(model):
 @pytest.mark.slow
 def test_after_training_its_bound_is_above_that_of_one_pass():
     """The same decoder, as many steps, on digits; at its step count and, as a check of the order, without its steps."""
-    data = load("digits")
+    data = load("digits", binarize="static")
     train, test = (source(split, data.values) for split in (data.train, data.test))
     bounds = {}
     for name in ("amortized", "iterative"):

@@ -146,7 +146,7 @@ class OrderAgnosticNade(SequentialBernoulli, Marginalizable, Completable):
 
         def one(key: Key[Array, ""]) -> Array:
             order_key, draw_key = jr.split(key)
-            order = self.orders[jr.randint(order_key, (), 0, len(self.orders))]
+            order = self.orders[jr.randint(order_key, (), 0, len(self.orders), jnp.int32)]
             return self.in_order(order).sample(draw_key)
 
         if not sample_shape:
@@ -167,7 +167,7 @@ class OrderAgnosticNade(SequentialBernoulli, Marginalizable, Completable):
         """
         del steps
         order_key, draw_key = jr.split(key)
-        order = jr.permutation(order_key, jnp.size(value))
+        order = jr.permutation(order_key, jnp.arange(jnp.size(value), dtype=jnp.int32))
         return self.completed(draw_key, value, known, order)
 
     def completed(
