@@ -65,6 +65,7 @@ def test_a_run_knows_the_kinds_and_fills_in_the_users_form(table, fitted, nelbo,
     record = json.loads(done.out)
     assert [row["column"] for row in record["columns"]] == HEADER[1:]
     assert sum(row["filled"] for row in record["columns"]) == sum(row.count("") for row in read(gaps))
+    assert record["missing_entries"] == sum(row.count("") for row in read(gaps))
     header, *filled = read(tmp_path / "f.csv")
     assert header[:6] == HEADER
     assert {"height low", "height high", "town chance"} <= set(header[6:])

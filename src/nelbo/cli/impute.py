@@ -80,7 +80,7 @@ def _impute(options: argparse.Namespace, run: Run) -> None:
     columns, model = known_columns(run, data, options.data_dir), inferring(options, run)
     result = impute_data(impute_key, model, data, settings, truth=known, columns=columns,
                          progress=_progress(options, len(data)))  # fmt: skip
-    record = _record(result, path, options) | _write(options, path, result, table, run.white)
+    record = _record(result, path, options, table) | _write(options, path, result, table, run.white)
     if known is not None:
         record |= scored(rows_as_seen(known), result)
     pictures = len(data.shape) == 3 and data.arrays.observed is not None and noise is None and model.depth > 0
@@ -192,8 +192,9 @@ def _write(options: argparse.Namespace, path: Path, result: Imputation, table: D
     return {}
 
 
-def _record(result: Imputation, path: Path, options: argparse.Namespace) -> dict[str, Any]:
-    missing = int((~result.observed).sum())
+def _record(result: Imputation, path: Path, options: argparse.Namespace, table: Data) -> dict[str, Any]:
+    observed = result.observed[:, table.schema.first_entries] if table.schema.features else result.observed
+    missing = int((~observed).sum())  # cells: a word is one, however many entries it has
     record: dict[str, Any] = {"file": str(path), "rows": len(result.mean), "missing_entries": missing,
                               "method": result.method, "steps": options.steps, "draws": len(result.draws),
                               "empty_rows": result.empty, "warnings": list(result.warnings)}  # fmt: skip
