@@ -101,6 +101,14 @@ def test_a_word_that_no_training_row_had_is_filled_in_anew(fitted, nelbo, tmp_pa
     assert not any("" in row for row in rows)
 
 
+def test_a_value_that_its_column_cannot_have_is_refused(fitted, nelbo, tmp_path):
+    new = write(tmp_path / "new.csv", [["q", "165.0", "-3.00", "2", "yes", "Graz"], ["r", "160.0", "", "1", "no", ""]])
+    done = nelbo("impute", fitted, new, "-o", tmp_path / "f.csv")
+    assert done.code == 2
+    assert "column 2 needs positive numbers, as its training data were, but these hold -3" in done.err
+    assert not (tmp_path / "f.csv").exists()
+
+
 def test_other_answers_about_such_a_run(fitted, nelbo, tmp_path):
     assert nelbo("evaluate", fitted, "--samples", "2", "--json").code == 0
     assert nelbo("embed", fitted, "-o", tmp_path / "z.csv", "--quiet").code == 0

@@ -4,6 +4,7 @@ import numpy as np
 from numpyro.distributions import Distribution, constraints
 
 from nelbo.core import InputError
+from nelbo.distributions.columns import Columns, column_widths
 
 _INTERVAL = type(constraints.integer_interval(0, 1))
 _INDEPENDENT = type(constraints.independent(constraints.real, 1))
@@ -25,6 +26,9 @@ def check_support(
         InputError: values that are not finite, reach beyond, or are not whole where they should be.
     """
     seen = np.asarray(values)
+    if isinstance(distribution, Columns):
+        _check_columns(distribution, seen, observed, what)
+        return
     seen = seen.ravel() if observed is None else seen[np.asarray(observed)]
     support = distribution.support
     if support is None or not seen.size:
@@ -41,6 +45,23 @@ def check_support(
     if _is_whole(support) and len(fractions) and np.asarray(support(np.rint([low, high]))).all():
         raise InputError(f"{needs} hold {fractions[0]:.4g}: give the numbers that the model was trained on, unscaled.")
     raise InputError(f"{needs} reach from {low:.4g} to {high:.4g}: scale the data as the model's training data were.")
+
+
+def _check_columns(distribution: Columns, values: np.ndarray, observed: np.ndarray | None, what: str) -> None:
+    """Refuse a value that its own column cannot have."""
+    there = np.ones(values.shape, bool) if observed is None else np.asarray(observed, bool)
+    at = 0
+    for place, (kind, width) in enumerate(column_widths(distribution.kinds), 1):
+        cells, seen = values[..., at : at + width], there[..., at : at + width]
+        able = (cells > 0) if kind == "positive" else np.isfinite(cells) if kind == "real" else np.isin(cells, (0, 1))
+        if not (able | ~seen).all():
+            wanted = {"positive": "positive numbers", "real": "finite numbers"}.get(kind, "zeros and ones")
+            bad = cells[seen & ~able][0]
+            raise InputError(
+                f"The model's column {place} needs {wanted}, as its training data were, but {what} hold {bad:.6g}: "
+                "correct the cell, leave it blank, or fit the model again."
+            )
+        at += width
 
 
 def _grey(values: np.ndarray) -> np.ndarray:

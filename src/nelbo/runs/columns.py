@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from nelbo.data import Data
+from nelbo.data import Data, Split
 from nelbo.models import family
 from nelbo.runs.settings import Experiment
 
@@ -39,12 +39,13 @@ def column_arguments(data: Data, arguments: dict[str, Any]) -> dict[str, Any]:
     for column in columns:
         at = sum(_width(kind) for kind in kinds)
         values = x[observed[:, at], at]
+        other = np.concatenate([values, *(_column_of(split, at) for split in data.splits.values())])
         if column is not None and column.levels is not None:
             kinds.append(f"words:{column.width}")
-        elif len(values) and np.isin(values, (0.0, 1.0)).all():
+        elif len(values) and np.isin(other, (0.0, 1.0)).all():
             kinds.append("binary")
         else:
-            kinds.append("positive" if offset[at] == 0 and _is_skewed(values) else "real")
+            kinds.append("positive" if offset[at] == 0 and (other > 0).all() and _is_skewed(values) else "real")
     logs = np.array([kind == "positive" for kind in kinds for _ in range(_width(kind))])
     seen = np.where(logs, np.log(np.where(observed & logs, x, 1.0)), x)
     count = np.maximum(observed.sum(0), 1)
@@ -57,6 +58,12 @@ def column_arguments(data: Data, arguments: dict[str, Any]) -> dict[str, Any]:
         name: jnp.asarray(moment, jnp.float32) if arguments.get(name) else False for name, moment in moments.items()
     }
     return {"kinds": kinds} | shaped
+
+
+def _column_of(split: Split, at: int) -> np.ndarray:
+    """The known values of an entry in a split: those held out must be possible too."""
+    x = np.asarray(split.x, np.float64).reshape(len(split), -1)[:, at]
+    return x if split.observed is None else x[np.asarray(split.observed).reshape(len(split), -1)[:, at]]
 
 
 def _width(kind: str) -> int:
