@@ -2,6 +2,7 @@
 
 from numpyro.distributions import Distribution
 
+from nelbo.distributions.banded import BandedNormal
 from nelbo.distributions.columns import COLUMN_KINDS, Columns, column_widths
 from nelbo.distributions.correlated import (
     CholeskyNormal,
@@ -42,6 +43,7 @@ __all__ = [
     "AutoregressiveBernoulli",
     "AveragedNormal",
     "BagOfWords",
+    "BandedNormal",
     "Bernoulli",
     "BernoulliMixture",
     "BetaBinomial",
