@@ -19,12 +19,15 @@ from nelbo.data.documents import (
 from nelbo.data.fetch import FetchProgress
 from nelbo.data.formats import read_npy
 from nelbo.data.loading import load, load_rows
+from nelbo.data.long import LongSeries, read_series
 from nelbo.data.masks import missing_at_random, missing_grid, missing_random_square, missing_square
 from nelbo.data.named import cache_folder
 from nelbo.data.pairs import Triples, load_pairs, pair_context, read_triples
 from nelbo.data.prepare import known_targets
 from nelbo.data.registered import NamedData, added_sets, data_from_arrays, names
 from nelbo.data.schema import Pairs, Schema, as_images, check_values
+from nelbo.data.series import SPLITS_BY, Windows, cut_windows, load_series, read_like
+from nelbo.data.series_schema import Series
 from nelbo.data.sources import Source, dynamic_draw, source
 from nelbo.data.splits import SPLITS, Data, Split, array_digest, missing_fraction
 from nelbo.data.tables import UserTable
@@ -33,6 +36,7 @@ __all__ = [
     "BINARIZATIONS",
     "CORPORA",
     "SPLITS",
+    "SPLITS_BY",
     "VOCABULARY",
     "CatalogueEntry",
     "Column",
@@ -41,13 +45,16 @@ __all__ = [
     "Data",
     "Dialect",
     "FetchProgress",
+    "LongSeries",
     "NamedData",
     "Pairs",
     "Schema",
+    "Series",
     "Source",
     "Split",
     "Triples",
     "UserTable",
+    "Windows",
     "added_sets",
     "array_digest",
     "as_images",
@@ -56,6 +63,7 @@ __all__ = [
     "cache_folder",
     "catalogue",
     "check_values",
+    "cut_windows",
     "data_from_arrays",
     "documents_at_hand",
     "documents_dataset",
@@ -66,6 +74,7 @@ __all__ = [
     "load",
     "load_pairs",
     "load_rows",
+    "load_series",
     "made_table",
     "missing_at_random",
     "missing_fraction",
@@ -74,7 +83,9 @@ __all__ = [
     "missing_square",
     "names",
     "pair_context",
+    "read_like",
     "read_npy",
+    "read_series",
     "read_triples",
     "row_digests",
     "source",

@@ -101,10 +101,20 @@ from nelbo.models.recognition import (
     reparameterized,
 )
 from nelbo.models.refinement import Refined, refined
+from nelbo.models.series import SERIES_POSTERIORS, gp_vae, state_space
 from nelbo.models.spec import ModelSpec
 from nelbo.models.stack import Draw, Model, Stack, stop_gradient
 from nelbo.models.supervised import CLASS_LIKELIHOODS, NUMBER_LIKELIHOODS, FromFeatures, classification, regression
 from nelbo.models.support import check_source
+from nelbo.models.temporal import (
+    BandedHead,
+    ExactSmoother,
+    Framewise,
+    IndependentHead,
+    ProcessPrior,
+    PseudoObservations,
+    ReadingHead,
+)
 from nelbo.models.visible import mixture, nade, visible
 
 __all__ = [
@@ -119,10 +129,12 @@ __all__ = [
     "NUMBER_LIKELIHOODS",
     "POSTERIORS",
     "RATING_LIKELIHOODS",
+    "SERIES_POSTERIORS",
     "Amortized",
     "AnyComponents",
     "AutoregressiveBernoulliHead",
     "BagOfWordsHead",
+    "BandedHead",
     "BeliefNet",
     "Beliefs",
     "BernoulliHead",
@@ -138,6 +150,7 @@ __all__ = [
     "DiscretizedLogisticHead",
     "Draw",
     "DrawnFactors",
+    "ExactSmoother",
     "FactorLayer",
     "FactorPosterior",
     "FactorPrior",
@@ -145,11 +158,13 @@ __all__ = [
     "Family",
     "FittedMeanField",
     "FittedRecognition",
+    "Framewise",
     "FreeRecognition",
     "FromFeatures",
     "GaussianBeliefNet",
     "Globals",
     "Head",
+    "IndependentHead",
     "InputRule",
     "Iterative",
     "JointMeans",
@@ -173,9 +188,12 @@ __all__ = [
     "OrdinalHead",
     "PointFactors",
     "Posterior",
+    "ProcessPrior",
     "Proportions",
+    "PseudoObservations",
     "RankOneHead",
     "RatingHead",
+    "ReadingHead",
     "Reads",
     "Recognition",
     "Refined",
@@ -224,6 +242,7 @@ __all__ = [
     "gaussian_belief_bound",
     "gaussian_belief_net",
     "gaussian_mixture",
+    "gp_vae",
     "hvae",
     "input_rule",
     "iterative",
@@ -253,6 +272,7 @@ __all__ = [
     "sbn",
     "skeleton",
     "soft_bound",
+    "state_space",
     "stop_gradient",
     "stored",
     "vae",

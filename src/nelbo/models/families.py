@@ -26,6 +26,7 @@ from nelbo.models.gaussian_mixture import gaussian_mixture
 from nelbo.models.lda import lda
 from nelbo.models.matrix import factorization
 from nelbo.models.orderless import eonade
+from nelbo.models.series import gp_vae, state_space
 from nelbo.models.stack import Model
 from nelbo.models.supervised import classification, regression
 from nelbo.models.table import table
@@ -53,7 +54,7 @@ class Family:
         objective_arguments: options of its objective that are better than their defaults.
         examples: "rows": arrays, or rows of a table; "columns": rows of a table whose columns are of different kinds,
             words among them; "pairs": the values of pairs, see `nelbo.data.load_pairs`. Models of pairs bring a
-            posterior over what all pairs share.
+            posterior over what all pairs share. "series": windows of series over time, see `nelbo.data.load_series`.
     """
 
     make: Callable[..., Model]
@@ -65,7 +66,7 @@ class Family:
     least_steps: int = 0
     targets: Literal["number", "class"] | None = None
     objective_arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    examples: Literal["rows", "columns", "pairs"] = "rows"
+    examples: Literal["rows", "columns", "pairs", "series"] = "rows"
 
 
 # Measured, see docs/defaults.md. On a table of 1095 rows of 9 measurements 3000 such steps end where the closed-form
@@ -89,6 +90,10 @@ _TABLE = {"*": {"learning_rate": 0.003, "schedule": "cosine"}}
 _MAP = {"weight_prior": 1.0}
 # natural gradients have one step length that is right for a whole pass, one; and rates that fall after it
 _CONJUGATE = {"*": {"optimizer": "natural", "schedule": "robbins-monro", "epochs": 20.0}}
+
+# a few long windows: lengths of kernels are found faster at a higher rate, which then has to end
+_SERIES = {"*": {"learning_rate": 0.003, "schedule": "cosine", "batch_size": 32}}
+_STATE_SPACE = {"*": {"learning_rate": 0.02, "schedule": "cosine", "batch_size": 32}}
 
 # one place of one order is a noisy estimate: a rate that goes to zero averages it out
 _EONADE = {"*": {"schedule": "cosine"}}
@@ -128,6 +133,14 @@ MODELS: dict[str, Family] = {
     "gaussian-mixture": Family(gaussian_mixture, likelihood="gaussian", objective="svi", training=_CONJUGATE),
     "factorial-mixture": Family(factorial_mixture, likelihood="gaussian", objective="svi", training=_CONJUGATE),
     "lda": Family(lda, likelihood="multinomial", objective="svi", training=_CONJUGATE),
+    "gp-vae": Family(gp_vae, training=_SERIES, least_steps=_LEAST, examples="series"),
+    "state-space": Family(
+        state_space,
+        likelihood="gaussian-pixel",
+        objective="maximum-likelihood",
+        training=_STATE_SPACE,
+        examples="series",
+    ),
     "factorization": Family(factorization, training=_FACTORIZATION, least_steps=_LEAST, examples="pairs"),
 }
 

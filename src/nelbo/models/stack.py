@@ -182,12 +182,15 @@ class Model(eqx.Module):
     def log_prob(self, x: AnyExample) -> Float[Array, ""]:
         """Log p(x) of the observed entries, where there are no latents or they can be summed out exactly [nats].
 
-        That is so for linear-Gaussian chains (probabilistic PCA, factor analysis), for one of several components, and
-        where all latents are binary and at most 16.
+        That is so for linear-Gaussian chains (probabilistic PCA, factor analysis), for one of several components, where
+        all latents are binary and at most 16, and where the recognition model is the exact posterior (state-space).
 
         Raises:
             InputError: any other model.
         """
+        exact = self.recognition.log_evidence(x, self.generative)
+        if exact is not None:
+            return exact
         return log_marginal(self.generative.layers, self.generative.log_prob, as_example(x))
 
 

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpyro.distributions as nd
-from jax.scipy.linalg import cho_solve, solve_triangular
+from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, Key
 from numpyro.distributions import constraints
 
@@ -26,7 +26,7 @@ from nelbo.priors.state_space import Chain, chain, kalman_filter, kalman_smoothe
 JITTER = 1e-3  # variance of the white noise, where f has variance one
 FORMS = ("auto", "dense", "state-space")
 # beyond so many times the state-space form is the faster one on a processor (benchmarks/sequences.py)
-MOST_DENSE = 256
+MOST_DENSE = 32
 
 
 class GaussianProcess(nd.Distribution):
@@ -36,17 +36,22 @@ class GaussianProcess(nd.Distribution):
 
     @abstractmethod
     def given(
-        self, y: Float[Array, "n latents"], precision: Float[Array, "n latents"]
+        self, y: Float[Array, "n latents"], precision: Float[Array, "n latents"], factors: Any = None
     ) -> tuple[Float[Array, "n latents"], Float[Array, "n latents"], Float[Array, ""]]:
         """The process given noisy readings of it.
 
         Args:
             y: the readings.
             precision: one over the variance of each reading's noise; zero where there is none, and y is not read.
+            factors: what `factored` gave for this precision, where it is at hand.
 
         Returns:
             Posterior mean, posterior variance, and log p(y) [nats].
         """
+
+    @abstractmethod
+    def factored(self, precision: Float[Array, "n latents"]) -> Any:
+        """What readings of one precision share, whatever they are; None where that is nothing."""
 
     @property
     def mean(self) -> Float[Array, "n latents"]:
@@ -112,27 +117,33 @@ class DenseProcess(GaussianProcess):
         white = self.whitened(value.T[..., None])
         return -0.5 * (value.size * math.log(2.0 * math.pi) + self.log_det + (white**2).sum())
 
-    def given(
-        self, y: Float[Array, "n latents"], precision: Float[Array, "n latents"]
-    ) -> tuple[Array, Array, Float[Array, ""]]:
-        """See `GaussianProcess`; B = I + P^1/2 K P^1/2 is factored, which is well conditioned (Rasmussen and Williams
-        2006, section 3.4.3).
+    def factored(self, precision: Float[Array, "n latents"]) -> tuple[Array, Array]:
+        """The Cholesky factor L of B = I + P^1/2 K P^1/2, which is well conditioned (Rasmussen and Williams 2006, section
+        3.4.3), and L^-1 P^1/2 K.
         """
 
-        def one(covariance: Array, y: Array, precision: Array) -> tuple[Array, Array, Array]:
+        def one(covariance: Array, precision: Array) -> tuple[Array, Array]:
             root = jnp.sqrt(precision)
-            inner = jnp.eye(len(y), dtype=y.dtype) + root[:, None] * covariance * root[None, :]
-            lower = jnp.linalg.cholesky(inner)
-            weighted = root * jnp.where(precision > 0.0, y, 0.0)
-            mean = covariance @ (root * cho_solve((lower, True), weighted))
-            part = solve_triangular(lower, root[:, None] * covariance, lower=True)
-            variance = jnp.diagonal(covariance) - (part**2).sum(0)
-            white = solve_triangular(lower, weighted, lower=True)
-            log_det = 2.0 * jnp.log(jnp.diagonal(lower)).sum()
-            return mean, variance, -0.5 * ((white**2).sum() + log_det - _log_scale(precision))
+            weighted = root[:, None] * covariance
+            lower = jnp.linalg.cholesky(jnp.eye(len(root), dtype=root.dtype) + weighted * root[None])
+            return lower, solve_triangular(lower, weighted, lower=True)
 
-        mean, variance, log_p = jax.vmap(one, in_axes=(0, 1, 1), out_axes=(1, 1, 0))(self.covariance, y, precision)
-        return mean, variance, log_p.sum()
+        return jax.vmap(one, in_axes=(0, 1))(self.covariance, precision)
+
+    def given(
+        self, y: Float[Array, "n latents"], precision: Float[Array, "n latents"], factors: Any = None
+    ) -> tuple[Array, Array, Float[Array, ""]]:
+        """See `GaussianProcess`."""
+
+        def one(lower: Array, part: Array, y: Array, precision: Array) -> tuple[Array, Array, Array]:
+            white = solve_triangular(lower, jnp.sqrt(precision) * jnp.where(precision > 0.0, y, 0.0), lower=True)
+            log_det = 2.0 * jnp.log(jnp.diagonal(lower)).sum()
+            log_p = -0.5 * ((white**2).sum() + log_det - _log_scale(precision))
+            return part.T @ white, (part**2).sum(0), log_p
+
+        lower, part = self.factored(precision) if factors is None else factors
+        mean, known, log_p = jax.vmap(one, in_axes=(0, 0, 1, 1), out_axes=(1, 1, 0))(lower, part, y, precision)
+        return mean, self.variance - known, log_p.sum()
 
 
 class MarkovProcess(GaussianProcess):
@@ -177,10 +188,15 @@ class MarkovProcess(GaussianProcess):
             total, start = total + _evidence(one, value[:, start:stop], jnp.full((), 1.0 / JITTER)).sum(), stop
         return total
 
+    def factored(self, precision: Float[Array, "n latents"]) -> None:
+        """Nothing is kept."""
+        del precision
+
     def given(
-        self, y: Float[Array, "n latents"], precision: Float[Array, "n latents"]
+        self, y: Float[Array, "n latents"], precision: Float[Array, "n latents"], factors: Any = None
     ) -> tuple[Array, Array, Float[Array, ""]]:
         """See `GaussianProcess`: readings of f, whose noise is theirs and the jitter, then the jitter given f."""
+        del factors
         seen = precision > 0.0
         own = jnp.where(seen, 1.0 / jnp.where(seen, precision, 1.0), 1.0)
         whole = jnp.where(seen, 1.0 / (own + JITTER), 0.0)

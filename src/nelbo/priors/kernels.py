@@ -280,11 +280,11 @@ class Product(Kernel):
         return State(transition, _kronecker(a.covariance, b.covariance), jnp.kron(a.output, b.output))
 
 
-def block_diagonal(a: Float[Array, "*b n n"], b: Float[Array, "*b m m"]) -> Float[Array, "*b k k"]:
+def block_diagonal(a: Float[Array, "*b n m"], b: Float[Array, "*b k l"]) -> Float[Array, "*b o p"]:
     """Two stacks of matrices as one stack of larger ones."""
-    n, m = a.shape[-1], b.shape[-1]
-    whole = jnp.zeros((*a.shape[:-2], n + m, n + m), a.dtype)
-    return whole.at[..., :n, :n].set(a).at[..., n:, n:].set(b)
+    (n, m), (k, j) = a.shape[-2:], b.shape[-2:]
+    whole = jnp.zeros((*a.shape[:-2], n + k, m + j), a.dtype)
+    return whole.at[..., :n, :m].set(a).at[..., n:, m:].set(b)
 
 
 def _kronecker(a: Float[Array, "l n n"], b: Float[Array, "l m m"]) -> Float[Array, "l k k"]:

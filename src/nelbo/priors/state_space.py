@@ -54,6 +54,14 @@ class Chain(eqx.Module):
         _, states = jax.lax.scan(step, first @ eps[0], (self.transitions, roots, rolled))
         return states @ self.outputs.T
 
+    def beside(self, other: "Chain") -> "Chain":
+        """Both chains as one, independent of each other."""
+        return Chain(
+            block_diagonal(self.transitions, other.transitions),
+            block_diagonal(self.covariance, other.covariance),
+            block_diagonal(self.outputs, other.outputs),
+        )
+
 
 def chain(kernel: Kernel, times: Float[Array, " n"]) -> Chain:
     """One chain for each latent of a Markov kernel, as one module whose arrays have latents in front.
@@ -75,25 +83,11 @@ def chain(kernel: Kernel, times: Float[Array, " n"]) -> Chain:
 
 def joined(chains: Chain) -> Chain:
     """The chains of several latents, latents in front, as one chain of all their states."""
-    count = len(chains.covariance)
-
-    def of(i: int) -> Chain:
-        return jax.tree.map(lambda leaf: leaf[i], chains)
-
-    whole = of(0)
-    for i in range(1, count):
-        other = of(i)
-        whole = Chain(
-            block_diagonal(whole.transitions, other.transitions),
-            block_diagonal(whole.covariance, other.covariance),
-            _stacked(whole.outputs, other.outputs),
-        )
+    parts = [jax.tree.map(lambda leaf, i=i: leaf[i], chains) for i in range(len(chains.covariance))]
+    whole = parts[0]
+    for other in parts[1:]:
+        whole = whole.beside(other)
     return whole
-
-
-def _stacked(a: Float[Array, "f n"], b: Float[Array, "g m"]) -> Float[Array, "h k"]:
-    whole = jnp.zeros((a.shape[0] + b.shape[0], a.shape[1] + b.shape[1]), a.dtype)
-    return whole.at[: a.shape[0], : a.shape[1]].set(a).at[a.shape[0] :, a.shape[1] :].set(b)
 
 
 class Filtered(eqx.Module):
@@ -170,14 +164,19 @@ def _by_channels(
 def _by_functions(
     variance: Float[Array, "f f"], deviation: Float[Array, " c"], precision: Float[Array, " c"], weight: Array
 ) -> tuple[Float[Array, " f"], Float[Array, "f f"], Float[Array, ""]]:
-    """The same through the functions, by Woodbury's identity."""
+    """The same through the functions; no difference of large numbers is taken where the noise is small.
+
+    W'F^-1 v = (I + J V)^-1 W'R^-1 v with J = W'R^-1 W, and v'F^-1 v = e'R^-1 e + b'V b where b is that and
+    e = v - W V b what is left of v.
+    """
     information = (weight.T * precision[None]) @ weight
     pull = weight.T @ (precision * deviation)
-    inner = jnp.eye(len(information), dtype=pull.dtype) + variance @ information
-    gain = jnp.linalg.solve(inner, variance)  # of the functions, given what is observed
-    gain = 0.5 * (gain + gain.T)
-    terms = (precision * deviation**2).sum() - pull @ gain @ pull + jnp.linalg.slogdet(inner)[1]
-    return pull - information @ (gain @ pull), information - information @ gain @ information, terms
+    inner = jnp.eye(len(information), dtype=pull.dtype) + information @ variance
+    solved = jnp.linalg.solve(inner, jnp.concatenate([pull[:, None], information], 1))
+    back, reduced = solved[:, 0], solved[:, 1:]
+    left = deviation - weight @ (variance @ back)
+    terms = (precision * left**2).sum() + back @ variance @ back + jnp.linalg.slogdet(inner)[1]
+    return back, 0.5 * (reduced + reduced.T), terms
 
 
 def kalman_smoother(

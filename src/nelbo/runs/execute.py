@@ -35,7 +35,7 @@ from nelbo.runs.inputs import (
 )
 from nelbo.runs.objectives import objective_arguments, objective_for
 from nelbo.runs.predictions import prediction_row, reliability_arrays, scored_predictions
-from nelbo.runs.ranks import pair_results, reading_pairs, with_prior, with_rank
+from nelbo.runs.ranks import pair_results, reading_as, with_prior, with_rank
 from nelbo.runs.sampling import draws_of, draws_row
 from nelbo.runs.settings import Experiment, checked_seed, optimizer_for, steps_for, training_for
 from nelbo.runs.size import MOST_BYTES, Size, check_size, model_size
@@ -167,7 +167,7 @@ def _carried(ready: _Ready, claim: FolderClaim, how: _Way) -> dict[str, Any]:
               "training_seconds": fitted.state.seconds, "steps": fitted.state.step, "data": about,
               "batches": fitted.order,
               **({} if sampling is None else {"sampling": sampling}), "command": command, **environment()}  # fmt: skip
-    if how.figures and score and ready.schema.pairs is None:
+    if how.figures and score and ready.schema.has_rows:
         arrays = arrays or figure_arrays(ready.keys["figures"], model, ready.score, ready.sources["test"])
         notes = {"kind": "figure data", "samples": "means" if model.depth else "draws"}
         write_arrays(folder / ARRAYS, arrays, notes)
@@ -211,7 +211,7 @@ def _ready(
     objective_arguments(experiment)
     keys = jr.split(jr.key(checked_seed(experiment.seed)), 5)
     wanted = likelihood_option(experiment)
-    experiment = reading_pairs(experiment)
+    experiment = reading_as(experiment)
     raw = read_data(experiment.data, wanted, fetching)
     # named sets are known by their own digests; rows are hashed before they are binarized, which draws by place
     digests = {} if is_named(experiment.data["name"]) else {n: row_digests(rows) for n, rows in raw.splits.items()}

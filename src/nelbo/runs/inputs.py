@@ -14,8 +14,9 @@ from nelbo.models import MOMENTS, ModelSpec, families, family, family_options, s
 from nelbo.models import likelihood as likelihood_called
 from nelbo.runs.columns import column_arguments, with_words
 from nelbo.runs.context import CONTEXTS, conditioned, label_names
+from nelbo.runs.kinds import KIND_OPTIONS, arguments_of_kind, check_kind, read_of_kind
 from nelbo.runs.objectives import objective_arguments
-from nelbo.runs.pairs import check_examples, pair_arguments, prior_settings, read_pairs
+from nelbo.runs.pairs import check_examples
 from nelbo.runs.settings import Experiment, checked_seed, training_for
 from nelbo.runs.supervised import (
     check_targets,
@@ -29,9 +30,10 @@ from nelbo.runs.supervised import (
 
 TABLE_OPTIONS = ("header", "columns", "ignore")  # how a table is read, see `nelbo.data.load`
 _DATA_OPTIONS = ("name", "data_dir", "binarize", "binarize_seed", "split_seed", "valid_fraction", "test_fraction",
-                 *TABLE_OPTIONS, "target", "targets", "words", "context", "labels", "classes", "pairs", "prior_run", "inflate")  # fmt: skip  # noqa: E501
+                 *TABLE_OPTIONS, "target", "targets", "words", "context", "labels", "classes", "pairs", "series",
+                 *(option.name for option in KIND_OPTIONS))  # fmt: skip
 # never the user's
-_FILLED = ("key", "shape", "context", "classes", "pairs", "levels", "physical", "distilled", "kinds")
+_FILLED = ("key", "shape", "context", "classes", "pairs", "levels", "physical", "distilled", "kinds", "irregular")
 
 
 def data_options() -> tuple[Option, ...]:
@@ -39,7 +41,7 @@ def data_options() -> tuple[Option, ...]:
     hidden = {"targets", "words"}  # the model decides
     own = tuple(one for one in options_of(load) if one.name in _DATA_OPTIONS and one.name not in hidden)
     text = f"what the model is conditioned on, for models with a context: {', '.join(CONTEXTS)}."
-    return (*own, Option("context", str | None, None, text), *options_of(prior_settings))
+    return (*own, Option("context", str | None, None, text), *KIND_OPTIONS)
 
 
 def model_options(name: str, likelihood: str | None = None) -> tuple[Option, ...]:
@@ -126,8 +128,8 @@ def read_data(
         InputError: see `nelbo.data.load`; settings that go with no such likelihood.
     """
     check_data_settings(settings, likelihood)
-    if settings.get("pairs"):
-        return read_pairs(settings, schema)
+    if (found := read_of_kind(settings, schema)) is not None:
+        return found
     left = {"binarize", "binarize_seed", "context", "labels", "classes"}
     arguments = {name: value for name, value in settings.items() if value is not None and name not in left}
     name = arguments.pop("name")
@@ -144,9 +146,7 @@ def check_data_settings(settings: Mapping[str, Any], likelihood: str | None) -> 
         if value is not None:
             choice("data setting", name, _DATA_OPTIONS)
     choice("context", settings.get("context") or CONTEXTS[0], CONTEXTS)
-    odd = [name for name in ("prior_run", "inflate") if settings.get(name) is not None and not settings.get("pairs")]
-    if odd:
-        raise InputError(f"{odd[0]} goes with models of the values of pairs alone (factorization): leave it out.")
+    check_kind(settings)
     how = settings.get("binarize")
     drawn = how in {"static", "dynamic", "threshold"}
     if drawn and likelihood is not None and not likelihood_called(likelihood).binarizes:
@@ -322,8 +322,8 @@ def model_arguments(experiment: Experiment, data: Data) -> dict[str, Any]:
     whole = settled(experiment, data)
     arguments = dict(whole.model["arguments"])
     arguments["shape"] = list(data.shape)
-    if data.schema.pairs is not None:
-        return arguments | pair_arguments(whole.data, data, arguments)
+    if (found := arguments_of_kind(whole.data, data, arguments)) is not None:
+        return arguments | found
     if family(experiment.model["name"]).examples == "columns":
         return arguments | column_arguments(data, arguments)
     if "labels" in whole.data:
@@ -332,8 +332,8 @@ def model_arguments(experiment: Experiment, data: Data) -> dict[str, Any]:
         arguments["classes"] = len(whole.data["classes"])
     asked = {name: arguments.pop(name, False) for name in MOMENTS}
     name = arguments.get("likelihood", family(experiment.model["name"]).likelihood)
-    found = None if name is None or is_supervised(whole.data) else likelihood_called(name)
     supervised = is_supervised(whole.data)
+    found = None if name is None or supervised else likelihood_called(name)
     scale = 255.0 if data.values == "uint8" and not supervised and (found is None or found.scale == 1.0) else 1.0
     if supervised:
         moments = target_moments(data.train)
