@@ -14,6 +14,7 @@ from nelbo.cli.commands import Command
 from nelbo.cli.filling import USUAL_DRAWS, check_completed, opened, write_tables
 from nelbo.cli.output import Line, note, print_json
 from nelbo.cli.parser import Parser, data_folder, refine, split
+from nelbo.cli.series import impute_series
 from nelbo.cli.writing import inferring
 from nelbo.core import InputError, atomic_write, os_error
 from nelbo.data import Data, Source
@@ -63,7 +64,10 @@ def read_mask(path: Path) -> np.ndarray:
 def impute(options: argparse.Namespace) -> None:
     """Fill in what is missing and write it down."""
     with opened(options) as run:
-        _impute(options, run)
+        if run.model.is_of_series:
+            impute_series(options, run)
+        else:
+            _impute(options, run)
 
 
 def _impute(options: argparse.Namespace, run: Run) -> None:

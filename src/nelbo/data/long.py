@@ -31,6 +31,7 @@ class LongSeries:
         values: `(n, channels)` float64, NaN where missing.
         channels: the columns.
         places: for each row of the file its row here; -1 where it was left out.
+        blank: `(rows of the file, channels)`, where it holds no number.
         dated: whether stamps are dates.
         zone: see `Series`.
         notes: what was assumed or left out.
@@ -44,6 +45,7 @@ class LongSeries:
     values: np.ndarray
     channels: tuple[Column, ...]
     places: np.ndarray
+    blank: np.ndarray
     dated: bool = False
     zone: str = ""
     notes: tuple[str, ...] = ()
@@ -62,6 +64,10 @@ class LongSeries:
         return replace(
             self, ids=self.ids[keep], times=self.times[keep], values=self.values[keep], places=new[self.places]
         )
+
+    def hiding(self, hidden: np.ndarray) -> "LongSeries":
+        """The same without some of the values, `(n, channels)` bool."""
+        return replace(self, values=np.where(hidden, np.nan, self.values))
 
 
 def named_parts(names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
@@ -150,7 +156,8 @@ def _from_table(
     times, dated, zone = _times(table.where, parts, contents, len(table), notes)
     columns = tuple(Column(name, "feature", contents[name].kind, places=contents[name].places) for name in channels)
     pair = (parts.get("id", ""), parts.get("time", ""))
-    whole = LongSeries(table.where, pair, ids, times, values, columns, np.arange(len(table)), dated, zone, (), table)
+    whole = LongSeries(table.where, pair, ids, times, values, columns, np.arange(len(table)), np.isnan(values),
+                       dated, zone, (), table)  # fmt: skip
     return _ordered(whole, named, notes)
 
 
@@ -235,7 +242,7 @@ def _from_arrays(
     pair = ("id" if count > 1 else "", parts.get("time", "times"))
     found = whole[..., chosen].reshape(-1, len(chosen))
     return _ordered(
-        LongSeries(str(path), pair, flat, stamps, found, columns, np.arange(len(flat)), dated),
+        LongSeries(str(path), pair, flat, stamps, found, columns, np.arange(len(flat)), np.isnan(found), dated),
         np.ones(len(flat), bool), [],
     )  # fmt: skip
 

@@ -17,7 +17,7 @@ from nelbo.core import AnyExample, InputError, abstract, as_example
 from nelbo.distributions import Distribution, closed_form_kl, total_log_prob
 from nelbo.models.factors import FactorLayer
 from nelbo.models.globals import Globals
-from nelbo.models.layers import Context, Latents, Layer, Reads
+from nelbo.models.layers import Context, Latents, Layer, OverTime, Reads
 from nelbo.models.marginal import log_marginal
 from nelbo.models.recognition import Posterior, Recognition, Through, reparameterized, totals
 from nelbo.models.spec import ModelSpec
@@ -128,6 +128,11 @@ class Model(eqx.Module):
     def is_of_pairs(self) -> bool:
         """Whether it gives the value of a pair of row and column, whose numbers are the context."""
         return isinstance(self.generative.layers[0], FactorLayer)
+
+    @property
+    def is_of_series(self) -> bool:
+        """Whether its latents are processes over time, so that an example is a window of a series."""
+        return isinstance(self.generative.layers[-1], OverTime)
 
     def require_latents(self, task: str) -> None:
         """Refuse a task that is about latents.

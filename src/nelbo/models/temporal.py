@@ -14,7 +14,7 @@ from nelbo.core import AnyExample, Example, InputError, as_example
 from nelbo.distributions import BandedNormal, Distribution, Normal
 from nelbo.models.conjugate import Known
 from nelbo.models.heads import LATENT_LOG_VARIANCE, Head, soft_bound
-from nelbo.models.layers import Context, Latents, Layer, Reads
+from nelbo.models.layers import Context, Latents, Layer, OverTime, Reads
 from nelbo.models.recognition import Amortized, Posterior, Recognition
 from nelbo.models.stack import Stack
 from nelbo.nets import Network
@@ -24,7 +24,7 @@ from nelbo.priors import ConditionedProcess, GaussianProcess, Kernel, MarkovProc
 _LOG_PRECISION = (-8.0, 8.0)
 
 
-class ProcessPrior(Layer):
+class ProcessPrior(OverTime):
     """p(z): Gaussian processes over the times of a window, a kernel for each latent.
 
     Args:

@@ -118,8 +118,9 @@ class DenseProcess(GaussianProcess):
         return -0.5 * (value.size * math.log(2.0 * math.pi) + self.log_det + (white**2).sum())
 
     def factored(self, precision: Float[Array, "n latents"]) -> tuple[Array, Array]:
-        """The Cholesky factor L of B = I + P^1/2 K P^1/2, which is well conditioned (Rasmussen and Williams 2006, section
-        3.4.3), and L^-1 P^1/2 K.
+        """The Cholesky factor L of B = I + P^1/2 K P^1/2, which is well conditioned, and L^-1 P^1/2 K.
+
+        Source: Rasmussen and Williams 2006, section 3.4.3.
         """
 
         def one(covariance: Array, precision: Array) -> tuple[Array, Array]:

@@ -24,6 +24,18 @@ from nelbo.runs.evaluations import (
 from nelbo.runs.evidence import LADDER, Ladder, evidence_ladder
 from nelbo.runs.execute import carry_out, execute, figure_arrays, shown
 from nelbo.runs.folder import RECORD, Run, is_run, open_run, read_experiment
+from nelbo.runs.forecasts import (
+    FilledSeries,
+    Forecast,
+    fill_errors,
+    fill_rows,
+    forecast_columns,
+    forecast_series,
+    score_futures,
+    series_of,
+    series_rows,
+    simple_fills,
+)
 from nelbo.runs.imputation import (
     CHAIN_STEPS,
     chain_pictures,
@@ -66,6 +78,8 @@ __all__ = [
     "DataRecord",
     "Evaluation",
     "Experiment",
+    "FilledSeries",
+    "Forecast",
     "Ladder",
     "Run",
     "RunRecord",
@@ -86,6 +100,10 @@ __all__ = [
     "evidence_ladder",
     "execute",
     "figure_arrays",
+    "fill_errors",
+    "fill_rows",
+    "forecast_columns",
+    "forecast_series",
     "hiding",
     "imputation_study",
     "in_user_units",
@@ -110,9 +128,13 @@ __all__ = [
     "resumed",
     "run_pairs",
     "scaled",
+    "score_futures",
     "score_run",
     "scored",
+    "series_of",
+    "series_rows",
     "shown",
+    "simple_fills",
     "sources_for",
     "table_suffixes",
     "training_defaults",

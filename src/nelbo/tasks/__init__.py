@@ -19,22 +19,28 @@ from nelbo.tasks.pairs import (
 from nelbo.tasks.pooling import Pooled, pool
 from nelbo.tasks.predict import Prediction, predict
 from nelbo.tasks.rows import hide, rows_as_seen, spoiled
+from nelbo.tasks.series import SERIES_DRAWS, Foretold, SeriesErrors, crps, foretell, series_errors
 
 __all__ = [
     "METHODS",
     "NEIGHBOURS",
+    "SERIES_DRAWS",
     "Answers",
     "Columns",
     "Errors",
     "Filling",
+    "Foretold",
     "Imputation",
     "ImputationSettings",
     "Pooled",
     "Prediction",
+    "SeriesErrors",
     "chain_frames",
+    "crps",
     "default_method",
     "embed",
     "filling_scores",
+    "foretell",
     "hide",
     "imputation_scores",
     "impute",
@@ -51,5 +57,6 @@ __all__ = [
     "reconstruct",
     "rows_as_seen",
     "sample",
+    "series_errors",
     "spoiled",
 ]
