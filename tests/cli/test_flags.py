@@ -11,7 +11,7 @@ from nelbo.cli.fit import experiment_from
 from nelbo.cli.flags import WRITTEN_OUT, groups, members, reading
 from nelbo.cli.parser import parse, parsers
 from nelbo.core import InputError, Registry, using
-from nelbo.data import Data, Pairs, Schema, Split
+from nelbo.data import Column, Data, Pairs, Schema, Series, Split
 from nelbo.models import Family, build, families, likelihoods, vae
 from nelbo.runs import (
     Experiment,
@@ -48,6 +48,13 @@ def values_of_pairs() -> Data:
     context = np.array([[0, 0], [0, 1], [1, 0]], np.float32)
     split = Split(np.array([[0.5], [1.5], [2.0]], np.float32), context=context)
     return Data("made up", {"train": split}, Schema((1,), "real", pairs=pairs))
+
+
+def windows_of_series() -> Data:
+    values = np.arange(24, dtype=np.float32).reshape(4, 3, 2) % 2
+    columns = (Column("a", "feature", "binary"), Column("b", "feature", "binary"))
+    series = Series("", "t", columns, 1.0, dated=False, zone="", regular=True, window=3)
+    return Data("made up", {"train": Split(values)}, Schema((3, 2), "binary", series=series))
 
 
 def test_every_option_of_every_part_has_a_flag_and_a_text():
@@ -150,7 +157,8 @@ def test_a_users_own_model_has_flags(capsys):
 @pytest.mark.parametrize("name", [name for name in UNSUPERVISED if name != "lda"])  # which takes word counts
 def test_models_show_prints_what_a_run_has(name, nelbo):
     shown = json.loads(nelbo("models", "show", name, "--json").out)
-    whole = settled(experiment(name), values_of_pairs() if families()[name].examples == "pairs" else dataset("binary"))
+    made = {"pairs": values_of_pairs, "series": windows_of_series}.get(families()[name].examples)
+    whole = settled(experiment(name), dataset("binary") if made is None else made())
     options = {key: value for key, value in whole.model["arguments"].items() if key != "likelihood"}
     told = shown["options"] | {k: v for k, v in shown["by_likelihood"].get("bernoulli", {}).items() if k in options}
     assert {key: value for key, value in told.items() if key != "likelihood"} == options

@@ -32,6 +32,8 @@ OPTIONS = {
     "mixture": {"components": 3},
     "factorization": {"shape": [1], "rank": 1},
     "table": {"latents": 2, "hidden": [3]},
+    "gp-vae": {"shape": [3, 2], "latents": 2, "hidden": [3], "convolutions": [3]},
+    "state-space": {"shape": [3, 2], "latents": 2},
 }
 BIASED = {"dlgm", "nonlinear-belief-network"}
 

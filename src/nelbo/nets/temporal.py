@@ -78,6 +78,7 @@ class TemporalNetwork(Network):
         activation: str = "relu",
         irregular: bool = False,
     ) -> None:
+        """All parameters are described above."""
         choice("activation", activation, ACTIVATIONS)
         conv_key, frame_key = jr.split(key)
         sizes = (in_size + 2 * irregular, *convolutions)

@@ -50,6 +50,6 @@ def fan_chart(
             axes.axvline(0.5, color=theme.soft, linewidth=0.7)
             axes.set_ylabel(name)
             if i == 0:
-                axes.legend(loc="upper left", ncols=len(levels) + 1)
+                axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=len(levels) + 1)
         axes.set_xlabel(f"steps from now{f' ({step} each)' if step else ''}")
     return figure
