@@ -72,7 +72,7 @@ def test_who_has_an_option_and_its_defaults_are_told():
     assert found["channels"].endswith(
         "[vae, regression, classification] (default 32,64; regression, classification 16,32)"
     )
-    assert found["latents"].endswith("(default 20; linear, factor-analysis 2; table 10)")
+    assert found["latents"].endswith("(default 20; linear, factor-analysis 2; table 10; gp-vae 8; state-space 4)")
     assert "bernoulli, gaussian," in found["likelihood"]
     assert "(default bernoulli)" not in found["likelihood"]  # the data decide
     assert all("[" not in flag.help for flag in groups()["training"])

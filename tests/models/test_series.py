@@ -54,7 +54,7 @@ def exact_answers(made, x):
 
 @pytest.mark.parametrize("irregular", [False, True])
 def test_a_linear_decoder_has_the_exact_evidence_and_posterior(irregular):
-    made, x = model("state-space", kernel=("matern32",), irregular=irregular), window(irregular=irregular)
+    made, x = model("state-space", kernels=("matern32",), irregular=irregular), window(irregular=irregular)
     log_p, mean, covariances, log_w, _ = exact_answers(made, x)
     prior, reading, centre, noise, values = joint(made, x)
     cov = reading @ prior @ reading.T + noise
@@ -71,7 +71,7 @@ def test_a_linear_decoder_has_the_exact_evidence_and_posterior(irregular):
 
 def test_draws_of_the_exact_posterior_have_its_moments():
     """4000 draws; 24 means and 24 variances within 5 standard errors: a false alarm of about 3e-5."""
-    made, x = model("state-space", kernel=("matern32",)), window()
+    made, x = model("state-space", kernels=("matern32",)), window()
     draws = jax.jit(jax.vmap(lambda key: made.posterior(x).part(0, ()).sample(key)))(jr.split(jr.key(2), 4000))
     prior, reading, centre, noise, values = joint(made, x)
     gain = prior @ reading.T @ np.linalg.inv(reading @ prior @ reading.T + noise)
@@ -95,10 +95,10 @@ def bounds(made, x):
 def test_the_bound_of_a_linear_decoder_stays_below_the_evidence(posterior, form):
     if form == "state-space" and posterior != "smoothed":
         pytest.skip("their closed-form KL is that to a dense process")
-    options = {"posterior": posterior, "form": form, "likelihood": "gaussian-pixel", "kernel": ("matern32",)}
+    options = {"posterior": posterior, "prior_form": form, "likelihood": "gaussian-pixel", "kernels": ("matern32",)}
     made = model(**options)
     # a decoder without hidden layers
-    linear = model("state-space", kernel=("matern32",))
+    linear = model("state-space", kernels=("matern32",))
     made = eqx.tree_at(lambda m: m.generative.layers[0], made, linear.generative.layers[0])
     x = window()
     log_w, kl, sampled, mean, variance, z = map(np.asarray, bounds(made, x))
@@ -113,7 +113,7 @@ def test_the_bound_of_a_linear_decoder_stays_below_the_evidence(posterior, form)
 
 
 def test_an_identity_kernel_makes_a_plain_auto_encoder_of_every_frame():
-    made = model(posterior="independent", kernel=("white",), convolutions=())
+    made = model(posterior="independent", kernels=("white",), convolutions=())
     x = window()
     draw = made.draw(jr.key(0), x)
     kl = made.kl(draw)
@@ -133,7 +133,7 @@ def test_nothing_depends_on_what_a_missing_entry_holds(posterior):
 
 
 def test_files_give_the_same_model(tmp_path):
-    for name, options in (("gp-vae", {"kernel": ("cauchy", "matern32"), "irregular": True}), ("state-space", {})):
+    for name, options in (("gp-vae", {"kernels": ("cauchy", "matern32"), "irregular": True}), ("state-space", {})):
         made = model(name, **options)
         save_model(tmp_path / "model.safetensors", made)
         found = load_model(tmp_path / "model.safetensors")
@@ -144,12 +144,12 @@ def test_files_give_the_same_model(tmp_path):
 @pytest.mark.parametrize(
     ("name", "options", "said"),
     [
-        ("state-space", {"kernel": ("rbf",)}, "no Markov process"),
+        ("state-space", {"kernels": ("rbf",)}, "no Markov process"),
         ("gp-vae", {"lengths": (1.0, 2.0, 3.0)}, "one length for all latents or one for each"),
-        ("gp-vae", {"kernel": ("periodic",)}, "needs a period"),
-        ("gp-vae", {"width": 2}, "odd number of frames"),
+        ("gp-vae", {"kernels": ("periodic",)}, "needs a period"),
+        ("gp-vae", {"kernel_size": 2}, "odd number of frames"),
         ("gp-vae", {"posterior": "full"}, "posterior"),
-        ("gp-vae", {"kernel": ()}, "at least one kernel"),
+        ("gp-vae", {"kernels": ()}, "at least one kernel"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(name, options, said):

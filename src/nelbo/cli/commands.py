@@ -15,6 +15,7 @@ COMMANDS = {  # name -> what it does; `nelbo.cli.NAME` has its `COMMAND`, and is
     "predict": "predict the target of new rows, or the values of pairs",
     "impute": "fill in missing entries",
     "forecast": "foretell the next values of series",
+    "score": "say which rows are novel, and which columns made them so",
     "compress": "code data without loss, in about -ELBO bits",
     "decompress": "give back what was compressed, as it was",
     "info": "say what a compressed file holds",

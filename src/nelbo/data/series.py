@@ -9,7 +9,7 @@ import numpy as np
 from nelbo.core import InputError, choice
 from nelbo.data.cuts import DEFAULT_FRACTION, Cuts
 from nelbo.data.long import LongSeries, read_series
-from nelbo.data.schema import Schema
+from nelbo.data.schema import Schema, Values
 from nelbo.data.series_schema import Series
 from nelbo.data.splits import Data, Split
 from nelbo.data.streams import Stream
@@ -255,7 +255,7 @@ def _padded(
     return np.append(places, np.full(more, -1)), np.append(times, times[-1] + step * np.arange(1, more + 1))
 
 
-def _kind(found: LongSeries) -> str:
+def _kind(found: LongSeries) -> Values:
     """What the values are, as in `Schema.values`."""
     return "binary" if all(column.kind == "binary" for column in found.channels) else "real"
 

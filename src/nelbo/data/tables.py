@@ -34,6 +34,10 @@ class UserTable(abc.ABC):
         """Of a file in this form."""
 
     @abc.abstractmethod
+    def cells(self, place: int) -> list[str]:
+        """The cells of one column, as text."""
+
+    @abc.abstractmethod
     def __len__(self) -> int:
         """Rows."""
 
@@ -87,6 +91,10 @@ class TextTable(UserTable):
 
     def __len__(self) -> int:
         return self.size
+
+    def cells(self, place: int) -> list[str]:
+        """See `UserTable.cells`."""
+        return [self._cells(span)[place].strip() for span in self._parts()[1]]
 
     @cached_property
     def _cell(self) -> re.Pattern[str]:
@@ -227,6 +235,10 @@ class ParquetTable(UserTable):
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    def cells(self, place: int) -> list[str]:
+        """See `UserTable.cells`."""
+        return [str(cell) for cell in self.frame.iloc[:, place].tolist()]
 
     def filled(
         self,

@@ -37,14 +37,14 @@ def gp_vae(
     latents: int = 8,
     hidden: Sequence[int] = (64,),
     convolutions: Sequence[int] = (64,),
-    width: int = 3,
+    kernel_size: int = 3,
     likelihood: str = "gaussian",
     posterior: str = "smoothed",
-    kernel: Sequence[str] = ("matern32",),
+    kernels: Sequence[str] = ("matern32",),
     lengths: Sequence[float] = (),
     period: float | None = None,
     learn_kernel: bool = True,
-    form: str = "auto",
+    prior_form: str = "auto",
     activation: str = "relu",
     missing: str = "mask",
     irregular: bool = False,
@@ -61,16 +61,16 @@ def gp_vae(
         latents: of each frame.
         hidden: widths of the hidden layers of the recognition network of a frame, the generative one has them reversed.
         convolutions: widths of convolutions along time before them; an empty list sees each frame alone.
-        width: frames that one convolution sees, an odd number.
+        kernel_size: frames that one convolution sees, an odd number.
         likelihood: see `LIKELIHOODS`, of one frame.
         posterior: "smoothed" (readings of the latents, through which the prior goes), "banded" (a normal of banded
             precision, Fortuin et al.), or "independent" (of all times).
-        kernel: rbf, matern12, matern32, matern52, cauchy, periodic, cosine, linear, white, or a formula of them such as
+        kernels: rbf, matern12, matern32, matern52, cauchy, periodic, cosine, linear, white, or a formula of them such as
             "matern32*periodic+rbf"; of several the latents get equal shares.
         lengths: of the kernels, in steps, one for all latents or one for each; empty: from 1 to half a window.
         period: of periodic and cosine kernels, in steps.
         learn_kernel: train the lengths and the period.
-        form: of the prior: "dense" (any kernel, cubic in time), "state-space" (Markov kernels, linear in time), "auto".
+        prior_form: of the prior: "dense" (any kernel, cubic in time), "state-space" (Markov kernels, linear in time), "auto".
         activation: of the hidden units.
         missing: what the recognition model sees of missing entries: "mask" (the mean, and the mask as so many inputs
             more), "mean" or "zero".
@@ -93,16 +93,16 @@ def gp_vae(
     heads = {"banded": BandedHead, "smoothed": ReadingHead, "independent": IndependentHead}
     code = heads[posterior]((length, latents))
     network = TemporalNetwork(
-        encoder_key, inputs.shape(shape)[-1], code.planes, latents, convolutions=convolutions, width=width,
+        encoder_key, inputs.shape(shape)[-1], code.planes, latents, convolutions=convolutions, width=kernel_size,
         hidden=hidden, activation=activation, irregular=irregular,
     )  # fmt: skip
     decoder = MLP(decoder_key, (latents, *reversed(hidden), visible.size), activation=activation)
-    kernels = _kernels(kernel, lengths, latents, length, period, learn=learn_kernel)
-    prior = ProcessPrior(kernels, length, irregular, form)
+    made = _kernels(kernels, lengths, latents, length, period, learn=learn_kernel)
+    prior = ProcessPrior(made, length, irregular, prior_form)
     amortized = Amortized((Conditional(network, code, conditioned=irregular),), inputs)
-    arguments = {"latents": latents, "hidden": hidden, "convolutions": convolutions, "width": width,
-                 "likelihood": likelihood, "posterior": posterior, "kernel": list(kernel), "lengths": list(lengths),
-                 "period": period, "learn_kernel": learn_kernel, "form": form, "activation": activation,
+    arguments = {"latents": latents, "hidden": hidden, "convolutions": convolutions, "kernel_size": kernel_size,
+                 "likelihood": likelihood, "posterior": posterior, "kernels": list(kernels), "lengths": list(lengths),
+                 "period": period, "learn_kernel": learn_kernel, "prior_form": prior_form, "activation": activation,
                  "missing": missing, "irregular": irregular}  # fmt: skip
     arguments |= {name: value is not None for name, value in frame.items()}
     return Model(
@@ -118,7 +118,7 @@ def state_space(
     shape: Sequence[int],
     *,
     latents: int = 4,
-    kernel: Sequence[str] = ("matern12",),
+    kernels: Sequence[str] = ("matern12",),
     lengths: Sequence[float] = (),
     period: float | None = None,
     learn_kernel: bool = True,
@@ -135,7 +135,7 @@ def state_space(
         key: for the weights.
         shape: of one window: time x channels.
         latents: of each frame.
-        kernel: matern12, matern32, matern52, cosine, or sums and products of them such as "matern32*cosine+matern12";
+        kernels: matern12, matern32, matern52, cosine, or sums and products of them such as "matern32*cosine+matern12";
             of several the latents get equal shares.
         lengths: of the kernels, in steps, one for all latents or one for each; empty: from 1 to half a window.
         period: of cosine kernels, in steps.
@@ -151,12 +151,12 @@ def state_space(
     (latents,) = positive("latents", (latents,))
     frame = {name: constant_array(value, (channels,)) for name, value in (("centre", centre), ("spread", spread))}
     visible = visible_head("gaussian-pixel", (channels,), **frame)
-    kernels = _kernels(kernel, lengths, latents, length, period, learn=learn_kernel)
-    for one in kernels:
+    made = _kernels(kernels, lengths, latents, length, period, learn=learn_kernel)
+    for one in made:
         if not one.is_markov:
             one.state()  # says why not
-    prior = ProcessPrior(kernels, length, irregular, "state-space")
-    arguments = {"latents": latents, "kernel": list(kernel), "lengths": list(lengths), "period": period,
+    prior = ProcessPrior(made, length, irregular, "state-space")
+    arguments = {"latents": latents, "kernels": list(kernels), "lengths": list(lengths), "period": period,
                  "learn_kernel": learn_kernel, "irregular": irregular}  # fmt: skip
     arguments |= {name: value is not None for name, value in frame.items()}
     return Model(

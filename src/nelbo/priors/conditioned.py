@@ -62,7 +62,7 @@ class ConditionedProcess(nd.Distribution):
         if sample_shape:
             raise NotImplementedError("Draw a conditioned process once for each key.")
         prior_key, noise_key = jr.split(key)
-        drawn = self.process.sample(prior_key)
+        drawn = jnp.asarray(self.process.sample(prior_key))
         seen = self.precision > 0.0
         scale = jnp.where(seen, 1.0 / jnp.sqrt(jnp.where(seen, self.precision, 1.0)), 0.0)
         noisy = drawn + scale * jr.normal(noise_key, drawn.shape, drawn.dtype)

@@ -46,6 +46,7 @@ from nelbo.runs.imputation import (
     scored,
 )
 from nelbo.runs.inputs import data_options, is_named, model_options, sources_for, training_defaults
+from nelbo.runs.novelty import HELD_OUT, NoveltyAnswer, NoveltyQuestion, novel_rows, truth_of
 from nelbo.runs.objectives import (
     OBJECTIVES,
     default_objective,
@@ -66,6 +67,7 @@ from nelbo.runs.tables import column_summary, interval_columns, is_table_of_colu
 __all__ = [
     "CHAIN_STEPS",
     "EVALUATIONS",
+    "HELD_OUT",
     "LADDER",
     "LOG_SCORE",
     "MOST_BYTES",
@@ -81,6 +83,8 @@ __all__ = [
     "FilledSeries",
     "Forecast",
     "Ladder",
+    "NoveltyAnswer",
+    "NoveltyQuestion",
     "Run",
     "RunRecord",
     "Training",
@@ -114,6 +118,7 @@ __all__ = [
     "known_columns",
     "model_options",
     "named_objective_options",
+    "novel_rows",
     "objective_named",
     "objective_options",
     "objectives",
@@ -138,6 +143,7 @@ __all__ = [
     "sources_for",
     "table_suffixes",
     "training_defaults",
+    "truth_of",
     "user_scale",
     "weight_rows",
     "with_errors",

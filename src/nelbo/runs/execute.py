@@ -18,7 +18,7 @@ from nelbo.data import Data, FetchProgress, Schema, Source, row_digests
 from nelbo.distributions import Normal
 from nelbo.evaluation import active_units, posterior_means
 from nelbo.models import ConjugateGlobals, Model, build, save_model, stored
-from nelbo.objectives import Objective, Setting
+from nelbo.objectives import Objective, Setting, Vimco
 from nelbo.runs.claims import FolderClaim, check_folder, resumed
 from nelbo.runs.columns import with_words
 from nelbo.runs.environment import environment
@@ -264,6 +264,7 @@ def _same_data(folder: Path, config: Mapping[str, Any], about: Mapping[str, Any]
 
 def _train(ready: _Ready, callbacks: list[Callback], resume: Callable[[TrainState], TrainState] | None) -> Fit:
     options = {name: ready.training[name] for name in ("batch_size", "evaluate_every", "patience", "keep")}
+    draws = ready.training["watch_samples"]
     return fit(
         ready.keys["fit"],
         ready.model,
@@ -274,6 +275,8 @@ def _train(ready: _Ready, callbacks: list[Callback], resume: Callable[[TrainStat
         order=order_named(ready.training["batches"], ready.train.train, ready.training["ordering"] or {}),
         valid=ready.sources.get("valid") if ready.training["score"] else None,
         watch=watched(ready.training["watch"], ready.sources),
+        # of the objectives on several draws this one asks nothing of the latents; its gradient is not used
+        watch_by=Vimco(draws) if draws > 1 else None,
         resume=resume,
         callbacks=callbacks,
         **options,

@@ -133,7 +133,7 @@ class Run:
             InputError: data of another shape or kind than the model was fitted to.
         """
         settings = self._settings(name, data_dir)
-        raw = self._own(settings, progress) if self._is_own(name) else read_data(
+        raw = self._own(settings, progress) if self.is_own(name) else read_data(
             settings, self.likelihood, progress, self.fitted_data.schema
         )  # fmt: skip
         return self._scored(raw, settings)
@@ -155,7 +155,7 @@ class Run:
         Raises:
             InputError: as for `data`; a split that is not there.
         """
-        if name is None or is_named(name) or (split is not None and self._is_own(name)):
+        if name is None or is_named(name) or (split is not None and self.is_own(name)):
             data, sources = self.data(name, data_dir, progress)
             chosen = split or "test"
         else:
@@ -169,7 +169,8 @@ class Run:
         given = {"name": name, "data_dir": data_dir}
         return self.experiment.data | {key: value for key, value in given.items() if value is not None}
 
-    def _is_own(self, name: str | None) -> bool:
+    def is_own(self, name: str | None) -> bool:
+        """Whether data of this name are those that the run was fitted to; None means these."""
         return name is None or located({"name": name})["name"] == self.experiment.data["name"]
 
     def _own(self, settings: Mapping[str, Any], progress: FetchProgress | None) -> Data:
@@ -202,7 +203,7 @@ class Run:
             )
         check_suits(self.likelihood, train)
         recorded = self.fitted_data.sha256
-        own = self._is_own(settings["name"]) and set(raw.splits) <= set(SPLITS)
+        own = self.is_own(settings["name"]) and set(raw.splits) <= set(SPLITS)
         if own and self.fitted_data.digests is None and recorded not in (None, train.describe()["sha256"]):
             note = (
                 f"{raw.name} has changed since {self.folder} was fitted to it, and this older run does not know its "

@@ -329,7 +329,7 @@ def simple_fills(rows: LongSeries, hidden: np.ndarray) -> dict[str, np.ndarray]:
         rows: of the series, with the hidden values.
         hidden: `(rows, channels)`, which values are not to be looked at.
     """
-    known = ~np.isnan(rows.values) & ~hidden
+    known = np.asarray(~np.isnan(rows.values) & ~hidden)
     shown = np.where(known, rows.values, np.nan)
     mean = np.nanmean(shown, axis=0)
     linear, last = np.broadcast_to(mean, shown.shape).copy(), np.broadcast_to(mean, shown.shape).copy()
@@ -351,7 +351,7 @@ def fill_errors(filled: FilledSeries, rows: LongSeries, hidden: np.ndarray) -> l
         rows: with the hidden values.
         hidden: which values were hidden.
     """
-    found = Foretold(*(part[None] for part in (filled.mean, filled.std, filled.low, filled.high)), filled.draws[None])
+    found = Foretold(filled.mean[None], filled.std[None], filled.low[None], filled.high[None], filled.draws[None])
     truth, counted = np.nan_to_num(rows.values)[None], (hidden & ~np.isnan(rows.values))[None]
     scored = dataclasses.asdict(series_errors(found, truth, counted))
     table: list[dict[str, Any]] = [{"filling": "model", **{k: v for k, v in scored.items() if k != "log_score"}}]

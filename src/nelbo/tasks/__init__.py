@@ -7,6 +7,15 @@ from nelbo.tasks.filled import Imputation
 from nelbo.tasks.generate import manifold, reconstruct, sample
 from nelbo.tasks.impute import chain_frames, impute
 from nelbo.tasks.methods import METHODS, ImputationSettings, default_method
+from nelbo.tasks.novelty import (
+    FALSE_DISCOVERIES,
+    SCORES,
+    Novelty,
+    conformal_p_values,
+    detection_scores,
+    discoveries,
+    novelty,
+)
 from nelbo.tasks.pairs import (
     Answers,
     Errors,
@@ -22,8 +31,10 @@ from nelbo.tasks.rows import hide, rows_as_seen, spoiled
 from nelbo.tasks.series import SERIES_DRAWS, Foretold, SeriesErrors, crps, foretell, series_errors
 
 __all__ = [
+    "FALSE_DISCOVERIES",
     "METHODS",
     "NEIGHBOURS",
+    "SCORES",
     "SERIES_DRAWS",
     "Answers",
     "Columns",
@@ -32,12 +43,16 @@ __all__ = [
     "Foretold",
     "Imputation",
     "ImputationSettings",
+    "Novelty",
     "Pooled",
     "Prediction",
     "SeriesErrors",
     "chain_frames",
+    "conformal_p_values",
     "crps",
     "default_method",
+    "detection_scores",
+    "discoveries",
     "embed",
     "filling_scores",
     "foretell",
@@ -47,6 +62,7 @@ __all__ = [
     "manifold",
     "mean_fill",
     "neighbour_fill",
+    "novelty",
     "pair_errors",
     "pairs_in",
     "pool",

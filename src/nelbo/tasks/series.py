@@ -95,7 +95,7 @@ def _answers(
             z = z[-horizon:] if horizon else z
             found: Distribution = model.generative.layers[0]((z,), x.context)
             score = jnp.zeros_like(z[:, :1]) if truth is None else jnp.asarray(found.log_prob(truth))
-            return found.sample(x_key), jnp.asarray(found.mean), jnp.asarray(found.variance), score
+            return jnp.asarray(found.sample(x_key)), jnp.asarray(found.mean), jnp.asarray(found.variance), score
 
         sampled, means, variances, scores = jax.vmap(one)(jr.split(window_key, draws))
         std = jnp.sqrt(variances.mean(0) + means.var(0))
