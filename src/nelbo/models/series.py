@@ -65,12 +65,12 @@ def gp_vae(
         likelihood: see `LIKELIHOODS`, of one frame.
         posterior: "smoothed" (readings of the latents, through which the prior goes), "banded" (a normal of banded
             precision, Fortuin et al.), or "independent" (of all times).
-        kernels: rbf, matern12, matern32, matern52, cauchy, periodic, cosine, linear, white, or a formula of them such as
-            "matern32*periodic+rbf"; of several the latents get equal shares.
+        kernels: rbf, matern12, matern32, matern52, cauchy, periodic, cosine, linear, white, or a formula of them such
+            as "matern32*periodic+rbf"; of several the latents get equal shares.
         lengths: of the kernels, in steps, one for all latents or one for each; empty: from 1 to half a window.
         period: of periodic and cosine kernels, in steps.
         learn_kernel: train the lengths and the period.
-        prior_form: of the prior: "dense" (any kernel, cubic in time), "state-space" (Markov kernels, linear in time), "auto".
+        prior_form: "dense" (any kernel, cubic in time), "state-space" (Markov kernels, linear in time), or "auto".
         activation: of the hidden units.
         missing: what the recognition model sees of missing entries: "mask" (the mean, and the mask as so many inputs
             more), "mean" or "zero".
