@@ -7,12 +7,12 @@ y_t = W H s_t + N(0, diag(1 / precision_t)), of which entries with precision zer
 """
 
 import math
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, Key
 
 from nelbo.priors.kernels import Kernel, block_diagonal
@@ -94,17 +94,21 @@ class Filtered(eqx.Module):
     """What the Kalman filter found.
 
     Args:
-        mean: of each state given what was observed before it.
+        mean: of each state given what was observed before its time.
         covariance: of the same.
-        pull: H'W'F^-1 v, with v the innovation and F its covariance.
-        information: H'W'F^-1 W H.
+        spread: P r of the state with each channel's row r of W H, given what was observed before it.
+        gain: one over the variance of each innovation; zero where nothing is observed.
+        innovation: of each channel, given what was observed before it.
+        rows: W H.
         log_evidence: log p of what was observed [nats].
     """
 
     mean: Float[Array, "n size"]
     covariance: Float[Array, "n size size"]
-    pull: Float[Array, "n size"]
-    information: Float[Array, "n size size"]
+    spread: Float[Array, "n channels size"]
+    gain: Float[Array, "n channels"]
+    innovation: Float[Array, "n channels"]
+    rows: Float[Array, "channels size"]
     log_evidence: Float[Array, ""]
 
 
@@ -114,9 +118,10 @@ def kalman_filter(
     precision: Float[Array, "n channels"],
     weight: Float[Array, "channels functions"],
 ) -> Filtered:
-    """Run over the times once, O(n size^3).
+    """Run over the times once, O(n channels size^2 + n size^3).
 
-    An update is in the space of the channels or of the functions, whichever are fewer.
+    Channels are taken in one by one (Durbin and Koopman 2012, section 6.4), which inverts no matrix: it compiles in a
+    fraction of the time, and loses no digits where the noise is small.
 
     Args:
         chain: of the states.
@@ -124,59 +129,31 @@ def kalman_filter(
         precision: of each entry, one over the variance of its noise; zero where it is not observed.
         weight: W.
     """
-    h, seen = chain.outputs, precision > 0.0
-    noise = chain.noise()
-    y = jnp.where(seen, y, 0.0)
-    log_precision = jnp.where(seen, jnp.log(jnp.where(seen, precision, 1.0)) - math.log(2.0 * math.pi), 0.0)
-    update = _by_channels if len(weight) <= weight.shape[1] else _by_functions
+    rows = weight @ chain.outputs
+    y = jnp.where(precision > 0.0, y, 0.0)
+
+    def channel(carry: tuple[Array, Array], given: tuple[Array, ...]) -> tuple[tuple[Array, Array], tuple[Array, ...]]:
+        mean, covariance = carry
+        row, value, one = given
+        spread = covariance @ row
+        gain = one / (1.0 + one * (row @ spread))
+        innovation = jnp.where(one > 0.0, value - row @ mean, 0.0)
+        after = mean + spread * (gain * innovation), covariance - gain * spread[:, None] * spread[None, :]
+        return after, (spread, gain, innovation)
 
     def step(carry: tuple[Array, Array], given: tuple[Array, ...]) -> tuple[tuple[Array, Array], tuple[Array, ...]]:
-        mean, covariance = carry
-        transition, spread, value, one, constant = given
-        cross = covariance @ h.T  # of the state and the functions
-        back, reduced, terms = update(h @ cross, value - weight @ (h @ mean), one, weight)
-        log_z = 0.5 * (constant.sum() - terms)
-        new_mean = mean + cross @ back
-        new_covariance = covariance - cross @ reduced @ cross.T
-        new_covariance = 0.5 * (new_covariance + new_covariance.T)
-        ahead = transition @ new_mean, transition @ new_covariance @ transition.T + spread
-        return ahead, (mean, covariance, h.T @ back, h.T @ reduced @ h, log_z)
+        transition, noise, values, ones = given
+        (mean, covariance), found = _through(channel, carry, (rows, values, ones))
+        ahead = transition @ mean, transition @ covariance @ transition.T + noise
+        return ahead, (*carry, *found)
 
     start = jnp.zeros_like(chain.covariance[0]), chain.covariance
-    parts = (chain.transitions, noise, y, precision, log_precision)
-    _, (means, covariances, pulls, informations, terms) = jax.lax.scan(step, start, parts)
-    return Filtered(means, covariances, pulls, informations, terms.sum())
-
-
-def _by_channels(
-    variance: Float[Array, "f f"], deviation: Float[Array, " c"], precision: Float[Array, " c"], weight: Array
-) -> tuple[Float[Array, " f"], Float[Array, "f f"], Float[Array, ""]]:
-    """W'F^-1 v, W'F^-1 W and v'F^-1 v + log |R^-1 F| with F = R + W V W', through the channels."""
-    root = jnp.sqrt(precision)
-    scaled = root[:, None] * weight
-    inner = jnp.eye(len(root), dtype=root.dtype) + scaled @ variance @ scaled.T
-    lower = jnp.linalg.cholesky(inner)
-    white = solve_triangular(lower, root * deviation, lower=True)
-    part = solve_triangular(lower, scaled, lower=True)
-    return part.T @ white, part.T @ part, (white**2).sum() + 2.0 * jnp.log(jnp.diagonal(lower)).sum()
-
-
-def _by_functions(
-    variance: Float[Array, "f f"], deviation: Float[Array, " c"], precision: Float[Array, " c"], weight: Array
-) -> tuple[Float[Array, " f"], Float[Array, "f f"], Float[Array, ""]]:
-    """The same through the functions; no difference of large numbers is taken where the noise is small.
-
-    W'F^-1 v = (I + J V)^-1 W'R^-1 v with J = W'R^-1 W, and v'F^-1 v = e'R^-1 e + b'V b where b is that and
-    e = v - W V b what is left of v.
-    """
-    information = (weight.T * precision[None]) @ weight
-    pull = weight.T @ (precision * deviation)
-    inner = jnp.eye(len(information), dtype=pull.dtype) + information @ variance
-    solved = jnp.linalg.solve(inner, jnp.concatenate([pull[:, None], information], 1))
-    back, reduced = solved[:, 0], solved[:, 1:]
-    left = deviation - weight @ (variance @ back)
-    terms = (precision * left**2).sum() + back @ variance @ back + jnp.linalg.slogdet(inner)[1]
-    return back, 0.5 * (reduced + reduced.T), terms
+    parts = (chain.transitions, chain.noise(), y, precision)
+    _, (means, covariances, spreads, gains, innovations) = jax.lax.scan(step, start, parts)
+    seen = gains > 0.0
+    log_gain = jnp.log(jnp.where(seen, gains, 1.0)) - math.log(2.0 * math.pi)
+    log_p = 0.5 * jnp.where(seen, log_gain - gains * innovations**2, 0.0).sum()
+    return Filtered(means, covariances, spreads, gains, innovations, rows, log_p)
 
 
 def kalman_smoother(
@@ -185,17 +162,32 @@ def kalman_smoother(
     """The functions given all that was observed: their means and their covariances at each time."""
     h = chain.outputs
 
+    def channel(carry: tuple[Array, Array], given: tuple[Array, ...]) -> tuple[tuple[Array, Array], None]:
+        pull, weight = carry
+        row, spread, gain, innovation = given
+        pull = pull + row * gain * (innovation - spread @ pull)
+        side = weight @ spread
+        weight = weight - gain * (row[:, None] * side[None, :] + side[:, None] * row[None, :])
+        weight = weight + gain * (1.0 + gain * (spread @ side)) * row[:, None] * row[None, :]
+        return (pull, weight), None
+
     def step(carry: tuple[Array, Array], given: tuple[Array, ...]) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-        later, weight = carry  # what later times pull the next state by, and how sure they are
-        mean, covariance, pull, information, transition = given
-        kept = transition - transition @ covariance @ information
-        later = pull + kept.T @ later
-        weight = information + kept.T @ weight @ kept
+        pull, weight = carry  # what later times pull the next state by, and how sure they are
+        mean, covariance, transition, spreads, gains, innovations = given
+        carry = transition.T @ pull, transition.T @ weight @ transition
+        (pull, weight), _ = _through(channel, carry, (found.rows, spreads, gains, innovations), reverse=True)
         cross = h @ covariance
-        values = h @ mean + cross @ later
-        spread = cross @ h.T - cross @ weight @ cross.T
-        return (later, weight), (values, 0.5 * (spread + spread.T))
+        variance = cross @ h.T - cross @ weight @ cross.T
+        return (pull, weight), (h @ mean + cross @ pull, 0.5 * (variance + variance.T))
 
     start = jnp.zeros_like(found.mean[0]), jnp.zeros_like(found.covariance[0])
-    parts = (found.mean, found.covariance, found.pull, found.information, chain.transitions)
+    parts = (found.mean, found.covariance, chain.transitions, found.spread, found.gain, found.innovation)
     return jax.lax.scan(step, start, parts, reverse=True)[1]
+
+
+def _through(step: Any, carry: Any, given: tuple[Array, ...], *, reverse: bool = False) -> Any:
+    """A scan over channels; of one alone the step itself, which compiles faster."""
+    if len(given[0]) > 1:
+        return jax.lax.scan(step, carry, given, reverse=reverse)
+    carry, found = step(carry, tuple(part[0] for part in given))
+    return carry, jax.tree.map(lambda leaf: leaf[None], found)
