@@ -35,7 +35,7 @@ def stations(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(stations):
     words = ("fit", "gp-vae", "--data", stations / "stations.csv", *COLUMNS, "--window", "12", "--latents", "2",
-             "--hidden", "8", "--convolutions", "8", "--epochs", "300", "--out", stations / "run", "--no-figures",
+             "--hidden", "8", "--convolutions", "8", "--epochs", "300", "--out", stations / "run", "--train-only",
              "--quiet")  # fmt: skip
     assert main([str(word) for word in words]) == 0
     return stations / "run"
@@ -46,9 +46,7 @@ def test_a_fit_says_how_the_series_were_taken(run):
     assert config["schema"]["series"]["step"] == 3600.0
     assert config["schema"]["series"]["regular"]
     assert [one["name"] for one in config["schema"]["series"]["channels"]] == ["temp", "wind"]
-    record = json.loads((run / "record.json").read_text())
-    assert record["results"][0]["bound"] == "elbo"
-    assert np.isfinite(record["results"][0]["nats"])
+    assert config["steps"] == 300
 
 
 def test_blanks_are_filled_in_and_every_other_cell_comes_back(run, stations, nelbo):

@@ -78,8 +78,17 @@ READINGS = np.random.default_rng(0).normal(size=(len(TIMES), 2))
 PRECISION = np.array([[4.0, 0.5], [0.0, 2.0], [1.0, 0.0], [0.0, 0.0], [9.0, 3.0], [0.2, 1.0], [5.0, 0.0]])
 
 
-@pytest.mark.parametrize("form", ["dense", "state-space"])
-@pytest.mark.parametrize("name", MARKOV)
+FAST = {("matern32*cosine+matern12", "dense"), ("matern32*cosine+matern12", "state-space"), ("matern52", "state-space")}
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        pytest.param(name, form, marks=() if (name, form) in FAST else pytest.mark.slow)
+        for name in MARKOV
+        for form in ("dense", "state-space")
+    ],
+)
 def test_density_posterior_and_evidence_are_those_of_the_dense_process(name, form):
     value = READINGS[::-1].copy()
     arrays = (jnp.asarray(a, jnp.float32) for a in (value, np.where(PRECISION > 0, READINGS, np.nan), PRECISION))

@@ -39,6 +39,9 @@ def _arguments(parser: Parser) -> None:
 def score(options: argparse.Namespace) -> None:
     """Say how novel each row is, and why."""
     run = open_run(options.run)
+    if run.model.is_of_series:
+        raise InputError(f"{run.folder} is a run on series, whose rows are not scored one by one: its held-out futures "
+                         "are, by `nelbo evaluate --horizon`.")  # fmt: skip
     path = Path(options.output or run.folder / "scores.csv")
     line = Line()
 

@@ -16,6 +16,8 @@ from nelbo.data.documents import (
     tokens,
     vocabulary_of,
 )
+from nelbo.data.events import EventRows, last_events, load_events, read_events
+from nelbo.data.events_schema import Events
 from nelbo.data.fetch import FetchProgress
 from nelbo.data.formats import read_npy
 from nelbo.data.loading import load, load_rows
@@ -44,6 +46,8 @@ __all__ = [
     "Cuts",
     "Data",
     "Dialect",
+    "EventRows",
+    "Events",
     "FetchProgress",
     "LongSeries",
     "NamedData",
@@ -71,7 +75,9 @@ __all__ = [
     "extended_table",
     "filled_table",
     "known_targets",
+    "last_events",
     "load",
+    "load_events",
     "load_pairs",
     "load_rows",
     "load_series",
@@ -83,6 +89,7 @@ __all__ = [
     "missing_square",
     "names",
     "pair_context",
+    "read_events",
     "read_like",
     "read_npy",
     "read_series",

@@ -153,7 +153,7 @@ def _from_table(
         content = contents[parts["id"]]
         ids = np.array([*content.texts, ""], object)[content.codes]
         named = content.codes >= 0
-    times, dated, zone = _times(table.where, parts, contents, len(table), notes)
+    times, dated, zone = table_times(table.where, parts, contents, len(table), notes)
     columns = tuple(Column(name, "feature", contents[name].kind, places=contents[name].places) for name in channels)
     pair = (parts.get("id", ""), parts.get("time", ""))
     whole = LongSeries(table.where, pair, ids, times, values, columns, np.arange(len(table)), np.isnan(values),
@@ -161,7 +161,7 @@ def _from_table(
     return _ordered(whole, named, notes)
 
 
-def _times(
+def table_times(
     where: str, parts: Mapping[str, str], contents: Mapping[str, Content], count: int, notes: list[str]
 ) -> tuple[np.ndarray, bool, str]:
     """Times of all rows (NaN where there is none), whether they are dates, and their time zone."""

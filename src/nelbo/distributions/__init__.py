@@ -21,6 +21,16 @@ from nelbo.distributions.elementary import (
     total_log_prob,
     uniforms,
 )
+from nelbo.distributions.events import (
+    END,
+    HawkesProcess,
+    PointProcess,
+    PoissonProcess,
+    RmtppProcess,
+    excitations,
+    next_gap,
+    thinned,
+)
 from nelbo.distributions.joint import AutoregressiveBernoulli, BagOfWords
 from nelbo.distributions.moments import FUNCTIONS, MOMENTS, moments
 from nelbo.distributions.moved import Offset, free_parameters, from_noise, moved, no_offset
@@ -36,6 +46,7 @@ from nelbo.distributions.targets import Poisson, StudentT
 
 __all__ = [
     "COLUMN_KINDS",
+    "END",
     "FUNCTIONS",
     "LEAST",
     "MOMENTS",
@@ -56,6 +67,7 @@ __all__ = [
     "Dirichlet",
     "DiscretizedLogistic",
     "Distribution",
+    "HawkesProcess",
     "LowRankNormal",
     "Marginalizable",
     "Nade",
@@ -64,9 +76,12 @@ __all__ = [
     "OneHot",
     "OrderAgnosticNade",
     "Ordinal",
+    "PointProcess",
     "Poisson",
+    "PoissonProcess",
     "RankOneNormal",
     "Reading",
+    "RmtppProcess",
     "SequentialBernoulli",
     "StudentT",
     "check_support",
@@ -74,6 +89,7 @@ __all__ = [
     "closed_form_kl",
     "column_widths",
     "example_shape",
+    "excitations",
     "expected_log",
     "free_parameters",
     "from_noise",
@@ -81,11 +97,13 @@ __all__ = [
     "log_proportions",
     "moments",
     "moved",
+    "next_gap",
     "no_offset",
     "observed_first",
     "reading",
     "sobol_normals",
     "sobol_uniforms",
+    "thinned",
     "total_log_prob",
     "uniforms",
 ]

@@ -14,6 +14,7 @@ from nelbo.models.boltzmann import (
 )
 from nelbo.models.conjugate import ConjugateGlobals, FittedRecognition, Known, Local, built
 from nelbo.models.deep_belief import dbn, first_machine
+from nelbo.models.events import PROCESSES, EventLayer, EventSequence, events, point_process
 from nelbo.models.factorial_mixture import AnyComponents, JointMeans, Sets, factorial_mixture
 from nelbo.models.factors import (
     DrawnFactors,
@@ -128,6 +129,7 @@ __all__ = [
     "MOST_ENUMERATED",
     "NUMBER_LIKELIHOODS",
     "POSTERIORS",
+    "PROCESSES",
     "RATING_LIKELIHOODS",
     "SERIES_POSTERIORS",
     "Amortized",
@@ -150,6 +152,8 @@ __all__ = [
     "DiscretizedLogisticHead",
     "Draw",
     "DrawnFactors",
+    "EventLayer",
+    "EventSequence",
     "ExactSmoother",
     "FactorLayer",
     "FactorPosterior",
@@ -228,6 +232,7 @@ __all__ = [
     "dlgm",
     "drawn_at_once",
     "eonade",
+    "events",
     "factor_analysis",
     "factorial_mixture",
     "factorization",
@@ -261,6 +266,7 @@ __all__ = [
     "nonlinear_belief_network",
     "nonlinear_factor_analysis",
     "one_layer",
+    "point_process",
     "posterior_head",
     "prior_beliefs",
     "rating_head",

@@ -22,7 +22,7 @@ from nelbo.models.temporal import (
     ReadingHead,
     geometric_lengths,
 )
-from nelbo.nets import MLP, TemporalNetwork
+from nelbo.nets import MLP, SkipMLP, TemporalNetwork
 from nelbo.priors import Kernel, kernel_named
 
 SERIES_POSTERIORS = ("banded", "smoothed", "independent")
@@ -40,7 +40,7 @@ def gp_vae(
     kernel_size: int = 3,
     likelihood: str = "gaussian",
     posterior: str = "smoothed",
-    kernels: Sequence[str] = ("matern32",),
+    kernels: Sequence[str] = ("matern12",),
     lengths: Sequence[float] = (),
     period: float | None = None,
     learn_kernel: bool = True,
@@ -53,7 +53,8 @@ def gp_vae(
 ) -> Model:
     """Gaussian process variational auto-encoder of series (Fortuin et al. 2020).
 
-    Every frame x_t is decoded from its own latents z_t; each latent is a Gaussian process over time.
+    Every frame x_t is decoded from its own latents z_t, by a perceptron and a linear map beside it; each latent is a
+    Gaussian process over time.
 
     Args:
         key: for the weights.
@@ -96,7 +97,7 @@ def gp_vae(
         encoder_key, inputs.shape(shape)[-1], code.planes, latents, convolutions=convolutions, width=kernel_size,
         hidden=hidden, activation=activation, irregular=irregular,
     )  # fmt: skip
-    decoder = MLP(decoder_key, (latents, *reversed(hidden), visible.size), activation=activation)
+    decoder = SkipMLP(decoder_key, (latents, *reversed(hidden), visible.size), activation=activation)
     made = _kernels(kernels, lengths, latents, length, period, learn=learn_kernel)
     prior = ProcessPrior(made, length, irregular, prior_form)
     amortized = Amortized((Conditional(network, code, conditioned=irregular),), inputs)

@@ -23,6 +23,7 @@ from nelbo.runs.claims import FolderClaim, check_folder, resumed
 from nelbo.runs.columns import with_words
 from nelbo.runs.environment import environment
 from nelbo.runs.evaluations import plug_in_row, weight_rows
+from nelbo.runs.events import event_numbers
 from nelbo.runs.folder import ARRAYS, CHECKPOINTS, CONFIG, HISTORY, MODEL, POSTERIOR, RECORD
 from nelbo.runs.inputs import (
     binarized,
@@ -307,6 +308,8 @@ def _results(ready: _Ready, trained: Any, model: Model) -> tuple[list[dict[str, 
         found = scored_predictions(key, trained, ready.sources["test"])
         return [prediction_row(found, "test", ready.score)], reliability_arrays(found)
     rows = [plug_in_row(key, model, ready.sources["test"], "elbo", "test", ready.score)]
+    if ready.schema.events is not None:
+        rows[0] |= event_numbers(model, ready.sources["test"], rows[0]["nats"])
     if model.globals is not None:
         rows.append(plug_in_row(key, model, ready.sources["test"], "posterior", "test", ready.score))
     elif trained.globals is not None and trained.globals.in_bound:

@@ -177,8 +177,8 @@ class Run:
         """The run's own data before binarization, in the splits that they had when it was fitted."""
         known = self.fitted_data.digests
         raw = read_data(settings, self.likelihood, progress, self.fitted_data.schema)
-        if known is None or is_named(settings["name"]) or settings.get("series"):
-            return raw  # series remember where they were cut, and windows move when a series grows
+        if known is None or is_named(settings["name"]) or not raw.schema.has_rows:
+            return raw  # what is no row remembers who was held out, and windows move when a series grows
         found = {split: row_digests(rows) for split, rows in raw.splits.items()}
         if found.keys() == known.keys() and all(np.array_equal(found[split], known[split]) for split in found):
             return raw

@@ -9,12 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from nelbo.core import InputError, Option, checked_arguments, choice, options_of
-from nelbo.data import Data, FetchProgress, Schema, Source, Split, binarize, load, names, source
+from nelbo.data import Data, FetchProgress, Schema, Source, binarize, load, names, source
 from nelbo.models import MOMENTS, ModelSpec, families, family, family_options, skeleton
 from nelbo.models import likelihood as likelihood_called
 from nelbo.runs.columns import column_arguments, with_words
 from nelbo.runs.context import CONTEXTS, conditioned, label_names
 from nelbo.runs.kinds import KIND_OPTIONS, arguments_of_kind, check_kind, read_of_kind
+from nelbo.runs.moments import mean_of, spread_of
 from nelbo.runs.objectives import objective_arguments
 from nelbo.runs.pairs import check_examples
 from nelbo.runs.settings import Experiment, checked_seed, training_for
@@ -31,9 +32,21 @@ from nelbo.runs.supervised import (
 TABLE_OPTIONS = ("header", "columns", "ignore")  # how a table is read, see `nelbo.data.load`
 _DATA_OPTIONS = ("name", "data_dir", "binarize", "binarize_seed", "split_seed", "valid_fraction", "test_fraction",
                  "train_rows", *TABLE_OPTIONS, "target", "targets", "words", "context", "labels", "classes", "pairs",
-                 "series", *(option.name for option in KIND_OPTIONS))  # fmt: skip
+                 "series", "events", *(option.name for option in KIND_OPTIONS))  # fmt: skip
 # never the user's
-_FILLED = ("key", "shape", "context", "classes", "pairs", "levels", "physical", "distilled", "kinds", "irregular")
+_FILLED = (
+    "key",
+    "shape",
+    "context",
+    "classes",
+    "pairs",
+    "levels",
+    "physical",
+    "distilled",
+    "kinds",
+    "irregular",
+    "marks",
+)
 
 
 def data_options() -> tuple[Option, ...]:
@@ -215,7 +228,7 @@ def settled(experiment: Experiment, data: Data) -> Experiment:
         likelihood = given["likelihood"]
         check_targets(data, likelihood)
     elif "likelihood" in family_options(name):
-        likelihood = given.setdefault("likelihood", likelihood_for(data))
+        likelihood = given.setdefault("likelihood", family(name).usual.get(data.values, likelihood_for(data)))
     check_suits(None if targets else likelihood, data, name)
     arguments = {option.name: option.default for option in model_options(name, likelihood)} | given
     binarization = data.binarization.split("(")[0].strip()
@@ -339,29 +352,12 @@ def model_arguments(experiment: Experiment, data: Data) -> dict[str, Any]:
         moments = target_moments(data.train)
         arguments |= {key: jnp.asarray(moments[key]) for key in moments if asked[key]}
     if asked["centre"]:
-        arguments["centre"] = jnp.asarray(np.asarray(_mean(data.train) / scale, np.float32))
+        arguments["centre"] = jnp.asarray(np.asarray(mean_of(data.train) / scale, np.float32))
     if asked["spread"] and not (found is not None and found.binarizes):
         whole = len(data.shape) == 3 or family(experiment.model["name"]).spread == "whole"
-        std = np.asarray(_spread(data.train, None if whole else 0) / scale, np.float32)
+        std = np.asarray(spread_of(data.train, None if whole else 0) / scale, np.float32)
         arguments["spread"] = jnp.asarray(np.where(np.isfinite(std) & (std > 0), std, np.float32(1.0)))
     return arguments
-
-
-def _mean(data: Split) -> np.ndarray:
-    """Mean of each entry where it is observed."""
-    if data.observed is None:
-        return data.x.mean(0, dtype=float)
-    return data.x.sum(0, dtype=float) / np.maximum(data.observed.sum(0), 1)
-
-
-def _spread(data: Split, axis: int | None) -> np.ndarray:
-    """Standard deviation of each entry where it is observed, or one for all (images)."""
-    x, observed = data.x, data.observed
-    if observed is None:
-        return np.asarray(x.std(axis, dtype=float))
-    middle = _mean(data) if axis == 0 else x.sum(dtype=float) / max(observed.sum(), 1)
-    squares = np.where(observed, (x - middle) ** 2, 0.0)
-    return np.asarray(np.sqrt(squares.sum(axis) / np.maximum(observed.sum(axis), 1)))
 
 
 def sources_of(settings: Mapping[str, Any], train: Data, score: Data, likelihood: str) -> dict[str, Source]:

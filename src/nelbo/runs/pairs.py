@@ -86,7 +86,8 @@ def check_examples(name: str, data: Data, advice: Callable[[str, Data], str]) ->
         InputError: so it is.
     """
     wanted, schema = family(name).examples, data.schema
-    held = "pairs" if schema.pairs is not None else "series" if schema.series is not None else "rows"
+    there = {"pairs": schema.pairs, "series": schema.series, "events": schema.events}
+    held = next((kind for kind, part in there.items() if part is not None), "rows")
     if held == "rows" and wanted in _WANTED:
         raise InputError(
             f"{name} takes {_WANTED[wanted]}, but {data.name} holds rows: for these {advice(name, data)}, or give "
@@ -100,8 +101,9 @@ def check_examples(name: str, data: Data, advice: Callable[[str, Data], str]) ->
 _WANTED = {
     "pairs": "the values of pairs (--columns ROW,COLUMN,VALUE)",
     "series": "series over time (--columns id=NAME,time=NAME)",
+    "events": "events of users (--columns USER,TIME,MARK)",
 }
-_HELD = {"pairs": "the values of pairs", "series": "series over time"}
+_HELD = {"events": "events of users", "pairs": "the values of pairs", "series": "series over time"}
 
 
 def pair_arguments(settings: Mapping[str, Any], data: Data, arguments: Mapping[str, Any]) -> dict[str, Any]:
