@@ -43,7 +43,9 @@ DEEP = {"dlgm", "hvae", "nonlinear-belief-network"}
 REPARAMETERIZED = {"sgvb", "iwae", "monte-carlo-em", "full-vb", "stochastic-backpropagation", "perturbative"}
 REFUSED = {(objective, model) for objective in REPARAMETERIZED for model in DISCRETE}
 REFUSED |= {(objective, model) for objective in ("darn", "straight-through") for model in set(MODELS) - DISCRETE}
-REFUSED |= {("maximum-likelihood", model) for model in (*DEEP, "vae", "nonlinear-factor-analysis", "table", "gp-vae")}
+REFUSED |= {
+    ("maximum-likelihood", model) for model in (*DEEP, "vae", "nonlinear-factor-analysis", "table", "gp-vae", "events")
+}
 REFUSED |= {("stochastic-backpropagation", "hvae")}
 OWN = {"order-agnostic": "eonade", "contrastive-divergence": "rbm", "greedy": "dbn"}
 REFUSED |= {(objective, model) for objective, own in OWN.items() for model in set(MODELS) - {own}}
@@ -51,12 +53,17 @@ CONJUGATE = {name for name, family in MODELS.items() if family.objective == "svi
 SUPERVISED = {name for name, family in MODELS.items() if family.targets}
 PAIRS = {name for name, family in MODELS.items() if family.examples == "pairs"}
 SERIES = {name for name, family in MODELS.items() if family.examples == "series"}
-WITHOUT_LATENTS = {"nade", "mixture", "eonade", "rbm", *SUPERVISED, *PAIRS}
+EVENTS = {name for name, family in MODELS.items() if family.examples == "events"}
+WITHOUT_LATENTS = {"nade", "mixture", "eonade", "rbm", "point-process", *SUPERVISED, *PAIRS}
 
 
 def small(name, **more):
     known = family_options(name)
     chosen = {option: value for option, value in {**SMALL, **more}.items() if option in known}
+    if name in EVENTS:
+        return (
+            {"shape": WINDOW, "state_size": 3, "latents": 2} if name == "events" else {"shape": WINDOW, "state_size": 3}
+        )
     if name in SERIES:  # what their frames are read by is in tests/models/test_series.py
         return {"shape": WINDOW, **{option: value for option, value in chosen.items() if option != "posterior"}}
     return {"shape": (1,), "rank": 1, **chosen} if name in PAIRS else {"shape": SHAPE, **chosen}
@@ -76,7 +83,7 @@ def examples_for(model):
     """A batch that a family can be trained on."""
     if model in PAIRS:
         return Example(jnp.ones((BATCH, 1)), context=jnp.zeros((BATCH, 2)))
-    if model in SERIES:
+    if model in SERIES | EVENTS:
         return Example(jnp.ones((BATCH, *WINDOW)), jnp.ones((BATCH, *WINDOW), bool))
     if model not in SUPERVISED:
         return batch_of()

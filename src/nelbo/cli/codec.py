@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from nelbo.cli.events import check_rows
 from nelbo.cli.output import Line, note, print_json
 from nelbo.codecs import Layout, decoded, describe, model_inside, unpack
 from nelbo.codecs import compress as compressed
@@ -78,6 +79,7 @@ def _array(options: argparse.Namespace, run: Run) -> tuple[np.ndarray, str, Any]
         )
     if run.model.is_of_series:
         raise InputError(f"The model in {run.folder} is of series, which are not compressed yet: use a model of rows.")
+    check_rows(run, "compress")
     if options.context is not None:
         raise InputError("--context goes with a .npy file: other data have their labels with them.")
     data, source = run.rows(options.data, options.split, options.data_dir)

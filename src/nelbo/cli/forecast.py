@@ -8,6 +8,7 @@ import jax.random as jr
 import numpy as np
 
 from nelbo.cli.commands import Command
+from nelbo.cli.events import forecast_events
 from nelbo.cli.output import note, print_json
 from nelbo.cli.parser import Parser, run_folder
 from nelbo.cli.series import counter, target, written_table
@@ -23,7 +24,7 @@ _SHOWN = 4  # channels of a fan chart
 def _arguments(parser: Parser) -> None:
     run_folder(parser)
     parser.add_argument("data", nargs="?", metavar="DATA", help="series like those of the run (the run's own)")
-    parser.add_argument("--horizon", type=int, required=True, metavar="N", help="how many steps ahead")
+    parser.add_argument("--horizon", type=int, metavar="N", help="how many steps ahead, of series")
     parser.add_argument("--history", type=int, metavar="N", help="frames of each series to look at (default: the model's window)")  # fmt: skip  # noqa: E501
     parser.add_argument("--draws", type=int, default=SERIES_DRAWS, metavar="N", help=f"of the future (default {SERIES_DRAWS})")  # fmt: skip  # noqa: E501
     parser.add_argument("--interval", type=float, default=0.9, metavar="P", help="probability of the intervals (default 0.9)")  # fmt: skip  # noqa: E501
@@ -34,7 +35,12 @@ def _arguments(parser: Parser) -> None:
 def forecast(options: argparse.Namespace) -> None:
     """Foretell the frames after the last one of each series and write them down."""
     run = open_run(options.run)
+    if run.fitted_data.schema is not None and run.fitted_data.schema.events is not None:
+        forecast_events(options, run)
+        return
     series = series_of(run)
+    if options.horizon is None:
+        raise InputError("Say how many steps ahead to look: --horizon N.")
     rows = series_rows(run, options.data)
     for text in rows.notes:
         note(options, text)

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from nelbo.cli.commands import Command
+from nelbo.cli.events import check_rows
 from nelbo.cli.filling import USUAL_DRAWS, check_completed, opened, write_tables
 from nelbo.cli.output import Line, note, print_json
 from nelbo.cli.parser import Parser, data_folder, refine, split
@@ -67,6 +68,7 @@ def impute(options: argparse.Namespace) -> None:
         if run.model.is_of_series:
             impute_series(options, run)
         else:
+            check_rows(run, "impute")
             _impute(options, run)
 
 

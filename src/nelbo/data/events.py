@@ -153,11 +153,7 @@ def load_events(
     known = None if like is None else like.events
     found = read_events(path, names if known is None else known.names, header=header)
     events = _described(found, window, cuts) if known is None else known
-    unknown = sorted(set(found.marks.tolist()) - set(events.marks))
-    if unknown:
-        raise InputError(
-            f"{path} has marks that the model was not fitted to ({', '.join(unknown[:5])}): leave them out."
-        )
+    check_marks(found, events)
     place = {user: i for i, ids in enumerate(events.held, 1) for user in ids}
     parts: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {"train": [], "valid": [], "test": []}
     for user, rows in found.bounds():
@@ -168,6 +164,19 @@ def load_events(
     count, users = len(found.users), len(found.bounds())
     said = f"{path}: {count} events of {len(events.marks)} kinds of {users} users, split by user; the unit of time is their mean gap, {events.unit:g}."  # fmt: skip  # noqa: E501
     return Data(Path(path).stem, splits, schema, source=str(path), table=found.table, notes=(*found.notes, said))
+
+
+def check_marks(found: EventRows, events: Events) -> None:
+    """Refuse marks that a model was not fitted to.
+
+    Raises:
+        InputError: there are some.
+    """
+    unknown = sorted(set(found.marks.tolist()) - set(events.marks))
+    if unknown:
+        raise InputError(
+            f"{found.where} has marks that the model was not fitted to ({', '.join(unknown[:5])}): leave them out."
+        )
 
 
 def _described(found: EventRows, window: int | None, cuts: Cuts) -> Events:
@@ -213,6 +222,7 @@ def _sequences(found: EventRows, rows: slice, events: Events) -> list[tuple[np.n
 
 def last_events(found: EventRows, events: Events) -> tuple[list[str], np.ndarray, np.ndarray]:
     """The last window of each user: ids, values and what is observed."""
+    check_marks(found, events)
     users: list[str] = []
     rows: list[Any] = []
     for user, part in found.bounds():

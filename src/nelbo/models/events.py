@@ -161,6 +161,24 @@ class EventSequence(Marginalizable):
         """Of a sequence without padding [nats]."""
         return self.process(value).log_prob(value)
 
+    @property
+    def mean(self) -> Array:
+        """Nothing.
+
+        Raises:
+            InputError: always: sequences of events have no mean.
+        """
+        raise InputError("Sequences of events have no mean: ask for the next events of users (`nelbo forecast`).")
+
+    @property
+    def variance(self) -> Array:
+        """As the mean.
+
+        Raises:
+            InputError: always.
+        """
+        return self.mean
+
     def sample(self, key: Key[Array, ""], sample_shape: tuple[int, ...] = ()) -> Float[Array, "..."]:  # pyright: ignore
         """A sequence, event by event; where nothing more comes rows are the mark END after no time.
 

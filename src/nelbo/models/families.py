@@ -99,6 +99,8 @@ _CONJUGATE = {"*": {"optimizer": "natural", "schedule": "robbins-monro", "epochs
 _SERIES = {"*": {"learning_rate": 0.003, "schedule": "cosine", "batch_size": 32}}
 _STATE_SPACE = {"*": {"learning_rate": 0.02, "schedule": "cosine", "batch_size": 32}}
 
+# gaps are rare in training frames and what models of series are asked about: q must have seen some
+_HIDING = {"input_noise": "hide", "noise_rate": 0.5}
 _EVENTS = {"*": {"learning_rate": 0.003, "schedule": "cosine"}}
 
 # one place of one order is a noisy estimate: a rate that goes to zero averages it out
@@ -139,7 +141,14 @@ MODELS: dict[str, Family] = {
     "gaussian-mixture": Family(gaussian_mixture, likelihood="gaussian", objective="svi", training=_CONJUGATE),
     "factorial-mixture": Family(factorial_mixture, likelihood="gaussian", objective="svi", training=_CONJUGATE),
     "lda": Family(lda, likelihood="multinomial", objective="svi", training=_CONJUGATE),
-    "gp-vae": Family(gp_vae, usual={"real": "gaussian-pixel"}, training=_SERIES, least_steps=_LEAST, examples="series"),
+    "gp-vae": Family(
+        gp_vae,
+        usual={"real": "gaussian-pixel"},
+        training=_SERIES,
+        least_steps=_LEAST,
+        objective_arguments=_HIDING,
+        examples="series",
+    ),
     "state-space": Family(
         state_space,
         likelihood="gaussian-pixel",

@@ -46,6 +46,7 @@ from nelbo.runs.imputation import (
     scored,
 )
 from nelbo.runs.inputs import data_options, is_named, model_options, sources_for, training_defaults
+from nelbo.runs.next_events import NextEvents, next_events
 from nelbo.runs.novelty import HELD_OUT, NoveltyAnswer, NoveltyQuestion, novel_rows, truth_of
 from nelbo.runs.objectives import (
     OBJECTIVES,
@@ -83,6 +84,7 @@ __all__ = [
     "FilledSeries",
     "Forecast",
     "Ladder",
+    "NextEvents",
     "NoveltyAnswer",
     "NoveltyQuestion",
     "Run",
@@ -118,6 +120,7 @@ __all__ = [
     "known_columns",
     "model_options",
     "named_objective_options",
+    "next_events",
     "novel_rows",
     "objective_named",
     "objective_options",
