@@ -46,7 +46,7 @@ def test_a_fit_says_how_the_series_were_taken(run):
     assert config["schema"]["series"]["step"] == 3600.0
     assert config["schema"]["series"]["regular"]
     assert [one["name"] for one in config["schema"]["series"]["channels"]] == ["temp", "wind"]
-    assert config["steps"] == 300
+    assert config["steps"] >= 300
 
 
 def test_blanks_are_filled_in_and_every_other_cell_comes_back(run, stations, nelbo):
@@ -128,6 +128,6 @@ def test_what_makes_no_sense_is_refused_in_a_sentence(run, nelbo, words, said):
 
 def test_rows_and_series_are_told_apart(stations, nelbo):
     refused = nelbo("fit", "vae", "--data", stations / "stations.csv", "--window", "5", "--out", stations / "no")
-    assert refused.is_refusal("window goes with models of series alone")
+    assert refused.is_refusal("window goes with models of series and events alone")
     refused = nelbo("fit", "gp-vae", "--data", "digits", "--out", stations / "no")
     assert refused.is_refusal("There is no file digits")
