@@ -1,5 +1,6 @@
 """The functions that give data: by name, or from a file or folder of the user's."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ def load(
     split_seed: int = 0,
     valid_fraction: float | None = None,
     test_fraction: float | None = None,
+    train_rows: int | None = None,
     stream: bool = False,
     header: bool | None = None,
     columns: Sequence[str] = (),
@@ -55,6 +57,7 @@ def load(
         valid_fraction: of the rows, for validation; zero leaves the split out. If neither fraction is given, a named
             set keeps the sizes that `catalogue` lists; else None means 0.1.
         test_fraction: of the rows, for testing; the same.
+        train_rows: train on so many rows of the training split, drawn by `split_seed`; None takes all of them.
         stream: leave a `.npy` file on disk and read rows as they are needed. The first rows train, the last ones
             test, in the order of the file.
         header: whether the first line of a CSV file names its columns; None finds out.
@@ -93,7 +96,20 @@ def load(
             data = load_path(_path(name_or_path), cuts=cuts, options=options, like=schema, stream=stream)
     except OSError as error:  # a folder that may not be entered, a name that is too long
         raise os_error("read", name, error) from error
-    return binarize_data(data, how, binarize_seed)
+    return binarize_data(_fewer(data, train_rows, split_seed), how, binarize_seed)
+
+
+def _fewer(data: Data, count: int | None, seed: int) -> Data:
+    """The data with so many training rows, in their order."""
+    if count is None:
+        return data
+    train = data.split("train")
+    if isinstance(train.x, np.memmap):
+        raise InputError("Rows of a streamed file are not counted off: leave stream or train_rows out.")
+    if not 1 <= count <= len(train):
+        raise InputError(f"train_rows must be between 1 and the {len(train)} training rows there are, got {count}.")
+    places = np.sort(np.random.default_rng(seed).permutation(len(train))[:count])
+    return dataclasses.replace(data, splits={**data.splits, "train": train.rows(places)})
 
 
 def load_rows(

@@ -13,7 +13,7 @@ from jaxtyping import Array, Key
 from nelbo.core import choice
 from nelbo.data import Data, FetchProgress, Schema, Source, row_digests
 from nelbo.models import Model, build
-from nelbo.objectives import Objective, Setting
+from nelbo.objectives import Objective, Setting, Vimco
 from nelbo.runs.columns import with_words
 from nelbo.runs.inputs import binarized, is_named, likelihood_option, model_arguments, read_data, settled, sources_of
 from nelbo.runs.objectives import objective_arguments, objective_for
@@ -113,6 +113,7 @@ def _takes(model: Model, data: Source) -> None:
 def train(ready: Ready, callbacks: list[Callback], resume: Callable[[TrainState], TrainState] | None) -> Fit:
     """Carry out the training of an experiment that is ready."""
     options = {name: ready.training[name] for name in ("batch_size", "evaluate_every", "patience", "keep")}
+    draws = ready.training["watch_samples"]
     return fit(
         ready.keys["fit"],
         ready.model,
@@ -123,6 +124,8 @@ def train(ready: Ready, callbacks: list[Callback], resume: Callable[[TrainState]
         order=order_named(ready.training["batches"], ready.train.train, ready.training["ordering"] or {}),
         valid=ready.sources.get("valid") if ready.training["score"] else None,
         watch=watched(ready.training["watch"], ready.sources),
+        # of the objectives on several draws this one asks nothing of the latents; its gradient is not used
+        watch_by=Vimco(draws) if draws > 1 else None,
         resume=resume,
         callbacks=callbacks,
         **options,
