@@ -1,6 +1,6 @@
 """Data: named sets and the user's files as host arrays with splits, binarization, masks, and sources to draw from."""
 
-from nelbo.data.answers import extended_table, filled_table, made_table
+from nelbo.data.answers import extended_table, filled_frame, filled_table, made_frame, made_table
 from nelbo.data.binarization import BINARIZATIONS, binarize
 from nelbo.data.catalogue import CatalogueEntry, catalogue
 from nelbo.data.columns import Column, Dialect
@@ -18,7 +18,7 @@ from nelbo.data.documents import (
 )
 from nelbo.data.fetch import FetchProgress
 from nelbo.data.formats import read_npy
-from nelbo.data.loading import load, load_rows
+from nelbo.data.loading import load, load_array, load_frame, load_rows
 from nelbo.data.masks import missing_at_random, missing_grid, missing_random_square, missing_square
 from nelbo.data.named import cache_folder
 from nelbo.data.pairs import Triples, load_pairs, pair_context, read_triples
@@ -61,11 +61,15 @@ __all__ = [
     "documents_dataset",
     "dynamic_draw",
     "extended_table",
+    "filled_frame",
     "filled_table",
     "known_targets",
     "load",
+    "load_array",
+    "load_frame",
     "load_pairs",
     "load_rows",
+    "made_frame",
     "made_table",
     "missing_at_random",
     "missing_fraction",

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from nelbo.data.registered import added_sets, names
 from nelbo.data.roles import TableOptions, Targets
 from nelbo.data.schema import Schema
 from nelbo.data.splits import Data
-from nelbo.data.user import SUFFIXES, load_path, load_whole
+from nelbo.data.user import SUFFIXES, array_rows, frame_rows, load_path, load_whole
 
 
 def load(
@@ -150,6 +151,57 @@ def load_rows(
     except OSError as error:
         raise os_error("read", path, error) from error
     return binarize_data(data, how, binarize_seed)
+
+
+def load_frame(
+    frame: Any,
+    schema: Schema | None = None,
+    *,
+    where: str = "this table",
+    columns: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    words: bool = True,
+    cuts: Cuts | None = None,
+) -> Data:
+    """A pandas data frame as data, by the rules for a file.
+
+    Args:
+        frame: any columns.
+        schema: of data that these must be like: columns are matched by name.
+        where: what to call it in messages.
+        columns: the names of the columns to model; () models all that can be.
+        ignore: the names of columns to set aside.
+        words: model columns of words too.
+        cuts: of the rows into splits; None keeps all in one split "rows".
+
+    Raises:
+        InputError: no column to model, values that no model could use, or data that are not like `schema`.
+    """
+    options = TableOptions(None, tuple(columns), tuple(ignore), words=words)
+    return frame_rows(frame, where=where, options=options, like=schema, cuts=cuts)
+
+
+def load_array(
+    x: np.ndarray,
+    schema: Schema | None = None,
+    *,
+    where: str = "this array",
+    real: bool = False,
+    cuts: Cuts | None = None,
+) -> Data:
+    """An array in memory as data, by the rules for a file: NaN is missing.
+
+    Args:
+        x: `(n, *shape)` numbers.
+        schema: of data that these must be like.
+        where: what to call it in messages.
+        real: take all numbers for real ones, whatever they are.
+        cuts: of the rows into splits; None keeps all in one split "rows".
+
+    Raises:
+        InputError: values that no model could use, or data that are not like `schema`.
+    """
+    return array_rows(x, where=where, like=schema, cuts=cuts, real=real)
 
 
 def _path(name_or_path: str | Path) -> Path:

@@ -147,9 +147,20 @@ def read_parquet(path: Path) -> ReadTable:
         if type(error).__module__.startswith("pyarrow"):
             raise damaged(path, "Parquet table", error) from error
         raise
+    return read_frame(frame, str(path))
+
+
+def read_frame(frame: Any, where: str) -> ReadTable:
+    """Read a pandas data frame.
+
+    Args:
+        frame: whose columns have types already.
+        where: what to call it in messages.
+    """
+    pandas = require("pandas", "Reading a data frame")
     names = tuple("" if name is None else str(name) for name in frame.columns)
     contents = tuple(_typed(pandas, frame.iloc[:, i]) for i in range(len(names)))
-    return ReadTable(ParquetTable(str(path), names, frame), contents, ())
+    return ReadTable(ParquetTable(where, names, frame), contents, ())
 
 
 def _typed(pandas: Any, column: Any) -> Content:

@@ -211,7 +211,7 @@ class TextTable(UserTable):
 
 @dataclass(frozen=True, eq=False)
 class ParquetTable(UserTable):
-    """A Parquet table; columns keep their types where the new values allow it.
+    """A Parquet table, or a data frame in memory; columns keep their types where the new values allow it.
 
     Args:
         where: its path.
@@ -250,6 +250,17 @@ class ParquetTable(UserTable):
         exact: Sequence[bool] | None = None,  # noqa: ARG002 (numbers are stored whole)
     ) -> bytes:
         """See `UserTable.filled`."""
+        return self.filled_frame(written, values, missing, rows=rows).to_parquet()
+
+    def filled_frame(
+        self,
+        written: Mapping[int, Column],
+        values: np.ndarray,
+        missing: np.ndarray,
+        *,
+        rows: np.ndarray | None = None,
+    ) -> Any:
+        """The data frame that `filled` writes."""
         import pandas as pd
 
         frame = self.frame.copy() if rows is None else self.frame.iloc[rows].copy()
@@ -270,7 +281,7 @@ class ParquetTable(UserTable):
             kept = old.dtype if typed else merged.infer_objects().dtype
             whole = kept.kind in "iu" and column.kind in {"whole", "binary"}
             frame.isetitem(place, merged.astype(int).astype(kept) if whole else merged.astype(kept))
-        return frame.to_parquet()
+        return frame
 
     def reread(self, content: bytes, rows: int) -> "ParquetTable":
         """See `UserTable.reread`."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from nelbo.data.formats import read_idx, read_npy, read_npz
 from nelbo.data.named import idx_path
 from nelbo.data.pictures import read_pictures
 from nelbo.data.prepare import Prepared, is_grey_image, offset_of, prepare, with_targets
-from nelbo.data.reading import ReadTable, read_csv, read_parquet
+from nelbo.data.reading import ReadTable, read_csv, read_frame, read_parquet
 from nelbo.data.roles import (
     UNKNOWN_CLASS,
     TableOptions,
@@ -79,6 +80,25 @@ def load_whole(path: Path, *, options: TableOptions, like: Schema | None = None)
     if tuple(prepared.splits) == ("train",):
         prepared = replace(prepared, splits={"rows": prepared.splits["train"]})
     return _data(path, found, prepared, like)
+
+
+def frame_rows(
+    frame: Any, *, where: str, options: TableOptions, like: Schema | None = None, cuts: Cuts | None = None
+) -> Data:
+    """A data frame in memory; see `nelbo.data.load_frame`."""
+    found = _from_table(read_frame(frame, where), options, like)
+    prepared = prepare(where, found.splits, like, real=options.words)
+    splits = {"rows": prepared.splits["train"]} if cuts is None else complete(where, prepared.splits, cuts)
+    return _data(Path(where), found, replace(prepared, splits=splits), like)
+
+
+def array_rows(
+    x: np.ndarray, *, where: str, like: Schema | None = None, cuts: Cuts | None = None, real: bool = False
+) -> Data:
+    """An array in memory; see `nelbo.data.load_array`."""
+    prepared = prepare(where, {"train": Split(np.array(x))}, like, real=real)
+    splits = {"rows": prepared.splits["train"]} if cuts is None else complete(where, prepared.splits, cuts)
+    return _data(Path(where), Found({}), replace(prepared, splits=splits), like)
 
 
 def _data(path: Path, found: Found, prepared: Prepared, like: Schema | None) -> Data:

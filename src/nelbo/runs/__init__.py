@@ -34,6 +34,7 @@ from nelbo.runs.imputation import (
     scored,
 )
 from nelbo.runs.inputs import data_options, is_named, model_options, sources_for, training_defaults
+from nelbo.runs.memory import fit_rows, run_from_bytes, run_to_bytes, save_run
 from nelbo.runs.novelty import HELD_OUT, NoveltyAnswer, NoveltyQuestion, novel_rows, truth_of
 from nelbo.runs.objectives import (
     OBJECTIVES,
@@ -90,6 +91,7 @@ __all__ = [
     "evidence_ladder",
     "execute",
     "figure_arrays",
+    "fit_rows",
     "hiding",
     "imputation_study",
     "in_user_units",
@@ -113,7 +115,10 @@ __all__ = [
     "read_run_record",
     "result_row",
     "resumed",
+    "run_from_bytes",
     "run_pairs",
+    "run_to_bytes",
+    "save_run",
     "scaled",
     "score_run",
     "scored",

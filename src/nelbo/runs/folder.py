@@ -165,6 +165,19 @@ class Run:
             data, sources = self._scored(dataclasses.replace(raw, splits={chosen: raw.split(chosen)}), settings)
         return dataclasses.replace(data, splits={chosen: data.split(chosen)}), sources[chosen]
 
+    def scored(self, rows: Data) -> tuple[Data, Source]:
+        """Rows in memory, like those that the model was fitted to, as they are scored: data and source.
+
+        Args:
+            rows: of one split, read with the schema of the run, before binarization.
+
+        Raises:
+            InputError: data of another shape or kind than the model was fitted to.
+        """
+        (name,) = rows.splits
+        data, sources = self._scored(rows, self.experiment.data)
+        return data, sources[name]
+
     def _settings(self, name: str | None, data_dir: str | None) -> dict[str, Any]:
         given = {"name": name, "data_dir": data_dir}
         return self.experiment.data | {key: value for key, value in given.items() if value is not None}
