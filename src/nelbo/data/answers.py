@@ -78,6 +78,8 @@ def made_frame(schema: Schema, values: np.ndarray) -> Any:
             columns[name] = np.asarray(column.levels, object)[new.astype(int)]
         elif column.kind == "truth":
             columns[name] = new >= 0.5
+        elif column.kind == "date":
+            columns[name] = pd.to_datetime(new, unit="D")
         else:
             columns[name] = np.rint(new).astype(int) if column.kind in {"whole", "binary"} else new
     return pd.DataFrame(columns)

@@ -16,7 +16,7 @@ from nelbo.data.documents import CORPORA, load_documents
 from nelbo.data.fetch import FetchProgress
 from nelbo.data.named import load_named
 from nelbo.data.registered import added_sets, names
-from nelbo.data.roles import TableOptions, Targets
+from nelbo.data.roles import TableOptions, Targets, kinds_asked
 from nelbo.data.schema import Schema
 from nelbo.data.splits import Data
 from nelbo.data.user import SUFFIXES, array_rows, frame_rows, load_path, load_whole
@@ -39,6 +39,7 @@ def load(
     target: str | None = None,
     targets: Targets | None = None,
     words: bool = False,
+    column: Sequence[str] = (),
     schema: Schema | None = None,
     progress: FetchProgress | None = None,
 ) -> Data:
@@ -67,6 +68,8 @@ def load(
         targets: "number" or "class" where something is predicted: then `Split.y` holds that, and rows without it are
             left out.
         words: model columns of words too, each word being an entry of 0 or 1.
+        column: how columns of a table are modelled, NAME=KIND each, with KIND real, positive, count, student (heavy
+            tails), words or ignore; the others as the data suggest.
         schema: of data that these must be like: columns are matched by name, and kind and shape are checked.
         progress: called as `progress(what, bytes_done, bytes_in_all_or_None)` while fetching.
 
@@ -78,7 +81,7 @@ def load(
         raise InputError("A streamed file cannot be binarized on the host: use dynamic, or load it without stream.")
     cuts = Cuts(split_seed, valid_fraction, test_fraction)
     name, entries = str(name_or_path), catalogue()
-    options = TableOptions(header, tuple(columns), tuple(ignore), target, targets, words)
+    options = TableOptions(header, tuple(columns), tuple(ignore), target, targets, words, kinds_asked(column))
     try:
         if name in CORPORA:
             if stream or cuts.asked:
@@ -124,6 +127,7 @@ def load_rows(
     target: str | None = None,
     targets: Targets | None = None,
     words: bool = False,
+    column: Sequence[str] = (),
 ) -> Data:
     """Load all rows of a file or folder, in their order, as one split "rows".
 
@@ -140,12 +144,13 @@ def load_rows(
         target: as for `load`, without a schema.
         targets: as for `load`; rows without a target are kept.
         words: as for `load`, without a schema.
+        column: as for `load`, without a schema.
 
     Raises:
         InputError: no such file, or one that is damaged or not like `schema`.
     """
     how = choice("binarization", binarize or "none", BINARIZATIONS)
-    options = TableOptions(header, tuple(columns), tuple(ignore), target, targets, words)
+    options = TableOptions(header, tuple(columns), tuple(ignore), target, targets, words, kinds_asked(column))
     try:
         data = load_whole(_path(path), options=options, like=schema)
     except OSError as error:
@@ -161,6 +166,7 @@ def load_frame(
     columns: Sequence[str] = (),
     ignore: Sequence[str] = (),
     words: bool = True,
+    column: Sequence[str] = (),
     cuts: Cuts | None = None,
 ) -> Data:
     """A pandas data frame as data, by the rules for a file.
@@ -172,12 +178,13 @@ def load_frame(
         columns: the names of the columns to model; () models all that can be.
         ignore: the names of columns to set aside.
         words: model columns of words too.
+        column: as for `load`.
         cuts: of the rows into splits; None keeps all in one split "rows".
 
     Raises:
         InputError: no column to model, values that no model could use, or data that are not like `schema`.
     """
-    options = TableOptions(None, tuple(columns), tuple(ignore), words=words)
+    options = TableOptions(None, tuple(columns), tuple(ignore), words=words, kinds=kinds_asked(column))
     return frame_rows(frame, where=where, options=options, like=schema, cuts=cuts)
 
 

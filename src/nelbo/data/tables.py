@@ -272,11 +272,15 @@ class ParquetTable(UserTable):
             if column.levels is not None:
                 gaps = gaps & ~np.array([not pd.isna(cell) and column.keeps(str(cell)) for cell in old], bool)
                 new = np.asarray(column.levels, object)[new.astype(int)]
+            elif column.kind == "date" and column.form is None:
+                new = pd.to_datetime(new, unit="D").round("s").tz_localize(old.dt.tz)
+            elif column.kind == "date":
+                new = np.array([column.written(value) for value in new.tolist()], object)
             elif column.kind in {"whole", "binary"}:
                 new = np.rint(new)
             elif column.kind == "truth":
                 new = new >= 0.5
-            merged = old.astype(object).where(~gaps, new.astype(object))
+            merged = old.astype(object).where(~gaps, pd.Series(new, old.index).astype(object))
             typed = old.dtype.kind != "O" or pd.api.types.is_extension_array_dtype(old.dtype)
             kept = old.dtype if typed else merged.infer_objects().dtype
             whole = kept.kind in "iu" and column.kind in {"whole", "binary"}

@@ -2,7 +2,7 @@
 
 from numpyro.distributions import Distribution
 
-from nelbo.distributions.columns import COLUMN_KINDS, Columns, column_widths
+from nelbo.distributions.columns import COLUMN_KINDS, ONE_NUMBER, Columns, column_widths
 from nelbo.distributions.correlated import (
     CholeskyNormal,
     CorrelatedNormal,
@@ -38,6 +38,7 @@ __all__ = [
     "FUNCTIONS",
     "LEAST",
     "MOMENTS",
+    "ONE_NUMBER",
     "READINGS",
     "AutoregressiveBernoulli",
     "AveragedNormal",

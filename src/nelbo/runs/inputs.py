@@ -27,7 +27,7 @@ from nelbo.runs.supervised import (
     with_targets,
 )
 
-TABLE_OPTIONS = ("header", "columns", "ignore")  # how a table is read, see `nelbo.data.load`
+TABLE_OPTIONS = ("header", "columns", "ignore", "column")  # how a table is read, see `nelbo.data.load`
 _DATA_OPTIONS = ("name", "data_dir", "binarize", "binarize_seed", "split_seed", "valid_fraction", "test_fraction",
                  "train_rows", *TABLE_OPTIONS, "target", "targets", "words", "context", "labels", "classes", "pairs", "prior_run", "inflate")  # fmt: skip  # noqa: E501
 # never the user's
