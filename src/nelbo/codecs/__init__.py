@@ -8,6 +8,15 @@ from nelbo.codecs.identity import model_digest
 from nelbo.codecs.lossless import Layout, compress, decoded, decompress, describe, model_inside
 from nelbo.codecs.message import DamagedError, Message
 from nelbo.codecs.networks import Networks, Node, schedule
+from nelbo.codecs.picture_file import is_picture
+from nelbo.codecs.pictures import (
+    PictureCodec,
+    codec_from,
+    compress_picture,
+    decompress_picture,
+    describe_picture,
+    picture_codec,
+)
 from nelbo.codecs.rounding import Rounding
 from nelbo.codecs.stages import Stage
 from nelbo.codecs.tables import (
@@ -42,23 +51,30 @@ __all__ = [
     "Message",
     "Networks",
     "Node",
+    "PictureCodec",
     "Rounding",
     "Rows",
     "Stage",
     "Uniform",
     "beta_binomial_weights",
     "bits_back",
+    "codec_from",
     "coding_of",
     "compress",
+    "compress_picture",
     "conditional",
     "decoded",
     "decompress",
+    "decompress_picture",
     "describe",
+    "describe_picture",
     "from_weights",
+    "is_picture",
     "level_bins",
     "model_digest",
     "model_inside",
     "pack",
+    "picture_codec",
     "quantile_bins",
     "repeat",
     "schedule",

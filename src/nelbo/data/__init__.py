@@ -22,6 +22,9 @@ from nelbo.data.loading import load, load_rows
 from nelbo.data.masks import missing_at_random, missing_grid, missing_random_square, missing_square
 from nelbo.data.named import cache_folder
 from nelbo.data.pairs import Triples, load_pairs, pair_context, read_triples
+from nelbo.data.photo_files import read_photo, read_picture, write_picture
+from nelbo.data.photographs import Crops, LogSteps, crops_of
+from nelbo.data.pictures import picture_files, picture_names
 from nelbo.data.prepare import known_targets
 from nelbo.data.registered import NamedData, added_sets, data_from_arrays, names
 from nelbo.data.schema import Pairs, Schema, as_images, check_values
@@ -37,10 +40,12 @@ __all__ = [
     "CatalogueEntry",
     "Column",
     "Corpus",
+    "Crops",
     "Cuts",
     "Data",
     "Dialect",
     "FetchProgress",
+    "LogSteps",
     "NamedData",
     "Pairs",
     "Schema",
@@ -56,6 +61,7 @@ __all__ = [
     "cache_folder",
     "catalogue",
     "check_values",
+    "crops_of",
     "data_from_arrays",
     "documents_at_hand",
     "documents_dataset",
@@ -74,11 +80,16 @@ __all__ = [
     "missing_square",
     "names",
     "pair_context",
+    "picture_files",
+    "picture_names",
     "read_npy",
+    "read_photo",
+    "read_picture",
     "read_triples",
     "row_digests",
     "source",
     "split_by_digests",
     "tokens",
     "vocabulary_of",
+    "write_picture",
 ]

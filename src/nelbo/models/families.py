@@ -23,6 +23,7 @@ from nelbo.models.gaussian import (
     nonlinear_factor_analysis,
 )
 from nelbo.models.gaussian_mixture import gaussian_mixture
+from nelbo.models.image_codec import image_codec
 from nelbo.models.lda import lda
 from nelbo.models.matrix import factorization
 from nelbo.models.orderless import eonade
@@ -96,6 +97,8 @@ _EONADE = {"*": {"schedule": "cosine"}}
 # the pseudo-likelihood of a few entries chooses badly between epochs: the last parameters are kept
 _BOLTZMANN = {"*": {"optimizer": "momentum", "learning_rate": 0.05, "schedule": "linear", "keep": "last"}}
 
+_CODEC = {"*": {"learning_rate": 0.002, "schedule": "cosine", "batch_size": 8, "keep": "last"}}
+
 MODELS: dict[str, Family] = {
     "vae": Family(vae, arguments=_VAE_ARGUMENTS, training=_VAE_TRAINING, least_steps=_LEAST),
     "linear": Family(linear, likelihood="gaussian-shared", spread="whole", training=_LINEAR, least_steps=_LEAST),
@@ -128,6 +131,7 @@ MODELS: dict[str, Family] = {
     "gaussian-mixture": Family(gaussian_mixture, likelihood="gaussian", objective="svi", training=_CONJUGATE),
     "factorial-mixture": Family(factorial_mixture, likelihood="gaussian", objective="svi", training=_CONJUGATE),
     "lda": Family(lda, likelihood="multinomial", objective="svi", training=_CONJUGATE),
+    "image-codec": Family(image_codec, likelihood="pixels", training=_CODEC, objective_arguments={"form": "A"}),
     "factorization": Family(factorization, training=_FACTORIZATION, least_steps=_LEAST, examples="pairs"),
 }
 
