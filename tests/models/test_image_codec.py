@@ -16,7 +16,7 @@ STEP = 3.0  # log2
 
 
 def model_of(**options):
-    return build(jr.key(0), "image-codec", {"shape": SHAPE, "block": 8, "hidden": 4, **options})
+    return build(jr.key(0), "image-codec", {"shape": SHAPE, "block": 8, "units": 4, **options})
 
 
 @pytest.fixture(scope="module")

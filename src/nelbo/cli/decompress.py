@@ -7,6 +7,7 @@ from nelbo.cli.commands import Command
 from nelbo.cli.compress import CONTEXT
 from nelbo.cli.parser import Parser
 from nelbo.codecs import is_picture
+from nelbo.core import os_error
 
 
 def _arguments(parser: Parser) -> None:
@@ -17,12 +18,16 @@ def _arguments(parser: Parser) -> None:
 
 
 def begins_as_picture(path: str) -> bool:
-    """Whether a file is a lossy picture; False of one that cannot be read, which is told later."""
+    """Whether a file is a lossy picture.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     try:
         with Path(path).open("rb") as file:
             return is_picture(file.read(64))
-    except OSError:
-        return False
+    except OSError as error:
+        raise os_error("read", path, error) from error
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nelbo.cli.output import note, print_json
-from nelbo.codecs import PictureCodec, compress_picture, decompress_picture, picture_codec
+from nelbo.codecs import QUALITY, PictureCodec, compress_picture, decompress_picture, picture_codec
 from nelbo.core import InputError, atomic_write, os_error
 from nelbo.data import read_picture, write_picture
 
@@ -27,11 +27,10 @@ def compress_pictures(options: argparse.Namespace, files: Sequence[Path]) -> Non
         InputError: a picture cannot be coded; of a folder's, all others have been.
     """
     codec, rows, wrong = _codec(options.model), [], []
+    quality = QUALITY if options.quality is None else options.quality
     for path in files:
         try:
-            rows.append(
-                _compressed(path, _target(options.output, path, single=len(files) == 1), options.quality, codec)
-            )
+            rows.append(_compressed(path, _target(options.output, path, single=len(files) == 1), quality, codec))
         except InputError as error:
             if len(files) == 1:
                 raise
@@ -57,7 +56,7 @@ def _target(output: str | None, path: Path, *, single: bool) -> Path:
     return found / f"{path.stem}.nlb"
 
 
-def _compressed(path: Path, target: Path, quality: float, codec: PictureCodec) -> dict[str, Any]:
+def _compressed(path: Path, target: Path, quality: float | int, codec: PictureCodec) -> dict[str, Any]:
     begun = time.perf_counter()
     pixels = read_picture(path)
     data = compress_picture(pixels, quality=quality, codec=codec)

@@ -10,6 +10,7 @@ from nelbo.codecs.message import DamagedError, Message
 from nelbo.codecs.networks import Networks, Node, schedule
 from nelbo.codecs.picture_file import is_picture
 from nelbo.codecs.pictures import (
+    QUALITY,
     PictureCodec,
     codec_from,
     compress_picture,
@@ -35,6 +36,7 @@ from nelbo.codecs.tables import (
 __all__ = [
     "CODINGS",
     "FORMAT",
+    "QUALITY",
     "Bins",
     "Bits",
     "BlockCoder",

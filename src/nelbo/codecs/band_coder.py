@@ -11,6 +11,7 @@ from nelbo.codecs.band_networks import (
     PART,
     PIXEL,
     BandNetwork,
+    Restorer,
     Transform,
     coarse,
     differences,
@@ -38,6 +39,7 @@ class BandCoder:
         bands: places of each band's coefficients among all of a block.
         lowest: log2 of the scales of the coarse coefficients in grey levels, in multiples of 2^-STEP.
         networks: of the other bands.
+        restorer: of decoded pictures, or None.
     """
 
     shape: Shape
@@ -45,6 +47,7 @@ class BandCoder:
     bands: tuple[np.ndarray, ...]
     lowest: np.ndarray
     networks: tuple[BandNetwork, ...]
+    restorer: Restorer | None
 
     @classmethod
     def of(cls, arrays: Mapping[str, np.ndarray], arguments: Mapping[str, Any]) -> "BandCoder":
@@ -53,7 +56,8 @@ class BandCoder:
         count = len(places)
         lowest = np.floor(np.asarray(arrays[f".generative.layers[{count}].log_scale"], float) * (1 << STEP) + 0.5)
         networks = [BandNetwork.of(arrays, f".generative.layers[{count - i}]") for i in range(1, count)]
-        return cls(arguments["density"], Transform.of(arrays), places, lowest.astype(np.int64), tuple(networks))
+        transform, restorer = Transform.of(arrays), Restorer.of(arrays)
+        return cls(arguments["density"], transform, places, lowest.astype(np.int64), tuple(networks), restorer)
 
     @property
     def unit(self) -> int:
@@ -124,10 +128,16 @@ class BandCoder:
 
     def picture(self, y: np.ndarray, step: int) -> np.ndarray:
         """The decoded picture of coefficients in steps, uint8, the same on every machine."""
-        inner = y * float(1 << PIXEL) - np.sign(y) * self.transform.shrink
-        x = self.transform.synthesis(inner, step)
+        x = self.unrestored(y, step)
+        if self.restorer is not None:
+            x = x + self.restorer(x, step)
         whole = np.floor((x + float(1 << (PIXEL - 1))) * (1.0 / (1 << PIXEL))) + MIDDLE
         return np.clip(whole, 0.0, 255.0).astype(np.uint8)
+
+    def unrestored(self, y: np.ndarray, step: int) -> np.ndarray:
+        """The decoded picture before it is restored, in multiples of 2^-PIXEL of a grey level from the middle one."""
+        inner = y * float(1 << PIXEL) - np.sign(y) * self.transform.shrink
+        return self.transform.synthesis(inner, step)
 
     def _walk(self, blocks: tuple[int, int], step: int, numbers: _Choose, *, grey: bool) -> np.ndarray:
         """Band after band: its plan from those before, its numbers from `numbers`."""

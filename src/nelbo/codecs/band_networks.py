@@ -63,17 +63,12 @@ def lowest_parts(y: np.ndarray) -> np.ndarray:
     return found.transpose(0, 2, 1, 3, 4).reshape(rows * COARSE, columns * COARSE, -1)
 
 
-def _neighbourhood(x: np.ndarray, mode: str) -> list[np.ndarray]:
-    rows, columns = x.shape[:2]
-    padded = np.pad(x, ((1, 1), (1, 1), (0, 0)), mode=mode)  # pyright: ignore
-    return [padded[i : i + rows, j : j + columns] for i in range(3) for j in range(3)]
-
-
 def differences(lowest: np.ndarray) -> np.ndarray:
     """What the eight neighbours of each block have more than itself."""
-    around = _neighbourhood(lowest, "edge")
-    del around[4]
-    return np.concatenate([part - lowest for part in around], axis=-1)
+    rows, columns = lowest.shape[:2]
+    padded = np.pad(lowest, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    places = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
+    return np.concatenate([padded[i : i + rows, j : j + columns] - lowest for i, j in places], axis=-1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,11 +87,10 @@ class BandNetwork:
     def of(cls, arrays: Mapping[str, np.ndarray], name: str) -> "BandNetwork":
         """From the arrays of a model, by their names."""
         get = lambda part: arrays[f"{name}.{part}"]  # noqa: E731
-        mix = _whole(get("mix.weight"), SHIFT)
         return cls(
             _whole(get("enter"), SHIFT),
             _whole(get("enter_bias"), SHIFT + FINE),
-            mix.reshape(-1, mix.shape[-1]),
+            _whole(get("mix.weight"), SHIFT),
             _whole(get("mix.bias"), SHIFT + FINE),
             _whole(get("leave"), SHIFT),
             _whole(get("leave_bias"), SHIFT + FINE),
@@ -118,8 +112,7 @@ class BandNetwork:
         level = np.full((*seen.shape[:2], 1), float(step << (FINE - STEP)))
         inputs = np.concatenate([level, seen], axis=-1)
         own = np.clip(_lowered(inputs @ self.enter + self.enter_bias, SHIFT), 0.0, _MOST)
-        near = np.concatenate(_neighbourhood(own, "constant"), axis=-1)
-        mixed = np.clip(_lowered(near @ self.mix + self.mix_bias, SHIFT), 0.0, _MOST)
+        mixed = np.clip(_lowered(_convolved(own, self.mix) + self.mix_bias, SHIFT), 0.0, _MOST)
         raw = np.concatenate([own, mixed], axis=-1) @ self.leave + self.leave_bias
         scale = np.clip(_lowered(raw, SHIFT + FINE - STEP) - step, least, most)
         location = _lowered(around @ self.slope, SHIFT + FINE - STEP)
@@ -193,6 +186,60 @@ class Transform:
             x = _lowered(block @ x.reshape(-1, size, x.shape[1] * x.shape[2]), _MATRIX).reshape(x.shape)
             x = _over_edges(x, lap, exact=True).transpose(1, 0, 2)
         return _lowered(x @ colour.T, _MATRIX)
+
+
+PATCH = 4  # pixels along each side that the restoring network takes for one
+
+
+@dataclasses.dataclass(frozen=True)
+class Restorer:
+    """The network that restores decoded pictures; see `nelbo.models.image_codec.Restoration`."""
+
+    first: np.ndarray
+    first_bias: np.ndarray
+    last: np.ndarray
+    last_bias: np.ndarray
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, np.ndarray]) -> "Restorer | None":
+        """From the arrays of a model; None where it has no such network."""
+        name = ".generative.layers[0].restoration"
+        if f"{name}.first.weight" not in arrays:
+            return None
+        convolutions = [arrays[f"{name}.{part}"] for part in ("first.weight", "first.bias", "last.weight", "last.bias")]
+        return cls(*(_whole(part, SHIFT + FINE * (i % 2)) for i, part in enumerate(convolutions)))
+
+    def __call__(self, x: np.ndarray, step: int) -> np.ndarray:
+        """The correction of a picture, both in multiples of 2^-PIXEL of a grey level, exact.
+
+        Args:
+            x: `(height, width, 3)`, grey levels from the middle one.
+            step: log2 of the step, in multiples of 2^-STEP.
+        """
+        rows, columns = x.shape[0] // PATCH, x.shape[1] // PATCH
+        patches = x.reshape(rows, PATCH, columns, PATCH, 3).transpose(0, 2, 1, 3, 4).reshape(rows, columns, -1)
+        # 2^-step as the reciprocal of a table's entry, whose product with a whole number is rounded once
+        whole, part = divmod(step, 1 << STEP)
+        inverse = float(_eighths()[-part % (1 << STEP)]) * (0.5 if part else 1.0) * 2.0**-whole
+        steps = np.floor(patches * (inverse * (1 << (FINE - PIXEL)) * 2.0**-_MATRIX) + 0.5)
+        level = np.full((rows, columns, 1), float(step << (FINE - STEP)))
+        hidden = _convolved(np.concatenate([steps, level], axis=-1), self.first) + self.first_bias
+        hidden = np.clip(_lowered(hidden, SHIFT), 0.0, _MOST)
+        out = _convolved(hidden, self.last) + self.last_bias
+        moved = _lowered(out * step_size(step), SHIFT + FINE + _MATRIX - PIXEL)
+        return moved.reshape(rows, columns, PATCH, PATCH, 3).transpose(0, 2, 1, 3, 4).reshape(x.shape)
+
+
+def _convolved(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """A convolution as sums of matrix products, with zeros around."""
+    rows, columns = x.shape[:2]
+    padded = np.pad(x, ((1, 1), (1, 1), (0, 0)))
+    found = np.zeros((rows * columns, weight.shape[-1]))
+    for i in range(3):
+        for j in range(3):
+            part = padded[i : i + rows, j : j + columns]
+            found += np.ascontiguousarray(part).reshape(rows * columns, -1) @ weight[i, j]
+    return found.reshape(rows, columns, -1)
 
 
 @functools.cache

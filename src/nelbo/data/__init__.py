@@ -4,6 +4,7 @@ from nelbo.data.answers import extended_table, filled_table, made_table
 from nelbo.data.binarization import BINARIZATIONS, binarize
 from nelbo.data.catalogue import CatalogueEntry, catalogue
 from nelbo.data.columns import Column, Dialect
+from nelbo.data.crops import Crops, LogSteps
 from nelbo.data.cuts import Cuts
 from nelbo.data.digests import row_digests, split_by_digests
 from nelbo.data.documents import (
@@ -23,7 +24,7 @@ from nelbo.data.masks import missing_at_random, missing_grid, missing_random_squ
 from nelbo.data.named import cache_folder
 from nelbo.data.pairs import Triples, load_pairs, pair_context, read_triples
 from nelbo.data.photo_files import read_photo, read_picture, write_picture
-from nelbo.data.photographs import Crops, LogSteps, crops_of
+from nelbo.data.photographs import crops_of, load_photographs
 from nelbo.data.pictures import picture_files, picture_names
 from nelbo.data.prepare import known_targets
 from nelbo.data.registered import NamedData, added_sets, data_from_arrays, names
@@ -71,6 +72,7 @@ __all__ = [
     "known_targets",
     "load",
     "load_pairs",
+    "load_photographs",
     "load_rows",
     "made_table",
     "missing_at_random",

@@ -159,7 +159,7 @@ def image_codec(
     shape: Sequence[int],
     *,
     block: int = 16,
-    hidden: int = 32,
+    units: int = 32,
     density: str = "logistic",
     restore: int = 0,
     transform: str = "fixed",
@@ -174,7 +174,7 @@ def image_codec(
         shape: of one crop: height x width x 3, both multiples of four blocks. Any other picture is coded with the same
             weights.
         block: pixels along a block, 8 or 16.
-        hidden: units for each block of the networks that give scales.
+        units: hidden ones for each block, of the networks that give scales.
         density: of coefficients: "normal" or "logistic".
         restore: channels of the network that restores decoded pictures; 0: none.
         transform: "fixed" as it begins, an orthonormal lapped cosine transform, or "trained".
@@ -197,19 +197,19 @@ def image_codec(
     choice("density", density, DENSITY_SHAPES)
     choice("quantization", quantization, _QUANTA)
     choice("transform", transform, ("fixed", "trained"))
-    (hidden,) = positive("hidden", (hidden,))
+    (units,) = positive("units", (units,))
     if restore < 0 or not 0.0 <= dead_zone < 0.5:
         raise InputError("restore is a number of channels, zero or more, and dead_zone lies between 0 and 1/2.")
     count = len(image_bands(block))
     keys = jr.split(key, count + 1)
     extent = (shape[0] // unit, shape[1] // unit)
     layers: list[Layer] = [LowestBand(density, extent)]
-    layers += [Band(keys[i], block, i, hidden, density) for i in range(1, count)]
+    layers += [Band(keys[i], block, i, units, density) for i in range(1, count)]
     restoration = Restoration(keys[count], restore) if restore else None
     lapped = LappedTransform(block, fixed=transform == "fixed")
     pixels = Pixels(lapped, jnp.zeros(COLOURS * block * block, jnp.float32), restoration)
     quanta = tuple(Quantized(i, block, quantization, dead_zone) for i in reversed(range(count)))
-    spec = ModelSpec.of("image-codec", shape=shape, block=block, hidden=hidden, density=density, restore=restore,
+    spec = ModelSpec.of("image-codec", shape=shape, block=block, units=units, density=density, restore=restore,
                         transform=transform, quantization=quantization, dead_zone=dead_zone,
                         context=context)  # fmt: skip
     return Model(Stack((pixels, *reversed(layers)), 1), Coefficients(lapped, quanta), spec)

@@ -17,7 +17,7 @@ from nelbo.core import Example, InputError, choice, read_json, write_arrays, wri
 from nelbo.data import Data, FetchProgress, Schema, Source, row_digests
 from nelbo.distributions import Normal
 from nelbo.evaluation import active_units, posterior_means
-from nelbo.models import ConjugateGlobals, Model, build, save_model, stored
+from nelbo.models import ConjugateGlobals, Model, build, family, save_model, stored
 from nelbo.objectives import Objective, Setting
 from nelbo.runs.claims import FolderClaim, check_folder, resumed
 from nelbo.runs.columns import with_words
@@ -34,6 +34,7 @@ from nelbo.runs.inputs import (
     sources_of,
 )
 from nelbo.runs.objectives import objective_arguments, objective_for
+from nelbo.runs.photographs import reading_photographs
 from nelbo.runs.predictions import prediction_row, reliability_arrays, scored_predictions
 from nelbo.runs.ranks import pair_results, reading_pairs, with_prior, with_rank
 from nelbo.runs.sampling import draws_of, draws_row
@@ -160,14 +161,16 @@ def _carried(ready: _Ready, claim: FolderClaim, how: _Way) -> dict[str, Any]:
     fitted = _train(ready, watching, resume_from(folder / CHECKPOINTS, how.say) if how.resume else None)
     trained, sampling = draws_of(fitted, ready.training)
     model, score = _save(folder, trained), ready.training["score"] and "test" in ready.sources
-    active = active_units(ready.keys["figures"], model, ready.sources["test"]) if score and model.depth else ()
+    pictures = family(ready.experiment.model["name"]).examples == "pictures"  # whose latents are fields of any size
+    units = score and model.depth and not pictures
+    active = active_units(ready.keys["figures"], model, ready.sources["test"]) if units else ()
     results, arrays = _results(ready, trained, model) if score else ([], {})
     record = {"name": ready.experiment.model["name"], "seed": ready.experiment.seed,
               "results": results, "active_units": list(active),
               "training_seconds": fitted.state.seconds, "steps": fitted.state.step, "data": about,
               "batches": fitted.order,
               **({} if sampling is None else {"sampling": sampling}), "command": command, **environment()}  # fmt: skip
-    if how.figures and score and ready.schema.pairs is None:
+    if how.figures and score and ready.schema.pairs is None and not pictures:
         arrays = arrays or figure_arrays(ready.keys["figures"], model, ready.score, ready.sources["test"])
         notes = {"kind": "figure data", "samples": "means" if model.depth else "draws"}
         write_arrays(folder / ARRAYS, arrays, notes)
@@ -211,7 +214,7 @@ def _ready(
     objective_arguments(experiment)
     keys = jr.split(jr.key(checked_seed(experiment.seed)), 5)
     wanted = likelihood_option(experiment)
-    experiment = reading_pairs(experiment)
+    experiment = reading_photographs(reading_pairs(experiment))
     raw = read_data(experiment.data, wanted, fetching)
     # named sets are known by their own digests; rows are hashed before they are binarized, which draws by place
     digests = {} if is_named(experiment.data["name"]) else {n: row_digests(rows) for n, rows in raw.splits.items()}

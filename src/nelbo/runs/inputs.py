@@ -16,6 +16,7 @@ from nelbo.runs.columns import column_arguments, with_words
 from nelbo.runs.context import CONTEXTS, conditioned, label_names
 from nelbo.runs.objectives import objective_arguments
 from nelbo.runs.pairs import check_examples, pair_arguments, prior_settings, read_pairs
+from nelbo.runs.photographs import photograph_settings, read_photographs
 from nelbo.runs.settings import Experiment, checked_seed, training_for
 from nelbo.runs.supervised import (
     check_targets,
@@ -29,7 +30,8 @@ from nelbo.runs.supervised import (
 
 TABLE_OPTIONS = ("header", "columns", "ignore")  # how a table is read, see `nelbo.data.load`
 _DATA_OPTIONS = ("name", "data_dir", "binarize", "binarize_seed", "split_seed", "valid_fraction", "test_fraction",
-                 *TABLE_OPTIONS, "target", "targets", "words", "context", "labels", "classes", "pairs", "prior_run", "inflate")  # fmt: skip  # noqa: E501
+                 *TABLE_OPTIONS, "target", "targets", "words", "context", "labels", "classes", "pairs", "prior_run",
+                 "inflate", "photographs", "rate_weight", "crop")  # fmt: skip
 # never the user's
 _FILLED = ("key", "shape", "context", "classes", "pairs", "levels", "physical", "distilled", "kinds")
 
@@ -39,7 +41,12 @@ def data_options() -> tuple[Option, ...]:
     hidden = {"targets", "words"}  # the model decides
     own = tuple(one for one in options_of(load) if one.name in _DATA_OPTIONS and one.name not in hidden)
     text = f"what the model is conditioned on, for models with a context: {', '.join(CONTEXTS)}."
-    return (*own, Option("context", str | None, None, text), *options_of(prior_settings))
+    return (
+        *own,
+        Option("context", str | None, None, text),
+        *options_of(prior_settings),
+        *options_of(photograph_settings),
+    )
 
 
 def model_options(name: str, likelihood: str | None = None) -> tuple[Option, ...]:
@@ -128,6 +135,8 @@ def read_data(
     check_data_settings(settings, likelihood)
     if settings.get("pairs"):
         return read_pairs(settings, schema)
+    if settings.get("photographs"):
+        return read_photographs(settings)
     left = {"binarize", "binarize_seed", "context", "labels", "classes"}
     arguments = {name: value for name, value in settings.items() if value is not None and name not in left}
     name = arguments.pop("name")
