@@ -13,7 +13,6 @@ import zlib
 from typing import Literal, NamedTuple
 
 import numpy as np
-from scipy.special import ndtri
 
 from nelbo.codecs.message import PRECISION, TOTAL, Found, Interval
 
@@ -111,6 +110,8 @@ GRID_BITS = 12
 @functools.cache
 def quantile_bins() -> Bins:
     """2^12 bins of equal mass under N(0, 1), each with its median for a centre."""
+    from scipy.special import ndtri  # which takes longer to load than a picture to decode
+
     count = 1 << GRID_BITS
     with np.errstate(divide="ignore"):
         points = np.round(ndtri(np.arange(2 * count + 1) / (2 * count)) * 2.0**20) * 2.0**-20
@@ -226,6 +227,8 @@ class LocationScale:
 @functools.cache
 def _quantiles(shape: Shape) -> np.ndarray:
     """The argument at which F reaches the middle of each number's interval, about."""
+    from scipy.special import ndtri
+
     middles = (np.arange(TOTAL) + 0.5) / TOTAL
     return ndtri(middles) if shape == "normal" else np.log(middles / (1.0 - middles))
 

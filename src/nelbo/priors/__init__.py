@@ -3,7 +3,21 @@
 Names are imported on first use, so that the codec of pictures, which needs the layout of bands alone, needs no JAX.
 """
 
+from typing import TYPE_CHECKING
+
 from nelbo._lazy import lazy
+
+if TYPE_CHECKING:
+    from nelbo.priors.factorized import FactorizedDensity as FactorizedDensity
+    from nelbo.priors.factorized import FactorizedMass as FactorizedMass
+    from nelbo.priors.layout import COARSE as COARSE
+    from nelbo.priors.layout import COLOURS as COLOURS
+    from nelbo.priors.layout import FALL as FALL
+    from nelbo.priors.layout import LESS as LESS
+    from nelbo.priors.layout import LOWEST as LOWEST
+    from nelbo.priors.layout import coarse_basis as coarse_basis
+    from nelbo.priors.layout import image_bands as image_bands
+    from nelbo.priors.layout import log_spread as log_spread
 
 _HOMES = {
     "COARSE": "layout",
@@ -18,5 +32,6 @@ _HOMES = {
     "log_spread": "layout",
 }
 
+__all__ = [*_HOMES]  # noqa: PLE0604 (all are strings)
+
 __getattr__, __dir__ = lazy(__name__, _HOMES)
-__all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
