@@ -28,7 +28,7 @@ def compress_pictures(options: argparse.Namespace, files: Sequence[Path]) -> Non
     """
     if options.refine < 0:
         raise InputError(f"refine is a number of steps, zero or more, got {options.refine}.")
-    codec, rows, wrong = _codec(options.model), [], []
+    codec, rows, wrong = _codec(options.codec), [], []
     quality = QUALITY if options.quality is None else options.quality
     for path in files:
         try:
