@@ -1,6 +1,5 @@
 """nelbo in the speed benchmark: its model, objective and training loop, from the benchmark's initial parameters."""
 
-import time
 from typing import Any
 
 import equinox as eqx
@@ -9,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from aevb_task import ACCUMULATOR, BATCH, EPOCH_STEPS, EPSILON, HIDDEN, LATENTS, LEARNING_RATE, PIXELS, Task
+from stepping import Stepping
 
 from nelbo.data import Split, source
 from nelbo.models import Model, skeleton
@@ -57,23 +57,10 @@ class Nelbo:
 
     def run_block(self, n_steps: int) -> float:
         """Take at least `n_steps` through the training loop's own compiled chunks; give seconds for `n_steps`."""
-        loop = self._loop()
-        start, first = time.perf_counter(), loop.state.step
-        # the loop chooses how many steps one call takes, and may go past the end of the block
-        while loop.state.step < first + n_steps:
-            loop._advance()
-        jax.block_until_ready(loop.state.carry)
-        return (time.perf_counter() - start) * n_steps / (loop.state.step - first)
-
-    def _loop(self) -> Any:
-        """The loop of `nelbo.fit`, kept between blocks so that it compiles once."""
         if self._run is None:
-            from nelbo.training.loop import _Loop, _plan
-
-            plan = _plan(len(self._data), 10**9, None, BATCH, None, None, CHUNK, None)
-            key = jax.random.key(3)
-            self._run = _Loop(key, self._model, Sgvb("B"), self._data, self._optimizer, plan)
-        return self._run
+            sizes = {"batch": BATCH, "chunk": CHUNK, "evaluate_every": None}
+            self._run = Stepping(jax.random.key(3), self._model, Sgvb("B"), self._data, self._optimizer, **sizes)
+        return self._run.seconds(n_steps)
 
     def train(self, epochs: int) -> None:
         """The whole run by `nelbo.fit`."""
@@ -84,5 +71,5 @@ class Nelbo:
         """The present parameters under the benchmark's names."""
         model = self._model
         if self._run is not None:
-            model = eqx.combine(self._run.state.carry.params, self._run.static).model
+            model = self._run.model
         return parameters_of(model)

@@ -15,19 +15,14 @@ shows that all of them learn; BlackJAX's SGHMC draws its momentum anew for each 
 import argparse
 import datetime as dt
 import importlib.metadata
-import json
 import os
-import statistics
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from bayes_task import BATCH, CHUNK, EXAMPLES, SIZES, THREADS, Task, draw_task, loss
+from turns import Here, Process, There, in_turns, pin_threads, print_table, summary
 
 METHODS = ("sgld", "sghmc", "mean-field")
 TORCH = {"sgld": {"posteriors": "sgld"}, "sghmc": {"posteriors": "sghmc"},
@@ -35,73 +30,6 @@ TORCH = {"sgld": {"posteriors": "sgld"}, "sghmc": {"posteriors": "sghmc"},
 CHECK_STEPS = 200  # untimed: compilation, warm-up and the look at the loss
 LEARNED = 0.5 * float(np.log(SIZES[-1]))  # nats; a loss above it, half that of a guess, is no training
 PACKAGES = ("jax", "jaxlib", "optax", "equinox", "blackjax", "numpyro")
-
-
-class Here:
-    """A contestant in this process."""
-
-    def __init__(self, make: Callable[[], Any]) -> None:
-        self._contestant = make()
-
-    def block(self, steps: int) -> tuple[float, float]:
-        """Milliseconds a step: wall and processor time."""
-        wall, used = time.perf_counter(), time.process_time()
-        done = self._contestant.block(steps)
-        return 1e3 * (time.perf_counter() - wall) / done, 1e3 * (time.process_time() - used) / done
-
-    def weights(self) -> dict[str, np.ndarray]:
-        """The present ones, or their means."""
-        return self._contestant.weights()
-
-
-class There:
-    """A contestant in the process of the others."""
-
-    def __init__(self, process: "Process", name: str) -> None:
-        self._process, self._name = process, name
-
-    def block(self, steps: int) -> tuple[float, float]:
-        """Milliseconds a step: wall and processor time."""
-        wall, used = self._process.ask(f"block {self._name} {steps}")
-        return 1e3 * wall / steps, 1e3 * used / steps
-
-    def weights(self) -> dict[str, np.ndarray]:
-        """The present ones, or their means."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "weights.npz"
-            self._process.ask(f"weights {self._name} {path}")
-            with np.load(path) as file:
-                return dict(file)
-
-
-class Process:
-    """The interpreter that has PyTorch."""
-
-    def __init__(self, python: str) -> None:
-        script = Path(__file__).with_name("bayes_torch.py")
-        # threads that wait sleep, which costs nothing on a quiet machine and saves PyTorch on a busy one
-        environment = {"OMP_WAIT_POLICY": "passive", "PYTHONWARNINGS": "ignore", **os.environ}
-        pipe = subprocess.PIPE
-        self._process = subprocess.Popen([python, str(script)], stdin=pipe, stdout=pipe, text=True, env=environment)
-
-    def ask(self, order: str) -> Any:
-        """The answer to an order."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        print(order, file=self._process.stdin, flush=True)
-        line = self._process.stdout.readline()
-        if not line:
-            raise SystemExit("the process of PyTorch has ended; its reason stands above")
-        return json.loads(line)
-
-
-def pin_threads() -> None:
-    """Give every library the same cores and threads, this process and its children; before any of them is imported."""
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = str(THREADS)
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
-    os.environ["JAX_PLATFORMS"] = "cpu"
 
 
 def contestants(method: str, task: Task, process: Process | None, draws: int) -> dict[str, Any]:
@@ -119,46 +47,15 @@ def measure(method: str, task: Task, process: Process | None, options: argparse.
     """Warm up and check each contestant of a method, then blocks in turn, the order reversed every round."""
     draws = (CHECK_STEPS + options.rounds * (options.block + CHUNK)) // CHUNK
     ready = contestants(method, task, process, draws)
-    losses, times = {}, {name: [] for name in ready}
+    losses = {}
     for name, one in ready.items():
         one.block(CHECK_STEPS)
         losses[name] = loss(one.weights(), task)
         print(f"{method}, warm {name}: loss {losses[name]:.3f} nats after {CHECK_STEPS} steps", flush=True)
-    for turn in range(options.rounds):
-        for name in list(ready)[:: 1 if turn % 2 == 0 else -1]:
-            times[name].append(ready[name].block(options.block))
-        now = "  ".join(f"{name} {times[name][-1][0]:.2f}" for name in ready)
-        print(f"{method}, round {turn + 1}/{options.rounds}, ms/step: {now}", flush=True)
-    return summary(times, losses)
-
-
-def summary(times: dict[str, list[tuple[float, float]]], losses: dict[str, float]) -> dict[str, Any]:
-    """Best and median of each, and nelbo's time over it: by best blocks, blocks of one turn, and processor time."""
-    wall = {name: [one for one, _ in values] for name, values in times.items()}
-    used = {name: statistics.median(one for _, one in values) for name, values in times.items()}
-    found = {}
-    for name, values in wall.items():
-        ratios = [a / b for a, b in zip(wall["nelbo"], values, strict=True)]
-        found[name] = {
-            "best": round(min(values), 3),
-            "median": round(statistics.median(values), 3),
-            "processor": round(used[name], 3),
-            "nelbo_over_best": round(min(wall["nelbo"]) / min(values), 3),
-            "nelbo_over_paired": round(statistics.median(ratios), 3),
-            "nelbo_over_processor": round(used["nelbo"] / used[name], 3),
-            "loss": round(losses[name], 3),
-            "learned": losses[name] <= LEARNED,
-        }
+    found = summary(in_turns(ready, options.rounds, options.block, method))
+    for name, row in found.items():
+        row |= {"loss": round(losses[name], 3), "learned": losses[name] <= LEARNED}
     return found
-
-
-def print_table(method: str, found: dict[str, Any]) -> None:
-    """One line a contestant."""
-    heads = ("best", "median", "processor", "over best", "paired", "processor", "loss")
-    print(f"\n{method:<12}{''.join(f'{head:>11}' for head in heads)}  (ms a step; nelbo over it; nats)")
-    for name, row in sorted(found.items(), key=lambda item: item[1]["best"]):
-        numbers = "".join(f"{value:>11.3f}" for key, value in row.items() if key != "learned")
-        print(f"{name:<12}{numbers}  {'' if row['learned'] else 'NOT LEARNED'}")
 
 
 def parse() -> argparse.Namespace:
@@ -178,9 +75,9 @@ def parse() -> argparse.Namespace:
 def main() -> int:
     """Run, print the tables, write the results file."""
     options = parse()
-    pin_threads()
+    pin_threads(THREADS)
     task = draw_task()
-    process = None if options.torch_python is None else Process(options.torch_python)
+    process = None if options.torch_python is None else Process(options.torch_python, "bayes_torch.py")
     load = round(os.getloadavg()[0], 2)
     versions = {package: importlib.metadata.version(package) for package in PACKAGES}
     versions |= {} if process is None else process.ask("versions")
@@ -190,7 +87,7 @@ def main() -> int:
     results = {}
     for method in options.only:
         results[method] = measure(method, task, process, options)
-        print_table(method, results[method])
+        print_table(method, results[method], "loss")
         if options.json:
             from nelbo.core import write_json
 

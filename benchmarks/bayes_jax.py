@@ -36,13 +36,14 @@ class Nelbo:
     """The loop of `nelbo.fit`."""
 
     def __init__(self, task: Task, method: str, draws: int) -> None:
+        from stepping import Stepping
+
         from nelbo.bayes import WithGlobals, collect, sghmc, sgld, shared_parameters
         from nelbo.core import Example
         from nelbo.data import Source
         from nelbo.models import skeleton
         from nelbo.objectives import MaximumLikelihood
         from nelbo.training import optimizer
-        from nelbo.training.loop import _Loop, _plan
 
         arguments = {"shape": [SIZES[0]], "classes": SIZES[-1], "hidden": list(SIZES[1:-1])}
         first = [jnp.asarray(value) for value in task.init.values()]
@@ -57,22 +58,17 @@ class Nelbo:
             "mean-field": lambda: optimizer("adam", learning_rate=ADAM_RATE),
         }[method]()
         rows = Example(jnp.asarray(task.y[:, None], jnp.float32), context=Example(jnp.asarray(task.x)))
-        plan = _plan(EXAMPLES, 10**9, None, BATCH, 10**9, None, CHUNK, None)
         objective = WithGlobals(MaximumLikelihood(), EXAMPLES)
-        # the loop inside `nelbo.fit`, kept between blocks so that it compiles once
-        self._loop = _Loop(jr.key(2), model, objective, Source(rows, "real", dynamic=False), rule, plan)
+        data = Source(rows, "real", dynamic=False)
+        self._steps = Stepping(jr.key(2), model, objective, data, rule, batch=BATCH, chunk=CHUNK)
 
     def block(self, steps: int) -> int:
         """How many steps were taken; the loop itself chooses how many it takes in one call."""
-        first = self._loop.state.step
-        while self._loop.state.step < first + steps:
-            self._loop._advance()
-        jax.block_until_ready(self._loop.state.carry)
-        return self._loop.state.step - first
+        return self._steps.advance(steps)
 
     def weights(self) -> dict[str, np.ndarray]:
         """The present ones."""
-        return dict(zip(SHAPES, map(np.asarray, _arrays(self._loop.state.carry.params.model)), strict=True))
+        return dict(zip(SHAPES, map(np.asarray, _arrays(self._steps.model)), strict=True))
 
 
 def _arrays(model: Any) -> list[Any]:

@@ -43,26 +43,18 @@ class Training:
     def __init__(self, posterior: str, latents: int, batch: int) -> None:
         import jax
         import optax
+        from stepping import Stepping
 
         from nelbo.data import Split, source
         from nelbo.objectives import Sgvb
-        from nelbo.training.loop import _Loop, _plan
 
         data = source(Split(pictures()), "binary")
-        plan = _plan(EXAMPLES, 10**9, None, batch, 10**9, None, CHUNK, None)
-        # the loop inside `nelbo.fit`, kept between blocks so that it compiles once
         key, model = jax.random.key(2), model_of(posterior, latents)
-        self._loop = _Loop(key, model, Sgvb("B"), data, optax.adam(1e-3), plan)
+        self._steps = Stepping(key, model, Sgvb("B"), data, optax.adam(1e-3), batch=batch, chunk=CHUNK)
 
     def block(self) -> float:
         """Milliseconds a step, over at least one chunk."""
-        import jax
-
-        first, start = self._loop.state.step, time.perf_counter()
-        while self._loop.state.step < first + CHUNK:
-            self._loop._advance()
-        jax.block_until_ready(self._loop.state.carry.params)
-        return 1e3 * (time.perf_counter() - start) / (self._loop.state.step - first)
+        return 1e3 * self._steps.seconds(CHUNK) / CHUNK
 
 
 def steps(latents: int, batch: int, rounds: int, families: tuple[str, ...]) -> dict[str, Any]:

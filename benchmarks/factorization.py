@@ -72,31 +72,22 @@ class Nelbo:
 
     def __init__(self, marks: Marks) -> None:
         import jax
+        from stepping import Stepping
 
         from nelbo.bayes import WithGlobals
         from nelbo.objectives import Sgvb
-        from nelbo.training import Reshuffled, optimizer
-        from nelbo.training.loop import _Loop, _plan
+        from nelbo.training import optimizer
 
         data = nelbo_source(marks, "train")
         self.steps = len(data) // BATCH
-        plan = _plan(len(data), 10**9, None, BATCH, 10**9, None, self.steps, None)
         adam = optimizer("adam", learning_rate=RATE)
         objective = WithGlobals(Sgvb(), len(data))
-        # the loop inside `nelbo.fit`, kept between epochs so that it compiles once
-        self._loop = _Loop(
-            jax.random.key(2), nelbo_model(marks, learn_prior=False), objective, data, adam, plan, Reshuffled
-        )
+        key, model = jax.random.key(2), nelbo_model(marks, learn_prior=False)
+        self._steps = Stepping(key, model, objective, data, adam, batch=BATCH, chunk=self.steps)
 
     def epoch(self) -> float:
         """Seconds."""
-        import jax
-
-        first, start = self._loop.state.step, time.perf_counter()
-        while self._loop.state.step < first + self.steps:
-            self._loop._advance()
-        jax.block_until_ready(self._loop.state.carry.params)
-        return (time.perf_counter() - start) * self.steps / (self._loop.state.step - first)
+        return self._steps.seconds(self.steps)
 
 
 class NumPyro:

@@ -33,35 +33,27 @@ class Nelbo:
 
     def __init__(self, batch: int) -> None:
         import jax
+        from stepping import Stepping
 
         from nelbo.data import Split, source
         from nelbo.models import sbn
         from nelbo.objectives import ScoreFunction
         from nelbo.training import optimizer
-        from nelbo.training.loop import _Loop, _plan
 
         x = pictures()
         model = sbn(jax.random.key(0), (PIXELS,), layers=SIZES[1:], centre=x.mean(0))
         data = source(Split(x.astype(np.uint8)), "binary")
-        plan = _plan(EXAMPLES, 10**9, None, batch, 10**9, None, CHUNK, None)
         key = jax.random.key(2)
-        # the loop inside `nelbo.fit`, kept between blocks so that it compiles once
         adam = optimizer("adam", learning_rate=RATE)
-        self._loop = _Loop(key, model, ScoreFunction(), data, adam, plan)
+        self._steps = Stepping(key, model, ScoreFunction(), data, adam, batch=batch, chunk=CHUNK)
 
     def block(self, steps: int) -> float:
         """Seconds for `steps` steps; the loop itself chooses how many it takes in one call."""
-        import jax
-
-        first, start = self._loop.state.step, time.perf_counter()
-        while self._loop.state.step < first + steps:
-            self._loop._advance()
-        jax.block_until_ready(self._loop.state.carry.params)
-        return (time.perf_counter() - start) * steps / (self._loop.state.step - first)
+        return self._steps.seconds(steps)
 
     def bound(self) -> float:
         """Mean training bound so far [nats]."""
-        return self._loop.state.sums["bound"] / self._loop.state.count
+        return self._steps.bound
 
 
 class JaxScan:

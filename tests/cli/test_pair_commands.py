@@ -19,7 +19,7 @@ FIT = ("--epochs", "8", "--quiet", "--no-figures")
 
 @pytest.fixture(scope="module")
 def ratings(tmp_path_factory):
-    """A table of marks, and a run fitted to it."""
+    """A table of marks, a run fitted to it, and pairs to ask about."""
     folder = tmp_path_factory.mktemp("ratings")
     rng = np.random.default_rng(0)
     cells = np.sort(rng.permutation(400)[:300])
@@ -38,6 +38,7 @@ def ratings(tmp_path_factory):
         "1",
     )
     assert main([*map(str, line), "--out", str(folder / "run"), *FIT, "--epochs", "300"]) == 0
+    (folder / "pairs.csv").write_text('note,student,lecturer\na,s1,105\n"b, too",nobody,105\nc,nobody,1\n')
     return folder
 
 
@@ -51,7 +52,6 @@ def test_fit_predicts_better_than_the_mean(ratings):
 
 
 def test_predict_answers_in_the_users_table(ratings, nelbo):
-    (ratings / "pairs.csv").write_text('note,student,lecturer\na,s1,105\n"b, too",nobody,105\nc,nobody,1\n')
     done = nelbo("predict", ratings / "run", ratings / "pairs.csv", "-o", ratings / "out.csv")
     assert done.code == 0
     assert "2 pairs have a student" in done.err

@@ -31,6 +31,21 @@ def test_split_is_a_seeded_partition(save):
     assert first.describe()["sha256"]["test"] != other.describe()["sha256"]["test"]
 
 
+def test_fewer_training_rows_leave_the_other_splits(save):
+    path = save(np.arange(200.0).reshape(100, 2))
+    whole, fewer, other = load(path), load(path, train_rows=7), load(path, train_rows=7, split_seed=1)
+    rows = fewer.train.x[:, 0].tolist()
+    assert len(rows) == 7 == len(other.train)
+    assert set(rows) <= set(whole.train.x[:, 0].tolist())
+    assert rows == load(path, train_rows=7).train.x[:, 0].tolist() != whole.train.x[:7, 0].tolist()
+    assert fewer.test.x.tolist() == whole.test.x.tolist()
+    for count in (0, 81):
+        with pytest.raises(InputError, match="train_rows must be between 1 and the 80 training rows"):
+            load(path, train_rows=count)
+    with pytest.raises(InputError, match="leave stream or train_rows out"):
+        load(path, train_rows=7, stream=True)
+
+
 def test_the_split_is_frozen(save):
     # a change here would put rows that a stored model was trained on into the test split
     assert load(save(np.arange(20.0).reshape(20, 1))).test.x.tolist() == FROZEN_TEST_ROWS

@@ -9,12 +9,12 @@ import sys
 
 import pytest
 
-import nelbo.papers.page as page_module
+import nelbo.papers.parts as parts_module
 from nelbo.cli.paper import show_page
 from nelbo.core import InputError, read_json
 from nelbo.papers import PAPERS, Claim, Figure, Page, Part, Plan, Published, Trial
 from nelbo.papers.kingma2014 import plan as kingma_plan
-from nelbo.papers.page import _chosen_parts
+from nelbo.papers.page import chosen_parts
 from nelbo.runs import Experiment
 from nelbo.training import Interrupted
 
@@ -101,7 +101,7 @@ def test_the_best_rate_of_the_trial_is_taken(finished):
 
 def test_a_finished_page_runs_nothing_again(finished, monkeypatch):
     folder, result = finished
-    monkeypatch.setattr(sys.modules["nelbo.runs.execute"], "fit", None)
+    monkeypatch.setattr(sys.modules["nelbo.runs.ready"], "fit", None)
     again, _ = run(folder)
     assert numbers(again) == numbers(result)
 
@@ -141,11 +141,11 @@ def test_a_diverging_rate_loses(tmp_path, monkeypatch):
         folder.mkdir(parents=True)
         (folder / "history.jsonl").write_text(json.dumps({"train_bound": -rate}) + "\n")
 
-    monkeypatch.setattr(page_module, "carry_out", carry_out)
+    monkeypatch.setattr(parts_module, "carry_out", carry_out)
     trial = Trial("trial", experiment(0), (10.0, 0.5, 0.25))
-    assert page_module._chosen(trial, tmp_path, lambda _: None) == 0.25
+    assert parts_module._chosen(trial, tmp_path, lambda _: None) == 0.25
     with pytest.raises(InputError, match="diverged with every learning rate"):
-        page_module._chosen(dataclasses.replace(trial, name="other", rates=(2.0, 3.0)), tmp_path, lambda _: None)
+        parts_module._chosen(dataclasses.replace(trial, name="other", rates=(2.0, 3.0)), tmp_path, lambda _: None)
 
 
 @pytest.mark.parametrize(("change", "match"), [({"seed": 1}, "another result .*seed 0"), ({"page": PAPERS["kingma2014"]}, "another result")])  # fmt: skip  # noqa: E501
@@ -176,7 +176,7 @@ def test_parts_can_be_run_alone(finished, tmp_path):
 
 
 def test_a_whole_name_is_not_a_beginning(tmp_path):
-    ask = lambda *only: [part.name for part in _chosen_parts(longer, tmp_path, only)]  # noqa: E731
+    ask = lambda *only: [part.name for part in chosen_parts(longer, tmp_path, only, redraw=False)]  # noqa: E731
     longer = Plan(tuple(Part(name, name, experiment(0)) for name in ("vimco-2", "vimco-5", "vimco-50")), (), ())
     assert ask("vimco-5") == ["vimco-5"]
     assert ask("vimco") == ["vimco-2", "vimco-5", "vimco-50"]
@@ -196,7 +196,9 @@ def test_kingma_smoke_end_to_end(tmp_path):
     page = PAPERS["kingma2014"]
     result = page.reproduce(tmp_path, budget="smoke", say=lambda _: None)
     assert result["finished"]
-    binary, continuous, wake_sleep = result["parts"].values()
+    binary, continuous, wake_sleep, *evidence = result["parts"].values()
+    assert [part["label"].split(",")[0] for part in evidence] == ["aevb", "wake-sleep", "monte-carlo-em"]
+    assert all(len(part["curve"]["test_bound"]) == 10 for part in evidence)
     assert wake_sleep["experiment"]["objective"]["name"] == "wake-sleep"
     assert wake_sleep["experiment"]["model"] == binary["experiment"]["model"]
     assert binary["results"][0]["binarization"] == "none (grey)"
@@ -206,7 +208,7 @@ def test_kingma_smoke_end_to_end(tmp_path):
         assert len(part["curve"]["examples"]) == 5
     # the claims about MNIST have no runs here, and the variance of a bound over 10 draws is far below 1
     ahead = binary["results"][0]["nats"] > wake_sleep["results"][0]["nats"]
-    assert [claim["holds"] for claim in result["claims"]] == [None, None, ahead, True]
+    assert [claim["holds"] for claim in result["claims"]] == [None, None, ahead, None, True]
     written = show_page(tmp_path, result)
     assert all(path.stat().st_size > 0 for path in written)
     assert {path.name for path in written} >= {"page.md", "page.html", "figure-4-binary.png", "figure-5-binary.png"}
@@ -231,10 +233,12 @@ def test_kingma_budgets_are_the_papers_experiments(monkeypatch):
     monkeypatch.setattr("nelbo.papers.kingma2014.load", no_frey)
     for budget, examples in (("quick", 600_000), ("paper", 100_000_000)):
         plan = kingma_plan(budget, 0, None)
-        figures = {f.name: [name.rsplit("-", 1)[1] for name in f.parts] for f in plan.figures if f.kind == "curves"}
+        figures = {f.name: [name.rsplit("-", 1)[-1] for name in f.parts] for f in plan.figures if f.kind == "curves"}
         assert figures.pop("figure-2-mnist") == ["3", "5", "10", "20", "200"]
         assert figures.pop("figure-2-faces") == ["2", "5", "10", "20"]
         # the others show both methods with one number of latents
+        for size in (1000, 50_000):
+            assert len(figures.pop(f"figure-3-{size}")) == 3
         assert len(figures) == 9
         assert all(len(set(counts)) == 1 and name.endswith(f"nz-{counts[0]}") for name, counts in figures.items())
         assert {name for figure in plan.figures for name in figure.parts} <= {part.name for part in plan.parts}
@@ -263,8 +267,13 @@ def made_up(nats, gap, label="x"):
 def test_kingma_claims_can_fail(bounds, gaps, rises, no_overfitting):
     counts = (3, 5, 10, 20, 200)
     parts = {f"mnist/nz-{n}": made_up(float(b), float(g)) for n, b, g in zip(counts, bounds, gaps, strict=True)}
-    first, second, ahead, third = PAPERS["kingma2014"].claims
+    first, second, ahead, online, third = PAPERS["kingma2014"].claims
     assert ahead.check(parts)[0] is None
+    assert online.check(parts)[0] is None
+    for better in (True, False):
+        ends = {"aevb": -100.0 + better, "wake-sleep": -102.0, "monte-carlo-em": -99.5}
+        made = {f"evidence/50000/{method}": made_up(end, 0.0) for method, end in ends.items()}
+        assert online.check(parts | made)[0] is better
     parts["mnist/wake-sleep-nz-3"] = made_up(bounds[0] - 1.0, 0.0)
     assert ahead.check(parts)[0] is True
     parts["mnist/wake-sleep-nz-5"] = made_up(bounds[1] + 1.0, 0.0)

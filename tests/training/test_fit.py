@@ -16,7 +16,7 @@ from small import EVERY, STEPS, Keep, assert_same_bits, compilations, leaves, lo
 from nelbo.core import InputError, NotFiniteError
 from nelbo.data import Split, source
 from nelbo.nets import trainable
-from nelbo.objectives import Loss, MaximumLikelihood, Objective, ObjectiveState
+from nelbo.objectives import Loss, MaximumLikelihood, Objective, ObjectiveState, Vimco
 from nelbo.training import Interrupted
 
 
@@ -45,6 +45,17 @@ def test_training_improves_the_bound(unbroken):
     result, _ = unbroken
     bounds = [row["valid_bound"] for row in result.history]
     assert bounds[-1] > bounds[0]
+
+
+def test_what_is_watched_by_another_bound_changes_nothing_else():
+    """The importance-weighted bound lies between the evidence lower bound and log p(x), which is exact here."""
+    seen = {"more": source(Split(rows(9, seed=2)), "real")}
+    plain, weighted = train(watch=seen), train(watch=seen, watch_by=Vimco(500))
+    assert all(map(np.array_equal, leaves(plain.model), leaves(weighted.model)))
+    exact = float(jax.vmap(weighted.model.log_prob)(jnp.asarray(rows(9, seed=2))).mean())
+    assert plain.history[-1]["more_bound"] < weighted.history[-1]["more_bound"] - 0.1
+    assert weighted.history[-1]["more_bound"] == pytest.approx(exact, abs=0.1)
+    assert [r["valid_bound"] for r in plain.history] == [r["valid_bound"] for r in weighted.history]
 
 
 def test_the_same_run_gives_the_same_bits_whatever_the_chunk(unbroken):

@@ -30,11 +30,19 @@ def inferring(options: argparse.Namespace, run: Run) -> Model:
     Raises:
         InputError: fewer than one step, or latents that are not Gaussian.
     """
-    if options.refine is None:
-        return run.model
-    if options.refine < 1:
-        raise InputError(f"--refine takes a number of steps, at least 1, got {options.refine}.")
-    return refined(run.model, options.refine)
+    return refinement(options)(run.model)
+
+
+def refinement(options: argparse.Namespace) -> Callable[[Model], Model]:
+    """What --refine does to a model: nothing where it was not given.
+
+    Raises:
+        InputError: fewer than one step.
+    """
+    steps = options.refine
+    if steps is not None and steps < 1:
+        raise InputError(f"--refine takes a number of steps, at least 1, got {steps}.")
+    return lambda model: model if steps is None else refined(model, steps)
 
 
 def target(options: argparse.Namespace, run: Run, stem: str, suffixes: tuple[str, ...]) -> Path:

@@ -170,6 +170,7 @@ def picture_loss(given: tuple[Model, Array, Array, Array], z: Latents) -> Float[
     """
     model, x, context, thrift = given
     layers, nodes = model.generative.layers, (x, *z)
-    rate = -sum(layers[i](nodes[i + 1 :], context).log_prob(nodes[i]).sum() for i in range(1, len(nodes)))
+    terms = [jnp.sum(jnp.asarray(layers[i](nodes[i + 1 :], context).log_prob(nodes[i]))) for i in range(1, len(nodes))]
+    rate = -jnp.stack(terms).sum()
     pixels = layers[0](z, context)
     return thrift * rate + 0.5 * (((x - pixels.mean) / pixels.variance**0.5) ** 2).sum()

@@ -9,7 +9,9 @@ from nelbo._lazy import lazy
 
 if TYPE_CHECKING:
     from nelbo.data.answers import extended_table as extended_table
+    from nelbo.data.answers import filled_frame as filled_frame
     from nelbo.data.answers import filled_table as filled_table
+    from nelbo.data.answers import made_frame as made_frame
     from nelbo.data.answers import made_table as made_table
     from nelbo.data.binarization import BINARIZATIONS as BINARIZATIONS
     from nelbo.data.binarization import binarize as binarize
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from nelbo.data.fetch import FetchProgress as FetchProgress
     from nelbo.data.formats import read_npy as read_npy
     from nelbo.data.loading import load as load
+    from nelbo.data.loading import load_array as load_array
+    from nelbo.data.loading import load_frame as load_frame
     from nelbo.data.loading import load_rows as load_rows
     from nelbo.data.masks import missing_at_random as missing_at_random
     from nelbo.data.masks import missing_grid as missing_grid
@@ -104,12 +108,16 @@ _HOMES = {
     "documents_dataset": "documents",
     "dynamic_draw": "sources",
     "extended_table": "answers",
+    "filled_frame": "answers",
     "filled_table": "answers",
     "known_targets": "prepare",
     "load": "loading",
+    "load_array": "loading",
+    "load_frame": "loading",
     "load_pairs": "pairs",
     "load_photographs": "photographs",
     "load_rows": "loading",
+    "made_frame": "answers",
     "made_table": "answers",
     "missing_at_random": "masks",
     "missing_fraction": "splits",

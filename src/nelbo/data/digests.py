@@ -79,8 +79,8 @@ def _joined(parts: list[Split]) -> Split:
     if len(parts) == 1:
         return parts[0]
     whole = {}
-    for name in ("x", "y", "observed", "context"):
-        found = [{"x": part.x, "y": part.y, "observed": part.observed, "context": part.context}[name] for part in parts]
+    for name in ("x", "y", "observed", "context", "ids"):
+        found = [vars(part)[name] for part in parts]
         present = [array for array in found if array is not None]
         whole[name] = np.concatenate(present) if len(present) == len(found) else None
     return Split(**whole)

@@ -1,7 +1,11 @@
 """The functions that give data: by name, or from a file or folder of the user's."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from nelbo.core import InputError, choice, os_error
 from nelbo.data.binarization import BINARIZATIONS
@@ -12,10 +16,10 @@ from nelbo.data.documents import CORPORA, load_documents
 from nelbo.data.fetch import FetchProgress
 from nelbo.data.named import load_named
 from nelbo.data.registered import added_sets, names
-from nelbo.data.roles import TableOptions, Targets
+from nelbo.data.roles import TableOptions, Targets, kinds_asked
 from nelbo.data.schema import Schema
 from nelbo.data.splits import Data
-from nelbo.data.user import SUFFIXES, load_path, load_whole
+from nelbo.data.user import SUFFIXES, array_rows, frame_rows, load_path, load_whole
 
 
 def load(
@@ -27,6 +31,7 @@ def load(
     split_seed: int = 0,
     valid_fraction: float | None = None,
     test_fraction: float | None = None,
+    train_rows: int | None = None,
     stream: bool = False,
     header: bool | None = None,
     columns: Sequence[str] = (),
@@ -34,6 +39,7 @@ def load(
     target: str | None = None,
     targets: Targets | None = None,
     words: bool = False,
+    column: Sequence[str] = (),
     schema: Schema | None = None,
     progress: FetchProgress | None = None,
 ) -> Data:
@@ -52,6 +58,7 @@ def load(
         valid_fraction: of the rows, for validation; zero leaves the split out. If neither fraction is given, a named
             set keeps the sizes that `catalogue` lists; else None means 0.1.
         test_fraction: of the rows, for testing; the same.
+        train_rows: train on so many rows of the training split, drawn by `split_seed`; None takes all of them.
         stream: leave a `.npy` file on disk and read rows as they are needed. The first rows train, the last ones
             test, in the order of the file.
         header: whether the first line of a CSV file names its columns; None finds out.
@@ -61,6 +68,8 @@ def load(
         targets: "number" or "class" where something is predicted: then `Split.y` holds that, and rows without it are
             left out.
         words: model columns of words too, each word being an entry of 0 or 1.
+        column: how columns of a table are modelled, NAME=KIND each, with KIND real, positive, count, student (heavy
+            tails), words or ignore; the others as the data suggest.
         schema: of data that these must be like: columns are matched by name, and kind and shape are checked.
         progress: called as `progress(what, bytes_done, bytes_in_all_or_None)` while fetching.
 
@@ -72,7 +81,7 @@ def load(
         raise InputError("A streamed file cannot be binarized on the host: use dynamic, or load it without stream.")
     cuts = Cuts(split_seed, valid_fraction, test_fraction)
     name, entries = str(name_or_path), catalogue()
-    options = TableOptions(header, tuple(columns), tuple(ignore), target, targets, words)
+    options = TableOptions(header, tuple(columns), tuple(ignore), target, targets, words, kinds_asked(column))
     try:
         if name in CORPORA:
             if stream or cuts.asked:
@@ -90,7 +99,20 @@ def load(
             data = load_path(_path(name_or_path), cuts=cuts, options=options, like=schema, stream=stream)
     except OSError as error:  # a folder that may not be entered, a name that is too long
         raise os_error("read", name, error) from error
-    return binarize_data(data, how, binarize_seed)
+    return binarize_data(_fewer(data, train_rows, split_seed), how, binarize_seed)
+
+
+def _fewer(data: Data, count: int | None, seed: int) -> Data:
+    """The data with so many training rows, in their order."""
+    if count is None:
+        return data
+    train = data.split("train")
+    if isinstance(train.x, np.memmap):
+        raise InputError("Rows of a streamed file are not counted off: leave stream or train_rows out.")
+    if not 1 <= count <= len(train):
+        raise InputError(f"train_rows must be between 1 and the {len(train)} training rows there are, got {count}.")
+    places = np.sort(np.random.default_rng(seed).permutation(len(train))[:count])
+    return dataclasses.replace(data, splits={**data.splits, "train": train.rows(places)})
 
 
 def load_rows(
@@ -105,6 +127,7 @@ def load_rows(
     target: str | None = None,
     targets: Targets | None = None,
     words: bool = False,
+    column: Sequence[str] = (),
 ) -> Data:
     """Load all rows of a file or folder, in their order, as one split "rows".
 
@@ -121,17 +144,71 @@ def load_rows(
         target: as for `load`, without a schema.
         targets: as for `load`; rows without a target are kept.
         words: as for `load`, without a schema.
+        column: as for `load`, without a schema.
 
     Raises:
         InputError: no such file, or one that is damaged or not like `schema`.
     """
     how = choice("binarization", binarize or "none", BINARIZATIONS)
-    options = TableOptions(header, tuple(columns), tuple(ignore), target, targets, words)
+    options = TableOptions(header, tuple(columns), tuple(ignore), target, targets, words, kinds_asked(column))
     try:
         data = load_whole(_path(path), options=options, like=schema)
     except OSError as error:
         raise os_error("read", path, error) from error
     return binarize_data(data, how, binarize_seed)
+
+
+def load_frame(
+    frame: Any,
+    schema: Schema | None = None,
+    *,
+    where: str = "this table",
+    columns: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    words: bool = True,
+    column: Sequence[str] = (),
+    cuts: Cuts | None = None,
+) -> Data:
+    """A pandas data frame as data, by the rules for a file.
+
+    Args:
+        frame: any columns.
+        schema: of data that these must be like: columns are matched by name.
+        where: what to call it in messages.
+        columns: the names of the columns to model; () models all that can be.
+        ignore: the names of columns to set aside.
+        words: model columns of words too.
+        column: as for `load`.
+        cuts: of the rows into splits; None keeps all in one split "rows".
+
+    Raises:
+        InputError: no column to model, values that no model could use, or data that are not like `schema`.
+    """
+    options = TableOptions(None, tuple(columns), tuple(ignore), words=words, kinds=kinds_asked(column))
+    return frame_rows(frame, where=where, options=options, like=schema, cuts=cuts)
+
+
+def load_array(
+    x: np.ndarray,
+    schema: Schema | None = None,
+    *,
+    where: str = "this array",
+    real: bool = False,
+    cuts: Cuts | None = None,
+) -> Data:
+    """An array in memory as data, by the rules for a file: NaN is missing.
+
+    Args:
+        x: `(n, *shape)` numbers.
+        schema: of data that these must be like.
+        where: what to call it in messages.
+        real: take all numbers for real ones, whatever they are.
+        cuts: of the rows into splits; None keeps all in one split "rows".
+
+    Raises:
+        InputError: values that no model could use, or data that are not like `schema`.
+    """
+    return array_rows(x, where=where, like=schema, cuts=cuts, real=real)
 
 
 def _path(name_or_path: str | Path) -> Path:

@@ -72,7 +72,8 @@ def read_pictures(folder: Path) -> Pictures:
     for name, part in parts.items():
         labels = [numbers[label] for _, label in part if label is not None]
         x = pixels[start : start + len(part)]
-        splits[name] = Split(x, np.asarray(labels, np.int64) if labels else None)
+        names = np.array([str(path.relative_to(folder)) for path, _ in part])
+        splits[name] = Split(x, np.asarray(labels, np.int64) if labels else None, ids=names)
         start += len(part)
     return Pictures(splits, tuple(numbers) or None, (*_passed_over(folder, stray), *notes))
 

@@ -82,6 +82,8 @@ def read_csv(path: Path, *, header: bool | None = None, known: Sequence[str] = (
     form = Dialect(delimiter, encoding, decimal, named, mark, _line_end(text), row_names)
     columns = [_factorized(pandas, frame[i].iloc[int(named) :]) for i in range(width)]
     names = tuple(first) if named else ("",) * width
+    if width == 1 and (blank := _blank_lines(text)):
+        notes += (f"{path}: {blank} blank lines were passed over; write NA where the only cell of a row is missing.",)
     notes = (*notes, *delimiter_note(delimiter, path), *said)
     if decimal == ",":
         notes += (f"{path}: its numbers are written with a decimal comma.",)
@@ -108,14 +110,17 @@ def _header(
     numeric = [cell for cell in first if is_number(cell, decimal)]
     if named and numeric and len(numeric) == sum(cell != "" for cell in first):
         shown = ", ".join(numeric[:3]) + (", ..." if len(numeric) > 3 else "")
-        note = f"{path}: its first line ({shown}) was read as names of the columns; header=False reads it as a row."
+        note = f"{path}: its first line ({shown}) was read as names of the columns; --no-header reads it as a row."
         return True, (note,)
     if not named and len(numeric) < len([cell for cell in first if cell not in MISSING]):
-        note = (
-            f"{path}: its first line was read as a row, for its text stands below again; header=True reads it as names."
-        )
+        note = f"{path}: its first line was read as a row, for its text stands below again; --header reads it as names."
         return False, (note,)
     return named, ()
+
+
+def _blank_lines(text: str) -> int:
+    """Lines without a cell, but for those at the end."""
+    return sum(not line.strip() for line in text.rstrip().splitlines())
 
 
 def _line_end(text: str) -> str:
@@ -147,9 +152,20 @@ def read_parquet(path: Path) -> ReadTable:
         if type(error).__module__.startswith("pyarrow"):
             raise damaged(path, "Parquet table", error) from error
         raise
+    return read_frame(frame, str(path))
+
+
+def read_frame(frame: Any, where: str) -> ReadTable:
+    """Read a pandas data frame.
+
+    Args:
+        frame: whose columns have types already.
+        where: what to call it in messages.
+    """
+    pandas = require("pandas", "Reading a data frame")
     names = tuple("" if name is None else str(name) for name in frame.columns)
     contents = tuple(_typed(pandas, frame.iloc[:, i]) for i in range(len(names)))
-    return ReadTable(ParquetTable(str(path), names, frame), contents, ())
+    return ReadTable(ParquetTable(where, names, frame), contents, ())
 
 
 def _typed(pandas: Any, column: Any) -> Content:
@@ -159,6 +175,10 @@ def _typed(pandas: Any, column: Any) -> Content:
     empty = np.full(len(column), np.nan)
     if column.isna().all():
         return Content("empty", empty, codes, ())
+    if types.is_datetime64_any_dtype(column.dtype):
+        moments = column.dt.tz_localize(None).to_numpy(dtype="datetime64[us]")
+        days = (moments - np.datetime64("1970-01-01", "us")) / np.timedelta64(1, "D")
+        return Content("date", np.asarray(days, float), codes, tuple(distinct))
     if types.is_bool_dtype(column.dtype) or set(map(type, column.dropna())) == {bool}:
         numbers = column.astype(object).map(float, na_action="ignore").to_numpy(dtype=float, na_value=np.nan)
         return Content("truth", numbers, codes, tuple(distinct), words=("False", "True"))

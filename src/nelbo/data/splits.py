@@ -27,6 +27,8 @@ class Split:
         observed: bool, the shape of `x`; False marks a missing entry (where `x` holds zero). None: all observed.
         index: `(n,)` the place of each row in the file it was read from; None: in the order of the file.
         context: `(n, k)` float32, what is known of each row and not modelled; None: nothing.
+        ids: `(n,)` text, what tells the rows apart beside a table's own columns, such as names of pictures; None:
+            their places alone.
     """
 
     x: Rows
@@ -34,6 +36,7 @@ class Split:
     observed: np.ndarray | None = None
     index: np.ndarray | None = None
     context: Rows | None = None
+    ids: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -41,7 +44,7 @@ class Split:
     def rows(self, places: np.ndarray | slice) -> "Split":
         """The rows at `places`."""
         index = np.arange(len(self)) if self.index is None else self.index
-        parts = {"y": self.y, "observed": self.observed, "index": index, "context": self.context}
+        parts = {"y": self.y, "observed": self.observed, "index": index, "context": self.context, "ids": self.ids}
         chosen = {name: None if part is None else part[places] for name, part in parts.items()}
         return replace(self, x=self.x[places], **chosen)
 

@@ -34,6 +34,10 @@ class UserTable(abc.ABC):
         """Of a file in this form."""
 
     @abc.abstractmethod
+    def cells(self, place: int) -> list[str]:
+        """The cells of one column, as text."""
+
+    @abc.abstractmethod
     def __len__(self) -> int:
         """Rows."""
 
@@ -87,6 +91,10 @@ class TextTable(UserTable):
 
     def __len__(self) -> int:
         return self.size
+
+    def cells(self, place: int) -> list[str]:
+        """See `UserTable.cells`."""
+        return [self._cells(span)[place].strip() for span in self._parts()[1]]
 
     @cached_property
     def _cell(self) -> re.Pattern[str]:
@@ -203,7 +211,7 @@ class TextTable(UserTable):
 
 @dataclass(frozen=True, eq=False)
 class ParquetTable(UserTable):
-    """A Parquet table; columns keep their types where the new values allow it.
+    """A Parquet table, or a data frame in memory; columns keep their types where the new values allow it.
 
     Args:
         where: its path.
@@ -228,6 +236,10 @@ class ParquetTable(UserTable):
     def __len__(self) -> int:
         return len(self.frame)
 
+    def cells(self, place: int) -> list[str]:
+        """See `UserTable.cells`."""
+        return [str(cell) for cell in self.frame.iloc[:, place].tolist()]
+
     def filled(
         self,
         written: Mapping[int, Column],
@@ -238,6 +250,17 @@ class ParquetTable(UserTable):
         exact: Sequence[bool] | None = None,  # noqa: ARG002 (numbers are stored whole)
     ) -> bytes:
         """See `UserTable.filled`."""
+        return self.filled_frame(written, values, missing, rows=rows).to_parquet()
+
+    def filled_frame(
+        self,
+        written: Mapping[int, Column],
+        values: np.ndarray,
+        missing: np.ndarray,
+        *,
+        rows: np.ndarray | None = None,
+    ) -> Any:
+        """The data frame that `filled` writes."""
         import pandas as pd
 
         frame = self.frame.copy() if rows is None else self.frame.iloc[rows].copy()
@@ -249,16 +272,20 @@ class ParquetTable(UserTable):
             if column.levels is not None:
                 gaps = gaps & ~np.array([not pd.isna(cell) and column.keeps(str(cell)) for cell in old], bool)
                 new = np.asarray(column.levels, object)[new.astype(int)]
+            elif column.kind == "date" and column.form is None:
+                new = pd.to_datetime(new, unit="D").round("s").tz_localize(old.dt.tz)
+            elif column.kind == "date":
+                new = np.array([column.written(value) for value in new.tolist()], object)
             elif column.kind in {"whole", "binary"}:
                 new = np.rint(new)
             elif column.kind == "truth":
                 new = new >= 0.5
-            merged = old.astype(object).where(~gaps, new.astype(object))
+            merged = old.astype(object).where(~gaps, pd.Series(new, old.index).astype(object))
             typed = old.dtype.kind != "O" or pd.api.types.is_extension_array_dtype(old.dtype)
             kept = old.dtype if typed else merged.infer_objects().dtype
             whole = kept.kind in "iu" and column.kind in {"whole", "binary"}
             frame.isetitem(place, merged.astype(int).astype(kept) if whole else merged.astype(kept))
-        return frame.to_parquet()
+        return frame
 
     def reread(self, content: bytes, rows: int) -> "ParquetTable":
         """See `UserTable.reread`."""

@@ -2,7 +2,7 @@
 
 from numpyro.distributions import Distribution
 
-from nelbo.distributions.columns import COLUMN_KINDS, Columns, column_widths
+from nelbo.distributions.columns import COLUMN_KINDS, ONE_NUMBER, Columns, column_widths
 from nelbo.distributions.correlated import (
     CholeskyNormal,
     CorrelatedNormal,
@@ -41,6 +41,7 @@ __all__ = [
     "LEAST",
     "LEAST_MASS",
     "MOMENTS",
+    "ONE_NUMBER",
     "READINGS",
     "AutoregressiveBernoulli",
     "AveragedNormal",

@@ -25,6 +25,7 @@ from nelbo.evaluation.latents import active_units, posterior_mean, posterior_mea
 from nelbo.evaluation.normalizers import PUBLISHED, SHORT, Normalizer, ladder, log_normalizer, normalized
 from nelbo.evaluation.predictive import DRAWS, Predictive, mixture_quantile, predictive
 from nelbo.evaluation.reciprocal import reciprocal_importance
+from nelbo.evaluation.rows import RowTerms, row_terms
 from nelbo.evaluation.score import Score
 from nelbo.evaluation.smoothing import smoothing_error
 from nelbo.evaluation.variance import estimators, gradient_noise, settled, variance_report
@@ -42,6 +43,7 @@ __all__ = [
     "Predictive",
     "Refinement",
     "Reliability",
+    "RowTerms",
     "Score",
     "Terms",
     "active_units",
@@ -70,6 +72,7 @@ __all__ = [
     "reciprocal_importance",
     "refinements",
     "require_real_latents",
+    "row_terms",
     "settled",
     "smoothing_error",
     "tail_shape",

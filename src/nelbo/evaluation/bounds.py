@@ -20,7 +20,7 @@ from nelbo.training import examples
 
 HEAVY = 0.7  # Pareto k above which nothing can be trusted
 FEWEST_FOR_TAILS = 200  # draws of an example, of which the 40 largest make a tail
-ROWS = 2000  # latent draws decoded at once: large enough for full matrix products, small enough for the cache
+ROWS = 1000  # latent draws decoded at once: large enough for full matrix products, small enough for the cache
 
 
 class Terms(eqx.Module):

@@ -183,7 +183,7 @@ def _plus(rows: Float[Array, "*batch n"], bias: Float[Array, " n"]) -> Float[Arr
 
 def bits(key: Key[Array, ""], logits: Float[Array, "*d"]) -> Float[Array, "*d"]:
     """Zeros and ones with these logits."""
-    return (uniforms(key, logits.shape).astype(logits.dtype) < sigmoid(logits)).astype(logits.dtype)
+    return (uniforms(key, logits.shape, paired=False).astype(logits.dtype) < sigmoid(logits)).astype(logits.dtype)
 
 
 class BoltzmannHead(Head):

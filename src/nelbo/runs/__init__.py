@@ -34,6 +34,8 @@ from nelbo.runs.imputation import (
     scored,
 )
 from nelbo.runs.inputs import data_options, is_named, model_options, sources_for, training_defaults
+from nelbo.runs.memory import fit_rows, run_from_bytes, run_to_bytes, save_run
+from nelbo.runs.novelty import HELD_OUT, NoveltyAnswer, NoveltyQuestion, novel_rows, truth_of
 from nelbo.runs.objectives import (
     OBJECTIVES,
     default_objective,
@@ -54,6 +56,7 @@ from nelbo.runs.tables import column_summary, interval_columns, is_table_of_colu
 __all__ = [
     "CHAIN_STEPS",
     "EVALUATIONS",
+    "HELD_OUT",
     "LADDER",
     "LOG_SCORE",
     "MOST_BYTES",
@@ -67,6 +70,8 @@ __all__ = [
     "Evaluation",
     "Experiment",
     "Ladder",
+    "NoveltyAnswer",
+    "NoveltyQuestion",
     "Run",
     "RunRecord",
     "Training",
@@ -86,6 +91,7 @@ __all__ = [
     "evidence_ladder",
     "execute",
     "figure_arrays",
+    "fit_rows",
     "hiding",
     "imputation_study",
     "in_user_units",
@@ -96,6 +102,7 @@ __all__ = [
     "known_columns",
     "model_options",
     "named_objective_options",
+    "novel_rows",
     "objective_named",
     "objective_options",
     "objectives",
@@ -108,7 +115,10 @@ __all__ = [
     "read_run_record",
     "result_row",
     "resumed",
+    "run_from_bytes",
     "run_pairs",
+    "run_to_bytes",
+    "save_run",
     "scaled",
     "score_run",
     "scored",
@@ -116,6 +126,7 @@ __all__ = [
     "sources_for",
     "table_suffixes",
     "training_defaults",
+    "truth_of",
     "user_scale",
     "weight_rows",
     "with_errors",

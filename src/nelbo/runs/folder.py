@@ -133,7 +133,7 @@ class Run:
             InputError: data of another shape or kind than the model was fitted to.
         """
         settings = self._settings(name, data_dir)
-        raw = self._own(settings, progress) if self._is_own(name) else read_data(
+        raw = self._own(settings, progress) if self.is_own(name) else read_data(
             settings, self.likelihood, progress, self.fitted_data.schema
         )  # fmt: skip
         return self._scored(raw, settings)
@@ -155,7 +155,7 @@ class Run:
         Raises:
             InputError: as for `data`; a split that is not there.
         """
-        if name is None or is_named(name) or (split is not None and self._is_own(name)):
+        if name is None or is_named(name) or (split is not None and self.is_own(name)):
             data, sources = self.data(name, data_dir, progress)
             chosen = split or "test"
         else:
@@ -165,11 +165,25 @@ class Run:
             data, sources = self._scored(dataclasses.replace(raw, splits={chosen: raw.split(chosen)}), settings)
         return dataclasses.replace(data, splits={chosen: data.split(chosen)}), sources[chosen]
 
+    def scored(self, rows: Data) -> tuple[Data, Source]:
+        """Rows in memory, like those that the model was fitted to, as they are scored: data and source.
+
+        Args:
+            rows: of one split, read with the schema of the run, before binarization.
+
+        Raises:
+            InputError: data of another shape or kind than the model was fitted to.
+        """
+        (name,) = rows.splits
+        data, sources = self._scored(rows, self.experiment.data)
+        return data, sources[name]
+
     def _settings(self, name: str | None, data_dir: str | None) -> dict[str, Any]:
         given = {"name": name, "data_dir": data_dir}
         return self.experiment.data | {key: value for key, value in given.items() if value is not None}
 
-    def _is_own(self, name: str | None) -> bool:
+    def is_own(self, name: str | None) -> bool:
+        """Whether data of this name are those that the run was fitted to; None means these."""
         return name is None or located({"name": name})["name"] == self.experiment.data["name"]
 
     def _own(self, settings: Mapping[str, Any], progress: FetchProgress | None) -> Data:
@@ -202,7 +216,7 @@ class Run:
             )
         check_suits(self.likelihood, train)
         recorded = self.fitted_data.sha256
-        own = self._is_own(settings["name"]) and set(raw.splits) <= set(SPLITS)
+        own = self.is_own(settings["name"]) and set(raw.splits) <= set(SPLITS)
         if own and self.fitted_data.digests is None and recorded not in (None, train.describe()["sha256"]):
             note = (
                 f"{raw.name} has changed since {self.folder} was fitted to it, and this older run does not know its "

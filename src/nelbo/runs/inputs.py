@@ -17,7 +17,7 @@ from nelbo.runs.context import CONTEXTS, conditioned, label_names
 from nelbo.runs.objectives import objective_arguments
 from nelbo.runs.pairs import check_examples, pair_arguments, prior_settings, read_pairs
 from nelbo.runs.photographs import photograph_settings, read_photographs
-from nelbo.runs.settings import Experiment, checked_seed, training_for
+from nelbo.runs.settings import VALUE_NAMES, Experiment, checked_seed, training_for
 from nelbo.runs.supervised import (
     check_targets,
     classes_of,
@@ -28,10 +28,10 @@ from nelbo.runs.supervised import (
     with_targets,
 )
 
-TABLE_OPTIONS = ("header", "columns", "ignore")  # how a table is read, see `nelbo.data.load`
+TABLE_OPTIONS = ("header", "columns", "ignore", "column")  # how a table is read, see `nelbo.data.load`
 _DATA_OPTIONS = ("name", "data_dir", "binarize", "binarize_seed", "split_seed", "valid_fraction", "test_fraction",
-                 *TABLE_OPTIONS, "target", "targets", "words", "context", "labels", "classes", "pairs", "prior_run",
-                 "inflate", "photographs", "rate_weight", "crop")  # fmt: skip
+                 "train_rows", *TABLE_OPTIONS, "target", "targets", "words", "context", "labels", "classes", "pairs",
+                 "prior_run", "inflate", "photographs", "rate_weight", "crop")  # fmt: skip
 # never the user's
 _FILLED = ("key", "shape", "context", "classes", "pairs", "levels", "physical", "distilled", "kinds")
 
@@ -41,12 +41,8 @@ def data_options() -> tuple[Option, ...]:
     hidden = {"targets", "words"}  # the model decides
     own = tuple(one for one in options_of(load) if one.name in _DATA_OPTIONS and one.name not in hidden)
     text = f"what the model is conditioned on, for models with a context: {', '.join(CONTEXTS)}."
-    return (
-        *own,
-        Option("context", str | None, None, text),
-        *options_of(prior_settings),
-        *options_of(photograph_settings),
-    )
+    context = Option("context", str | None, None, text)
+    return (*own, context, *options_of(prior_settings), *options_of(photograph_settings))
 
 
 def model_options(name: str, likelihood: str | None = None) -> tuple[Option, ...]:
@@ -287,7 +283,7 @@ def check_suits(name: str | None, data: Data, model: str | None = None) -> None:
     if data.values not in found.values or binarized:
         held = f"{data.values} ({data.binarization})" if data.binarization != "none" else data.values
         raise InputError(
-            f"{name} scores {_KINDS[found.values[0]]}, but {data.name} holds {held} values: "
+            f"{name} scores {VALUE_NAMES[found.values[0]]}, but {data.name} holds {held} values: "
             f"{'' if model is None else f'{_advice(model, data)}, or '}give other data."
         )
 
@@ -310,16 +306,6 @@ def _builds(model: str, likelihood: str, shape: tuple[int, ...]) -> bool:
     except InputError:
         return False
     return True
-
-
-_KINDS = {
-    "binary": "zeros and ones",
-    "unit": "numbers from 0 to 1",
-    "uint8": "whole numbers 0..255 that are not binarized",
-    "counts": "word counts",
-    "real": "real numbers",
-    "levels": "ordered levels",
-}
 
 
 def model_arguments(experiment: Experiment, data: Data) -> dict[str, Any]:

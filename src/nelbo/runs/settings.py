@@ -16,6 +16,16 @@ from nelbo.training import SCHEDULES, checked_ordering, optimizer, orders
 MAX_SEED = 2**32 - 1
 _MOST_EVALUATIONS = 100
 
+# what values are, in words
+VALUE_NAMES = {
+    "binary": "zeros and ones",
+    "unit": "numbers from 0 to 1",
+    "uint8": "whole numbers 0..255 that are not binarized",
+    "counts": "word counts",
+    "real": "real numbers",
+    "levels": "ordered levels",
+}
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Training:
@@ -38,6 +48,7 @@ class Training:
         patience: stop after so many validations with no better bound.
         keep: which parameters.
         watch: splits whose bounds the history keeps too.
+        watch_samples: draws for each example of these; more than one make it the importance-weighted bound.
         sampling: the options of a sampler.
         score: without it there is neither a validation bound nor a score of the test set, and the last parameters are
             kept.
@@ -61,6 +72,7 @@ class Training:
     patience: int | None = None
     keep: Literal["best", "last"] = "best"
     watch: Sequence[str] = ()
+    watch_samples: int = 1
     sampling: Mapping[str, Any] | None = None
     score: bool = True
 
@@ -72,7 +84,7 @@ class Training:
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise InputError(f"{name} must be a positive number, got {value}.")
-        for name in ("batch_size", "evaluate_every", "patience", "window"):
+        for name in ("batch_size", "evaluate_every", "patience", "window", "watch_samples"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} must be at least 1, got {value}.")

@@ -43,8 +43,17 @@ def interval_columns(data: Data, result: Imputation) -> dict[str, np.ndarray]:
         ends = {"low": low[:, at], "high": high[:, at]}
         if column.levels is not None:
             ends = {"chance": result.mean[:, at : at + column.width].max(1)}
-        found |= {f"{name} {end}": np.where(known, np.nan, _seven_digits(values)) for end, values in ends.items()}
+        found |= {
+            _new_name(f"{name} {end}", schema): np.where(known, np.nan, _seven_digits(values))
+            for end, values in ends.items()
+        }
     return found
+
+
+def _new_name(name: str, schema: Schema) -> str:
+    """A name that no column of the table has yet."""
+    taken = {column.name for column in schema.columns}
+    return next(one for one in (name, *(f"{name} ({i})" for i in range(2, len(taken) + 3))) if one not in taken)
 
 
 def column_summary(

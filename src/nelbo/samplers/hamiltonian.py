@@ -75,6 +75,8 @@ class Hamiltonian(Kernel[HamiltonianState]):
             size = size * jr.uniform(jitter_key, dtype=jnp.float32, minval=1.0 - _JITTER, maxval=1.0 + _JITTER)
             inner, info = self._moved(move_key, state.inner, size, jnp.ones(units, jnp.float32))
             accepted = jnp.where(jnp.isfinite(info.acceptance_rate), info.acceptance_rate, 0.0)
+            if not self.warmup:
+                return HamiltonianState(inner, state.adaptation, state.count + 1), Info(accepted)
             updated = update(state.adaptation, accepted)
         adaptation = jax.tree.map(
             lambda new, old: jnp.where(learns, new.astype(old.dtype), old), updated, state.adaptation

@@ -4,9 +4,18 @@ from nelbo.tasks.baselines import NEIGHBOURS, Filling, filling_scores, imputatio
 from nelbo.tasks.cautions import Columns
 from nelbo.tasks.embed import embed
 from nelbo.tasks.filled import Imputation
-from nelbo.tasks.generate import manifold, reconstruct, sample
+from nelbo.tasks.generate import decode, manifold, reconstruct, sample
 from nelbo.tasks.impute import chain_frames, impute
 from nelbo.tasks.methods import METHODS, ImputationSettings, default_method
+from nelbo.tasks.novelty import (
+    FALSE_DISCOVERIES,
+    SCORES,
+    Novelty,
+    conformal_p_values,
+    detection_scores,
+    discoveries,
+    novelty,
+)
 from nelbo.tasks.pairs import (
     Answers,
     Errors,
@@ -21,18 +30,25 @@ from nelbo.tasks.predict import Prediction, predict
 from nelbo.tasks.rows import hide, rows_as_seen, spoiled
 
 __all__ = [
+    "FALSE_DISCOVERIES",
     "METHODS",
     "NEIGHBOURS",
+    "SCORES",
     "Answers",
     "Columns",
     "Errors",
     "Filling",
     "Imputation",
     "ImputationSettings",
+    "Novelty",
     "Pooled",
     "Prediction",
     "chain_frames",
+    "conformal_p_values",
+    "decode",
     "default_method",
+    "detection_scores",
+    "discoveries",
     "embed",
     "filling_scores",
     "hide",
@@ -41,6 +57,7 @@ __all__ = [
     "manifold",
     "mean_fill",
     "neighbour_fill",
+    "novelty",
     "pair_errors",
     "pairs_in",
     "pool",

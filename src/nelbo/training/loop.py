@@ -76,6 +76,7 @@ def fit(
     order: OrderMaker = Reshuffled,
     valid: Source | None = None,
     watch: Mapping[str, Source] | None = None,
+    watch_by: Objective | None = None,
     evaluate_every: int | None = None,
     patience: int | None = None,
     keep: Literal["best", "last"] = "best",
@@ -98,6 +99,7 @@ def fit(
         order: which ones, and how much each counts, see `nelbo.training.Order`.
         valid: held-out examples, for the validation bound.
         watch: other examples by name; the history gets the bound of each, and nothing is chosen by it.
+        watch_by: whose bounds they are; None takes those of the objective that trains.
         evaluate_every: steps between evaluations (one pass by default).
         patience: stop after so many evaluations with no better validation bound.
         keep: which parameters to return; "best" needs `valid`.
@@ -118,6 +120,7 @@ def fit(
     plan = dataclasses.replace(plan, keep_best=keep == "best")
     loop = _Loop(key, model, objective, data, optimizer, plan, order)
     loop.valid, loop.watch, loop.callbacks = valid, dict(watch or {}), tuple(callbacks)
+    loop.watch_by = objective if watch_by is None else watch_by
     if resume is not None:
         loop.state = resume(loop.state)
     if mesh is not None:
@@ -156,6 +159,7 @@ class _Loop:
         self._pace: float | None = None  # seconds a step; None until the first call has compiled
         self.valid: Source | None = None
         self.watch: dict[str, Source] = {}
+        self.watch_by = objective
         self.callbacks: tuple[Callback, ...] = ()
 
     def run(self) -> None:
@@ -234,17 +238,17 @@ class _Loop:
             state.sums[name] = float(np.add.accumulate([state.sums.get(name, 0.0), *row])[-1])
         state.count += count
 
-    def _heldout(self, source: Source) -> float:
+    def _heldout(self, source: Source, objective: Objective) -> float:
         # the same draws at every evaluation, on purpose: differences between bounds are then the model's
         key, params = jr.clone(self._valid_key), self.state.carry.params
-        return heldout_bound(params, self.static, self._objective, source, key, 10 * self._plan.batch)
+        return heldout_bound(params, self.static, objective, source, key, 10 * self._plan.batch)
 
     def _evaluate(self) -> None:
         """Close an interval: a row of history, the best parameters, fresh sums, a state to fall back on."""
         state, plan, bound = self.state, self._plan, None
         step = state.step
         if self.valid is not None:
-            bound = self._heldout(self.valid)
+            bound = self._heldout(self.valid, self._objective)
             if not np.isfinite(bound):
                 self._fail(step, "the validation bound")
         means = {name: finite(total / state.count) for name, total in state.sums.items()}
@@ -252,7 +256,7 @@ class _Loop:
         row |= {"train_bound": means.pop("bound"), "valid_bound": bound, "seconds": state.seconds}
         means.pop("surrogate")
         for name, source in self.watch.items():
-            row[f"{name}_bound"] = finite(self._heldout(source))
+            row[f"{name}_bound"] = finite(self._heldout(source, self.watch_by))
         state.history.append(row | means)
         state.sums, state.count = {}, 0
         if bound is not None and (state.best_bound is None or bound > state.best_bound):

@@ -1,0 +1,134 @@
+"""`nelbo score`."""
+
+import argparse
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nelbo.cli.commands import Command
+from nelbo.cli.output import Line, note, print_json
+from nelbo.cli.parser import Parser, data_folder, refine, run_folder, split
+from nelbo.cli.writing import refinement
+from nelbo.core import InputError, atomic_write
+from nelbo.report import text_table
+from nelbo.runs import HELD_OUT, NoveltyAnswer, NoveltyQuestion, novel_rows, open_run, truth_of, write_columns
+from nelbo.tasks import FALSE_DISCOVERIES, SCORES, detection_scores
+
+_SHOWN = 10  # rows
+
+
+def _arguments(parser: Parser) -> None:
+    run_folder(parser)
+    parser.add_argument("data", nargs="?", metavar="DATA", help="a named set, a file or a folder (the run's own)")
+    data_folder(parser)
+    split(parser)
+    refine(parser)
+    parser.add_argument("--by", choices=SCORES, default="elbo", help="what a row is called novel for: its code length by the bound, by the importance-weighted bound, its distance from the typical one, or one part of the bound (default elbo)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--samples", type=int, default=100, metavar="K", help="draws for each row (default 100)")
+    parser.add_argument("--fdr", type=float, default=FALSE_DISCOVERIES, metavar="RATE", help=f"false-discovery rate of the flagged rows (default {FALSE_DISCOVERIES})")  # fmt: skip  # noqa: E501
+    parser.add_argument("--held-out", default=HELD_OUT, metavar="SPLITS|PATH", help=f"rows to compare with: splits of the run's data, or a file of rows that are not novel (default {HELD_OUT})")  # fmt: skip  # noqa: E501
+    parser.add_argument("--background", metavar="RUN", help="a run on the same data: score by the likelihood ratio to it")  # fmt: skip  # noqa: E501
+    parser.add_argument("--truth", metavar="COLUMN=VALUE", help="which rows are novel in truth, for AUROC (of data with labels: label=VALUE)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--by-column", action="store_true", help="write the bits of each column too")
+    parser.add_argument("-o", "--output", metavar="FILE", help=".csv, .npz, or a table as the data are one (default RUN/scores.csv)")  # fmt: skip  # noqa: E501
+
+
+def score(options: argparse.Namespace) -> None:
+    """Say how novel each row is, and why."""
+    run = open_run(options.run)
+    path = Path(options.output or run.folder / "scores.csv")
+    line = Line()
+
+    def progress(name: str, done: int, total: int) -> None:
+        if not options.quiet:
+            line.show(f"{done} of {total} {name}", done=done >= total)
+
+    background = None if options.background is None else open_run(options.background)
+    question = NoveltyQuestion(
+        options.data, options.split, options.data_dir, options.held_out, options.by, options.fdr, options.samples,
+        background, refinement(options), options.seed,
+    )  # fmt: skip
+    _check_name(path)
+    answer = novel_rows(run, question, progress=progress)
+    for text in answer.notes:
+        note(options, text)
+    truth = None if options.truth is None else truth_of(answer.data, options.truth)
+    _write(path, answer, everything=options.by_column)
+    record = _record(path, answer, options)
+    if truth is not None:
+        record |= detection_scores(truth, answer.found.excess)
+        if answer.found.flagged.any():
+            record["false_discoveries"] = float((~truth[answer.found.flagged]).mean())
+    _show(options, record, answer)
+
+
+def _check_name(path: Path) -> None:
+    if path.suffix not in {".csv", ".tsv", ".parquet", ".npz"} or path.is_dir():
+        raise InputError(f"Cannot write {path}: choose a name that ends in .csv, .npz, or as the table that is scored.")
+
+
+def _record(path: Path, answer: NoveltyAnswer, options: argparse.Namespace) -> dict[str, Any]:
+    found = answer.found
+    return {
+        "file": str(path),
+        "rows": len(found.excess),
+        "held_out_rows": found.held_out,
+        "score": found.score if options.background is None else f"likelihood ratio ({found.score})",
+        "false_discovery_rate": found.rate,
+        "flagged": int(found.flagged.sum()),
+        "least_p_value": float(found.p_values.min()),
+    }
+
+
+def _write(path: Path, answer: NoveltyAnswer, *, everything: bool) -> None:
+    """All numbers as `.npz`; else new columns beside what tells the rows apart."""
+    found, ids = answer.found, answer.data.only.ids
+    if path.suffix == ".npz":
+        arrays = {"excess_bits": found.excess, "p_values": found.p_values, "flagged": found.flagged,
+                  "latent_bits": found.kl}  # fmt: skip
+        arrays |= {} if found.entries is None else {"entry_bits": found.entries}
+        arrays |= {} if ids is None else {"ids": np.asarray(ids, str)}
+        with atomic_write(path) as stream:
+            np.savez_compressed(stream, allow_pickle=False, **arrays)
+        return
+    columns = answer.columns(everything=everything)
+    if answer.data.table is not None:
+        write_columns(path, answer.data, columns)
+        return
+    names = np.arange(len(found.excess)) if ids is None else ids
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter="\t" if path.suffix == ".tsv" else ",", lineterminator="\n")
+    writer.writerow(["row" if ids is None else "file", *columns])
+    for name, *values in zip(names.tolist(), *(column.tolist() for column in columns.values()), strict=True):
+        writer.writerow([name, *(f"{value:.6g}" if isinstance(value, float) else value for value in values)])
+    with atomic_write(path) as stream:
+        stream.write(text.getvalue().encode())
+
+
+def _show(options: argparse.Namespace, record: dict[str, Any], answer: NoveltyAnswer) -> None:
+    found = answer.found
+    order = np.argsort(-found.excess, kind="stable")[:_SHOWN].tolist()
+    ids = answer.data.only.ids if answer.data.only.ids is not None else answer.data.only.index
+    rows = [
+        {
+            "row": str(i if ids is None else ids[i]),
+            "excess bits": f"{found.excess[i]:.1f}",
+            "p-value": f"{found.p_values[i]:.2g}",
+            "novel": "yes" if found.flagged[i] else "",
+            **({} if answer.by_column is None else {"unusual columns [bits]": answer.causes([i])[0]}),
+        }
+        for i in order
+    ]
+    if options.json:
+        print_json(record | {"most_novel": rows})
+        return
+    for name, value in record.items():
+        note(options, f"{name.replace('_', ' ')}: {value:.4g}" if isinstance(value, float) else
+             f"{name.replace('_', ' ')}: {value}")  # fmt: skip
+    print(text_table(rows), end="")
+
+
+COMMAND = Command("nelbo score runs/people new.csv -o scores.csv", _arguments, score)

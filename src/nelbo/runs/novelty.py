@@ -1,0 +1,254 @@
+"""Novel rows of a user's data: against which rows they are compared, and the answer in the user's columns."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax.random as jr
+import numpy as np
+from jaxtyping import Bool, Int
+
+from nelbo.core import InputError
+from nelbo.data import Data, Schema, Source, row_digests
+from nelbo.evaluation import RowTerms, row_terms
+from nelbo.runs.folder import Run
+from nelbo.tasks import FALSE_DISCOVERIES, Novelty, novelty
+
+HELD_OUT = "valid,test"
+_CAUSES = 3  # columns named for a row
+_LEAST_CAUSE = 0.5  # bits
+
+
+@dataclasses.dataclass(frozen=True)
+class NoveltyQuestion:
+    """What is asked of rows.
+
+    Args:
+        data: a named set or a path; None for the run's own data.
+        split: of it, see `Run.rows`.
+        data_dir: a folder that holds named sets.
+        held_out: what the rows are compared with: splits of the run's own data ("valid,test"), a named set or a path.
+        score: see `nelbo.tasks.novelty`.
+        rate: false-discovery rate of the flags.
+        samples: draws of z for each row.
+        background: a run on the same data whose model says what is common to all rows.
+        refined: from a model to one whose posteriors are refined.
+        seed: of the draws.
+    """
+
+    data: str | None = None
+    split: str | None = None
+    data_dir: str | None = None
+    held_out: str = HELD_OUT
+    score: str = "elbo"
+    rate: float | int = FALSE_DISCOVERIES
+    samples: int = 100
+    background: Run | None = None
+    refined: Callable[[Any], Any] = lambda model: model
+    seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class NoveltyAnswer:
+    """Novel rows.
+
+    Args:
+        data: the rows in question.
+        found: how novel each is.
+        by_column: `(rows, columns)` bits of each modelled column beyond its mean; None of images, and of likelihoods of
+            whole rows.
+        names: of these columns.
+        notes: what is to be said.
+    """
+
+    data: Data
+    found: Novelty
+    by_column: np.ndarray | None
+    names: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def columns(self, *, everything: bool = False) -> dict[str, np.ndarray]:
+        """New columns of the user's table, by name: numbers in bits, p-values, 1 where a row is flagged, and causes.
+
+        Args:
+            everything: the bits of each column too.
+        """
+        found = self.found
+        columns: dict[str, np.ndarray] = {
+            "excess bits": found.excess,
+            "p-value": found.p_values,
+            "novel": found.flagged.astype(int),
+            "latent bits": found.kl,
+        }
+        if self.by_column is not None:
+            columns["unusual columns"] = np.array(self.causes(), object)
+            if everything:
+                columns |= {f"{name} bits": bits for name, bits in zip(self.names, self.by_column.T, strict=True)}
+        return columns
+
+    def causes(self, rows: Sequence[int] | None = None) -> list[str]:
+        """The columns that take the most bits beyond their mean, for each row."""
+        if self.by_column is None:
+            return []
+        chosen = self.by_column if rows is None else self.by_column[list(rows)]
+        return [self._cause(bits) for bits in chosen]
+
+    def _cause(self, bits: np.ndarray) -> str:
+        order = np.argsort(-bits, kind="stable")[:_CAUSES]
+        return "; ".join(f"{self.names[j]} {bits[j]:+.1f}" for j in order if bits[j] >= _LEAST_CAUSE)
+
+
+def novel_rows(
+    run: Run, question: NoveltyQuestion, *, progress: Callable[[str, int, int], None] | None = None
+) -> NoveltyAnswer:
+    """Compare rows with rows that the run's model was not fitted to.
+
+    Args:
+        run: of any model but one that predicts.
+        question: which rows, against what, and how.
+        progress: called with what is scored, the number of rows done, and of all.
+
+    Raises:
+        InputError: data of another shape, no held-out rows, or a background run on other rows.
+    """
+    data, source = run.rows(question.data, question.split, question.data_dir)
+    held, held_source = _held_out(run, question)
+    parts = {"rows": source, "held-out rows": held_source}
+    found = {name: _terms(run, part, question, name, progress) for name, part in parts.items()}
+    background = None
+    if question.background is not None:
+        background = _by_background(question, parts, progress)
+    copies, notes = _known(run, question, data, held)
+    result = novelty(found["rows"], found["held-out rows"], score=question.score, rate=question.rate,
+                     background=background, copies=copies)  # fmt: skip
+    if not result.can_flag:
+        few = (
+            f"{result.held_out} held-out rows give no p-value below {result.least:.2g}, too large to flag rows among "
+            f"{len(result.p_values)} at a false-discovery rate of {question.rate:g}: go by the excess, or compare with "
+            "more rows (--held-out FILE)."
+        )
+        notes = (*notes, few)
+    by_column, names = _by_column(data.schema, result.entries)
+    return NoveltyAnswer(data, result, by_column, names, (*data.notes, *notes))
+
+
+def _held_out(run: Run, question: NoveltyQuestion) -> tuple[list[Data], Source]:
+    """The rows to compare with: their data, and one source of all of them."""
+    names = question.held_out.split(",")
+    if not set(names) <= {"train", "valid", "test"}:
+        data, source = run.rows(question.held_out, None, question.data_dir)
+        return [data], source
+    whole, sources = run.data(None, question.data_dir)
+    there = [name for name in names if name in sources]
+    if not there:
+        raise InputError(f"{run.folder} has no rows of the splits {question.held_out}: name others with --held-out, or "
+                         "a file of rows that are not novel.")  # fmt: skip
+    return [dataclasses.replace(whole, splits={name: whole.split(name)}) for name in there], _joined(
+        [sources[name] for name in there]
+    )
+
+
+def _joined(sources: Sequence[Source]) -> Source:
+    """Rows of several sources as one."""
+    import jax
+    import jax.numpy as jnp
+
+    if len(sources) == 1:
+        return sources[0]
+    arrays = [source.arrays for source in sources]
+    masks = [one.observed for one in arrays]
+    if any(mask is None for mask in masks):  # one split may have gaps where another has none
+        full = [np.ones(np.shape(one.values), bool) if one.observed is None else one.observed for one in arrays]
+        if not all(mask is None for mask in masks):
+            arrays = [dataclasses.replace(one, observed=mask) for one, mask in zip(arrays, full, strict=True)]
+    joined = jax.tree.map(lambda *leaves: jnp.concatenate([jnp.asarray(leaf) for leaf in leaves]), *arrays)
+    return dataclasses.replace(sources[0], arrays=joined)
+
+
+def _terms(
+    run: Run, source: Source, question: NoveltyQuestion, name: str, progress: Callable[[str, int, int], None] | None
+) -> RowTerms:
+    # one key for rows and held-out rows: the same draws for all, so that they differ by what they hold alone
+    return row_terms(
+        jr.key(question.seed),
+        question.refined(run.model),
+        source,
+        num_samples=question.samples,
+        progress=None if progress is None else lambda done: progress(name, done, len(source)),
+    )
+
+
+def _by_background(
+    question: NoveltyQuestion, parts: dict[str, Source], progress: Callable[[str, int, int], None] | None
+) -> tuple[RowTerms, RowTerms]:
+    """The same rows by the model of the background run."""
+    other = question.background
+    assert other is not None  # asked for
+    found = []
+    for name, source in parts.items():
+        wanted = other.model.generative.shapes()[0]
+        if tuple(wanted.batch_shape + wanted.event_shape) != source.shape:
+            raise InputError(f"The background run {other.folder} has examples of another shape than these: fit it to "
+                             "the same data.")  # fmt: skip
+        found.append(_terms(other, source, question, f"{name}, by the background", progress))
+    return found[0], found[1]
+
+
+def _known(
+    run: Run, question: NoveltyQuestion, data: Data, held: Sequence[Data]
+) -> tuple[Int[np.ndarray, " rows"] | None, tuple[str, ...]]:
+    """Which rows are held-out ones themselves, and a note about those that the model was fitted to."""
+    if not run.is_own(question.data):
+        return None, ()
+    digests = row_digests(data.only)
+    copies = np.isin(digests, np.concatenate([row_digests(part.only) for part in held])).astype(int)
+    whole, _ = run.data(None, question.data_dir)
+    trained = np.isin(digests, row_digests(whole.train)) & (copies == 0) if "train" in whole.splits else copies * 0 > 0
+    if not trained.any():
+        return copies, ()
+    note = (
+        f"{int(trained.sum())} of the rows were trained on: the model knows them, so their p-values are too large and "
+        "some novel ones among them may not be flagged."
+    )
+    return copies, (note,)
+
+
+def _by_column(schema: Schema, entries: np.ndarray | None) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Bits of each column of a table, or of each entry of other rows; None of images."""
+    if entries is None or entries.ndim != 2:
+        return None, ()
+    if not schema.columns or schema.pairs is not None:
+        return entries, tuple(f"entry {j}" for j in range(entries.shape[1]))
+    return np.add.reduceat(entries, schema.first_entries, axis=1), schema.modelled_names
+
+
+def truth_of(data: Data, asked: str) -> Bool[np.ndarray, " rows"]:
+    """Which rows are novel in truth, by a column of their table or by their labels.
+
+    Args:
+        data: the rows.
+        asked: COLUMN=VALUE; "=VALUE" may be left out for 1. Of other data than tables COLUMN is "label".
+
+    Raises:
+        InputError: no such column, or no labels.
+    """
+    name, _, value = asked.partition("=")
+    value = value or "1"
+    split = data.only
+    if data.table is not None and name in data.table.names:
+        cells = data.table.cells(data.table.names.index(name))
+        chosen = cells if split.index is None else [cells[i] for i in split.index.tolist()]
+        held = [_plain(cell) == _plain(value) for cell in chosen]
+    elif split.y is not None and name == "label":
+        names = data.label_names
+        held = [_plain(str(y) if names is None else names[y]) == _plain(value) for y in split.y.tolist()]
+    else:
+        raise InputError(f"{data.name} has no column {name!r} that tells which rows are novel: give COLUMN=VALUE, or "
+                         "label=VALUE for data with labels.")  # fmt: skip
+    return np.array(held, bool)
+
+
+def _plain(text: str) -> str:
+    """A cell as it is compared: 1, 1.0 and "1" are the same."""
+    text = text.strip().strip('"').lower()
+    return text.removesuffix(".0")
