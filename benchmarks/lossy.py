@@ -100,7 +100,7 @@ def codecs(model: Path | None) -> dict[str, dict[float, Callable[[np.ndarray], t
                       for r in (160, 96, 56, 36, 24, 15)},
         "WebP": {q: by_pillow("WEBP", quality=q, method=6) for q in (3, 15, 35, 60, 80, 90)},
         "AVIF": {q: by_pillow("AVIF", quality=q, speed=4) for q in (15, 30, 45, 60, 72)},
-        "nelbo": {q: by_nelbo(q, model) for q in (7, 16, 25, 34, 43, 52)},
+        "nelbo": {q: by_nelbo(q, model) for q in (9, 18, 27, 36, 45)},
     }  # fmt: skip
 
 

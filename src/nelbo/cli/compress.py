@@ -22,7 +22,8 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--no-verify", action="store_true", help="do not decode every block before it is written")
     parser.add_argument("--context", metavar="FILE", help=CONTEXT)
     parser.add_argument("--quality", type=float, metavar="Q", help="of a picture: 0 (smallest) to 100 (default 50)")
-    parser.add_argument("--model", metavar="RUN", help="of a picture: a run of image-codec, or its model.safetensors (the codec that comes with nelbo)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--refine", type=int, default=0, metavar="N", help="of a picture: N steps of stochastic Gumbel annealing towards a shorter file (0)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--model", dest="codec", metavar="RUN", help="of a picture: a run of image-codec, or its model.safetensors (the codec that comes with nelbo)")  # fmt: skip  # noqa: E501
     parser.add_argument("-o", "--output", metavar="FILE", help="a .nlb file (default RUN/data.nlb, or the picture's name); of a folder of pictures, a folder")  # fmt: skip  # noqa: E501
 
 
@@ -37,8 +38,8 @@ def _pictures(path: Path) -> list[Path] | None:
 def _run(options: argparse.Namespace) -> None:
     files = _pictures(Path(options.run))
     if files is None:
-        if options.quality is not None or options.model is not None:
-            raise InputError(f"--quality and --model go with pictures, but {options.run} is none: leave them out.")
+        if options.quality is not None or options.codec is not None or options.refine:
+            raise InputError(f"--quality, --refine and --model are for pictures, and {options.run} is none.")
         from nelbo.cli.codec import compress  # loads JAX, for which pictures do not wait
 
         compress(options)

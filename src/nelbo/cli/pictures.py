@@ -26,11 +26,15 @@ def compress_pictures(options: argparse.Namespace, files: Sequence[Path]) -> Non
     Raises:
         InputError: a picture cannot be coded; of a folder's, all others have been.
     """
-    codec, rows, wrong = _codec(options.model), [], []
+    if options.refine < 0:
+        raise InputError(f"refine is a number of steps, zero or more, got {options.refine}.")
+    codec, rows, wrong = _codec(options.codec), [], []
     quality = QUALITY if options.quality is None else options.quality
     for path in files:
         try:
-            rows.append(_compressed(path, _target(options.output, path, single=len(files) == 1), quality, codec))
+            rows.append(
+                _compressed(path, _target(options.output, path, single=len(files) == 1), quality, options.refine, codec)
+            )
         except InputError as error:
             if len(files) == 1:
                 raise
@@ -56,10 +60,10 @@ def _target(output: str | None, path: Path, *, single: bool) -> Path:
     return found / f"{path.stem}.nlb"
 
 
-def _compressed(path: Path, target: Path, quality: float | int, codec: PictureCodec) -> dict[str, Any]:
+def _compressed(path: Path, target: Path, quality: float | int, refine: int, codec: PictureCodec) -> dict[str, Any]:
     begun = time.perf_counter()
     pixels = read_picture(path)
-    data = compress_picture(pixels, quality=quality, codec=codec)
+    data = compress_picture(pixels, quality=quality, codec=codec, refine=refine)
     with atomic_write(target) as file:
         file.write(data)
     height, width, channels = pixels.shape

@@ -14,7 +14,7 @@ from nelbo.models import MOMENTS, ModelSpec, families, family, family_options
 from nelbo.models import likelihood as likelihood_called
 from nelbo.runs.columns import column_arguments, with_words
 from nelbo.runs.context import CONTEXTS, conditioned, label_names
-from nelbo.runs.likelihoods import check_suits, likelihood_for
+from nelbo.runs.likelihoods import check_suits, likelihood_advice, likelihood_for
 from nelbo.runs.objectives import objective_arguments
 from nelbo.runs.pairs import check_examples, pair_arguments, prior_settings, read_pairs
 from nelbo.runs.photographs import photograph_settings, read_photographs
@@ -42,12 +42,8 @@ def data_options() -> tuple[Option, ...]:
     hidden = {"targets", "words"}  # the model decides
     own = tuple(one for one in options_of(load) if one.name in _DATA_OPTIONS and one.name not in hidden)
     text = f"what the model is conditioned on, for models with a context: {', '.join(CONTEXTS)}."
-    return (
-        *own,
-        Option("context", str | None, None, text),
-        *options_of(prior_settings),
-        *options_of(photograph_settings),
-    )
+    context = Option("context", str | None, None, text)
+    return (*own, context, *options_of(prior_settings), *options_of(photograph_settings))
 
 
 def model_options(name: str, likelihood: str | None = None) -> tuple[Option, ...]:
@@ -205,7 +201,7 @@ def settled(experiment: Experiment, data: Data) -> Experiment:
     experiment = with_words(with_targets(experiment))
     name, targets = experiment.model["name"], family(experiment.model["name"]).targets
     make, classes = family(name).make, None if targets is None else classes_of(data, targets)
-    check_examples(name, data, lambda *of: _advice(*of).partition("so ")[2])
+    check_examples(name, data, lambda *of: likelihood_advice(*of).partition("so ")[2])
     given = {key: value for key, value in experiment.model.get("arguments", {}).items() if value is not None}
     for key in MOMENTS:
         if not isinstance(given.get(key, True), bool):

@@ -4,15 +4,7 @@ from nelbo.core import InputError
 from nelbo.data import Data
 from nelbo.models import families, family_options, skeleton
 from nelbo.models import likelihood as likelihood_called
-
-_KINDS = {
-    "binary": "zeros and ones",
-    "unit": "numbers from 0 to 1",
-    "uint8": "whole numbers 0..255 that are not binarized",
-    "counts": "word counts",
-    "real": "real numbers",
-    "levels": "ordered levels",
-}
+from nelbo.runs.settings import VALUE_NAMES
 
 
 def likelihood_for(data: Data) -> str:
@@ -41,12 +33,12 @@ def check_suits(name: str | None, data: Data, model: str | None = None) -> None:
     if data.values not in found.values or binarized:
         held = f"{data.values} ({data.binarization})" if data.binarization != "none" else data.values
         raise InputError(
-            f"{name} scores {_KINDS[found.values[0]]}, but {data.name} holds {held} values: "
-            f"{'' if model is None else f'{_advice(model, data)}, or '}give other data."
+            f"{name} scores {VALUE_NAMES[found.values[0]]}, but {data.name} holds {held} values: "
+            f"{'' if model is None else f'{likelihood_advice(model, data)}, or '}give other data."
         )
 
 
-def _advice(model: str, data: Data) -> str:
+def likelihood_advice(model: str, data: Data) -> str:
     """The likelihood that suits the data, or models with it where a model has no place for that one."""
     wanted = likelihood_for(data)
     if _builds(model, wanted, data.shape):
