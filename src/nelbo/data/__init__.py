@@ -28,11 +28,13 @@ from nelbo.data.schema import Pairs, Schema, as_images, check_values
 from nelbo.data.sources import Source, dynamic_draw, source
 from nelbo.data.splits import SPLITS, Data, Split, array_digest, missing_fraction
 from nelbo.data.tables import UserTable
+from nelbo.data.user import TABLES
 
 __all__ = [
     "BINARIZATIONS",
     "CORPORA",
     "SPLITS",
+    "TABLES",
     "VOCABULARY",
     "CatalogueEntry",
     "Column",
