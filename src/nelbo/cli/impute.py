@@ -92,8 +92,11 @@ def _impute(options: argparse.Namespace, run: Run, name: str | None, said: tuple
     asked = ImputationSettings(options.method, options.steps, draws, options.proposals, noise, rate)
     settings = settings_for(asked, run, len(data))
     if settings != asked:
-        note(options, f"{len(data)} rows: filled in by weighted draws ({settings.method}); --method hmc is closer to the "
-                      "model's posterior, and takes ten times as long.")  # fmt: skip
+        note(
+            options,
+            f"{len(data)} rows: filled in by weighted draws ({settings.method}); --method hmc is closer to the model's "
+            "posterior, and takes ten times as long.",
+        )
     path = Path(options.output or run.folder / "imputed.npz")
     _check_name(path, table, data)
     check_completed(options, path, table)
