@@ -34,6 +34,7 @@ from nelbo.runs import (
     hiding,
     in_user_units,
     is_table_of_columns,
+    keep_summary,
     known_columns,
     scaled,
     scored,
@@ -121,6 +122,7 @@ def _impute(options: argparse.Namespace, run: Run, name: str | None, said: tuple
         record["comparison"] = comparison(train, known, result)
     if is_table_of_columns(run) and options.hide is None and noise is None:
         record["columns"] = column_summary(jr.fold_in(impute_key, 1), run, result, settings)
+        keep_summary(run, record["columns"])
     _show(options, record, result)
 
 

@@ -8,10 +8,10 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Key
 
-from nelbo.core import Example
+from nelbo.core import Example, write_json
 from nelbo.data import Data, Schema, Source
 from nelbo.models import Model, family
-from nelbo.runs.folder import Run
+from nelbo.runs.folder import FILLED, Run
 from nelbo.tasks import Imputation, ImputationSettings, hide, impute, mean_fill, rows_as_seen
 
 _FOLDS, _MOST_ROWS = 5, 1000  # how often a part of the known cells is hidden, and of how many rows
@@ -110,6 +110,12 @@ def column_summary(
             row["in 90 % interval"] = _mean_of(inside)
         rows.append(row)
     return rows
+
+
+def keep_summary(run: Run, rows: list[dict[str, Any]]) -> None:
+    """Write what a filling said of each column into the run's folder, for its report."""
+    plain = [{k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()} for row in rows]
+    write_json(run.folder / FILLED, {"columns": plain})
 
 
 def _recovered(
