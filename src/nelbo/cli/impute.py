@@ -34,9 +34,11 @@ from nelbo.runs import (
     hiding,
     in_user_units,
     is_table_of_columns,
+    keep_summary,
     known_columns,
     scaled,
     scored,
+    settings_for,
     table_suffixes,
     user_scale,
 )
@@ -88,7 +90,14 @@ def _impute(options: argparse.Namespace, run: Run, name: str | None, said: tuple
     draws = USUAL_DRAWS if options.draws is None else options.draws
     if draws > 0 and (options.intervals or is_table_of_columns(run)):
         draws = max(draws, USUAL_DRAWS)  # fewer have no ends of a 90 % interval
-    settings = ImputationSettings(options.method, options.steps, draws, options.proposals, noise, rate)
+    asked = ImputationSettings(options.method, options.steps, draws, options.proposals, noise, rate)
+    settings = settings_for(asked, run, len(data))
+    if settings != asked:
+        note(
+            options,
+            f"{len(data)} rows: filled in by weighted draws ({settings.method}); --method hmc is closer to the model's "
+            "posterior, and takes ten times as long.",
+        )
     path = Path(options.output or run.folder / "imputed.npz")
     _check_name(path, table, data)
     check_completed(options, path, table)
@@ -113,6 +122,7 @@ def _impute(options: argparse.Namespace, run: Run, name: str | None, said: tuple
         record["comparison"] = comparison(train, known, result)
     if is_table_of_columns(run) and options.hide is None and noise is None:
         record["columns"] = column_summary(jr.fold_in(impute_key, 1), run, result, settings)
+        keep_summary(run, record["columns"])
     _show(options, record, result)
 
 

@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from nelbo.data.splits import array_digest as array_digest
     from nelbo.data.splits import missing_fraction as missing_fraction
     from nelbo.data.tables import UserTable as UserTable
+    from nelbo.data.user import TABLES as TABLES
 
 _HOMES = {
     "BINARIZATIONS": "binarization",
@@ -93,6 +94,7 @@ _HOMES = {
     "Schema": "schema",
     "Source": "sources",
     "Split": "splits",
+    "TABLES": "user",
     "Triples": "pairs",
     "UserTable": "tables",
     "VOCABULARY": "documents",

@@ -51,7 +51,7 @@ from nelbo.runs.record import DataRecord, RunRecord, read_history, read_run_reco
 from nelbo.runs.sampling import RUN_OPTIMIZERS
 from nelbo.runs.settings import TRAINING_DEFAULTS, Experiment, Training, checked_seed
 from nelbo.runs.size import MOST_BYTES
-from nelbo.runs.tables import column_summary, interval_columns, is_table_of_columns
+from nelbo.runs.tables import column_summary, interval_columns, is_table_of_columns, keep_summary, settings_for
 
 __all__ = [
     "CHAIN_STEPS",
@@ -99,6 +99,7 @@ __all__ = [
     "is_named",
     "is_run",
     "is_table_of_columns",
+    "keep_summary",
     "known_columns",
     "model_options",
     "named_objective_options",
@@ -122,6 +123,7 @@ __all__ = [
     "scaled",
     "score_run",
     "scored",
+    "settings_for",
     "shown",
     "sources_for",
     "table_suffixes",

@@ -16,6 +16,7 @@ from nelbo.distributions import Normal
 from nelbo.evaluation import active_units, posterior_means
 from nelbo.models import ConjugateGlobals, Model, family, save_model, stored
 from nelbo.runs.claims import FolderClaim, check_folder, resumed
+from nelbo.runs.columns import kinds_by_column
 from nelbo.runs.environment import environment
 from nelbo.runs.evaluations import plug_in_row, weight_rows
 from nelbo.runs.folder import ARRAYS, CHECKPOINTS, CONFIG, HISTORY, MODEL, POSTERIOR, RECORD
@@ -101,7 +102,7 @@ def execute(
 def _carried(ready: Ready, claim: FolderClaim, how: _Way) -> dict[str, Any]:
     """Train, score and save what is ready, in a folder that is taken when training starts."""
     folder, began = claim.folder, time.perf_counter()
-    about = ready.train.describe()
+    about = ready.train.describe() | kinds_by_column(ready.model, ready.schema)
     if how.say is not None:
         classes = ready.experiment.data.get("classes")
         for note in (*ready.train.notes, *(unseen_classes(ready.train, classes) if classes else ())):

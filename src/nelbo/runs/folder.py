@@ -30,6 +30,7 @@ from nelbo.runs.supervised import is_supervised
 
 CONFIG, MODEL, HISTORY, RECORD = "config.json", "model.safetensors", "history.jsonl", "record.json"
 CHECKPOINTS, ARRAYS, POSTERIOR, ROWS = "checkpoints", "arrays.safetensors", "posterior.safetensors", "rows.safetensors"
+FILLED = "filled.json"
 ROW_DIGESTS = "row digests"  # what ROWS holds: `nelbo.data.row_digests` of each split
 
 
