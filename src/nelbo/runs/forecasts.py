@@ -300,7 +300,7 @@ def _last(x: np.ndarray, observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The last known value of each channel, and whether there is one, `(n, 1, channels)`."""
     length = x.shape[1]
     place = length - 1 - observed[:, ::-1].argmax(1)
-    return np.take_along_axis(x, place[:, None], 1), observed.any(1)[:, None]
+    return np.take_along_axis(x, place[:, None], 1), np.asarray(observed.any(1))[:, None]
 
 
 def forecast_columns(forecast: Forecast, series: Series, parts: tuple[str, ...]) -> dict[str, list[Any]]:

@@ -34,7 +34,7 @@ class NextEvents:
 def _next(key: Key[Array, ""], model: Model, x: Example, *, draws: int) -> tuple[Array, Array]:
     """Draws of the gap to the next event, and the probabilities of its mark."""
     layer = model.generative.layers[0]
-    if not isinstance(layer, EventLayer):
+    if not isinstance(layer, EventLayer) or x.observed is None:
         raise InputError("This model is of no events.")
     values = jnp.where(x.observed[:, 1:], x.values, 0.0)
     longer = jnp.concatenate([values, jnp.zeros((1, 2), values.dtype)])
