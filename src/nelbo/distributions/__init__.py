@@ -25,6 +25,7 @@ from nelbo.distributions.moments import FUNCTIONS, MOMENTS, moments
 from nelbo.distributions.moved import Offset, free_parameters, from_noise, moved, no_offset
 from nelbo.distributions.normal import Normal
 from nelbo.distributions.orderless import OrderAgnosticNade, observed_first
+from nelbo.distributions.quantized import DENSITY_SHAPES, LEAST_MASS, Rounded, UnitMass, UnitUniform
 from nelbo.distributions.ratings import AveragedNormal, Ordinal
 from nelbo.distributions.readings import READINGS, Reading, reading
 from nelbo.distributions.sequential import BernoulliMixture, Nade, SequentialBernoulli
@@ -35,8 +36,10 @@ from nelbo.distributions.targets import Poisson, StudentT
 
 __all__ = [
     "COLUMN_KINDS",
+    "DENSITY_SHAPES",
     "FUNCTIONS",
     "LEAST",
+    "LEAST_MASS",
     "MOMENTS",
     "ONE_NUMBER",
     "READINGS",
@@ -66,8 +69,11 @@ __all__ = [
     "Poisson",
     "RankOneNormal",
     "Reading",
+    "Rounded",
     "SequentialBernoulli",
     "StudentT",
+    "UnitMass",
+    "UnitUniform",
     "check_support",
     "class_count",
     "closed_form_kl",

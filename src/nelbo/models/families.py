@@ -23,6 +23,7 @@ from nelbo.models.gaussian import (
     nonlinear_factor_analysis,
 )
 from nelbo.models.gaussian_mixture import gaussian_mixture
+from nelbo.models.image_codec import image_codec
 from nelbo.models.lda import lda
 from nelbo.models.matrix import factorization
 from nelbo.models.orderless import eonade
@@ -52,8 +53,9 @@ class Family:
             supervised family are its own.
         objective_arguments: options of its objective that are better than their defaults.
         examples: "rows": arrays, or rows of a table; "columns": rows of a table whose columns are of different kinds,
-            words among them; "pairs": the values of pairs, see `nelbo.data.load_pairs`. Models of pairs bring a
-            posterior over what all pairs share.
+            words among them; "pairs": the values of pairs, see `nelbo.data.load_pairs`; "pictures": crops of
+            photographs, see `nelbo.data.load_photographs`. Models of pairs bring a posterior over what all pairs
+            share.
     """
 
     make: Callable[..., Model]
@@ -65,7 +67,7 @@ class Family:
     least_steps: int = 0
     targets: Literal["number", "class"] | None = None
     objective_arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    examples: Literal["rows", "columns", "pairs"] = "rows"
+    examples: Literal["rows", "columns", "pairs", "pictures"] = "rows"
 
 
 # Measured, see docs/defaults.md. On a table of 1095 rows of 9 measurements 3000 such steps end where the closed-form
@@ -95,6 +97,8 @@ _EONADE = {"*": {"schedule": "cosine"}}
 
 # the pseudo-likelihood of a few entries chooses badly between epochs: the last parameters are kept
 _BOLTZMANN = {"*": {"optimizer": "momentum", "learning_rate": 0.05, "schedule": "linear", "keep": "last"}}
+
+_CODEC = {"*": {"learning_rate": 0.002, "schedule": "cosine", "batch_size": 8, "epochs": 1.0, "keep": "last"}}
 
 MODELS: dict[str, Family] = {
     "vae": Family(vae, arguments=_VAE_ARGUMENTS, training=_VAE_TRAINING, least_steps=_LEAST),
@@ -128,6 +132,9 @@ MODELS: dict[str, Family] = {
     "gaussian-mixture": Family(gaussian_mixture, likelihood="gaussian", objective="svi", training=_CONJUGATE),
     "factorial-mixture": Family(factorial_mixture, likelihood="gaussian", objective="svi", training=_CONJUGATE),
     "lda": Family(lda, likelihood="multinomial", objective="svi", training=_CONJUGATE),
+    "image-codec": Family(
+        image_codec, likelihood="pixels", training=_CODEC, objective_arguments={"form": "A"}, examples="pictures"
+    ),
     "factorization": Family(factorization, training=_FACTORIZATION, least_steps=_LEAST, examples="pairs"),
 }
 

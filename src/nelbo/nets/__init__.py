@@ -2,6 +2,7 @@
 
 from nelbo.nets.convolution import Conv, ConvDecoder, ConvEncoder, depth_to_space, space_to_depth
 from nelbo.nets.dense import ACTIVATIONS, MLP, Dense, Frozen, Network, SkipMLP, activation, initial_weight, trainable
+from nelbo.nets.lapped import LappedTransform, colour_matrix, cosine_matrix, lapping_matrix
 
 __all__ = [
     "ACTIVATIONS",
@@ -11,11 +12,15 @@ __all__ = [
     "ConvEncoder",
     "Dense",
     "Frozen",
+    "LappedTransform",
     "Network",
     "SkipMLP",
     "activation",
+    "colour_matrix",
+    "cosine_matrix",
     "depth_to_space",
     "initial_weight",
+    "lapping_matrix",
     "space_to_depth",
     "trainable",
 ]

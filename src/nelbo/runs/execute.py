@@ -14,7 +14,7 @@ from nelbo.core import Example, InputError, read_json, write_arrays, write_json
 from nelbo.data import Data, FetchProgress, Source
 from nelbo.distributions import Normal
 from nelbo.evaluation import active_units, posterior_means
-from nelbo.models import ConjugateGlobals, Model, save_model, stored
+from nelbo.models import ConjugateGlobals, Model, family, save_model, stored
 from nelbo.runs.claims import FolderClaim, check_folder, resumed
 from nelbo.runs.columns import kinds_by_column
 from nelbo.runs.environment import environment
@@ -129,14 +129,16 @@ def _carried(ready: Ready, claim: FolderClaim, how: _Way) -> dict[str, Any]:
     fitted = train(ready, watching, resume_from(folder / CHECKPOINTS, how.say) if how.resume else None)
     trained, sampling = draws_of(fitted, ready.training)
     model, score = _save(folder, trained), ready.training["score"] and "test" in ready.sources
-    active = active_units(ready.keys["figures"], model, ready.sources["test"]) if score and model.depth else ()
+    pictures = family(ready.experiment.model["name"]).examples == "pictures"  # whose latents are fields of any size
+    units = score and model.depth and not pictures
+    active = active_units(ready.keys["figures"], model, ready.sources["test"]) if units else ()
     results, arrays = _results(ready, trained, model) if score else ([], {})
     record = {"name": ready.experiment.model["name"], "seed": ready.experiment.seed,
               "results": results, "active_units": list(active),
               "training_seconds": fitted.state.seconds, "steps": fitted.state.step, "data": about,
               "batches": fitted.order,
               **({} if sampling is None else {"sampling": sampling}), "command": command, **environment()}  # fmt: skip
-    if how.figures and score and ready.schema.pairs is None:
+    if how.figures and score and ready.schema.pairs is None and not pictures:
         arrays = arrays or figure_arrays(ready.keys["figures"], model, ready.score, ready.sources["test"])
         notes = {"kind": "figure data", "samples": "means" if model.depth else "draws"}
         write_arrays(folder / ARRAYS, arrays, notes)

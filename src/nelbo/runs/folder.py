@@ -16,14 +16,13 @@ from nelbo.runs.context import one_hot
 from nelbo.runs.inputs import (
     TABLE_OPTIONS,
     binarized,
-    check_suits,
     is_named,
-    likelihood_for,
     likelihood_of,
     located,
     read_data,
     sources_of,
 )
+from nelbo.runs.likelihoods import check_suits, likelihood_for
 from nelbo.runs.objectives import old_posterior
 from nelbo.runs.pairs import read_pairs
 from nelbo.runs.settings import Experiment
