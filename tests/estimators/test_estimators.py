@@ -8,6 +8,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.model_selection import GridSearchCV
@@ -168,3 +169,19 @@ def test_novel_rows_are_called_so(numbers):
     assert found.predict(odd).tolist() == [-1, 1]
     assert found.p_values(odd)[0] == pytest.approx(1 / 9)
     assert found.score_samples(odd)[0] < found.score_samples(odd)[1]
+
+
+@pytest.mark.slow
+def test_p_values_of_a_fitted_detector_are_uniform_for_normal_rows():
+    """A model that overfits 60 rows: held-out and new rows score alike (two samples, Kolmogorov-Smirnov at 1e-3)."""
+    rng = np.random.default_rng(5)
+    mix = rng.normal(size=(3, 6))
+
+    def rows(count):
+        return rng.normal(size=(count, 3)) @ mix + 0.3 * rng.normal(size=(count, 6))
+
+    found = NoveltyDetector(0.1, 4, (32,), held_out=0.6, **(SMALL | {"epochs": 300})).fit(rows(200))
+    held, new = found.held_out_scores(), found.score_samples(rows(400))
+    assert stats.ks_2samp(held, new).pvalue > 1e-3
+    # 120 held-out rows: the share that is called novel is beta-distributed around 0.1, within 0.1 of it at 3 deviations
+    assert abs((found.predict(rows(2000)) < 0).mean() - 0.1) < 0.1

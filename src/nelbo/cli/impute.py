@@ -1,6 +1,7 @@
 """`nelbo impute`."""
 
 import argparse
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -197,7 +198,10 @@ def _show(options: argparse.Namespace, record: dict[str, Any], result: Imputatio
     if table is not None:
         print(text_table(table), end="")
     if about is not None and not options.quiet:
-        print(text_table(about), end="")
+        rounded = [
+            {k: f"{v:.3f}" if isinstance(v, float) and math.isfinite(v) else v for k, v in row.items()} for row in about
+        ]
+        print(text_table(rounded), end="")
     if result.observed.all():
         note(options, "Nothing is missing: the rows were written as they are.")
 

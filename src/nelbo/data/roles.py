@@ -241,13 +241,25 @@ def _notes(where: str, names: Sequence[str], columns: Sequence[Column], contents
             notes.append(f"{where}: {listed} set aside, for holding text.")
         else:
             notes.append(f"{where}: {listed} set aside ({reason}).")
+    return [
+        *notes,
+        *_readings(where, names, columns, contents),
+        *(f"{where}: {text}" for text in holes_that_stay(names, columns, contents)),
+    ]
+
+
+def _readings(where: str, names: Sequence[str], columns: Sequence[Column], contents: Sequence[Content]) -> list[str]:
+    """How the cells of modelled columns were read, where they are no plain numbers."""
+    notes = []
     for name, column, content in zip(names, columns, contents, strict=True):
         if column.levels is not None:
             words = ", ".join(map(repr, column.levels[:8])) + (", ..." if column.width > 8 else "")
             notes.append(f"{where}: column {name!r} holds words, each of which became a feature of 0 or 1 ({words}).")
+        if column.kind == "date" and column.role == "feature":
+            notes.append(f"{where}: column {name!r} holds dates, which are modelled as days.")
         if content.marker and column.role == "feature":
             notes.append(f"{where}: {content.marker!r} in column {name!r} was read as a missing number.")
-    return [*notes, *(f"{where}: {text}" for text in holes_that_stay(names, columns, contents))]
+    return notes
 
 
 def holes_that_stay(names: Sequence[str], columns: Sequence[Column], contents: Sequence[Content]) -> list[str]:

@@ -91,6 +91,8 @@ _FACTORIZATION = {
 }
 
 _TABLE = {"*": {"learning_rate": 0.003, "schedule": "cosine"}}
+# it counts once a data set: small tables are fitted less closely, and large ones as without
+_TABLE_PRIOR = {"weight_prior": 0.3}
 
 # the maximum a posteriori estimate: weights of standardized features without a prior grow on small data
 _MAP = {"weight_prior": 1.0}
@@ -140,7 +142,13 @@ MODELS: dict[str, Family] = {
         classification, objective="maximum-likelihood", least_steps=_LEAST, targets="class", objective_arguments=_MAP
     ),
     "table": Family(
-        table, likelihood="columns", objective="iwae", training=_TABLE, least_steps=_LEAST, examples="columns"
+        table,
+        likelihood="columns",
+        objective="iwae",
+        training=_TABLE,
+        least_steps=_LEAST,
+        objective_arguments=_TABLE_PRIOR,
+        examples="columns",
     ),
     "gaussian-mixture": Family(gaussian_mixture, likelihood="gaussian", objective="svi", training=_CONJUGATE),
     "factorial-mixture": Family(factorial_mixture, likelihood="gaussian", objective="svi", training=_CONJUGATE),
