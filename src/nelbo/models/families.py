@@ -100,7 +100,7 @@ _MAP = {"weight_prior": 1.0}
 _CONJUGATE = {"*": {"optimizer": "natural", "schedule": "robbins-monro", "epochs": 20.0}}
 
 # a few long windows: lengths of kernels are found faster at a higher rate, which then has to end
-_SERIES = {"*": {"learning_rate": 0.003, "schedule": "cosine", "batch_size": 32}}
+_SERIES = {"*": {"learning_rate": 0.01, "schedule": "cosine", "batch_size": 16}}
 _STATE_SPACE = {"*": {"learning_rate": 0.02, "schedule": "cosine", "batch_size": 32}}
 
 # gaps are rare in training frames and what models of series are asked about: q must have seen some

@@ -9,7 +9,7 @@ import jax.random as jr
 from jaxtyping import Array, Float, Key
 
 from nelbo.core import InputError, choice
-from nelbo.nets.dense import ACTIVATIONS, MLP, Dense, Network
+from nelbo.nets.dense import ACTIVATIONS, Dense, Network, SkipMLP
 
 
 class TimeConv(eqx.Module):
@@ -42,7 +42,9 @@ class TimeConv(eqx.Module):
 
 
 class TemporalNetwork(Network):
-    """From the frames of a series to a few numbers for each: convolutions along time, then a perceptron for each frame.
+    """From the frames of a series to a few numbers for each: convolutions along time, then a perceptron.
+
+    The perceptron works on each frame, of which it sees the frame itself too, and has a linear map beside it.
 
     It serves series of any length. The answer is flat, numbers first, then time, then units.
 
@@ -59,7 +61,7 @@ class TemporalNetwork(Network):
     """
 
     convolutions: tuple[TimeConv, ...]
-    frames: MLP
+    frames: SkipMLP
     planes: int = eqx.field(static=True)
     units: int = eqx.field(static=True)
     activation: str = eqx.field(static=True)
@@ -86,7 +88,10 @@ class TemporalNetwork(Network):
         self.convolutions = tuple(
             TimeConv(k, a, b, width=width) for k, a, b in zip(keys, sizes[:-1], sizes[1:], strict=False)
         )
-        self.frames = MLP(frame_key, (sizes[-1], *hidden, planes * units), activation=activation)
+        # what is nearly linear in the frame itself is so from the first step
+        self.frames = SkipMLP(
+            frame_key, (sizes[-1] + sizes[0] * (len(sizes) > 1), *hidden, planes * units), activation=activation
+        )
         self.planes, self.units, self.activation, self.irregular = planes, units, activation, irregular
 
     def __call__(self, x: Float[Array, "n in"], context: Float[Array, " n"] | None = None) -> Float[Array, " out"]:
@@ -98,9 +103,10 @@ class TemporalNetwork(Network):
             h = jnp.concatenate(
                 [x, jnp.concatenate([ends, steps])[:, None], jnp.concatenate([steps, ends])[:, None]], -1
             )
+        frames = h
         for conv in self.convolutions:
             h = ACTIVATIONS[self.activation](conv(h))
-        raw = jax.vmap(self.frames)(h)
+        raw = jax.vmap(self.frames)(jnp.concatenate([h, frames], -1) if self.convolutions else h)
         return jnp.ravel(jnp.moveaxis(raw.reshape(len(x), self.planes, self.units), 1, 0))
 
     @property

@@ -60,9 +60,10 @@ def _numbers(model: Model, x: Example) -> tuple[Array, Array, Array, Array]:
     if not isinstance(layer, EventLayer) or x.observed is None:
         raise InputError("This model is of no events.")
     z = (model.posterior(x).part(0, ()).mean,) if model.depth else ()
-    process = layer(z).process(jnp.where(x.observed[:, 1:], x.values, 0.0))
-    residuals, events = process.residuals(x.values, x.observed)
-    marked = x.observed[:, 1] & (x.values[:, 1] >= 0.0) & (jnp.arange(len(x.values)) > 0)
+    observed = jnp.asarray(x.observed)
+    process = layer(z).process(jnp.where(observed[:, 1:], x.values, 0.0))
+    residuals, events = process.residuals(x.values, observed)
+    marked = observed[:, 1] & (x.values[:, 1] >= 0.0) & (jnp.arange(len(x.values)) > 0)
     right = marked & (process.marks.argmax(-1) == x.values[:, 1].astype(jnp.int32))
     return residuals, events, right, marked
 

@@ -36,9 +36,10 @@ def _next(key: Key[Array, ""], model: Model, x: Example, *, draws: int) -> tuple
     layer = model.generative.layers[0]
     if not isinstance(layer, EventLayer) or x.observed is None:
         raise InputError("This model is of no events.")
-    values = jnp.where(x.observed[:, 1:], x.values, 0.0)
+    observed = jnp.asarray(x.observed)
+    values = jnp.where(observed[:, 1:], x.values, 0.0)
     longer = jnp.concatenate([values, jnp.zeros((1, 2), values.dtype)])
-    row = x.observed[:, 1].sum()
+    row = observed[:, 1].sum()
 
     def one(draw_key: Key[Array, ""]) -> tuple[Array, Array]:
         z_key, gap_key = jr.split(draw_key)

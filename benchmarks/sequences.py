@@ -1,0 +1,116 @@
+"""Series: how time grows with their length, and gaps and forecasts of a wind mast by both models of series.
+
+    python benchmarks/sequences.py                          the cost of Markov kernels
+    python benchmarks/sequences.py windmast.npz --epochs 150    and the models, on 3500 rows of seven channels
+
+The file holds `values` (time x channels), `unix_time` and `names`. Gaps are twelve rows of one channel, in the held-out
+end.
+"""
+
+import argparse
+import dataclasses
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from nelbo.priors import gaussian_process, kernel_named
+from nelbo.report import text_table
+from nelbo.runs import Experiment, execute, fill_errors, fill_rows, open_run, score_futures, series_of, series_rows
+
+CHANNELS = ("Spd80mN", "Spd60mN", "Spd40mN", "Dir78mSStd", "T2m", "RH2m", "P2m")
+ROWS = slice(20_000, 23_500)
+GAPS, GAP, HORIZON = 25, 12, 24
+MODELS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "state-space": ("state-space", {"latents": 6}, "maximum-likelihood"),
+    "gp-vae": ("gp-vae", {"latents": 6}, "sgvb"),
+}
+
+
+def lengths(counts: tuple[int, ...]) -> list[dict[str, Any]]:
+    """Seconds of one posterior of a Matern 3/2 process given noisy readings, by the number of times."""
+    rows = []
+    for count in counts:
+
+        @jax.jit
+        def posterior(y: Any) -> Any:
+            process = gaussian_process((kernel_named("matern32", (20.0,)),), jnp.arange(len(y), dtype=jnp.float32),
+                                       "state-space")  # fmt: skip
+            return process.given(y, jnp.ones_like(y))
+
+        y = jr.normal(jr.key(0), (count, 1))
+        jax.block_until_ready(posterior(y))
+        taken = []
+        for _ in range(3):
+            began = time.perf_counter()
+            jax.block_until_ready(posterior(y))
+            taken.append(time.perf_counter() - began)
+        best = min(taken)
+        rows.append({"times": count, "seconds": f"{best:.4f}", "microseconds a time": f"{1e6 * best / count:.2f}"})
+    return rows
+
+
+def contest(path: Path, epochs: float) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Errors of fillings and forecasts in standard deviations of each channel, for each model and for simple ones."""
+    arrays = np.load(path)
+    places = [arrays["names"].tolist().index(name) for name in CHANNELS]
+    gaps: list[dict[str, Any]] = []
+    futures: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "mast.npz"
+        values = arrays["values"][ROWS][:, places].astype(np.float32)
+        np.savez(file, values=values, times=arrays["unix_time"][ROWS], names=np.array(CHANNELS))
+        for name, (model, arguments, objective) in MODELS.items():
+            asked = Experiment({"name": model, "arguments": arguments}, {"name": str(file), "window": 48},
+                               {"name": objective, "arguments": {}}, {"epochs": epochs})  # fmt: skip
+            record = execute(asked, Path(folder) / name, figures=False)
+            run = open_run(Path(folder) / name)
+            rows = series_rows(run, None)
+            spread = np.nanstd(rows.values, axis=0)
+            hidden = hiding(rows.times > series_of(run).until[1], rows.values.shape)
+            found = fill_rows(jr.key(0), run, rows.hiding(hidden))
+            parts = {part: vars(found)[part] / spread for part in ("mean", "std", "low", "high", "draws")}
+            scaled = dataclasses.replace(found, **parts)
+            table = fill_errors(scaled, dataclasses.replace(rows, values=rows.values / spread), hidden)
+            gaps += [{"filling": name, "training seconds": round(record["training_seconds"]), **dropped(table[0])}]
+            gaps += [] if len(gaps) > 1 else [{"filling": one["filling"], **dropped(one)} for one in table[1:]]
+            scores = score_futures(jr.key(1), run, HORIZON)
+            futures += [{"forecast": name, **dropped(scores[0])}]
+            futures += [] if len(futures) > 1 else [{"forecast": one["forecast"], **dropped(one)} for one in scores[1:]]
+    return gaps, futures
+
+
+def dropped(row: dict[str, Any]) -> dict[str, Any]:
+    """Rounded numbers without the name."""
+    return {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()
+            if key not in {"filling", "forecast"}}  # fmt: skip
+
+
+def hiding(late: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Gaps in the held-out end."""
+    random = np.random.default_rng(1)
+    hidden = np.zeros(shape, bool)
+    for start in random.choice(np.flatnonzero(late)[:-20], GAPS):
+        hidden[start : start + GAP, random.integers(0, shape[1])] = True
+    return hidden
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", nargs="?", type=Path)
+    parser.add_argument("--epochs", type=float, default=150.0)
+    options = parser.parse_args()
+    print(text_table(lengths((1_000, 10_000, 100_000))))
+    if options.data is not None:
+        for table in contest(options.data, options.epochs):
+            print(text_table(table))
+
+
+if __name__ == "__main__":
+    main()
