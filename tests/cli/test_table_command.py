@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from nelbo.cli import main
-from nelbo.runs import open_run
+from nelbo.runs import open_run, settings_for
+from nelbo.tasks import ImputationSettings
 
 HEADER = ["id", "height", "price", "kids", "member", "town"]
 TOWNS = ("Graz", "Linz", "Wien")
@@ -183,3 +184,12 @@ def test_an_infinity_or_one_row_is_told_with_advice(fitted, nelbo, tmp_path):
     assert "(train)" not in done.err
     one = write(tmp_path / "one.csv", [["q", "", "3.00", "2", "yes", "Graz"]])
     assert nelbo("impute", one, "-o", tmp_path / "f.csv").is_refusal("has 1 row: too few", "give more rows")
+
+
+def test_many_rows_are_filled_in_by_a_quicker_method_unless_one_is_named(fitted):
+    run, asked = open_run(fitted), ImputationSettings()
+    assert settings_for(asked, run, 10_000) == asked
+    quick = settings_for(asked, run, 10_001)
+    assert (quick.method, quick.proposals) == ("importance", 200)
+    named = ImputationSettings("hmc")
+    assert settings_for(named, run, 10**6) == named

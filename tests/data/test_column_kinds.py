@@ -96,3 +96,32 @@ def test_a_kind_that_was_asked_for_holds(tmp_path):
                         ("note=real", "not numeric")):  # fmt: skip
         with pytest.raises(InputError, match=told):
             load_rows(path, words=True, column=(wrong,))
+
+
+@pytest.mark.parametrize("suffix", [".feather", ".xlsx"])
+def test_feather_and_excel_come_back_in_their_form(tmp_path, suffix):
+    if suffix == ".xlsx":
+        pytest.importorskip("openpyxl")
+    frame = pd.DataFrame({"name": ["a", "b", "c"], "size": [1.5, np.nan, 2.5], "town": ["Graz", None, "Graz"]})
+    path = tmp_path / f"t{suffix}"
+    {".feather": frame.to_feather, ".xlsx": lambda p: frame.to_excel(p, index=False)}[suffix](path)
+    data = load_rows(path, words=True)
+    assert kinds(data) == {"name": ("set aside", "text"), "size": ("feature", "real"), "town": ("feature", "text")}
+    values = np.array([[2.0, 1.0]] * 3)
+    (tmp_path / f"f{suffix}").write_bytes(filled_table(data, data.only, values, data.only.observed))
+    again = {".feather": pd.read_feather, ".xlsx": pd.read_excel}[suffix](tmp_path / f"f{suffix}")
+    assert again["size"].tolist() == [1.5, 2.0, 2.5]
+    assert again["town"].tolist() == ["Graz"] * 3
+    (tmp_path / f"broken{suffix}").write_bytes(b"no table")
+    with pytest.raises(InputError, match="damaged or is no"):
+        load_rows(tmp_path / f"broken{suffix}")
+
+
+def test_marks_among_numbers_of_excel_are_missing(tmp_path):
+    pytest.importorskip("openpyxl")
+    with pd.ExcelWriter(tmp_path / "t.xlsx") as book:
+        pd.DataFrame({"size": [1.5, "?", 2.5], "kind": ["u", "?", "u"]}).to_excel(book, index=False)
+        pd.DataFrame({"other": [1]}).to_excel(book, sheet_name="more", index=False)
+    data = load_rows(tmp_path / "t.xlsx", words=True)
+    assert data.only.observed[:, 0].tolist() == [True, False, True]
+    assert any("of its 2 sheets the first" in note for note in data.notes)

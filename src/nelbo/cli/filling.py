@@ -9,12 +9,11 @@ from typing import Any
 
 from nelbo.cli.output import note
 from nelbo.core import InputError, choice
-from nelbo.data import Data, load_rows
+from nelbo.data import TABLES, Data, load_rows
 from nelbo.runs import Experiment, Run, execute, interval_columns, is_run, open_run, table_suffixes, write_filled
 from nelbo.tasks import METHODS, Imputation
 from nelbo.training import Progress
 
-TABLES = (".csv", ".tsv", ".parquet")
 USUAL_DRAWS = 19  # whose ends are a 90 % interval
 
 

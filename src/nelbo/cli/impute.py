@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from nelbo.cli.commands import Command
+from nelbo.cli.events import check_rows
 from nelbo.cli.filling import (
     USUAL_DRAWS,
     check_completed,
@@ -21,6 +22,7 @@ from nelbo.cli.filling import (
 )
 from nelbo.cli.output import Line, note, print_json
 from nelbo.cli.parser import Parser, data_folder, refine, split
+from nelbo.cli.series import impute_series
 from nelbo.cli.writing import inferring
 from nelbo.core import InputError, atomic_write, os_error
 from nelbo.data import Data, Source
@@ -34,9 +36,11 @@ from nelbo.runs import (
     hiding,
     in_user_units,
     is_table_of_columns,
+    keep_summary,
     known_columns,
     scaled,
     scored,
+    settings_for,
     table_suffixes,
     user_scale,
 )
@@ -78,7 +82,11 @@ def impute(options: argparse.Namespace) -> None:
             print_json({"file": options.output, "missing_entries": 0})
         return
     with opened(options) as (run, data, said):
-        _impute(options, run, data, said)
+        if run.model.is_of_series:
+            impute_series(options, run)
+        else:
+            check_rows(run, "impute")
+            _impute(options, run, data, said)
 
 
 def _impute(options: argparse.Namespace, run: Run, name: str | None, said: tuple[str, ...]) -> None:
@@ -88,7 +96,14 @@ def _impute(options: argparse.Namespace, run: Run, name: str | None, said: tuple
     draws = USUAL_DRAWS if options.draws is None else options.draws
     if draws > 0 and (options.intervals or is_table_of_columns(run)):
         draws = max(draws, USUAL_DRAWS)  # fewer have no ends of a 90 % interval
-    settings = ImputationSettings(options.method, options.steps, draws, options.proposals, noise, rate)
+    asked = ImputationSettings(options.method, options.steps, draws, options.proposals, noise, rate)
+    settings = settings_for(asked, run, len(data))
+    if settings != asked:
+        note(
+            options,
+            f"{len(data)} rows: filled in by weighted draws ({settings.method}); --method hmc is closer to the model's "
+            "posterior, and takes ten times as long.",
+        )
     path = Path(options.output or run.folder / "imputed.npz")
     _check_name(path, table, data)
     check_completed(options, path, table)
@@ -113,6 +128,7 @@ def _impute(options: argparse.Namespace, run: Run, name: str | None, said: tuple
         record["comparison"] = comparison(train, known, result)
     if is_table_of_columns(run) and options.hide is None and noise is None:
         record["columns"] = column_summary(jr.fold_in(impute_key, 1), run, result, settings)
+        keep_summary(run, record["columns"])
     _show(options, record, result)
 
 

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from nelbo.cli.commands import Command
+from nelbo.cli.events import check_rows
 from nelbo.cli.output import Line, note, print_json
 from nelbo.cli.parser import Parser, data_folder, refine, run_folder, split
 from nelbo.cli.writing import refinement
 from nelbo.core import InputError, atomic_write
+from nelbo.data import TABLES
 from nelbo.report import text_table
 from nelbo.runs import HELD_OUT, NoveltyAnswer, NoveltyQuestion, novel_rows, open_run, truth_of, write_columns
 from nelbo.tasks import FALSE_DISCOVERIES, SCORES, detection_scores
@@ -39,6 +41,10 @@ def _arguments(parser: Parser) -> None:
 def score(options: argparse.Namespace) -> None:
     """Say how novel each row is, and why."""
     run = open_run(options.run)
+    if run.model.is_of_series:
+        raise InputError(f"{run.folder} is a run on series, whose rows are not scored one by one: its held-out futures "
+                         "are, by `nelbo evaluate --horizon`.")  # fmt: skip
+    check_rows(run, "score")
     path = Path(options.output or run.folder / "scores.csv")
     line = Line()
 
@@ -66,7 +72,7 @@ def score(options: argparse.Namespace) -> None:
 
 
 def _check_name(path: Path) -> None:
-    if path.suffix not in {".csv", ".tsv", ".parquet", ".npz"} or path.is_dir():
+    if path.suffix not in {*TABLES, ".npz"} or path.is_dir():
         raise InputError(f"Cannot write {path}: choose a name that ends in .csv, .npz, or as the table that is scored.")
 
 

@@ -43,7 +43,8 @@ def load(
     schema: Schema | None = None,
     progress: FetchProgress | None = None,
 ) -> Data:
-    """Load a named data set, or a file or folder: `.npy`, `.npz`, `.csv`, `.tsv`, `.parquet`, IDX files or images.
+    """Load a named data set, or a file or folder: `.npy`, `.npz`, `.csv`, `.tsv`, `.parquet`, `.feather`,
+    `.xlsx`, IDX files or images.
 
     A named set is looked for in `data_dir` (else the folder NELBO_DATA names), in system packages, in the cache, and
     on the network unless NELBO_OFFLINE is set; what is fetched is checked against a SHA-256 and cached. What was

@@ -1,6 +1,7 @@
 """Reading a table: its cells as text through pandas, then each column as what it is."""
 
 import io
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nelbo.core import InputError
-from nelbo.data.columns import MISSING, Content, Dialect, content_of, is_number
+from nelbo.data.columns import MISSING, ODD_MISSING, Content, Dialect, content_of, is_number
 from nelbo.data.dialects import SAMPLE, check_widths, decimal_of, decoded, delimiter_note, delimiter_of, names_columns
 from nelbo.data.formats import damaged, unreadable
 from nelbo.data.tables import ParquetTable, TextTable, UserTable
@@ -153,6 +154,52 @@ def read_parquet(path: Path) -> ReadTable:
             raise damaged(path, "Parquet table", error) from error
         raise
     return read_frame(frame, str(path))
+
+
+def read_feather(path: Path) -> ReadTable:
+    """Read a Feather table.
+
+    Raises:
+        InputError: unreadable, or no Feather file.
+    """
+    pandas = require("pandas", "Reading .feather")
+    require("pyarrow", "Reading .feather")
+    try:
+        return read_frame(pandas.read_feather(path), str(path))
+    except OSError as error:
+        raise unreadable(path, "Feather table", error) from error
+    except Exception as error:
+        if isinstance(error, ValueError) or type(error).__module__.startswith("pyarrow"):
+            raise damaged(path, "Feather table", error) from error
+        raise
+
+
+def read_excel(path: Path) -> ReadTable:
+    """Read the first sheet of an Excel file, whose first row names the columns.
+
+    Marks for missing numbers, such as ?, become blank in a column whose other cells are numbers.
+
+    Raises:
+        InputError: unreadable, or no Excel file.
+    """
+    pandas = require("pandas", "Reading .xlsx")
+    require("openpyxl", "Reading .xlsx")
+    try:
+        with pandas.ExcelFile(path, engine="openpyxl") as book:
+            sheets, frame = book.sheet_names, pandas.read_excel(book)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise unreadable(path, "Excel file", error) from error
+    for name in frame.columns:
+        if not pandas.api.types.is_numeric_dtype(frame[name]):
+            plain = frame[name].where(~frame[name].isin([*MISSING, *ODD_MISSING])).infer_objects()
+            if pandas.api.types.is_numeric_dtype(plain) and not plain.isna().all():
+                frame[name] = plain
+    found = read_frame(frame, str(path))
+    if len(sheets) == 1:
+        return found
+    return replace(
+        found, notes=(*found.notes, f"{path}: of its {len(sheets)} sheets the first, {sheets[0]!r}, was read.")
+    )
 
 
 def read_frame(frame: Any, where: str) -> ReadTable:

@@ -144,10 +144,19 @@ class Data:
             "missing": {name: missing_fraction(split) for name, split in self.splits.items()},
             "labels": None if self.label_names is None else list(self.label_names),
             "columns": list(self.schema.feature_names),
+            "missing_by_column": self._missing_by_column(),
             "sha256": {name: _split_digest(split) for name, split in self.splits.items()},
             "citation": self.citation,
             "source": self.source,
         }
+
+    def _missing_by_column(self) -> dict[str, float]:
+        """The share of missing cells of each modelled column in all splits; empty for other data."""
+        masks = [split.observed for split in self.splits.values() if split.observed is not None]
+        if not masks or not self.schema.features:
+            return {}
+        there = np.concatenate(masks)[:, self.schema.first_entries].mean(0)
+        return {name: 1.0 - float(share) for name, share in zip(self.schema.modelled_names, there, strict=True)}
 
 
 def missing_fraction(split: Split) -> float:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -211,7 +212,7 @@ class TextTable(UserTable):
 
 @dataclass(frozen=True, eq=False)
 class ParquetTable(UserTable):
-    """A Parquet table, or a data frame in memory; columns keep their types where the new values allow it.
+    """A Parquet, Feather or Excel table, or a data frame in memory; columns keep their types where new values allow it.
 
     Args:
         where: its path.
@@ -231,7 +232,17 @@ class ParquetTable(UserTable):
     @property
     def suffix(self) -> str:
         """Of a file in this form."""
-        return ".parquet"
+        return form if (form := PurePath(self.where).suffix.lower()) in {".feather", ".xlsx"} else ".parquet"
+
+    def _bytes(self, frame: Any) -> bytes:
+        stream = io.BytesIO()
+        if self.suffix == ".feather":
+            frame.reset_index(drop=True).to_feather(stream)
+        elif self.suffix == ".xlsx":
+            frame.to_excel(stream, index=False)
+        else:
+            frame.to_parquet(stream)
+        return stream.getvalue()
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -250,7 +261,7 @@ class ParquetTable(UserTable):
         exact: Sequence[bool] | None = None,  # noqa: ARG002 (numbers are stored whole)
     ) -> bytes:
         """See `UserTable.filled`."""
-        return self.filled_frame(written, values, missing, rows=rows).to_parquet()
+        return self._bytes(self.filled_frame(written, values, missing, rows=rows))
 
     def filled_frame(
         self,
@@ -291,7 +302,8 @@ class ParquetTable(UserTable):
         """See `UserTable.reread`."""
         import pandas as pd
 
-        frame = pd.read_parquet(io.BytesIO(content))
+        readers = {".feather": pd.read_feather, ".xlsx": pd.read_excel}
+        frame = readers.get(self.suffix, pd.read_parquet)(io.BytesIO(content))
         assert len(frame) == rows
         return replace(self, frame=frame)
 
@@ -300,4 +312,4 @@ class ParquetTable(UserTable):
         frame = (self.frame if rows is None else self.frame.iloc[rows]).iloc[:, list(kept)].copy()
         for name, column in new.items():
             frame[name] = column
-        return frame.to_parquet()
+        return self._bytes(frame)

@@ -16,7 +16,7 @@ from nelbo.data.formats import read_idx, read_npy, read_npz
 from nelbo.data.named import idx_path
 from nelbo.data.pictures import read_pictures
 from nelbo.data.prepare import Prepared, is_grey_image, offset_of, prepare, with_targets
-from nelbo.data.reading import ReadTable, read_csv, read_frame, read_parquet
+from nelbo.data.reading import ReadTable, read_csv, read_excel, read_feather, read_frame, read_parquet
 from nelbo.data.roles import (
     UNKNOWN_CLASS,
     TableOptions,
@@ -31,9 +31,11 @@ from nelbo.data.schema import Schema, Values
 from nelbo.data.splits import Data, Split
 from nelbo.data.tables import UserTable
 
-SUFFIXES = (".npy", ".npz", ".csv", ".tsv", ".parquet")
-TABLES = (".csv", ".tsv", ".parquet")
-_WANTED = "a .npy, .npz, .csv, .tsv or .parquet file, or a folder of images"
+TABLES = (".csv", ".tsv", ".parquet", ".feather", ".xlsx")
+SUFFIXES = (".npy", ".npz", *TABLES)
+_WANTED = "a .npy, .npz, .csv, .tsv, .parquet, .feather or .xlsx file, or a folder of images"
+
+_TYPED = {".parquet": read_parquet, ".feather": read_feather, ".xlsx": read_excel}
 
 
 @dataclass(frozen=True)
@@ -131,8 +133,8 @@ def read_path(path: Path, options: TableOptions, like: Schema | None) -> Found:
     if suffix == ".npz":
         splits, notes = archive_splits(read_npz(path), str(path))
         return Found(splits, notes=notes)
-    if suffix == ".parquet":
-        return _from_table(read_parquet(path), options, like)
+    if suffix in _TYPED:
+        return _from_table(_TYPED[suffix](path), options, like)
     if suffix in TABLES:
         known = () if like is None else [column.name for column in like.features if column.name]
         return _from_table(read_csv(path, header=options.header, known=known), options, like)

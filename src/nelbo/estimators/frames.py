@@ -234,7 +234,7 @@ class NoveltyDetector(OutlierMixin, FrameEstimator):
         name = "test" if "test" in rows.splits else "train"
         _, source = self.run_.scored(dataclasses.replace(rows, splits={name: rows.split(name)}))
         self.held_out_ = vars(self._terms(source))
-        ordered = np.sort(-self._novelty(RowTerms(**self.held_out_)).excess) * NATS_PER_BIT
+        ordered = np.sort(self.held_out_scores())
         # a row is called novel whose p-value is at most alpha: fewer held-out rows than this score as low
         least = math.floor(self.alpha * (len(ordered) + 1))
         if least < 1:
@@ -245,6 +245,10 @@ class NoveltyDetector(OutlierMixin, FrameEstimator):
             )
         self.offset_ = float(ordered[max(least, 1) - 1])
         return self
+
+    def held_out_scores(self) -> np.ndarray:
+        """`score_samples` of the rows that were held out of training."""
+        return -self._novelty(RowTerms(**self.held_out_)).excess * NATS_PER_BIT
 
     def _terms(self, source: Source) -> RowTerms:
         return row_terms(self._key(1), self.run_.model, source, num_samples=self.num_samples)

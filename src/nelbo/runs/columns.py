@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from nelbo.core import InputError
-from nelbo.data import Data, Split
-from nelbo.models import family
+from nelbo.data import Data, Schema, Split
+from nelbo.models import Model, family
 from nelbo.runs.settings import Experiment
 
 _CONSTANT = 1e-3  # standard deviation of a constant, in units of it
@@ -66,6 +66,14 @@ def column_arguments(data: Data, arguments: dict[str, Any]) -> dict[str, Any]:
         name: jnp.asarray(moment, jnp.float32) if arguments.get(name) else False for name, moment in moments.items()
     }
     return {"kinds": kinds} | shaped
+
+
+def kinds_by_column(model: Model, schema: Schema) -> dict[str, dict[str, str]]:
+    """How each column is modelled, for a record: "kinds" by name; nothing of models of other data."""
+    kinds = model.spec.arguments.get("kinds") if model.spec is not None else None
+    if not kinds or not schema.features:
+        return {}
+    return {"kinds": dict(zip(schema.modelled_names, kinds, strict=True))}
 
 
 def _kind(values: np.ndarray, other: np.ndarray, *, whole: bool, asked: str, name: str) -> str:

@@ -9,15 +9,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from nelbo.core import InputError, Option, checked_arguments, choice, options_of
-from nelbo.data import Data, FetchProgress, Schema, Source, Split, binarize, load, names, source
-from nelbo.models import MOMENTS, ModelSpec, families, family, family_options, skeleton
+from nelbo.data import Data, FetchProgress, Schema, Source, binarize, load, names, source
+from nelbo.models import MOMENTS, ModelSpec, families, family, family_options
 from nelbo.models import likelihood as likelihood_called
 from nelbo.runs.columns import column_arguments, with_words
 from nelbo.runs.context import CONTEXTS, conditioned, label_names
+from nelbo.runs.kinds import KIND_OPTIONS, arguments_of_kind, check_kind, read_of_kind
+from nelbo.runs.likelihoods import check_suits, likelihood_advice, likelihood_for
+from nelbo.runs.moments import mean_of, spread_of
 from nelbo.runs.objectives import objective_arguments
-from nelbo.runs.pairs import check_examples, pair_arguments, prior_settings, read_pairs
-from nelbo.runs.photographs import photograph_settings, read_photographs
-from nelbo.runs.settings import VALUE_NAMES, Experiment, checked_seed, training_for
+from nelbo.runs.pairs import check_examples
+from nelbo.runs.settings import Experiment, checked_seed, training_for
 from nelbo.runs.supervised import (
     check_targets,
     classes_of,
@@ -31,9 +33,21 @@ from nelbo.runs.supervised import (
 TABLE_OPTIONS = ("header", "columns", "ignore", "column")  # how a table is read, see `nelbo.data.load`
 _DATA_OPTIONS = ("name", "data_dir", "binarize", "binarize_seed", "split_seed", "valid_fraction", "test_fraction",
                  "train_rows", *TABLE_OPTIONS, "target", "targets", "words", "context", "labels", "classes", "pairs",
-                 "prior_run", "inflate", "photographs", "rate_weight", "crop")  # fmt: skip
+                 "series", "events", "photographs", *(option.name for option in KIND_OPTIONS))  # fmt: skip
 # never the user's
-_FILLED = ("key", "shape", "context", "classes", "pairs", "levels", "physical", "distilled", "kinds")
+_FILLED = (
+    "key",
+    "shape",
+    "context",
+    "classes",
+    "pairs",
+    "levels",
+    "physical",
+    "distilled",
+    "kinds",
+    "irregular",
+    "marks",
+)
 
 
 def data_options() -> tuple[Option, ...]:
@@ -41,8 +55,7 @@ def data_options() -> tuple[Option, ...]:
     hidden = {"targets", "words"}  # the model decides
     own = tuple(one for one in options_of(load) if one.name in _DATA_OPTIONS and one.name not in hidden)
     text = f"what the model is conditioned on, for models with a context: {', '.join(CONTEXTS)}."
-    context = Option("context", str | None, None, text)
-    return (*own, context, *options_of(prior_settings), *options_of(photograph_settings))
+    return (*own, Option("context", str | None, None, text), *KIND_OPTIONS)
 
 
 def model_options(name: str, likelihood: str | None = None) -> tuple[Option, ...]:
@@ -129,10 +142,8 @@ def read_data(
         InputError: see `nelbo.data.load`; settings that go with no such likelihood.
     """
     check_data_settings(settings, likelihood)
-    if settings.get("pairs"):
-        return read_pairs(settings, schema)
-    if settings.get("photographs"):
-        return read_photographs(settings)
+    if (found := read_of_kind(settings, schema)) is not None:
+        return found
     left = {"binarize", "binarize_seed", "context", "labels", "classes"}
     arguments = {name: value for name, value in settings.items() if value is not None and name not in left}
     name = arguments.pop("name")
@@ -149,9 +160,7 @@ def check_data_settings(settings: Mapping[str, Any], likelihood: str | None) -> 
         if value is not None:
             choice("data setting", name, _DATA_OPTIONS)
     choice("context", settings.get("context") or CONTEXTS[0], CONTEXTS)
-    odd = [name for name in ("prior_run", "inflate") if settings.get(name) is not None and not settings.get("pairs")]
-    if odd:
-        raise InputError(f"{odd[0]} goes with models of the values of pairs alone (factorization): leave it out.")
+    check_kind(settings)
     how = settings.get("binarize")
     drawn = how in {"static", "dynamic", "threshold"}
     if drawn and likelihood is not None and not likelihood_called(likelihood).binarizes:
@@ -185,14 +194,6 @@ def binarized(data: Data, settings: Mapping[str, Any], likelihood: str | None) -
     return train, binarize(data, "static", seed) if how == "dynamic" else train
 
 
-def likelihood_for(data: Data) -> str:
-    """The likelihood that suits the values of a data set."""
-    if data.values == "binary" or data.binarization == "dynamic":
-        return "bernoulli"
-    named = {"uint8": "discretized-logistic", "unit": "gaussian-unit", "real": "gaussian", "counts": "multinomial"}
-    return named[data.values]
-
-
 def settled(experiment: Experiment, data: Data) -> Experiment:
     """The experiment with every default and everything that the data decide written out, for `config.json`.
 
@@ -208,7 +209,7 @@ def settled(experiment: Experiment, data: Data) -> Experiment:
     experiment = with_words(with_targets(experiment))
     name, targets = experiment.model["name"], family(experiment.model["name"]).targets
     make, classes = family(name).make, None if targets is None else classes_of(data, targets)
-    check_examples(name, data, lambda *of: _advice(*of).partition("so ")[2])
+    check_examples(name, data, lambda *of: likelihood_advice(*of).partition("so ")[2])
     given = {key: value for key, value in experiment.model.get("arguments", {}).items() if value is not None}
     for key in MOMENTS:
         if not isinstance(given.get(key, True), bool):
@@ -220,7 +221,7 @@ def settled(experiment: Experiment, data: Data) -> Experiment:
         likelihood = given["likelihood"]
         check_targets(data, likelihood)
     elif "likelihood" in family_options(name):
-        likelihood = given.setdefault("likelihood", likelihood_for(data))
+        likelihood = given.setdefault("likelihood", family(name).usual.get(data.values, likelihood_for(data)))
     check_suits(None if targets else likelihood, data, name)
     arguments = {option.name: option.default for option in model_options(name, likelihood)} | given
     binarization = data.binarization.split("(")[0].strip()
@@ -265,49 +266,6 @@ def located(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in whole.items()}
 
 
-def check_suits(name: str | None, data: Data, model: str | None = None) -> None:
-    """Refuse a likelihood that gives these values no probability or density.
-
-    Args:
-        name: of the likelihood.
-        data: that it would score.
-        model: the family that is to be fitted; None: a model is fitted already.
-
-    Raises:
-        InputError: it does not; of a family that is to be fitted the sentence says what to use instead.
-    """
-    if name is None:
-        return
-    found = likelihood_called(name)
-    binarized = found.scale != 1.0 and data.binarization != "none"
-    if data.values not in found.values or binarized:
-        held = f"{data.values} ({data.binarization})" if data.binarization != "none" else data.values
-        raise InputError(
-            f"{name} scores {VALUE_NAMES[found.values[0]]}, but {data.name} holds {held} values: "
-            f"{'' if model is None else f'{_advice(model, data)}, or '}give other data."
-        )
-
-
-def _advice(model: str, data: Data) -> str:
-    """The likelihood that suits the data, or models with it where a model has no place for that one."""
-    wanted = likelihood_for(data)
-    if _builds(model, wanted, data.shape):
-        return f"use {wanted}"
-    able = [other for other in families() if _builds(other, wanted, data.shape)]
-    return f"{model} has no other, so use the model {' or '.join(able[:3])}"
-
-
-def _builds(model: str, likelihood: str, shape: tuple[int, ...]) -> bool:
-    """Whether a family can be given a likelihood."""
-    if "likelihood" not in family_options(model):
-        return False
-    try:
-        skeleton(model, {"shape": list(shape), "likelihood": likelihood})
-    except InputError:
-        return False
-    return True
-
-
 def model_arguments(experiment: Experiment, data: Data) -> dict[str, Any]:
     """The model's arguments with what the data decide filled in: shape, likelihood, centre and spread.
 
@@ -317,8 +275,8 @@ def model_arguments(experiment: Experiment, data: Data) -> dict[str, Any]:
     whole = settled(experiment, data)
     arguments = dict(whole.model["arguments"])
     arguments["shape"] = list(data.shape)
-    if data.schema.pairs is not None:
-        return arguments | pair_arguments(whole.data, data, arguments)
+    if (found := arguments_of_kind(whole.data, data, arguments)) is not None:
+        return arguments | found
     if family(experiment.model["name"]).examples == "columns":
         return arguments | column_arguments(data, arguments)
     if "labels" in whole.data:
@@ -327,36 +285,19 @@ def model_arguments(experiment: Experiment, data: Data) -> dict[str, Any]:
         arguments["classes"] = len(whole.data["classes"])
     asked = {name: arguments.pop(name, False) for name in MOMENTS}
     name = arguments.get("likelihood", family(experiment.model["name"]).likelihood)
-    found = None if name is None or is_supervised(whole.data) else likelihood_called(name)
     supervised = is_supervised(whole.data)
+    found = None if name is None or supervised else likelihood_called(name)
     scale = 255.0 if data.values == "uint8" and not supervised and (found is None or found.scale == 1.0) else 1.0
     if supervised:
         moments = target_moments(data.train)
         arguments |= {key: jnp.asarray(moments[key]) for key in moments if asked[key]}
     if asked["centre"]:
-        arguments["centre"] = jnp.asarray(np.asarray(_mean(data.train) / scale, np.float32))
+        arguments["centre"] = jnp.asarray(np.asarray(mean_of(data.train) / scale, np.float32))
     if asked["spread"] and not (found is not None and found.binarizes):
         whole = len(data.shape) == 3 or family(experiment.model["name"]).spread == "whole"
-        std = np.asarray(_spread(data.train, None if whole else 0) / scale, np.float32)
+        std = np.asarray(spread_of(data.train, None if whole else 0) / scale, np.float32)
         arguments["spread"] = jnp.asarray(np.where(np.isfinite(std) & (std > 0), std, np.float32(1.0)))
     return arguments
-
-
-def _mean(data: Split) -> np.ndarray:
-    """Mean of each entry where it is observed."""
-    if data.observed is None:
-        return data.x.mean(0, dtype=float)
-    return data.x.sum(0, dtype=float) / np.maximum(data.observed.sum(0), 1)
-
-
-def _spread(data: Split, axis: int | None) -> np.ndarray:
-    """Standard deviation of each entry where it is observed, or one for all (images)."""
-    x, observed = data.x, data.observed
-    if observed is None:
-        return np.asarray(x.std(axis, dtype=float))
-    middle = _mean(data) if axis == 0 else x.sum(dtype=float) / max(observed.sum(), 1)
-    squares = np.where(observed, (x - middle) ** 2, 0.0)
-    return np.asarray(np.sqrt(squares.sum(axis) / np.maximum(observed.sum(axis), 1)))
 
 
 def sources_of(settings: Mapping[str, Any], train: Data, score: Data, likelihood: str) -> dict[str, Source]:
