@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from nelbo.cli import main
-from nelbo.runs import open_run
+from nelbo.runs import open_run, settings_for
+from nelbo.tasks import ImputationSettings
 
 HEADER = ["id", "height", "price", "kids", "member", "town"]
 TOWNS = ("Graz", "Linz", "Wien")
@@ -58,7 +59,7 @@ def fitted(table):
 
 def test_a_run_knows_the_kinds_and_fills_in_the_users_form(table, fitted, nelbo, tmp_path):
     _, _, gaps = table
-    assert open_run(fitted).model.spec.arguments["kinds"] == ["real", "positive", "real", "words:2", "words:3"]
+    assert open_run(fitted).model.spec.arguments["kinds"] == ["real", "positive", "count", "words:2", "words:3"]
     done = nelbo("impute", fitted, gaps, "-o", tmp_path / "f.csv", "--intervals", "--draws", "2", "--steps", "2",
                  "--proposals", "20", "--json")  # fmt: skip
     assert done.code == 0, done.err
@@ -145,3 +146,50 @@ def test_a_table_alone_needs_a_place_to_go(table, nelbo):
         done = nelbo("impute", gaps, *words)
         assert done.code == 2
         assert told in done.err
+
+
+def test_a_table_without_gaps_is_written_as_it_is_without_a_fit(table, nelbo, tmp_path):
+    _, whole, _ = table
+    path = write(tmp_path / "whole.csv", whole)
+    done = nelbo("impute", path, "-o", tmp_path / "f.csv")
+    assert done.code == 0
+    assert "Nothing is missing" in done.err
+    assert "Fitted" not in done.err
+    assert (tmp_path / "f.csv").read_bytes() == path.read_bytes()
+
+
+def test_what_is_to_be_said_is_said_once_and_as_it_is_typed(table, nelbo, tmp_path):
+    _, _, gaps = table
+    rows = read(gaps)
+    rows = [[*rows[0], "height low"], *([*row, "1.0"] for row in rows[1:])]
+    rows[3][0] = ""  # a hole in the column of names, which is set aside
+    with (tmp_path / "t.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    done = nelbo("fit", "table", "--data", tmp_path / "t.csv", "--epochs", "1", "--out", tmp_path / "r", "--no-figures",
+                 "--ignore", "height low", "--latents", "2", "--hidden", "4", "--train-only")  # fmt: skip
+    assert done.code == 0, done.err
+    assert "1 blank cell stays blank: column 'id' was set aside" in done.err
+    filled = nelbo("impute", tmp_path / "r", tmp_path / "t.csv", "-o", tmp_path / "f.csv", "--intervals", "--steps",
+                   "2", "--proposals", "20", "--quiet")  # fmt: skip
+    assert filled.code == 0, filled.err
+    header = read(tmp_path / "f.csv")[0]
+    assert "height low (2)" in header
+    assert len(set(header)) == len(header)
+
+
+def test_an_infinity_or_one_row_is_told_with_advice(fitted, nelbo, tmp_path):
+    new = write(tmp_path / "new.csv", [["q", "inf", "3.00", "2", "yes", "Graz"]])
+    done = nelbo("impute", fitted, new, "-o", tmp_path / "f.csv")
+    assert done.is_refusal("infinite values")
+    assert "(train)" not in done.err
+    one = write(tmp_path / "one.csv", [["q", "", "3.00", "2", "yes", "Graz"]])
+    assert nelbo("impute", one, "-o", tmp_path / "f.csv").is_refusal("has 1 row: too few", "give more rows")
+
+
+def test_many_rows_are_filled_in_by_a_quicker_method_unless_one_is_named(fitted):
+    run, asked = open_run(fitted), ImputationSettings()
+    assert settings_for(asked, run, 10_000) == asked
+    quick = settings_for(asked, run, 10_001)
+    assert (quick.method, quick.proposals) == ("importance", 200)
+    named = ImputationSettings("hmc")
+    assert settings_for(named, run, 10**6) == named

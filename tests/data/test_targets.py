@@ -50,7 +50,7 @@ def test_words_become_features_of_zeros_and_ones(table):
 def test_too_many_words_are_refused_and_none_are_features_where_nothing_is_predicted(table):
     lines = [f"{i},{i % 110},w{i % 101}" for i in range(220)]
     path = table(lines, "x,price,word\n")
-    with pytest.raises(InputError, match=r"'word' holds 101 different words.*ignore=word"):
+    with pytest.raises(InputError, match=r"'word' holds 101 different words.*--ignore word"):
         load(path, target="price", targets="number")
     assert load(path).schema.feature_names == ("x", "price")
 
@@ -98,7 +98,7 @@ def test_what_cannot_be_a_target_is_refused_in_one_sentence(table):
     path = table()
     for options, words in (
         ({"target": "prize", "targets": "number"}, "price"),
-        ({"targets": "number"}, "target=NAME"),
+        ({"targets": "number"}, "--target NAME"),
         ({"target": "price", "targets": "number", "ignore": ("price",)}, "cannot be the target"),
         ({"target": "kind", "targets": "number"}, "not numeric"),
     ):

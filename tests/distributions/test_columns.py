@@ -1,5 +1,7 @@
 """Rows whose columns are of different kinds, against SciPy column by column."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -61,3 +63,28 @@ def test_kinds_are_read_or_refused():
     for wrong in ("words", "words:0", "real:2", "colour"):
         with pytest.raises(InputError, match="ind of column"):
             column_widths((wrong,))
+
+
+def test_counts_are_negative_binomial_and_poisson_at_the_limit():
+    """Against SciPy; at s = 0.03 the law is within 1e-2 nats of a Poisson one of the same mean."""
+    value, mean, s = jnp.asarray([0.0, 3.0, 11.0]), np.array([0.5, 4.0, 9.0]), np.array([0.3, 1.0, 2.0])
+    counts = Columns(jnp.asarray(np.log(mean), jnp.float32), jnp.asarray(s, jnp.float32), ("count",) * 3)
+    size = 1 / s**2
+    exact = stats.nbinom(size, size / (size + mean)).logpmf(np.asarray(value))
+    np.testing.assert_allclose(jax.jit(lambda: counts.log_prob(value))(), exact, rtol=2e-4)
+    poisson = Columns(jnp.asarray(np.log(mean), jnp.float32), jnp.zeros(3), ("count",) * 3)
+    np.testing.assert_allclose(poisson.log_prob(value), stats.poisson(mean).logpmf(np.asarray(value)), atol=0.02)
+    np.testing.assert_allclose(counts.variance, mean + s**2 * mean**2, rtol=1e-5)
+
+
+def test_draws_of_counts_and_of_heavy_tails_have_their_law():
+    """20,000 draws: the mean and variance of counts within 5 standard errors, quartiles of a t within 0.05."""
+    loc, scale = jnp.asarray([math.log(3.0), 1.0]), jnp.asarray([0.5, 2.0])
+    drawn = np.asarray(Columns(loc, scale, ("count", "student")).sample(jr.key(0), (20000,)))
+    assert (drawn[:, 0] == np.rint(drawn[:, 0])).all()
+    assert abs(drawn[:, 0].mean() - 3.0) < 5 * math.sqrt(5.25 / 20000)
+    assert abs(drawn[:, 0].var() - 5.25) < 0.5
+    np.testing.assert_allclose(np.quantile(drawn[:, 1], [0.25, 0.75]), stats.t(4, 1, 2).ppf([0.25, 0.75]), atol=0.1)
+    value = jnp.asarray([2.0, 30.0])
+    found = Columns(loc, scale, ("count", "student")).log_prob(value)[1]
+    assert abs(float(found) - stats.t(4, 1, 2).logpdf(30.0)) < 1e-4

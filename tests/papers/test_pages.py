@@ -9,12 +9,12 @@ import sys
 
 import pytest
 
-import nelbo.papers.page as page_module
+import nelbo.papers.parts as parts_module
 from nelbo.cli.paper import show_page
 from nelbo.core import InputError, read_json
 from nelbo.papers import PAPERS, Claim, Figure, Page, Part, Plan, Published, Trial
 from nelbo.papers.kingma2014 import plan as kingma_plan
-from nelbo.papers.page import _chosen_parts
+from nelbo.papers.page import chosen_parts
 from nelbo.runs import Experiment
 from nelbo.training import Interrupted
 
@@ -101,7 +101,7 @@ def test_the_best_rate_of_the_trial_is_taken(finished):
 
 def test_a_finished_page_runs_nothing_again(finished, monkeypatch):
     folder, result = finished
-    monkeypatch.setattr(sys.modules["nelbo.runs.execute"], "fit", None)
+    monkeypatch.setattr(sys.modules["nelbo.runs.ready"], "fit", None)
     again, _ = run(folder)
     assert numbers(again) == numbers(result)
 
@@ -141,11 +141,11 @@ def test_a_diverging_rate_loses(tmp_path, monkeypatch):
         folder.mkdir(parents=True)
         (folder / "history.jsonl").write_text(json.dumps({"train_bound": -rate}) + "\n")
 
-    monkeypatch.setattr(page_module, "carry_out", carry_out)
+    monkeypatch.setattr(parts_module, "carry_out", carry_out)
     trial = Trial("trial", experiment(0), (10.0, 0.5, 0.25))
-    assert page_module._chosen(trial, tmp_path, lambda _: None) == 0.25
+    assert parts_module._chosen(trial, tmp_path, lambda _: None) == 0.25
     with pytest.raises(InputError, match="diverged with every learning rate"):
-        page_module._chosen(dataclasses.replace(trial, name="other", rates=(2.0, 3.0)), tmp_path, lambda _: None)
+        parts_module._chosen(dataclasses.replace(trial, name="other", rates=(2.0, 3.0)), tmp_path, lambda _: None)
 
 
 @pytest.mark.parametrize(("change", "match"), [({"seed": 1}, "another result .*seed 0"), ({"page": PAPERS["kingma2014"]}, "another result")])  # fmt: skip  # noqa: E501
@@ -176,7 +176,7 @@ def test_parts_can_be_run_alone(finished, tmp_path):
 
 
 def test_a_whole_name_is_not_a_beginning(tmp_path):
-    ask = lambda *only: [part.name for part in _chosen_parts(longer, tmp_path, only)]  # noqa: E731
+    ask = lambda *only: [part.name for part in chosen_parts(longer, tmp_path, only, redraw=False)]  # noqa: E731
     longer = Plan(tuple(Part(name, name, experiment(0)) for name in ("vimco-2", "vimco-5", "vimco-50")), (), ())
     assert ask("vimco-5") == ["vimco-5"]
     assert ask("vimco") == ["vimco-2", "vimco-5", "vimco-50"]

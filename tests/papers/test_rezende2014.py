@@ -42,7 +42,7 @@ def test_smoke_end_to_end(tmp_path, monkeypatch):
     assert f"{filled[0]['rmse']:.4f}" in text
     assert "87.30" in text
     # a second call trains and measures nothing
-    monkeypatch.setattr(sys.modules["nelbo.runs.execute"], "fit", None)
+    monkeypatch.setattr(sys.modules["nelbo.runs.ready"], "fit", None)
     monkeypatch.setattr(sys.modules["nelbo.papers.measures"], "open_run", None)
     assert PAGE.reproduce(tmp_path, budget="smoke", say=lambda _: None)["parts"] == json.loads(
         json.dumps(result["parts"])

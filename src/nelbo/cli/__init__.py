@@ -57,13 +57,12 @@ def run() -> NoReturn:
 
 def _guarded(options: Any) -> int:
     """Run a command and turn what people can do something about into one sentence."""
-    from jax.errors import JaxRuntimeError
-
     from nelbo.core import InputError, NotFiniteError, os_error
-    from nelbo.runs import checked_seed
 
     try:
-        if options.seed is not None:
+        if options.seed:  # zero is one
+            from nelbo.runs import checked_seed
+
             checked_seed(options.seed)
         options.carry_out(options)
         sys.stdout.flush()
@@ -76,8 +75,8 @@ def _guarded(options: Any) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         return _told(str(os_error("use", error.filename or "the output", error)), 2)
-    except (MemoryError, JaxRuntimeError) as error:
-        if isinstance(error, JaxRuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
+    except (MemoryError, RuntimeError) as error:  # JAX's own errors are of the latter kind
+        if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error):
             raise
         why = " ".join(str(error).split())
         return _told(f"Memory does not suffice ({why}): use a smaller model, batch or number of samples.", 2)

@@ -12,15 +12,13 @@ import numpy as np
 
 from nelbo.cli.events import check_rows
 from nelbo.cli.output import Line, note, print_json
-from nelbo.codecs import Layout, decoded, describe, model_inside, unpack
+from nelbo.codecs import Layout, decoded, describe, describe_picture, is_picture, model_inside, unpack
 from nelbo.codecs import compress as compressed
 from nelbo.core import InputError, atomic_write, os_error
 from nelbo.data import catalogue, read_npy
 from nelbo.models import Model, load_model
 from nelbo.report import text_table
 from nelbo.runs import Run, open_run
-
-CONTEXT = "of a conditional model: a .npy file with a row of numbers, or the number of a label, for each example"
 
 
 def _suffixed(path: str, suffix: str) -> Path:
@@ -145,10 +143,11 @@ def decompress(options: argparse.Namespace) -> None:
 def info(options: argparse.Namespace) -> None:
     """What a `.nlb` file holds."""
     with _read(options.file) as view:
-        found = describe(view)
+        found = describe_picture(view) if is_picture(view) else describe(view)
     if options.json:
         print_json(found)
         return
-    blocks = found.pop("blocks")
-    shown = {**found, "shape": "x".join(map(str, found["shape"])), "blocks": len(blocks)}
+    shown = dict(found)
+    if "blocks" in found:
+        shown |= {"shape": "x".join(map(str, found["shape"])), "blocks": len(found["blocks"])}
     print(text_table([{"field": name.replace("_", " "), "value": value} for name, value in shown.items()]), end="")

@@ -1,12 +1,19 @@
-"""`nelbo compress`."""
+"""`nelbo compress`: of pictures with loss, of everything else without."""
 
-from nelbo.cli.codec import CONTEXT, compress
+import argparse
+from pathlib import Path
+
 from nelbo.cli.commands import Command
-from nelbo.cli.parser import Parser, data_folder, run_folder, split
+from nelbo.cli.parser import Parser, data_folder, split
+from nelbo.core import InputError
+from nelbo.data import picture_files, picture_names
+
+CONTEXT = "of a conditional model: a .npy file with a row of numbers, or the number of a label, for each example"
+_OF_ARRAYS = ("data", "split", "data_dir", "context")
 
 
 def _arguments(parser: Parser) -> None:
-    run_folder(parser)
+    parser.add_argument("run", metavar="RUN|PICTURE", help="a run folder; or a picture, or a folder of pictures, for the lossy codec")  # fmt: skip  # noqa: E501
     parser.add_argument("data", nargs="?", metavar="DATA", help="a .npy file, coded as it is, or a named set, another file or a folder (the run's own)")  # fmt: skip  # noqa: E501
     data_folder(parser)
     split(parser)
@@ -14,7 +21,34 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--self-contained", action="store_true", help="put the model into the file")
     parser.add_argument("--no-verify", action="store_true", help="do not decode every block before it is written")
     parser.add_argument("--context", metavar="FILE", help=CONTEXT)
-    parser.add_argument("-o", "--output", metavar="FILE", help="a .nlb file (default RUN/data.nlb)")
+    parser.add_argument("--quality", type=float, metavar="Q", help="of a picture: 0 (smallest) to 100 (default 50)")
+    parser.add_argument("--refine", type=int, default=0, metavar="N", help="of a picture: N steps of stochastic Gumbel annealing towards a shorter file (0)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--model", dest="codec", metavar="RUN", help="of a picture: a run of image-codec, or its model.safetensors (the codec that comes with nelbo)")  # fmt: skip  # noqa: E501
+    parser.add_argument("-o", "--output", metavar="FILE", help="a .nlb file (default RUN/data.nlb, or the picture's name); of a folder of pictures, a folder")  # fmt: skip  # noqa: E501
 
 
-COMMAND = Command("nelbo compress runs/mnist -o mnist.nlb", _arguments, compress)
+def _pictures(path: Path) -> list[Path] | None:
+    """The pictures that were named, or None where a run was."""
+    if path.is_dir():
+        holds_run = any((path / name).exists() for name in ("config.json", "record.json", "model.safetensors"))
+        return None if holds_run else picture_files(path)
+    return [path] if path.suffix.lower() in picture_names() else None
+
+
+def _run(options: argparse.Namespace) -> None:
+    files = _pictures(Path(options.run))
+    if files is None:
+        if options.quality is not None or options.codec is not None or options.refine:
+            raise InputError(f"--quality, --refine and --model are for pictures, and {options.run} is none.")
+        from nelbo.cli.codec import compress  # loads JAX, for which pictures do not wait
+
+        compress(options)
+        return
+    if any(vars(options)[name] is not None for name in _OF_ARRAYS) or options.self_contained:
+        raise InputError(f"{options.run} holds pictures, which have no splits, contexts or models inside: leave these options out.")  # fmt: skip  # noqa: E501
+    from nelbo.cli.pictures import compress_pictures
+
+    compress_pictures(options, files)
+
+
+COMMAND = Command("nelbo compress photo.png -o photo.nlb --quality 50", _arguments, _run)

@@ -219,6 +219,7 @@ def _ladder(
         print_json(found.record())
     else:
         _show_ladder(found)
+        note(options, f"Its picture: nelbo report {run.folder}")
 
 
 def _show_ladder(found: Ladder) -> None:

@@ -5,33 +5,36 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from nelbo.cli.output import note
 from nelbo.core import InputError, choice
-from nelbo.data import Data
+from nelbo.data import TABLES, Data, load_rows
 from nelbo.runs import Experiment, Run, execute, interval_columns, is_run, open_run, table_suffixes, write_filled
 from nelbo.tasks import METHODS, Imputation
 from nelbo.training import Progress
 
-TABLES = (".csv", ".tsv", ".parquet")
 USUAL_DRAWS = 19  # whose ends are a 90 % interval
 
 
 @contextmanager
-def opened(options: argparse.Namespace) -> Iterator[Run]:
+def opened(options: argparse.Namespace) -> Iterator[tuple[Run, str | None, tuple[str, ...]]]:
     """The run that was named, or of a table that was, one that is fitted to it: `table`, with its usual settings.
+
+    Yields:
+        The run, the data to fill in, and what was said about these already.
 
     Raises:
         InputError: neither, or a folder to keep the run in that goes with no table.
     """
     path = Path(options.run)
     if path.suffix.lower() not in TABLES or path.is_dir():
-        if options.ignore is not None:
-            raise InputError("--ignore is about a table that is fitted now; a run knows its columns: leave it out.")
+        for name in _columns_asked(options):
+            raise InputError(f"--{name} is about a table that is fitted now; a run knows its columns: leave it out.")
         if options.keep is not None:
             raise InputError("--keep says where the run of a table that is fitted now is to stay, and "
                              f"{path} is no table: leave it out.")  # fmt: skip
-        yield open_run(path)
+        yield open_run(path), options.data, ()
         return
     if options.data is not None:
         raise InputError(
@@ -40,41 +43,68 @@ def opened(options: argparse.Namespace) -> Iterator[Run]:
         )
     if options.output is None:
         raise InputError(f"Say where the filled table goes: nelbo impute {path} -o filled{path.suffix}.")
-    _check_options(options, path)
+    check_output(options, path)
     with tempfile.TemporaryDirectory() as folder:
         kept = Path(options.keep or f"{folder}/run")
         if is_run(kept):
             raise InputError(f"{kept} is a run already: fill in with it (nelbo impute {kept} {path} ...), or name "
                              "another folder.")  # fmt: skip
-        shown: list[Progress] = []
-
-        def progress(steps: int, batch_size: int) -> list[Progress]:
-            if not options.quiet:
-                shown.append(Progress(steps, batch_size))
-            return shown
-
-        usual = Experiment(
-            model={"name": "table", "arguments": {}},
-            data={"name": str(path)} | ({} if options.ignore is None else {"ignore": options.ignore.split(",")}),
-            objective={"name": "iwae", "arguments": {}},
-            training={},
-            seed=options.seed,
-        )
-        try:
-            record = execute(
-                usual, kept, callbacks=progress, figures=False, command=options.line,
-                say=lambda text: note(options, text),
-            )  # fmt: skip
-        finally:
-            for one in shown:
-                one.close()
-        where = "" if options.keep is None else f"; the run is in {kept}"
-        note(options, f"Fitted {record['steps']} steps in {record['training_seconds']:.1f} s{where}")
-        options.data = str(path)  # all of its rows
-        yield open_run(kept)
+        said = _fit(options, path, kept)
+        yield open_run(kept), str(path), said  # all of its rows
 
 
-def _check_options(options: argparse.Namespace, path: Path) -> None:
+def _fit(options: argparse.Namespace, path: Path, kept: Path) -> tuple[str, ...]:
+    """Fit the model to a table; what was said."""
+    shown: list[Progress] = []
+    said: list[str] = []
+
+    def progress(steps: int, batch_size: int) -> list[Progress]:
+        if not options.quiet:
+            shown.append(Progress(steps, batch_size))
+        return shown
+
+    def say(text: str) -> None:
+        said.append(text)
+        note(options, text)
+
+    usual = Experiment(
+        model={"name": "table", "arguments": {}},
+        data={"name": str(path)} | _columns_asked(options),
+        objective={"name": "iwae", "arguments": {}},
+        training={},
+        seed=options.seed,
+    )
+    try:
+        record = execute(usual, kept, callbacks=progress, figures=False, command=options.line, say=say)
+    finally:
+        for one in shown:
+            one.close()
+    where = "" if options.keep is None else f"; the run is in {kept}"
+    note(options, f"Fitted {record['steps']} steps in {record['training_seconds']:.1f} s{where}")
+    return tuple(said)
+
+
+def _columns_asked(options: argparse.Namespace) -> dict[str, Any]:
+    """What is said about columns, as settings of data."""
+    given = {"ignore": options.ignore, "column": options.column}
+    return {name: text.split(",") for name, text in given.items() if text is not None}
+
+
+def is_complete(options: argparse.Namespace) -> bool:
+    """Whether a table is to be fitted that has no gap, so that there is nothing to do but to write it as it is."""
+    path = Path(options.run)
+    if path.suffix.lower() not in TABLES or not path.is_file() or options.hide is not None or options.mask is not None:
+        return False
+    data = load_rows(path, words=True, **_columns_asked(options))
+    empty = any(column.kind == "empty" for column in data.schema.columns)
+    if empty or (data.only.observed is not None and not data.only.observed.all()):
+        return False
+    for text in data.notes:
+        note(options, text)
+    return True
+
+
+def check_output(options: argparse.Namespace, path: Path) -> None:
     """Refuse what would be refused after the fit, which takes long.
 
     Raises:

@@ -1,6 +1,7 @@
 """`nelbo impute`."""
 
 import argparse
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,14 @@ from jaxtyping import Array, Key
 
 from nelbo.cli.commands import Command
 from nelbo.cli.events import check_rows
-from nelbo.cli.filling import USUAL_DRAWS, check_completed, opened, write_tables
+from nelbo.cli.filling import (
+    USUAL_DRAWS,
+    check_completed,
+    check_output,
+    is_complete,
+    opened,
+    write_tables,
+)
 from nelbo.cli.output import Line, note, print_json
 from nelbo.cli.parser import Parser, data_folder, refine, split
 from nelbo.cli.series import impute_series
@@ -29,9 +37,11 @@ from nelbo.runs import (
     hiding,
     in_user_units,
     is_table_of_columns,
+    keep_summary,
     known_columns,
     scaled,
     scored,
+    settings_for,
     table_suffixes,
     user_scale,
 )
@@ -64,22 +74,37 @@ def read_mask(path: Path) -> np.ndarray:
 
 def impute(options: argparse.Namespace) -> None:
     """Fill in what is missing and write it down."""
-    with opened(options) as run:
+    if options.output is not None and options.keep is None and is_complete(options):
+        check_output(options, Path(options.run))
+        with atomic_write(Path(options.output)) as stream:
+            stream.write(Path(options.run).read_bytes())
+        note(options, f"Nothing is missing: {options.output} holds the rows as they are, and no model was fitted.")
+        if options.json:
+            print_json({"file": options.output, "missing_entries": 0})
+        return
+    with opened(options) as (run, data, said):
         if run.model.is_of_series:
             impute_series(options, run)
         else:
             check_rows(run, "impute")
-            _impute(options, run)
+            _impute(options, run, data, said)
 
 
-def _impute(options: argparse.Namespace, run: Run) -> None:
+def _impute(options: argparse.Namespace, run: Run, name: str | None, said: tuple[str, ...]) -> None:
     hide_key, impute_key, chain_key = jr.split(jr.key(options.seed), 3)
     noise, rate = _noise(options.noise)
-    table, data, known = _rows(options, run, hide_key, noise, rate)
+    table, data, known = _rows(options, run, hide_key, name, said)
     draws = USUAL_DRAWS if options.draws is None else options.draws
     if draws > 0 and (options.intervals or is_table_of_columns(run)):
         draws = max(draws, USUAL_DRAWS)  # fewer have no ends of a 90 % interval
-    settings = ImputationSettings(options.method, options.steps, draws, options.proposals, noise, rate)
+    asked = ImputationSettings(options.method, options.steps, draws, options.proposals, noise, rate)
+    settings = settings_for(asked, run, len(data))
+    if settings != asked:
+        note(
+            options,
+            f"{len(data)} rows: filled in by weighted draws ({settings.method}); --method hmc is closer to the model's "
+            "posterior, and takes ten times as long.",
+        )
     path = Path(options.output or run.folder / "imputed.npz")
     _check_name(path, table, data)
     check_completed(options, path, table)
@@ -104,6 +129,7 @@ def _impute(options: argparse.Namespace, run: Run) -> None:
         record["comparison"] = comparison(train, known, result)
     if is_table_of_columns(run) and options.hide is None and noise is None:
         record["columns"] = column_summary(jr.fold_in(impute_key, 1), run, result, settings)
+        keep_summary(run, record["columns"])
     _show(options, record, result)
 
 
@@ -126,18 +152,15 @@ def _noise(text: str | None) -> tuple[str | None, float]:
 
 
 def _rows(
-    options: argparse.Namespace, run: Run, key: Key[Array, ""], noise: str | None, rate: float
+    options: argparse.Namespace, run: Run, key: Key[Array, ""], name: str | None, said: tuple[str, ...]
 ) -> tuple[Data, Source, Source | None]:
     """The data, the rows as they are given, and where they were spoiled here the same rows before that."""
-    if options.compare and (options.hide is None or noise is not None):
-        raise InputError("--compare needs entries whose truth is known: give --hide too, and no --noise.")
-    if options.add_noise and noise is None:
-        raise InputError("--add-noise needs the noise: give --noise bit-flip:RATE or gaussian:SD.")
-    if options.chain_picture and noise is not None:
-        raise InputError("A picture of the chain shows missing pixels alone: leave --chain-picture or --noise out.")
-    table, data = run.rows(options.data, options.split, options.data_dir)
+    noise, rate = _noise(options.noise)
+    _check_noise(options, noise)
+    table, data = run.rows(name, options.split, options.data_dir)
     for text in table.notes:
-        note(options, text)
+        if text not in said:
+            note(options, text)
     if options.limit is not None:
         if options.limit < 1:
             raise InputError(f"--limit must be at least 1, got {options.limit}.")
@@ -150,6 +173,15 @@ def _rows(
     if options.hide is not None:
         data = hide(data, hiding(options.hide, jr.fold_in(key, 1), data))
     return table, data, truth if spoil or options.hide is not None else None
+
+
+def _check_noise(options: argparse.Namespace, noise: str | None) -> None:
+    if options.compare and (options.hide is None or noise is not None):
+        raise InputError("--compare needs entries whose truth is known: give --hide too, and no --noise.")
+    if options.add_noise and noise is None:
+        raise InputError("--add-noise needs the noise: give --noise bit-flip:RATE or gaussian:SD.")
+    if options.chain_picture and noise is not None:
+        raise InputError("A picture of the chain shows missing pixels alone: leave --chain-picture or --noise out.")
 
 
 def _show(options: argparse.Namespace, record: dict[str, Any], result: Imputation) -> None:
@@ -166,7 +198,10 @@ def _show(options: argparse.Namespace, record: dict[str, Any], result: Imputatio
     if table is not None:
         print(text_table(table), end="")
     if about is not None and not options.quiet:
-        print(text_table(about), end="")
+        rounded = [
+            {k: f"{v:.3f}" if isinstance(v, float) and math.isfinite(v) else v for k, v in row.items()} for row in about
+        ]
+        print(text_table(rounded), end="")
     if result.observed.all():
         note(options, "Nothing is missing: the rows were written as they are.")
 
@@ -234,6 +269,7 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--film", dest="chain_picture", help=argparse.SUPPRESS)  # its name in earlier versions
     parser.add_argument("--intervals", action="store_true", help="add the ends of 90 %% intervals to a table, and the chance of each word")  # fmt: skip  # noqa: E501
     parser.add_argument("--ignore", metavar="NAME,...", help="columns of a table that is fitted now to set aside")
+    parser.add_argument("--column", metavar="NAME=KIND,...", help="how columns of a table that is fitted now are modelled: real, positive, count, student (heavy tails), words, ignore")  # fmt: skip  # noqa: E501
     parser.add_argument("--keep", metavar="DIR", help="where the run of a table that is fitted now stays")
     parser.add_argument("-o", "--output", metavar="FILE", help=".npz (all), .npy, .csv or .png (default RUN/imputed.npz)")  # fmt: skip  # noqa: E501
 

@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from nelbo.report import result_rows, text_table
-
 EVERY = 30.0  # least time between two plain lines of progress [s]
 
 
@@ -34,6 +32,8 @@ def note(options: argparse.Namespace, text: str) -> None:
 
 def show_results(results: Sequence[Mapping[str, Any]]) -> None:
     """Scores as a table with units and binarization."""
+    from nelbo.report import result_rows, text_table  # loads more than a comment on a picture needs
+
     shown = [{name: value for name, value in row.items() if name != "sha256"} for row in results]
     print(text_table(result_rows(shown)), end="")
 

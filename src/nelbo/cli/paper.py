@@ -20,6 +20,7 @@ from nelbo.report import (
     embedding_scatter,
     image_grid,
     manifold_grid,
+    published_figure,
     write_document,
 )
 from nelbo.runs import read_run_record
@@ -152,8 +153,8 @@ def _claim(claim: Mapping[str, Any]) -> dict[str, str]:
 
 def _pictures(figure: Mapping[str, Any], parts: Mapping[str, Any], folder: Path) -> list[Picture]:
     """The pictures of one figure: test and train curves, or the samples of each run side by side, or a manifold."""
-    if figure["kind"] == "study":
-        return [_study(figure, parts[figure["parts"][0]]["rows"])]
+    if figure["kind"] in _OF_ROWS:
+        return [_OF_ROWS[figure["kind"]](figure, parts[figure["parts"][0]]["rows"])]
     title, name = figure["title"], figure["name"]
     labels = ", ".join(parts[part]["label"] for part in figure["parts"])
     if figure["kind"] == "curves":
@@ -206,6 +207,26 @@ def _study(figure: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Pict
     )
 
 
+def _published(figure: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Picture:
+    """The numbers of a study's rows beside those of the papers."""
+    name, ours, theirs = (figure["axes"][column] for column in ("lines", "y", "x"))
+    labels = [str(row[name[0]]) for row in rows]
+    own = [None if row[ours] is None else float(row[ours]) for row in rows]
+    published = [float(row[theirs]) for row in rows]
+    pairs = (
+        f"{n}: {o:.1f}, published {p:.1f}" for n, o, p in zip(labels, own, published, strict=True) if o is not None
+    )
+    title, x_label = figure["title"], figure["axes"]["x_label"]
+    return Picture(
+        figure["name"],
+        title,
+        f"{x_label}: ours (points) beside the published numbers (circles).",
+        f"{title}. {'; '.join(pairs)}.",
+        lambda theme: published_figure(labels, own, published, x_label=x_label, theme=theme),
+        themed=True,
+    )
+
+
 def _chain(figure: Mapping[str, Any], parts: Mapping[str, Any], folder: Path) -> Picture:
     """One test image a row: what was given, the chain from its start, the truth."""
     (part,) = figure["parts"]
@@ -252,3 +273,6 @@ def _curves(figure: Mapping[str, Any], parts: Mapping[str, Any], kind: str) -> P
         lambda theme: curves_figure(lines, y_label=y_label, log_x=True, focus=True, theme=theme),
         themed=True,
     )
+
+
+_OF_ROWS = {"study": _study, "published": _published}

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from nelbo.cli.commands import Command
 from nelbo.cli.output import note, print_json
+from nelbo.cli.page_jobs import run_in_processes
 from nelbo.cli.paper import show_page
 from nelbo.cli.parser import Parser, data_folder
-from nelbo.core import choice
+from nelbo.core import InputError, choice
 from nelbo.papers import PAPERS
 from nelbo.report import text_table
 from nelbo.training import Callback, Interrupted, Progress
@@ -19,12 +20,25 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--out", metavar="DIR", help="default runs/PAPER-BUDGET")
     data_folder(parser)
     parser.add_argument("--only", metavar="PART", nargs="+", default=[], help="parts by name, or by a beginning")
+    parser.add_argument(
+        "--jobs", metavar="N", type=int, default=1, help="parts run at once, each by a process (default 1)"
+    )
+    records = "small records of finished parts: written there, and shown where a part is not run here"
+    parser.add_argument("--records", metavar="DIR", help=records)
+    parser.add_argument("--redraw", action="store_true", help="run nothing: the page of what is finished or recorded")
 
 
 def reproduce(options: argparse.Namespace) -> None:
     """Run a paper's page."""
     page = PAPERS[choice("paper", options.paper, PAPERS)]
     folder = Path(options.out or f"runs/{options.paper}-{options.budget}")
+
+    if options.jobs < 1:
+        raise InputError(f"--jobs must be at least 1, got {options.jobs}.")
+    if options.redraw and (options.only or options.jobs > 1):
+        raise InputError("--redraw runs nothing: leave --only and --jobs out.")
+    if options.jobs > 1:
+        run_in_processes(page, folder, options)
 
     def callbacks(steps: int, batch_size: int) -> list[Callback]:
         return [] if options.quiet else [Progress(steps, batch_size)]
@@ -36,6 +50,8 @@ def reproduce(options: argparse.Namespace) -> None:
             seed=options.seed,
             data_dir=options.data_dir,
             only=options.only,
+            records=None if options.records is None else Path(options.records),
+            redraw=options.redraw,
             say=lambda text: note(options, text),
             callbacks=callbacks,
         )

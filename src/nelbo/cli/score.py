@@ -14,6 +14,7 @@ from nelbo.cli.output import Line, note, print_json
 from nelbo.cli.parser import Parser, data_folder, refine, run_folder, split
 from nelbo.cli.writing import refinement
 from nelbo.core import InputError, atomic_write
+from nelbo.data import TABLES
 from nelbo.report import text_table
 from nelbo.runs import HELD_OUT, NoveltyAnswer, NoveltyQuestion, novel_rows, open_run, truth_of, write_columns
 from nelbo.tasks import FALSE_DISCOVERIES, SCORES, detection_scores
@@ -71,7 +72,7 @@ def score(options: argparse.Namespace) -> None:
 
 
 def _check_name(path: Path) -> None:
-    if path.suffix not in {".csv", ".tsv", ".parquet", ".npz"} or path.is_dir():
+    if path.suffix not in {*TABLES, ".npz"} or path.is_dir():
         raise InputError(f"Cannot write {path}: choose a name that ends in .csv, .npz, or as the table that is scored.")
 
 

@@ -13,7 +13,6 @@ import zlib
 from typing import Literal, NamedTuple
 
 import numpy as np
-from scipy.special import ndtri
 
 from nelbo.codecs.message import PRECISION, TOTAL, Found, Interval
 
@@ -28,6 +27,7 @@ _CHECKSUMS = {
     "grid": 0x209FCEF5,
     "log2s": 0xF4F5AA18,
     "entropies": 0xB561EBF6,
+    "magnitudes": 0xB2126956,
 }
 MAX_SCALE = 20 * STEPS  # log2 of scales and concentrations lies in -20 .. 20
 MAX_LOGIT = 12 * STEPS
@@ -46,7 +46,7 @@ def starts(cumulative: np.ndarray, index: np.ndarray, bins: int) -> np.ndarray:
     return (index if bins else 0) + ((cumulative * (TOTAL - bins)) >> FIXED)
 
 
-def _verified(name: str, values: np.ndarray) -> np.ndarray:
+def verified(name: str, values: np.ndarray) -> np.ndarray:
     """The table, if it is the one that every other machine has."""
     found = zlib.crc32(np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<")).tobytes())
     if found != _CHECKSUMS[name]:
@@ -68,7 +68,7 @@ def _function(shape: Shape) -> np.ndarray:
     exact = [(logistic if shape == "logistic" else normal)(float(t)) for t in arguments]
     values = np.array([round(value * (1 << FIXED)) for value in exact], np.int64)
     values[0], values[-1] = 0, 1 << FIXED
-    return _verified(shape, values)
+    return verified(shape, values)
 
 
 def cumulative(shape: Shape, argument: np.ndarray) -> np.ndarray:
@@ -84,7 +84,7 @@ def cumulative(shape: Shape, argument: np.ndarray) -> np.ndarray:
 @functools.cache
 def scales() -> np.ndarray:
     """2^(j / STEPS) for j from -MAX_SCALE to MAX_SCALE, with 24 significant bits."""
-    return _verified("scales", np.exp2(np.arange(-MAX_SCALE, MAX_SCALE + 1) / STEPS).astype(np.float32)).astype(float)
+    return verified("scales", np.exp2(np.arange(-MAX_SCALE, MAX_SCALE + 1) / STEPS).astype(np.float32)).astype(float)
 
 
 class Bins(NamedTuple):
@@ -110,10 +110,12 @@ GRID_BITS = 12
 @functools.cache
 def quantile_bins() -> Bins:
     """2^12 bins of equal mass under N(0, 1), each with its median for a centre."""
+    from scipy.special import ndtri  # which takes longer to load than a picture to decode
+
     count = 1 << GRID_BITS
     with np.errstate(divide="ignore"):
         points = np.round(ndtri(np.arange(2 * count + 1) / (2 * count)) * 2.0**20) * 2.0**-20
-    _verified("grid", points)
+    verified("grid", points)
     return Bins(points[::2], points[1::2])
 
 
@@ -145,14 +147,14 @@ _SMALL = 8  # bits of a probability up to 1/2 that its entropy is looked up by
 @functools.cache
 def _log2s() -> np.ndarray:
     """log2 of 1 .. 2^16 [1/16 bit], rounded up."""
-    return _verified("log2s", np.ceil(STEPS * np.log2(np.arange(TOTAL + 1).clip(1)) - 1e-6).astype(np.int64))
+    return verified("log2s", np.ceil(STEPS * np.log2(np.arange(TOTAL + 1).clip(1)) - 1e-6).astype(np.int64))
 
 
 @functools.cache
 def _entropies() -> np.ndarray:
     """Entropy of a bit of probability i / 2^9 and a half more, i = 0 .. 2^8 [1/16 bit], rounded."""
     p = (np.arange((1 << _SMALL) + 1) + 0.5) / (2 << _SMALL)
-    return _verified("entropies", np.round(-STEPS * (p * np.log2(p) + (1 - p) * np.log2(1 - p))).astype(np.int64))
+    return verified("entropies", np.round(-STEPS * (p * np.log2(p) + (1 - p) * np.log2(1 - p))).astype(np.int64))
 
 
 class LocationScale:
@@ -225,6 +227,8 @@ class LocationScale:
 @functools.cache
 def _quantiles(shape: Shape) -> np.ndarray:
     """The argument at which F reaches the middle of each number's interval, about."""
+    from scipy.special import ndtri
+
     middles = (np.arange(TOTAL) + 0.5) / TOTAL
     return ndtri(middles) if shape == "normal" else np.log(middles / (1.0 - middles))
 

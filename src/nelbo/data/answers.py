@@ -3,14 +3,16 @@
 import csv
 import io
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from nelbo.core import InputError
-from nelbo.data.columns import Dialect
+from nelbo.data.columns import Column, Dialect
 from nelbo.data.schema import Schema
 from nelbo.data.splits import Data, Split
-from nelbo.data.tables import UserTable
+from nelbo.data.tables import ParquetTable, UserTable
 
 
 def filled_table(
@@ -39,17 +41,70 @@ def filled_table(
     Raises:
         InputError: the data are no table, or one that cannot be written back cell by cell.
     """
+    table, columns, cells = _cells_to_write(data, split, values, observed)
+    content = table.filled(columns, cells.values, cells.missing, rows=cells.rows, exact=cells.exact)
+    if not beside:
+        return content
+    return table.reread(content, len(cells.values)).extended(range(len(table.names)), beside, None)
+
+
+def filled_frame(data: Data, split: Split, values: np.ndarray, observed: np.ndarray) -> Any:
+    """The same of a data frame in memory, see `nelbo.data.load_frame`: a data frame with its types.
+
+    Args:
+        data: read from a frame.
+        split: the rows to give back.
+        values: `(rows, entries)`, as the model gives them.
+        observed: bool, the same shape; cells that are False are written.
+    """
+    table, columns, cells = _cells_to_write(data, split, values, observed)
+    assert isinstance(table, ParquetTable)  # read from a frame
+    return table.filled_frame(columns, cells.values, cells.missing, rows=cells.rows)
+
+
+def made_frame(schema: Schema, values: np.ndarray) -> Any:
+    """Rows that no table holds yet as a data frame of the modelled columns.
+
+    Args:
+        schema: of a table.
+        values: `(rows, entries)`, in the user's units.
+    """
+    import pandas as pd
+
+    cells = np.asarray(schema.by_column(values), float).T
+    columns = {}
+    for name, column, new in zip(schema.modelled_names, schema.features, cells, strict=True):
+        if column.levels is not None:
+            columns[name] = np.asarray(column.levels, object)[new.astype(int)]
+        elif column.kind == "truth":
+            columns[name] = new >= 0.5
+        elif column.kind == "date":
+            columns[name] = pd.to_datetime(new, unit="D")
+        else:
+            columns[name] = np.rint(new).astype(int) if column.kind in {"whole", "binary"} else new
+    return pd.DataFrame(columns)
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """The cells to write: their values by column, which of them are gaps, and the places of their rows."""
+
+    values: np.ndarray
+    missing: np.ndarray
+    rows: np.ndarray | None
+    exact: list[bool] | None
+
+
+def _cells_to_write(
+    data: Data, split: Split, values: np.ndarray, observed: np.ndarray
+) -> tuple[UserTable, dict[int, Column], _Cells]:
     table = table_of(data)
     places = feature_places(data.schema, table)
     restored = data.schema.by_column(data.schema.restored(np.asarray(values)))
     first = data.schema.first_entries
     exact = [data.schema.offset[i] != 0 for i in first] if data.schema.offset is not None else None
     columns = dict(zip(places, data.schema.features, strict=True))
-    rows, gaps = _rows(split, table), ~np.asarray(observed, bool)[:, first]
-    content = table.filled(columns, restored, gaps, rows=rows, exact=exact)
-    if not beside:
-        return content
-    return table.reread(content, len(restored)).extended(range(len(table.names)), beside, None)
+    return table, columns, _Cells(restored, ~np.asarray(observed, bool)[:, first], _rows(split, table), exact)
 
 
 def made_table(schema: Schema, values: np.ndarray) -> bytes:

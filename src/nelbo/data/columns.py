@@ -1,15 +1,18 @@
 """What one column of a table is, how a table's text is written, and how a new number is written into it."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
+from nelbo.core import InputError
+from nelbo.data.dates import date_text, days_of, form_of_dates
+
 Role = Literal["feature", "label", "target", "set aside"]
-Kind = Literal["real", "whole", "binary", "truth", "text", "empty"]
+Kind = Literal["real", "whole", "binary", "truth", "text", "date", "empty"]
 ROLES = ("feature", "label", "target", "set aside")
-KINDS = ("real", "whole", "binary", "truth", "text", "empty")
+KINDS = ("real", "whole", "binary", "truth", "text", "date", "empty")
 
 MISSING = frozenset(
     ("", "NA", "N/A", "n/a", "#N/A", "#NA", "#N/A N/A", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None")
@@ -20,6 +23,9 @@ _POINT = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[iI][nN][fF](
 _COMMA = re.compile(r"[+-]?(?:\d+,?\d*|,\d+)(?:[eE][+-]?\d+)?")
 _TRUTH = {"true": "false", "True": "False", "TRUE": "FALSE"}
 _MOST_PLACES = 8
+_PADDED = re.compile(r"0\d+")  # a code, such as a zip code, and no number
+SENTINELS = (-99.0, -999.0, -9999.0, -99999.0)  # numbers that mean "missing" where all others are zero or more
+_FEWEST_BESIDE = 3  # other numbers in a column with such a mark
 
 
 @dataclass(frozen=True)
@@ -53,13 +59,16 @@ class Column:
         name: as the table has it; "" where it has none.
         role: "feature": modelled, or what a target is predicted from; "label"; "target": predicted; "set aside": left
             alone, and given back as it was.
-        kind: "real", "whole" (whole numbers), "binary" (0 and 1), "truth" (words for false and true), "text" or
-            "empty" (no values at all).
+        kind: "real", "whole" (whole numbers), "binary" (0 and 1), "truth" (words for false and true), "text", "date"
+            (days since 1970) or "empty" (no values at all).
         reason: why it is set aside.
         places: decimal places to write; None: as many as the number needs.
         words: for false and true, of a column of truth values.
         levels: the distinct words of a column of text that is a feature, each of which is an entry of 0 or 1; None of
             numbers, which are one entry.
+        form: of dates, as `strftime` has it; None where they are no text, and of other columns.
+        sentinel: the number that means "missing", such as -999; None where there is none.
+        asked: how it is modelled, where the user said so; "" where the data decide.
     """
 
     name: str
@@ -69,6 +78,9 @@ class Column:
     places: int | None = None
     words: tuple[str, str] | None = None
     levels: tuple[str, ...] | None = None
+    form: str | None = None
+    sentinel: float | None = None
+    asked: str = ""
 
     @property
     def width(self) -> int:
@@ -89,6 +101,8 @@ class Column:
         """
         if self.levels is not None:
             return self.levels[int(value)]
+        if self.kind == "date" and self.form is not None:
+            return date_text(value, self.form, self.places)
         if self.kind == "truth" and self.words is not None:
             return self.words[int(value >= 0.5)]
         if self.kind == "binary":
@@ -115,6 +129,7 @@ class Content:
         words: as in `Column`.
         fault: what keeps a column of numbers from being one; "" where nothing does.
         marker: text that was taken for a missing number, such as "?"; "" where there is none.
+        form: as in `Column`.
     """
 
     kind: Kind
@@ -125,6 +140,7 @@ class Content:
     words: tuple[str, str] | None = None
     fault: str = ""
     marker: str = field(default="")
+    form: str | None = None
 
     @property
     def counts_rows(self) -> bool:
@@ -161,6 +177,10 @@ def content_of(codes: np.ndarray, distinct: list[str], decimal: str) -> Content:
         )
         return _content("truth", numbers, codes, texts, missing, words=words)
     numeric = np.array([is_number(text, decimal) for text in texts], bool) & ~missing
+    if any(_PADDED.fullmatch(text) for text in texts) and all(
+        text.isdigit() for text, is_one in zip(texts, numeric, strict=True) if is_one
+    ):
+        numeric[:] = False
     present = int(counts[~missing].sum())
     mostly = 2 * int(counts[numeric].sum()) >= present > 0
     odd = ~missing & ~numeric
@@ -173,7 +193,7 @@ def content_of(codes: np.ndarray, distinct: list[str], decimal: str) -> Content:
     values = [float(text) if is_one else np.nan for text, is_one in zip(pointed, numeric, strict=True)]
     numbers = np.array(values, np.float64)
     if not numeric.any():
-        return _content("text" if odd.any() else "empty", numbers, codes, texts, missing)
+        return _dated(_content("text" if odd.any() else "empty", numbers, codes, texts, missing))
     if odd.any() and not mostly:
         return _content("text", numbers, codes, texts, missing)
     fault = ""
@@ -187,6 +207,58 @@ def content_of(codes: np.ndarray, distinct: list[str], decimal: str) -> Content:
         kind = "binary" if np.isin(found, (0.0, 1.0)).all() else "whole"
     places = _places(written, found, decimal)
     return _content(kind, numbers, codes, texts, missing, places=places, fault=fault, marker=marker)
+
+
+def _dated(content: Content) -> Content:
+    """A column of text that holds dates, as days since 1970."""
+    form = form_of_dates(content.levels) if content.kind == "text" else None
+    return content if form is None else dates_in(content, form)
+
+
+def dates_in(content: Content, form: str) -> Content:
+    """Cells of text as dates of a form: days since 1970.
+
+    Args:
+        content: of the column.
+        form: as `strftime` has it.
+
+    Raises:
+        InputError: a cell that is no such date.
+    """
+    days = [days_of(text, form) for text in content.texts]
+    there = content.codes >= 0
+    odd = [i for i in np.unique(content.codes[there]).tolist() if days[i] is None]
+    if odd:
+        row = int(np.argmax(content.codes == odd[0]))
+        raise InputError(f"row {row} holds {content.texts[odd[0]]!r}, which is no date like {date_text(0.0, form)}")
+    values = np.array([np.nan if day is None else day for day in days], float)
+    numbers = np.where(there, values[content.codes] if len(values) else np.nan, np.nan)
+    decimals = max((len(text.rpartition(".")[2].rstrip("Z")) for text in content.levels), default=0)
+    return replace(content, kind="date", numbers=numbers, form=form, places=decimals if "%f" in form else None)
+
+
+def sentinel_in(content: Content) -> float | None:
+    """The number in a column that means "missing": -99, -999, ... where all others are zero or more and smaller."""
+    if content.kind not in {"real", "whole"} or content.fault:
+        return None
+    there = content.numbers[~np.isnan(content.numbers)]
+    for value in SENTINELS:
+        others = there[there != value]
+        marked = len(others) < len(there) and len(np.unique(others)) >= _FEWEST_BESIDE
+        if marked and others.min() >= 0 and others.max() < -value:
+            return value
+    return None
+
+
+def without_sentinel(content: Content, value: float) -> Content:
+    """The column with the cells missing that hold this number."""
+    gone = content.numbers == value
+    if not gone.any():
+        return content
+    numbers = np.where(gone, np.nan, content.numbers)
+    found = numbers[~np.isnan(numbers)]
+    kind = "binary" if content.kind == "whole" and np.isin(found, (0.0, 1.0)).all() else content.kind
+    return replace(content, kind=kind, numbers=numbers, codes=np.where(gone, -1, content.codes), marker=f"{value:g}")
 
 
 def _content(

@@ -42,7 +42,11 @@ def read_entries(
             shown = ", ".join(map(repr, words[:8])) + (", ..." if len(words) > 8 else "")
             counts = "missing, and stays as it is" if modelled else "none of those that it knows"
             notes.append(
-                f"{where}: in {np.count_nonzero(strange)} rows column {column.name!r} holds a word that the model was "
-                f"not fitted to ({shown}): it counts as {counts}."
+                f"{where}: in {_rows(int(strange.sum()))} column {column.name!r} holds a word that the model "
+                f"was not fitted to ({shown}): it counts as {counts}."
             )
     return np.concatenate(found, axis=1), tuple(notes)
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count} rows"

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,10 +16,10 @@ from nelbo.data.documents import CORPORA, load_documents
 from nelbo.data.fetch import FetchProgress
 from nelbo.data.named import load_named
 from nelbo.data.registered import added_sets, names
-from nelbo.data.roles import TableOptions, Targets
+from nelbo.data.roles import TableOptions, Targets, kinds_asked
 from nelbo.data.schema import Schema
 from nelbo.data.splits import Data
-from nelbo.data.user import SUFFIXES, load_path, load_whole
+from nelbo.data.user import SUFFIXES, array_rows, frame_rows, load_path, load_whole
 
 
 def load(
@@ -38,10 +39,12 @@ def load(
     target: str | None = None,
     targets: Targets | None = None,
     words: bool = False,
+    column: Sequence[str] = (),
     schema: Schema | None = None,
     progress: FetchProgress | None = None,
 ) -> Data:
-    """Load a named data set, or a file or folder: `.npy`, `.npz`, `.csv`, `.tsv`, `.parquet`, IDX files or images.
+    """Load a named data set, or a file or folder: `.npy`, `.npz`, `.csv`, `.tsv`, `.parquet`, `.feather`,
+    `.xlsx`, IDX files or images.
 
     A named set is looked for in `data_dir` (else the folder NELBO_DATA names), in system packages, in the cache, and
     on the network unless NELBO_OFFLINE is set; what is fetched is checked against a SHA-256 and cached. What was
@@ -66,6 +69,8 @@ def load(
         targets: "number" or "class" where something is predicted: then `Split.y` holds that, and rows without it are
             left out.
         words: model columns of words too, each word being an entry of 0 or 1.
+        column: how columns of a table are modelled, NAME=KIND each, with KIND real, positive, count, student (heavy
+            tails), words or ignore; the others as the data suggest.
         schema: of data that these must be like: columns are matched by name, and kind and shape are checked.
         progress: called as `progress(what, bytes_done, bytes_in_all_or_None)` while fetching.
 
@@ -77,7 +82,7 @@ def load(
         raise InputError("A streamed file cannot be binarized on the host: use dynamic, or load it without stream.")
     cuts = Cuts(split_seed, valid_fraction, test_fraction)
     name, entries = str(name_or_path), catalogue()
-    options = TableOptions(header, tuple(columns), tuple(ignore), target, targets, words)
+    options = TableOptions(header, tuple(columns), tuple(ignore), target, targets, words, kinds_asked(column))
     try:
         if name in CORPORA:
             if stream or cuts.asked:
@@ -123,6 +128,7 @@ def load_rows(
     target: str | None = None,
     targets: Targets | None = None,
     words: bool = False,
+    column: Sequence[str] = (),
 ) -> Data:
     """Load all rows of a file or folder, in their order, as one split "rows".
 
@@ -139,17 +145,71 @@ def load_rows(
         target: as for `load`, without a schema.
         targets: as for `load`; rows without a target are kept.
         words: as for `load`, without a schema.
+        column: as for `load`, without a schema.
 
     Raises:
         InputError: no such file, or one that is damaged or not like `schema`.
     """
     how = choice("binarization", binarize or "none", BINARIZATIONS)
-    options = TableOptions(header, tuple(columns), tuple(ignore), target, targets, words)
+    options = TableOptions(header, tuple(columns), tuple(ignore), target, targets, words, kinds_asked(column))
     try:
         data = load_whole(_path(path), options=options, like=schema)
     except OSError as error:
         raise os_error("read", path, error) from error
     return binarize_data(data, how, binarize_seed)
+
+
+def load_frame(
+    frame: Any,
+    schema: Schema | None = None,
+    *,
+    where: str = "this table",
+    columns: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    words: bool = True,
+    column: Sequence[str] = (),
+    cuts: Cuts | None = None,
+) -> Data:
+    """A pandas data frame as data, by the rules for a file.
+
+    Args:
+        frame: any columns.
+        schema: of data that these must be like: columns are matched by name.
+        where: what to call it in messages.
+        columns: the names of the columns to model; () models all that can be.
+        ignore: the names of columns to set aside.
+        words: model columns of words too.
+        column: as for `load`.
+        cuts: of the rows into splits; None keeps all in one split "rows".
+
+    Raises:
+        InputError: no column to model, values that no model could use, or data that are not like `schema`.
+    """
+    options = TableOptions(None, tuple(columns), tuple(ignore), words=words, kinds=kinds_asked(column))
+    return frame_rows(frame, where=where, options=options, like=schema, cuts=cuts)
+
+
+def load_array(
+    x: np.ndarray,
+    schema: Schema | None = None,
+    *,
+    where: str = "this array",
+    real: bool = False,
+    cuts: Cuts | None = None,
+) -> Data:
+    """An array in memory as data, by the rules for a file: NaN is missing.
+
+    Args:
+        x: `(n, *shape)` numbers.
+        schema: of data that these must be like.
+        where: what to call it in messages.
+        real: take all numbers for real ones, whatever they are.
+        cuts: of the rows into splits; None keeps all in one split "rows".
+
+    Raises:
+        InputError: values that no model could use, or data that are not like `schema`.
+    """
+    return array_rows(x, where=where, like=schema, cuts=cuts, real=real)
 
 
 def _path(name_or_path: str | Path) -> Path:

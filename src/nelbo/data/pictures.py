@@ -88,6 +88,38 @@ def picture_suffixes(pillow: Any) -> frozenset[str]:
     )
 
 
+# what a name ends with for `nelbo compress` to take it for a picture: the usual kinds, without asking Pillow
+_USUAL = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".jp2", ".avif")
+
+
+def picture_names() -> tuple[str, ...]:
+    """The ends of the names of pictures, with their dots."""
+    return _USUAL
+
+
+def picture_files(folder: Path) -> list[Path]:
+    """All pictures in a folder and the folders inside it, by path.
+
+    Raises:
+        InputError: the folder cannot be read, or has none.
+    """
+    suffixes = picture_suffixes(require("PIL.Image", "Reading pictures"))
+    found: list[Path] = []
+    for path in _entries(folder):
+        if path.is_dir() and path.name.lower() not in _OF_SYSTEMS:
+            found += _all_pictures(path, suffixes)
+        elif _is_picture(path, suffixes):
+            found.append(path)
+    if not found:
+        raise InputError(f"{folder} holds no pictures; files such as .png, .jpg, .tif, .webp or .bmp were expected.")
+    return found
+
+
+def _all_pictures(folder: Path, suffixes: frozenset[str]) -> list[Path]:
+    inner = [_all_pictures(path, suffixes) if path.is_dir() else [path] for path in _entries(folder)]
+    return [path for part in inner for path in part if _is_picture(path, suffixes)]
+
+
 def _parts(folder: Path, suffixes: frozenset[str]) -> tuple[dict[str, Labelled], list[Path]]:
     """The pictures of each split, and what was passed over."""
     inner = [path for path in _entries(folder) if path.is_dir()]

@@ -63,14 +63,16 @@ def prepare(
         InputError: a type, shape or value that no model could use, or that is not like `like`.
     """
     splits = {name: _filled_in(split) for name, split in splits.items()}
+    alone = like is not None and len(splits) == 1  # rows for an answer, which are no training rows
+    called = {name: where if alone else f"{where} ({name})" for name in splits}
     for name, split in splits.items():
-        _check(f"{where} ({name})", split, fractions=targets == "number")
+        _check(called[name], split, fractions=targets == "number")
     if like is not None:
         splits = {name: _shaped(split, like.shape, where) for name, split in splits.items()}
     if len({split.x.shape[1:] for split in splits.values()}) > 1:
         shapes = ", ".join(f"{name} {split.x.shape[1:]}" for name, split in splits.items())
         raise InputError(f"{where}: the splits hold examples of different shapes ({shapes}); make them equal.")
-    cleaned = {name: _hide_missing(f"{where} ({name})", split) for name, split in splits.items()}
+    cleaned = {name: _hide_missing(called[name], split) for name, split in splits.items()}
     rows = [split for split in cleaned.values() if split.x.size]
     if not rows:
         raise InputError(f"{where} has no rows; at least one example in each of {', '.join(SPLITS)} was expected.")
@@ -82,7 +84,7 @@ def prepare(
         values = like.values
         offset = None if like.offset is None else np.reshape(like.offset, like.shape)
         for name, split in cleaned.items():
-            like.check(split.x, split.observed, f"{where} ({name})")
+            like.check(split.x, split.observed, called[name])
     masked = any(split.observed is not None for split in cleaned.values())
     grey = like is None
     cast = {name: _cast(split, values, offset, masked=masked, grey=grey) for name, split in cleaned.items()}

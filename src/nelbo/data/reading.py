@@ -1,6 +1,7 @@
 """Reading a table: its cells as text through pandas, then each column as what it is."""
 
 import io
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nelbo.core import InputError
-from nelbo.data.columns import MISSING, Content, Dialect, content_of, is_number
+from nelbo.data.columns import MISSING, ODD_MISSING, Content, Dialect, content_of, is_number
 from nelbo.data.dialects import SAMPLE, check_widths, decimal_of, decoded, delimiter_note, delimiter_of, names_columns
 from nelbo.data.formats import damaged, unreadable
 from nelbo.data.tables import ParquetTable, TextTable, UserTable
@@ -82,6 +83,8 @@ def read_csv(path: Path, *, header: bool | None = None, known: Sequence[str] = (
     form = Dialect(delimiter, encoding, decimal, named, mark, _line_end(text), row_names)
     columns = [_factorized(pandas, frame[i].iloc[int(named) :]) for i in range(width)]
     names = tuple(first) if named else ("",) * width
+    if width == 1 and (blank := _blank_lines(text)):
+        notes += (f"{path}: {blank} blank lines were passed over; write NA where the only cell of a row is missing.",)
     notes = (*notes, *delimiter_note(delimiter, path), *said)
     if decimal == ",":
         notes += (f"{path}: its numbers are written with a decimal comma.",)
@@ -108,14 +111,17 @@ def _header(
     numeric = [cell for cell in first if is_number(cell, decimal)]
     if named and numeric and len(numeric) == sum(cell != "" for cell in first):
         shown = ", ".join(numeric[:3]) + (", ..." if len(numeric) > 3 else "")
-        note = f"{path}: its first line ({shown}) was read as names of the columns; header=False reads it as a row."
+        note = f"{path}: its first line ({shown}) was read as names of the columns; --no-header reads it as a row."
         return True, (note,)
     if not named and len(numeric) < len([cell for cell in first if cell not in MISSING]):
-        note = (
-            f"{path}: its first line was read as a row, for its text stands below again; header=True reads it as names."
-        )
+        note = f"{path}: its first line was read as a row, for its text stands below again; --header reads it as names."
         return False, (note,)
     return named, ()
+
+
+def _blank_lines(text: str) -> int:
+    """Lines without a cell, but for those at the end."""
+    return sum(not line.strip() for line in text.rstrip().splitlines())
 
 
 def _line_end(text: str) -> str:
@@ -147,9 +153,66 @@ def read_parquet(path: Path) -> ReadTable:
         if type(error).__module__.startswith("pyarrow"):
             raise damaged(path, "Parquet table", error) from error
         raise
+    return read_frame(frame, str(path))
+
+
+def read_feather(path: Path) -> ReadTable:
+    """Read a Feather table.
+
+    Raises:
+        InputError: unreadable, or no Feather file.
+    """
+    pandas = require("pandas", "Reading .feather")
+    require("pyarrow", "Reading .feather")
+    try:
+        return read_frame(pandas.read_feather(path), str(path))
+    except OSError as error:
+        raise unreadable(path, "Feather table", error) from error
+    except Exception as error:
+        if isinstance(error, ValueError) or type(error).__module__.startswith("pyarrow"):
+            raise damaged(path, "Feather table", error) from error
+        raise
+
+
+def read_excel(path: Path) -> ReadTable:
+    """Read the first sheet of an Excel file, whose first row names the columns.
+
+    Marks for missing numbers, such as ?, become blank in a column whose other cells are numbers.
+
+    Raises:
+        InputError: unreadable, or no Excel file.
+    """
+    pandas = require("pandas", "Reading .xlsx")
+    require("openpyxl", "Reading .xlsx")
+    try:
+        with pandas.ExcelFile(path, engine="openpyxl") as book:
+            sheets, frame = book.sheet_names, pandas.read_excel(book)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise unreadable(path, "Excel file", error) from error
+    for name in frame.columns:
+        if not pandas.api.types.is_numeric_dtype(frame[name]):
+            plain = frame[name].where(~frame[name].isin([*MISSING, *ODD_MISSING])).infer_objects()
+            if pandas.api.types.is_numeric_dtype(plain) and not plain.isna().all():
+                frame[name] = plain
+    found = read_frame(frame, str(path))
+    if len(sheets) == 1:
+        return found
+    return replace(
+        found, notes=(*found.notes, f"{path}: of its {len(sheets)} sheets the first, {sheets[0]!r}, was read.")
+    )
+
+
+def read_frame(frame: Any, where: str) -> ReadTable:
+    """Read a pandas data frame.
+
+    Args:
+        frame: whose columns have types already.
+        where: what to call it in messages.
+    """
+    pandas = require("pandas", "Reading a data frame")
     names = tuple("" if name is None else str(name) for name in frame.columns)
     contents = tuple(_typed(pandas, frame.iloc[:, i]) for i in range(len(names)))
-    return ReadTable(ParquetTable(str(path), names, frame), contents, ())
+    return ReadTable(ParquetTable(where, names, frame), contents, ())
 
 
 def _typed(pandas: Any, column: Any) -> Content:
@@ -159,6 +222,10 @@ def _typed(pandas: Any, column: Any) -> Content:
     empty = np.full(len(column), np.nan)
     if column.isna().all():
         return Content("empty", empty, codes, ())
+    if types.is_datetime64_any_dtype(column.dtype):
+        moments = column.dt.tz_localize(None).to_numpy(dtype="datetime64[us]")
+        days = (moments - np.datetime64("1970-01-01", "us")) / np.timedelta64(1, "D")
+        return Content("date", np.asarray(days, float), codes, tuple(distinct))
     if types.is_bool_dtype(column.dtype) or set(map(type, column.dropna())) == {bool}:
         numbers = column.astype(object).map(float, na_action="ignore").to_numpy(dtype=float, na_value=np.nan)
         return Content("truth", numbers, codes, tuple(distinct), words=("False", "True"))

@@ -1,18 +1,20 @@
 """Which columns of a table are modelled, which is the label, and which are set aside."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
 from nelbo.core import InputError, choice
-from nelbo.data.columns import Column, Content
+from nelbo.data.columns import Column, Content, sentinel_in
 from nelbo.data.reading import ReadTable
 
 LABEL_COLUMNS = ("label", "y")
 MOST_LEVELS = 100  # of a column of words
 Targets = Literal["number", "class"]
+# how a column can be asked to be modelled; "ignore" sets it aside
+ASKED = ("real", "positive", "count", "student", "words", "ignore")
 _INDEX_NAMES = ("", "Unnamed: 0")
 
 
@@ -28,6 +30,7 @@ class TableOptions:
         targets: what is predicted: numbers or classes; None: nothing is, and labels are labels.
         words: model columns of words too, each word being an entry of 0 or 1; a column `label` or `y` is then a
             column like others.
+        kinds: how columns are to be modelled, by name, see `ASKED`.
     """
 
     header: bool | None = None
@@ -36,6 +39,26 @@ class TableOptions:
     target: str | None = None
     targets: Targets | None = None
     words: bool = False
+    kinds: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        for _, kind in self.kinds:
+            choice("kind of column", kind, ASKED)
+
+
+def kinds_asked(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """NAME=KIND as pairs.
+
+    Raises:
+        InputError: no such text.
+    """
+    pairs = []
+    for text in texts:
+        name, sign, kind = text.rpartition("=")
+        if not sign or not name:
+            raise InputError(f"A column's kind is given as NAME=KIND, with one of {', '.join(ASKED)}, got {text!r}.")
+        pairs.append((name, kind))
+    return tuple(pairs)
 
 
 @dataclass(frozen=True)
@@ -46,7 +69,7 @@ class Roles:
     notes: tuple[str, ...]
 
 
-def assign_roles(reading: ReadTable, options: TableOptions) -> Roles:
+def assign_roles(reading: ReadTable, options: TableOptions, cleaned: Sequence[Content] | None = None) -> Roles:
     """Give every column its role.
 
     Set aside are: what `ignore` names or `columns` does not, text, columns without a value, and a first column without
@@ -55,14 +78,20 @@ def assign_roles(reading: ReadTable, options: TableOptions) -> Roles:
     Where a column is to be predicted, that one is the target and all others are features, words among them, of which
     each becomes an entry of 0 or 1; text is set aside only where no two rows have the same.
 
+    Args:
+        reading: the table.
+        options: what the user says about it.
+        cleaned: its columns with numbers that mean "missing" (-999) taken out; None: there are none.
+
     Raises:
         InputError: an unknown name, a column of numbers with text in it or of too many words, or no column to model.
     """
-    table, contents = reading.table, reading.contents
+    table, contents = reading.table, reading.contents if cleaned is None else cleaned
     if len(table) == 0:
         raise InputError(f"{table.where} has no rows; a table with at least one row was expected.")
     names = shown_names(table.names)
-    for name in (*options.columns, *options.ignore):
+    asked = dict(options.kinds)
+    for name in (*options.columns, *options.ignore, *asked):
         choice("column", name, names)
     label = next((name for name in LABEL_COLUMNS if name in names and name not in options.ignore), None)
     label = None if options.words else label
@@ -71,13 +100,11 @@ def assign_roles(reading: ReadTable, options: TableOptions) -> Roles:
     named = table.dialect is None or table.dialect.header
     for i, (name, content) in enumerate(zip(names, contents, strict=True)):
         index = named and i == 0 and table.names[i] in _INDEX_NAMES and len(table) > 1 and content.counts_rows
-        reason = _reason(name, content, options, index=index)
-        if options.words and not reason and len(content.levels) > MOST_LEVELS and content.kind == "text":
-            reason = f"it holds {len(content.levels)} different words"
-        if target is not None:
-            role = "target" if name == target else "set aside" if reason else "feature"
-        else:
-            role = "label" if name == label else "set aside" if reason else "feature"
+        how = asked.get(name, "")
+        content = _as_asked(table.where, name, content, how)
+        reason = _reason(name, content, options, index=index, asked=how)
+        own, answer = (target, "target") if target is not None else (label, "label")
+        role = answer if name == own else "set aside" if reason else "feature"
         if role == "feature" and content.fault:
             raise not_numeric(table.where, name, content.fault)
         worded = role == "feature" and content.kind == "text"
@@ -85,7 +112,20 @@ def assign_roles(reading: ReadTable, options: TableOptions) -> Roles:
             raise not_numeric(table.where, name, f"its first cell is {content.texts[0]!r}")
         levels = content.levels if worded else None
         why = reason if role == "set aside" else ""
-        columns.append(Column(table.names[i], role, content.kind, why, content.places, content.words, levels))
+        columns.append(
+            Column(
+                table.names[i],
+                role,
+                content.kind,
+                why,
+                content.places,
+                content.words,
+                levels,
+                content.form,
+                sentinel_in(reading.contents[i]),
+                "" if how in {"words", "ignore"} else how,
+            )
+        )
     _check_levels(table.where, names, columns)
     if not any(column.role == "feature" for column in columns):
         text = next(
@@ -106,8 +146,10 @@ def _target(where: str, names: Sequence[str], label: str | None, options: TableO
     """
     name = options.target or label
     if name is None:
-        raise InputError(f"{where} has no column 'label': say which column is to be predicted with target=NAME, one of "
-                         f"{', '.join(names)}.")  # fmt: skip
+        raise InputError(
+            f"{where} has no column 'label': say which column is to be predicted with --target NAME, one of "
+            f"{', '.join(names)}."
+        )
     if name in options.ignore:
         raise InputError(f"{where}: column {name!r} cannot be the target and be ignored: leave one of the two out.")
     return choice("target column", name, names)
@@ -123,7 +165,7 @@ def _check_levels(where: str, names: Sequence[str], columns: Sequence[Column]) -
         which = ", ".join(f"{name!r} holds {width} different words" for name, width in many)
         raise InputError(
             f"{where}: column {which}, and at most {MOST_LEVELS} can be a feature: group them, or leave "
-            f"{'it' if len(many) == 1 else 'them'} out with ignore={','.join(name for name, _ in many)}."
+            f"{'it' if len(many) == 1 else 'them'} out with --ignore {','.join(name for name, _ in many)}."
         )
 
 
@@ -131,7 +173,8 @@ def not_numeric(where: str, name: str, fault: str) -> InputError:
     """The sentence for text among the numbers of a column."""
     return InputError(
         f"{where}: column {name!r} is not numeric ({fault}); numbers or blanks were expected: correct it, leave the "
-        f"cell blank, encode the column as numbers, set it aside with ignore={name!r}, or call it 'label' if it is one."
+        f"cell blank, encode the column as numbers, set it aside with --ignore {name!r}, or call it 'label' if it is "
+        "one."
     )
 
 
@@ -143,18 +186,37 @@ def shown_names(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(shown)
 
 
-def _reason(name: str, content: Content, options: TableOptions, *, index: bool) -> str:
+def _reason(name: str, content: Content, options: TableOptions, *, index: bool, asked: str) -> str:
     """Why a column is not modelled; "" where it is."""
-    if name in options.ignore:
-        return "named by ignore"
+    if name in options.ignore or asked == "ignore":
+        return "as asked"
+    if options.words and content.kind == "text" and len(content.levels) > MOST_LEVELS:
+        return f"it holds {len(content.levels)} different words" if asked or _repeats(content) else "it holds text"
+    if asked:
+        return ""
     if options.columns:
-        return "" if name in options.columns else "not named by columns"
-    if content.kind == "empty":
-        return "it has no values"
+        return "" if name in options.columns else "not among the columns to model"
     with_words = options.words or options.targets is not None
-    if content.kind == "text" and not (with_words and _repeats(content)):
-        return "it holds text"
-    return "saved index" if index else ""
+    reasons = {
+        "it has no values": content.kind == "empty",
+        "it holds dates": content.kind == "date" and not with_words,
+        "it holds text": content.kind == "text" and not (with_words and _repeats(content)),
+        "saved index": index,
+    }
+    return next((reason for reason, holds in reasons.items() if holds), "")
+
+
+def _as_asked(where: str, name: str, content: Content, how: str) -> Content:
+    """A column of numbers as one of words, where that is asked for.
+
+    Raises:
+        InputError: a column of text as one of numbers.
+    """
+    if how == "words":
+        return replace(content, kind="text", places=None, words=None, fault="")
+    if how not in {"", "ignore"} and (content.kind == "text" or content.fault):
+        raise not_numeric(where, name, content.fault or f"its first cell is {content.texts[0]!r}")
+    return content
 
 
 def _repeats(content: Content) -> bool:
@@ -179,13 +241,40 @@ def _notes(where: str, names: Sequence[str], columns: Sequence[Column], contents
             notes.append(f"{where}: {listed} set aside, for holding text.")
         else:
             notes.append(f"{where}: {listed} set aside ({reason}).")
+    return [
+        *notes,
+        *_readings(where, names, columns, contents),
+        *(f"{where}: {text}" for text in holes_that_stay(names, columns, contents)),
+    ]
+
+
+def _readings(where: str, names: Sequence[str], columns: Sequence[Column], contents: Sequence[Content]) -> list[str]:
+    """How the cells of modelled columns were read, where they are no plain numbers."""
+    notes = []
     for name, column, content in zip(names, columns, contents, strict=True):
         if column.levels is not None:
             words = ", ".join(map(repr, column.levels[:8])) + (", ..." if column.width > 8 else "")
             notes.append(f"{where}: column {name!r} holds words, each of which became a feature of 0 or 1 ({words}).")
+        if column.kind == "date" and column.role == "feature":
+            notes.append(f"{where}: column {name!r} holds dates, which are modelled as days.")
         if content.marker and column.role == "feature":
             notes.append(f"{where}: {content.marker!r} in column {name!r} was read as a missing number.")
     return notes
+
+
+def holes_that_stay(names: Sequence[str], columns: Sequence[Column], contents: Sequence[Content]) -> list[str]:
+    """A sentence about blank cells of columns that are set aside, which nothing fills in."""
+    holes = {
+        name: int(np.count_nonzero(content.codes < 0))
+        for name, column, content in zip(names, columns, contents, strict=True)
+        if column.role == "set aside" and content.kind != "empty"
+    }
+    which = [name for name, count in holes.items() if count]
+    if not which:
+        return []
+    total = sum(holes.values())
+    cells = "1 blank cell stays blank" if total == 1 else f"{total} blank cells stay blank"
+    return [f"{cells}: {listing(which)} set aside."]
 
 
 def listing(names: Sequence[str], most: int = 8) -> str:

@@ -310,9 +310,9 @@ def _read_schema(record: Any) -> Schema:
     )
 
 
-def _checked(value: Any, kind: type) -> Any:
+def _checked(value: Any, kind: Any) -> Any:
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise TypeError(f"{value!r} where {kind.__name__} was expected")
+        raise TypeError(f"{value!r} where {kind} was expected")
     return value
 
 
@@ -328,6 +328,9 @@ def _column(record: Mapping[str, Any]) -> Column:
         None if places is None else _checked(places, int),
         None if words is None else (_checked(words[0], str), _checked(words[1], str)),
         None if levels is None else tuple(_checked(level, str) for level in levels),
+        None if (form := record.get("form")) is None else _checked(form, str),
+        None if (sentinel := record.get("sentinel")) is None else float(_checked(sentinel, float | int)),
+        _checked(record.get("asked", ""), str),
     )
 
 

@@ -21,7 +21,8 @@ class Source(eqx.Module):
 
     Args:
         arrays: the values, and where there are gaps or a context these too, as an `Example` of arrays with leading
-            dimension n: on the device, or NumPy arrays (memory-mapped ones too) that stay on the host.
+            dimension n: on the device, or NumPy arrays (memory-mapped ones too) and what is indexed like them
+            (`Crops`), which stay on the host.
         values: what the raw rows hold, as in `Data.values`.
         dynamic: draw zeros and ones from grey values anew in every `example`.
         pixels: uint8 grey values become "counts" (float32 0 to 255) or "unit" (float32 0 to 1).
@@ -38,7 +39,7 @@ class Source(eqx.Module):
     @property
     def on_host(self) -> bool:
         """Whether `take` gathers on the host (outside jit) instead of on the device (inside jit)."""
-        return any(isinstance(leaf, np.ndarray) for leaf in jax.tree.leaves(self.arrays))
+        return not all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(self.arrays))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -129,7 +130,7 @@ def source(
         values: the data set the split is of, or what `split.x` holds, as in `Data.values`.
         dynamic: draw zeros and ones anew for every example; None takes the data set's own binarization.
         pixels: "counts" or "unit", for uint8 values: what the likelihood wants.
-        on_host: keep the rows on the host; None does so for memory-mapped arrays only.
+        on_host: keep the rows on the host; None does so for what is on disk only.
 
     Raises:
         InputError: an unknown name, no rows, or dynamic binarization of values that are no grey values.
@@ -144,6 +145,6 @@ def source(
     if dynamic and values in ("real", "counts"):
         raise InputError("Dynamic binarization needs grey values (uint8, or floats in 0..1), but these are real.")
     rows = Example(split.x, split.observed, context=split.context)
-    on_host = isinstance(split.x, np.memmap) if on_host is None else on_host
+    on_host = isinstance(split.x, np.memmap) or not isinstance(split.x, np.ndarray) if on_host is None else on_host
     arrays = rows if on_host else jax.tree.map(lambda leaf: jnp.asarray(_narrow(leaf)), rows)
     return Source(arrays, values, bool(dynamic) and values != "binary", pixels)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nelbo.core import InputError
+from nelbo.data.crops import Crops, LogSteps, Rows
 from nelbo.data.schema import Schema, Values
 from nelbo.data.tables import UserTable
 
@@ -20,7 +21,7 @@ class Split:
     """The rows of one split, on the host.
 
     Args:
-        x: `(n, *shape)`; images are `(n, height, width, channels)`.
+        x: `(n, *shape)`; images are `(n, height, width, channels)`. `Crops` of photographs stand for such an array.
         y: `(n,)` integer labels, where there are any; or what is to be predicted: float64 numbers (NaN where one is
             missing) or int32 classes (below zero where one is missing or unknown).
         observed: bool, the shape of `x`; False marks a missing entry (where `x` holds zero). None: all observed.
@@ -30,11 +31,11 @@ class Split:
             their places alone.
     """
 
-    x: np.ndarray
+    x: Rows
     y: np.ndarray | None = None
     observed: np.ndarray | None = None
     index: np.ndarray | None = None
-    context: np.ndarray | None = None
+    context: Rows | None = None
     ids: np.ndarray | None = None
 
     def __len__(self) -> int:
@@ -143,10 +144,19 @@ class Data:
             "missing": {name: missing_fraction(split) for name, split in self.splits.items()},
             "labels": None if self.label_names is None else list(self.label_names),
             "columns": list(self.schema.feature_names),
+            "missing_by_column": self._missing_by_column(),
             "sha256": {name: _split_digest(split) for name, split in self.splits.items()},
             "citation": self.citation,
             "source": self.source,
         }
+
+    def _missing_by_column(self) -> dict[str, float]:
+        """The share of missing cells of each modelled column in all splits; empty for other data."""
+        masks = [split.observed for split in self.splits.values() if split.observed is not None]
+        if not masks or not self.schema.features:
+            return {}
+        there = np.concatenate(masks)[:, self.schema.first_entries].mean(0)
+        return {name: 1.0 - float(share) for name, share in zip(self.schema.modelled_names, there, strict=True)}
 
 
 def missing_fraction(split: Split) -> float:
@@ -156,11 +166,13 @@ def missing_fraction(split: Split) -> float:
     return 1.0 - float(np.count_nonzero(split.observed)) / split.observed.size
 
 
-def array_digest(x: np.ndarray) -> str:
+def array_digest(x: Rows) -> str:
     """SHA-256, in hex, of an array's type, shape and bytes (little-endian, row after row): the same on every machine.
 
-    A memory-mapped array is read in pieces.
+    A memory-mapped array is read in pieces, and what only stands for an array says so itself.
     """
+    if isinstance(x, Crops | LogSteps):
+        return x.digest
     little = x.dtype.newbyteorder("<")
     digest = hashlib.sha256(f"{little.str}|{x.shape}|".encode())
     if x.ndim == 0:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -211,7 +212,7 @@ class TextTable(UserTable):
 
 @dataclass(frozen=True, eq=False)
 class ParquetTable(UserTable):
-    """A Parquet table; columns keep their types where the new values allow it.
+    """A Parquet, Feather or Excel table, or a data frame in memory; columns keep their types where new values allow it.
 
     Args:
         where: its path.
@@ -231,7 +232,17 @@ class ParquetTable(UserTable):
     @property
     def suffix(self) -> str:
         """Of a file in this form."""
-        return ".parquet"
+        return form if (form := PurePath(self.where).suffix.lower()) in {".feather", ".xlsx"} else ".parquet"
+
+    def _bytes(self, frame: Any) -> bytes:
+        stream = io.BytesIO()
+        if self.suffix == ".feather":
+            frame.reset_index(drop=True).to_feather(stream)
+        elif self.suffix == ".xlsx":
+            frame.to_excel(stream, index=False)
+        else:
+            frame.to_parquet(stream)
+        return stream.getvalue()
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -250,6 +261,17 @@ class ParquetTable(UserTable):
         exact: Sequence[bool] | None = None,  # noqa: ARG002 (numbers are stored whole)
     ) -> bytes:
         """See `UserTable.filled`."""
+        return self._bytes(self.filled_frame(written, values, missing, rows=rows))
+
+    def filled_frame(
+        self,
+        written: Mapping[int, Column],
+        values: np.ndarray,
+        missing: np.ndarray,
+        *,
+        rows: np.ndarray | None = None,
+    ) -> Any:
+        """The data frame that `filled` writes."""
         import pandas as pd
 
         frame = self.frame.copy() if rows is None else self.frame.iloc[rows].copy()
@@ -261,22 +283,27 @@ class ParquetTable(UserTable):
             if column.levels is not None:
                 gaps = gaps & ~np.array([not pd.isna(cell) and column.keeps(str(cell)) for cell in old], bool)
                 new = np.asarray(column.levels, object)[new.astype(int)]
+            elif column.kind == "date" and column.form is None:
+                new = pd.to_datetime(new, unit="D").round("s").tz_localize(old.dt.tz)
+            elif column.kind == "date":
+                new = np.array([column.written(value) for value in new.tolist()], object)
             elif column.kind in {"whole", "binary"}:
                 new = np.rint(new)
             elif column.kind == "truth":
                 new = new >= 0.5
-            merged = old.astype(object).where(~gaps, new.astype(object))
+            merged = old.astype(object).where(~gaps, pd.Series(new, old.index).astype(object))
             typed = old.dtype.kind != "O" or pd.api.types.is_extension_array_dtype(old.dtype)
             kept = old.dtype if typed else merged.infer_objects().dtype
             whole = kept.kind in "iu" and column.kind in {"whole", "binary"}
             frame.isetitem(place, merged.astype(int).astype(kept) if whole else merged.astype(kept))
-        return frame.to_parquet()
+        return frame
 
     def reread(self, content: bytes, rows: int) -> "ParquetTable":
         """See `UserTable.reread`."""
         import pandas as pd
 
-        frame = pd.read_parquet(io.BytesIO(content))
+        readers = {".feather": pd.read_feather, ".xlsx": pd.read_excel}
+        frame = readers.get(self.suffix, pd.read_parquet)(io.BytesIO(content))
         assert len(frame) == rows
         return replace(self, frame=frame)
 
@@ -285,4 +312,4 @@ class ParquetTable(UserTable):
         frame = (self.frame if rows is None else self.frame.iloc[rows]).iloc[:, list(kept)].copy()
         for name, column in new.items():
             frame[name] = column
-        return frame.to_parquet()
+        return self._bytes(frame)

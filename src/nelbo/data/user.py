@@ -2,20 +2,21 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nelbo.core import InputError
 from nelbo.data.archives import archive_splits
 from nelbo.data.catalogue import IDX_FILES
-from nelbo.data.columns import Column
+from nelbo.data.columns import Column, Content, dates_in, sentinel_in, without_sentinel
 from nelbo.data.cuts import Cuts, complete
 from nelbo.data.entries import read_entries
 from nelbo.data.formats import read_idx, read_npy, read_npz
 from nelbo.data.named import idx_path
 from nelbo.data.pictures import read_pictures
 from nelbo.data.prepare import Prepared, is_grey_image, offset_of, prepare, with_targets
-from nelbo.data.reading import ReadTable, read_csv, read_parquet
+from nelbo.data.reading import ReadTable, read_csv, read_excel, read_feather, read_frame, read_parquet
 from nelbo.data.roles import (
     UNKNOWN_CLASS,
     TableOptions,
@@ -30,9 +31,11 @@ from nelbo.data.schema import Schema, Values
 from nelbo.data.splits import Data, Split
 from nelbo.data.tables import UserTable
 
-SUFFIXES = (".npy", ".npz", ".csv", ".tsv", ".parquet")
-TABLES = (".csv", ".tsv", ".parquet")
-_WANTED = "a .npy, .npz, .csv, .tsv or .parquet file, or a folder of images"
+TABLES = (".csv", ".tsv", ".parquet", ".feather", ".xlsx")
+SUFFIXES = (".npy", ".npz", *TABLES)
+_WANTED = "a .npy, .npz, .csv, .tsv, .parquet, .feather or .xlsx file, or a folder of images"
+
+_TYPED = {".parquet": read_parquet, ".feather": read_feather, ".xlsx": read_excel}
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,25 @@ def load_whole(path: Path, *, options: TableOptions, like: Schema | None = None)
     return _data(path, found, prepared, like)
 
 
+def frame_rows(
+    frame: Any, *, where: str, options: TableOptions, like: Schema | None = None, cuts: Cuts | None = None
+) -> Data:
+    """A data frame in memory; see `nelbo.data.load_frame`."""
+    found = _from_table(read_frame(frame, where), options, like)
+    prepared = prepare(where, found.splits, like, real=options.words)
+    splits = {"rows": prepared.splits["train"]} if cuts is None else complete(where, prepared.splits, cuts)
+    return _data(Path(where), found, replace(prepared, splits=splits), like)
+
+
+def array_rows(
+    x: np.ndarray, *, where: str, like: Schema | None = None, cuts: Cuts | None = None, real: bool = False
+) -> Data:
+    """An array in memory; see `nelbo.data.load_array`."""
+    prepared = prepare(where, {"train": Split(np.array(x))}, like, real=real)
+    splits = {"rows": prepared.splits["train"]} if cuts is None else complete(where, prepared.splits, cuts)
+    return _data(Path(where), Found({}), replace(prepared, splits=splits), like)
+
+
 def _data(path: Path, found: Found, prepared: Prepared, like: Schema | None) -> Data:
     dialect = None if found.table is None else found.table.dialect
     schema = like or prepared.schema(columns=found.columns, dialect=dialect, label_names=found.label_names)
@@ -98,7 +120,9 @@ def read_path(path: Path, options: TableOptions, like: Schema | None) -> Found:
     """Read a file or folder."""
     suffix = path.suffix.lower()
     if replace(options, targets=None, words=False) != TableOptions() and (path.is_dir() or suffix not in TABLES):
-        raise InputError(f"header, columns, ignore and target are about tables, but {path} is none: leave them out.")
+        raise InputError(
+            f"header, columns, column, ignore and target are about tables, but {path} is none: leave them out."
+        )
     if path.is_dir():
         if idx_path(path, IDX_FILES["x_train"]) is not None:
             return _idx_splits(path)
@@ -109,8 +133,8 @@ def read_path(path: Path, options: TableOptions, like: Schema | None) -> Found:
     if suffix == ".npz":
         splits, notes = archive_splits(read_npz(path), str(path))
         return Found(splits, notes=notes)
-    if suffix == ".parquet":
-        return _from_table(read_parquet(path), options, like)
+    if suffix in _TYPED:
+        return _from_table(_TYPED[suffix](path), options, like)
     if suffix in TABLES:
         known = () if like is None else [column.name for column in like.features if column.name]
         return _from_table(read_csv(path, header=options.header, known=known), options, like)
@@ -120,7 +144,10 @@ def read_path(path: Path, options: TableOptions, like: Schema | None) -> Found:
 def _from_table(reading: ReadTable, options: TableOptions, like: Schema | None) -> Found:
     if like is not None and like.columns:
         return _like_table(reading, like, options)
-    roles = assign_roles(reading, options)
+    # roles first: they keep each column's own mark for "missing"
+    marked = replace(reading, contents=tuple(map(_without_mark, reading.contents)))
+    roles = assign_roles(reading, options, marked.contents)
+    reading = marked
     places = [i for i, column in enumerate(roles.columns) if column.role == "feature"]
     y, label_names, notes = None, None, roles.notes
     for column, content in zip(roles.columns, reading.contents, strict=True):
@@ -139,7 +166,9 @@ def _like_table(reading: ReadTable, like: Schema, options: TableOptions) -> Foun
     table, contents = reading.table, reading.contents
     places, notes = like.matched(table)
     names = shown_names(table.names)
+    contents = list(contents)
     for i, column in zip(places, like.features, strict=True):
+        contents[i] = _like_column(table.where, names[i], column, contents[i])
         if column.levels is None and (contents[i].kind == "text" or contents[i].fault):
             raise not_numeric(table.where, names[i], contents[i].fault or f"it holds {contents[i].texts[0]!r}")
     x, said = read_entries(table.where, like.features, [contents[i] for i in places], modelled=like.target is None)
@@ -158,6 +187,29 @@ def _like_table(reading: ReadTable, like: Schema, options: TableOptions) -> Foun
         else:
             y, _ = read_labels(table.where, label, content, like.label_names)
     return Found({"train": Split(x, y)}, like.label_names, like.columns, table, (*reading.notes, *notes))
+
+
+def _without_mark(content: Content) -> Content:
+    value = sentinel_in(content)
+    return content if value is None else without_sentinel(content, value)
+
+
+def _like_column(where: str, name: str, column: Column, content: Content) -> Content:
+    """A column as that of the run was read: with its mark for "missing", its form of dates.
+
+    Raises:
+        InputError: a cell that is no date among dates.
+    """
+    if column.sentinel is not None:
+        content = without_sentinel(content, column.sentinel)
+    if column.kind != "date" or column.form is None or content.kind == "empty":
+        return content
+    try:
+        return dates_in(content, column.form)
+    except InputError as error:
+        raise InputError(
+            f"{where}: column {name!r} holds dates, but {error}: correct it, or leave it blank."
+        ) from error
 
 
 def _with_classes(found: Found, options: TableOptions, like: Schema | None) -> Found:

@@ -3,7 +3,7 @@
 from numpyro.distributions import Distribution
 
 from nelbo.distributions.banded import BandedNormal
-from nelbo.distributions.columns import COLUMN_KINDS, Columns, column_widths
+from nelbo.distributions.columns import COLUMN_KINDS, ONE_NUMBER, Columns, column_widths
 from nelbo.distributions.correlated import (
     CholeskyNormal,
     CorrelatedNormal,
@@ -36,6 +36,7 @@ from nelbo.distributions.moments import FUNCTIONS, MOMENTS, moments
 from nelbo.distributions.moved import Offset, free_parameters, from_noise, moved, no_offset
 from nelbo.distributions.normal import Normal
 from nelbo.distributions.orderless import OrderAgnosticNade, observed_first
+from nelbo.distributions.quantized import DENSITY_SHAPES, LEAST_MASS, Rounded, UnitMass, UnitUniform
 from nelbo.distributions.ratings import AveragedNormal, Ordinal
 from nelbo.distributions.readings import READINGS, Reading, reading
 from nelbo.distributions.sequential import BernoulliMixture, Nade, SequentialBernoulli
@@ -46,10 +47,13 @@ from nelbo.distributions.targets import Poisson, StudentT
 
 __all__ = [
     "COLUMN_KINDS",
+    "DENSITY_SHAPES",
     "END",
     "FUNCTIONS",
     "LEAST",
+    "LEAST_MASS",
     "MOMENTS",
+    "ONE_NUMBER",
     "READINGS",
     "AutoregressiveBernoulli",
     "AveragedNormal",
@@ -82,8 +86,11 @@ __all__ = [
     "RankOneNormal",
     "Reading",
     "RmtppProcess",
+    "Rounded",
     "SequentialBernoulli",
     "StudentT",
+    "UnitMass",
+    "UnitUniform",
     "check_support",
     "class_count",
     "closed_form_kl",

@@ -8,19 +8,24 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpyro.distributions as nd
 from jax.nn import log_softmax, sigmoid
+from jax.scipy.special import gammaln
 from jaxtyping import Array, Float, Key
 from numpyro.distributions import constraints
 
 from nelbo.core import InputError, choice, softplus
 
-NUMBERS, BITS = ("real", "positive"), ("binary",)
-COLUMN_KINDS = (*NUMBERS, *BITS, "words")
+NUMBERS, BITS, COUNTS, HEAVY = ("real", "positive"), ("binary",), ("count",), ("student",)
+COLUMN_KINDS = (*NUMBERS, *COUNTS, *HEAVY, *BITS, "words")
+ONE_NUMBER = (*NUMBERS, *COUNTS, *HEAVY)
+DEGREES = 4.0  # of freedom of heavy-tailed columns
 _HALF_LOG_TAU = 0.5 * math.log(2.0 * math.pi)
+_LEAST_SCALE = 0.03  # of counts: at 1 / 0.03^2 float32 still tells log-gammas apart
+_MOST = 1e6  # draws of a Poisson law have 32-bit whole numbers
 _LEAST = 1e-30  # a positive number that float32 has, in place of what is missing
 
 
 def column_widths(kinds: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
-    """Kind and number of entries of each column: "real", "positive" and "binary" have one, "words:5" has five.
+    """Kind and number of entries of each column: "words:5" has five, all others have one.
 
     Raises:
         InputError: another kind.
@@ -30,21 +35,25 @@ def column_widths(kinds: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
         name, _, width = kind.partition(":")
         choice("kind of column", name, COLUMN_KINDS)
         if (name == "words") != width.isdigit() or width == "0":
-            raise InputError(f"A kind of column is real, positive, binary or words:COUNT, got {kind!r}.")
+            raise InputError(f"A kind of column is {', '.join(COLUMN_KINDS[:-1])} or words:COUNT, got {kind!r}.")
         found.append((name, int(width or 1)))
     return tuple(found)
 
 
 class Columns(nd.Distribution):
-    """Independent columns: normals, log-normals, bits, and words as one-hot entries.
+    """Independent columns: normals, log-normals, counts, heavy tails, bits, and words as one-hot entries.
+
+    Counts are negative binomial with variance m + s^2 m^2, which is a Poisson law for s = 0; heavy tails are those of a
+    Student t with four degrees of freedom.
 
     Every entry has a log density of its own, so that a mask leaves out what is missing; those of a word's entries add
     up to the log probability of the word.
 
     Args:
-        loc: `(*batch, entries)`; of numbers the mean (of the logarithm, where they are positive); of bits and words
-            their logits.
-        scale: the same shape; standard deviation of numbers (of their logarithms); not read elsewhere.
+        loc: `(*batch, entries)`; of numbers the mean (of the logarithm, where they are positive); of counts the
+            logarithm of their mean m; of heavy tails the middle; of bits and words their logits.
+        scale: the same shape; standard deviation of numbers (of their logarithms); s of counts; the unit of heavy
+            tails; not read elsewhere.
         kinds: of the columns, see `column_widths`.
     """
 
@@ -79,7 +88,25 @@ class Columns(nd.Distribution):
         numbers = numbers - self._pick(("positive",), logs, jnp.zeros_like(logs))
         bits = value * self.loc - softplus(self.loc)
         words = value * self._by_words(log_softmax, self.loc)
-        return self._pick(NUMBERS, numbers, self._pick(BITS, bits, words))
+        found = self._pick(NUMBERS, numbers, self._pick(BITS, bits, words))
+        if self._has(COUNTS):
+            found = self._pick(COUNTS, self._counts(jnp.maximum(value, 0.0)), found)
+        if self._has(HEAVY):
+            found = self._pick(HEAVY, nd.StudentT(DEGREES, self.loc, self.scale).log_prob(value), found)
+        return found
+
+    def _has(self, names: tuple[str, ...]) -> bool:
+        return any(name in names for name, _ in column_widths(self.kinds))
+
+    def _counts(self, value: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Log probability of counts, written so that a small s loses no digits [nats]."""
+        # other columns are put where nothing overflows, for a gradient sees them too
+        loc = self._pick(COUNTS, self.loc, jnp.zeros_like(self.loc))
+        scale = self._pick(COUNTS, self.scale, jnp.ones_like(self.scale))
+        value = self._pick(COUNTS, value, jnp.zeros_like(value))
+        mean, size = jnp.exp(loc), 1.0 / jnp.maximum(scale, _LEAST_SCALE) ** 2
+        same = gammaln(value + size) - gammaln(size) - value * jnp.log(size)  # zero for s = 0
+        return value * loc - gammaln(value + 1.0) + same - (size + value) * jnp.log1p(mean / size)
 
     def sample(self, key: Key[Array, ""], sample_shape: tuple[int, ...] = ()) -> Float[Array, "..."]:  # pyright: ignore
         """Draw a row; a word is a 1 among zeros."""
@@ -90,21 +117,32 @@ class Columns(nd.Distribution):
         numbers = self._pick(("positive",), jnp.exp(numbers), numbers)
         bits = jr.bernoulli(bit_key, sigmoid(loc)).astype(dtype)
         words = self._by_words(_largest, loc + jr.gumbel(word_key, shape, dtype))
-        return self._pick(NUMBERS, numbers, self._pick(BITS, bits, words))
+        found = self._pick(NUMBERS, numbers, self._pick(BITS, bits, words))
+        if self._has(COUNTS):
+            rate_key, count_key = jr.split(jr.fold_in(normal_key, 1))
+            size = 1.0 / jnp.maximum(scale, _LEAST_SCALE) ** 2
+            rates = jnp.exp(loc) * jr.gamma(rate_key, size) / size
+            found = self._pick(COUNTS, jr.poisson(count_key, jnp.minimum(rates, _MOST)).astype(dtype), found)
+        if self._has(HEAVY):
+            found = self._pick(HEAVY, loc + scale * jr.t(jr.fold_in(normal_key, 2), DEGREES, shape, dtype), found)
+        return found
 
     @property
     def mean(self) -> Float[Array, "*batch d"]:
         """Mean of each entry: of bits and words their probabilities."""
         numbers = self._pick(("positive",), jnp.exp(self.loc + 0.5 * self.scale**2), self.loc)
         words = self._by_words(lambda logits: jnp.exp(log_softmax(logits)), self.loc)
-        return self._pick(NUMBERS, numbers, self._pick(BITS, sigmoid(self.loc), words))
+        found = self._pick(NUMBERS, numbers, self._pick(BITS, sigmoid(self.loc), words))
+        return self._pick(COUNTS, jnp.exp(self.loc), self._pick(HEAVY, self.loc, found))
 
     @property
     def variance(self) -> Float[Array, "*batch d"]:
         """Variance of each entry."""
         mean, squares = self.mean, self.scale**2
         spread = self._pick(("positive",), mean**2 * jnp.expm1(squares), squares)
-        return self._pick(NUMBERS, spread, mean * (1.0 - mean))
+        spread = self._pick(COUNTS, mean + squares * mean**2, spread)
+        spread = self._pick(HEAVY, squares * DEGREES / (DEGREES - 2.0), spread)
+        return self._pick(ONE_NUMBER, spread, mean * (1.0 - mean))
 
 
 def _largest(values: Float[Array, "*batch k"]) -> Float[Array, "*batch k"]:

@@ -6,6 +6,8 @@ from numpyro.distributions import Distribution, constraints
 from nelbo.core import InputError
 from nelbo.distributions.columns import Columns, column_widths
 
+_COLUMNS = {"positive": "positive numbers", "real": "finite numbers", "student": "finite numbers",
+            "count": "whole numbers from 0 on"}  # fmt: skip
 _INTERVAL = type(constraints.integer_interval(0, 1))
 _INDEPENDENT = type(constraints.independent(constraints.real, 1))
 
@@ -53,9 +55,14 @@ def _check_columns(distribution: Columns, values: np.ndarray, observed: np.ndarr
     at = 0
     for place, (kind, width) in enumerate(column_widths(distribution.kinds), 1):
         cells, seen = values[..., at : at + width], there[..., at : at + width]
-        able = (cells > 0) if kind == "positive" else np.isfinite(cells) if kind == "real" else np.isin(cells, (0, 1))
+        if kind == "count":
+            able = (cells >= 0) & (cells == np.rint(cells))
+        elif kind in {"real", "student"}:
+            able = np.isfinite(cells)
+        else:
+            able = (cells > 0) if kind == "positive" else np.isin(cells, (0, 1))
         if not (able | ~seen).all():
-            wanted = {"positive": "positive numbers", "real": "finite numbers"}.get(kind, "zeros and ones")
+            wanted = _COLUMNS.get(kind, "zeros and ones")
             bad = cells[seen & ~able][0]
             raise InputError(
                 f"The model's column {place} needs {wanted}, as its training data were, but {what} hold {bad:.6g}: "

@@ -24,6 +24,7 @@ from nelbo.models.gaussian import (
     nonlinear_factor_analysis,
 )
 from nelbo.models.gaussian_mixture import gaussian_mixture
+from nelbo.models.image_codec import image_codec
 from nelbo.models.lda import lda
 from nelbo.models.matrix import factorization
 from nelbo.models.orderless import eonade
@@ -55,9 +56,10 @@ class Family:
             supervised family are its own.
         objective_arguments: options of its objective that are better than their defaults.
         examples: "rows": arrays, or rows of a table; "columns": rows of a table whose columns are of different kinds,
-            words among them; "pairs": the values of pairs, see `nelbo.data.load_pairs`. Models of pairs bring a
-            posterior over what all pairs share. "series": windows of series over time, see `nelbo.data.load_series`.
-            "events": sequences of marked events of users, see `nelbo.data.load_events`.
+            words among them; "pairs": the values of pairs, see `nelbo.data.load_pairs`; "pictures": crops of
+            photographs, see `nelbo.data.load_photographs`. Models of pairs bring a posterior over what all pairs
+            share. "series": windows of series over time, see `nelbo.data.load_series`. "events": sequences of marked
+            events of users, see `nelbo.data.load_events`.
     """
 
     make: Callable[..., Model]
@@ -70,7 +72,7 @@ class Family:
     least_steps: int = 0
     targets: Literal["number", "class"] | None = None
     objective_arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    examples: Literal["rows", "columns", "pairs", "series", "events"] = "rows"
+    examples: Literal["rows", "columns", "pairs", "pictures", "series", "events"] = "rows"
 
 
 # Measured, see docs/defaults.md. On a table of 1095 rows of 9 measurements 3000 such steps end where the closed-form
@@ -89,6 +91,8 @@ _FACTORIZATION = {
 }
 
 _TABLE = {"*": {"learning_rate": 0.003, "schedule": "cosine"}}
+# it counts once a data set: small tables are fitted less closely, and large ones as without
+_TABLE_PRIOR = {"weight_prior": 0.3}
 
 # the maximum a posteriori estimate: weights of standardized features without a prior grow on small data
 _MAP = {"weight_prior": 1.0}
@@ -108,6 +112,8 @@ _EONADE = {"*": {"schedule": "cosine"}}
 
 # the pseudo-likelihood of a few entries chooses badly between epochs: the last parameters are kept
 _BOLTZMANN = {"*": {"optimizer": "momentum", "learning_rate": 0.05, "schedule": "linear", "keep": "last"}}
+
+_CODEC = {"*": {"learning_rate": 0.002, "schedule": "cosine", "batch_size": 8, "epochs": 1.0, "keep": "last"}}
 
 MODELS: dict[str, Family] = {
     "vae": Family(vae, arguments=_VAE_ARGUMENTS, training=_VAE_TRAINING, least_steps=_LEAST),
@@ -136,11 +142,20 @@ MODELS: dict[str, Family] = {
         classification, objective="maximum-likelihood", least_steps=_LEAST, targets="class", objective_arguments=_MAP
     ),
     "table": Family(
-        table, likelihood="columns", objective="iwae", training=_TABLE, least_steps=_LEAST, examples="columns"
+        table,
+        likelihood="columns",
+        objective="iwae",
+        training=_TABLE,
+        least_steps=_LEAST,
+        objective_arguments=_TABLE_PRIOR,
+        examples="columns",
     ),
     "gaussian-mixture": Family(gaussian_mixture, likelihood="gaussian", objective="svi", training=_CONJUGATE),
     "factorial-mixture": Family(factorial_mixture, likelihood="gaussian", objective="svi", training=_CONJUGATE),
     "lda": Family(lda, likelihood="multinomial", objective="svi", training=_CONJUGATE),
+    "image-codec": Family(
+        image_codec, likelihood="pixels", training=_CODEC, objective_arguments={"form": "A"}, examples="pictures"
+    ),
     "gp-vae": Family(
         gp_vae,
         usual={"real": "gaussian-pixel"},

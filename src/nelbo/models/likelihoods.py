@@ -94,9 +94,18 @@ def _of_columns(shape: tuple[int, ...]) -> Head:
 OF_COLUMNS = {"columns": Likelihood("columns", _of_columns, _REAL)}
 
 
+def _of_pictures(shape: tuple[int, ...]) -> Head:
+    del shape
+    raise InputError("pixels is the likelihood of lossy pictures, whose deviation is the step: use image-codec.")
+
+
+# of lossy pictures: the model `image-codec` has it
+OF_PICTURES = {"pixels": Likelihood("pixels", _of_pictures, _BYTES, scale=255.0)}
+
+
 def likelihoods() -> Mapping[str, Likelihood]:
     """Every likelihood by name: nelbo's own, and those that were added (see `nelbo.core.Registry`)."""
-    return joined("likelihoods", {**LIKELIHOODS, **OF_PAIRS, **OF_COLUMNS}, added().likelihoods)
+    return joined("likelihoods", {**LIKELIHOODS, **OF_PAIRS, **OF_COLUMNS, **OF_PICTURES}, added().likelihoods)
 
 
 def likelihood(name: str) -> Likelihood:

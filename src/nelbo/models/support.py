@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nelbo.data import Source
+from nelbo.data import Crops, Source
 from nelbo.distributions import check_support
 from nelbo.models.stack import Model
 
@@ -21,6 +21,8 @@ def check_source(model: Model, data: Source) -> None:
     """
     likelihood = model.generative.shapes()[0]
     values, observed = data.arrays.values, data.arrays.observed
+    if isinstance(values, Crops):
+        return  # bytes of photographs, each of which is a pixel; there is no end of them
     grey = data.values == "uint8" and (data.dynamic or data.pixels == "unit")
     rows = max(1, _NUMBERS // max(1, int(np.prod(data.shape))))
     for start in range(0, len(data), rows):

@@ -12,7 +12,7 @@ from jax.scipy.special import logit
 from jaxtyping import Array, Float, Key
 
 from nelbo.core import InputError, choice
-from nelbo.distributions import Columns, column_widths
+from nelbo.distributions import ONE_NUMBER, Columns, column_widths
 from nelbo.models.heads import LOG_FACTOR, Head, soft_bound
 from nelbo.models.parts import constant_array, drawn_at_once, frozen, one_layer, positive
 from nelbo.models.posteriors import posterior_head
@@ -25,6 +25,7 @@ MIN_SCALE = 0.01  # of a column's spread: a number that the others give away wou
 # factor by which a row's noise may differ from its column's: a column of few values would otherwise have rows of none
 _ROW_FACTOR = (-2.0, 2.0)
 _FIRST_SCALE = 0.5
+_COUNT_FACTOR = 5.0  # how far the logarithm of a count's mean can be from that of all rows
 _SURE = 1e-3  # the least probability that a bit or word begins with
 
 
@@ -57,15 +58,20 @@ class TableHead(Head):
         planes = self._split(raw)
         centre, spread = self.centre(), self.spread()
         widths = column_widths(self.kinds)
-        number = np.asarray([name in ("real", "positive") for name, width in widths for _ in range(width)])
+        number = np.asarray([name in ONE_NUMBER for name, width in widths for _ in range(width)])
+        count = np.asarray([name == "count" for name, width in widths for _ in range(width)])
         bit = np.asarray([name == "binary" for name, width in widths for _ in range(width)])
         chance = jnp.clip(jnp.where(number, 0.5, centre), _SURE, 1.0 - _SURE)
         start = jnp.where(number, centre, jnp.where(bit, logit(chance), jnp.log(chance)))
-        loc = start + jnp.where(number, spread, jnp.ones_like(spread)) * planes[0]
+        unit = jnp.where(number & ~count, spread, jnp.ones_like(spread))
+        # of counts the logarithm of the mean is what moves, and their s is a number without a unit
+        start = jnp.where(count, jnp.log(jnp.maximum(centre, _SURE)), start)
+        shift = jnp.where(count, soft_bound(planes[0], (-_COUNT_FACTOR, _COUNT_FACTOR)), planes[0])
+        loc = start + unit * shift
         log_scale = soft_bound(self.raw_scale, LOG_FACTOR)
         if self.by_row:
             log_scale = log_scale + soft_bound(planes[1], _ROW_FACTOR)
-        scale = spread * (MIN_SCALE + _FIRST_SCALE * jnp.exp(log_scale))
+        scale = unit * (MIN_SCALE + _FIRST_SCALE * jnp.exp(log_scale))
         return Columns(loc, jnp.broadcast_to(scale, loc.shape), self.kinds)
 
 
@@ -96,7 +102,8 @@ def table(
         shape: of one row, a column of words counting as many entries as it has words.
         latents: how many.
         hidden: widths of the hidden layers of the recognition network, the generative one has them reversed.
-        kinds: of the columns: "real", "positive" (a log-normal), "binary", or "words:5"; () makes all of them real.
+        kinds: of the columns: "real", "positive" (a log-normal), "count" (negative binomial), "student" (heavy tails),
+            "binary", or "words:5"; () makes all of them real.
         noise: of numbers: "column" (one standard deviation for each column) or "row" (by the latents of each row).
         posterior: covariance of q(z | x): "diagonal", "rank-one", "low-rank" (precisions) or "full".
         rank: of a "low-rank" posterior.

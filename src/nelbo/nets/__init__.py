@@ -2,6 +2,7 @@
 
 from nelbo.nets.convolution import Conv, ConvDecoder, ConvEncoder, depth_to_space, space_to_depth
 from nelbo.nets.dense import ACTIVATIONS, MLP, Dense, Frozen, Network, SkipMLP, activation, initial_weight, trainable
+from nelbo.nets.lapped import LappedTransform, colour_matrix, cosine_matrix, lapping_matrix
 from nelbo.nets.temporal import TemporalNetwork, TimeConv
 
 __all__ = [
@@ -12,13 +13,17 @@ __all__ = [
     "ConvEncoder",
     "Dense",
     "Frozen",
+    "LappedTransform",
     "Network",
     "SkipMLP",
     "TemporalNetwork",
     "TimeConv",
     "activation",
+    "colour_matrix",
+    "cosine_matrix",
     "depth_to_space",
     "initial_weight",
+    "lapping_matrix",
     "space_to_depth",
     "trainable",
 ]

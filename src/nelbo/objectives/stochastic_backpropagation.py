@@ -20,7 +20,15 @@ from jaxtyping import Array, Float, Key
 from nelbo.core import AnyExample, InputError
 from nelbo.distributions import CorrelatedNormal, Distribution, Normal
 from nelbo.models import Latents, Model, Reads
-from nelbo.objectives.base import BoundKind, Loss, Objective, ObjectiveState, batch_mean, over_batch
+from nelbo.objectives.base import (
+    BoundKind,
+    Loss,
+    Objective,
+    ObjectiveState,
+    batch_mean,
+    over_batch,
+    require_reparameterized,
+)
 from nelbo.objectives.draws import checked_draws, each_draw
 
 Scalar = Float[Array, ""]
@@ -88,9 +96,11 @@ class StochasticBackpropagation(Objective):
         """No state.
 
         Raises:
-            InputError: a layer of q that is no normal of the data alone, or a prior layer with parents.
+            InputError: discrete latents, a layer of q that is no normal of the data alone, or a prior layer with
+                parents.
         """
         del key
+        require_reparameterized(model.generative.shapes()[1:])
         alone = all(reads is Reads.FURTHEST for reads in model.recognition.reads[1:])
         if not alone or any(layer.reads is not Reads.NONE for layer in model.generative.layers[1:]):
             raise InputError(

@@ -23,7 +23,8 @@ from nelbo.papers import (
 from nelbo.papers.bibliography import BIBLIOGRAPHY
 from nelbo.papers.figures import Axes, Figure
 from nelbo.papers.measures import Study, measured_arrays
-from nelbo.papers.page import PROVENANCE, Claim, Measure, Page, Part, Plan, Published, Trial
+from nelbo.papers.page import PROVENANCE, Claim, Page, Plan, Published, chosen_parts
+from nelbo.papers.parts import Measure, Part, Trial, finished_part
 
 PAGES = (
     kingma2014.PAGE,
@@ -61,5 +62,7 @@ __all__ = [
     "Published",
     "Study",
     "Trial",
+    "chosen_parts",
+    "finished_part",
     "measured_arrays",
 ]

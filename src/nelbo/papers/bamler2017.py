@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from nelbo.papers.figures import Figure
-from nelbo.papers.page import Claim, Page, Part, Plan, Published, Record, importance_score
+from nelbo.papers.page import Claim, Page, Plan, Published, importance_score
+from nelbo.papers.parts import Part, Record
 from nelbo.runs import Experiment
 
 ORDERS = (1, 3, 5)

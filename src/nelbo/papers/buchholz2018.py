@@ -28,7 +28,8 @@ from nelbo.nets import Frozen
 from nelbo.objectives import Sgvb
 from nelbo.papers.figures import Axes, Figure
 from nelbo.papers.measures import Study
-from nelbo.papers.page import Claim, Page, Plan, Published, Record
+from nelbo.papers.page import Claim, Page, Plan, Published
+from nelbo.papers.parts import Record
 from nelbo.training import fit, optimizer
 
 GROUPS, COVARIATES, ROWS = 10, 4, 100

@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Literal
 
+WITHOUT_ARRAYS = ("curves", "study", "published")  # kinds that the summary of a run is enough for
+
 
 @dataclasses.dataclass(frozen=True)
 class Axes:
@@ -37,7 +39,8 @@ class Figure:
         title: which figure of the paper, and of what.
         kind: bounds against training examples seen, samples side by side, the 2-D manifold, the 2-D embedding, or
             the chain of an imputation, step by step; "study": columns of a study's rows against each other;
-            "errors": how many of the errors that a measure kept are below each size.
+            "errors": how many of the errors that a measure kept are below each size; "published": the numbers of a
+            study's rows beside those of the papers.
         parts: the names of the runs in it, or of the study.
         curves: which bounds of their histories, for curves.
         measure: which measure a picture of a chain is of.
@@ -46,7 +49,7 @@ class Figure:
 
     name: str
     title: str
-    kind: Literal["curves", "samples", "manifold", "embedding", "chain", "study", "errors"]
+    kind: Literal["curves", "samples", "manifold", "embedding", "chain", "study", "errors", "published"]
     parts: tuple[str, ...]
     curves: tuple[str, ...] = ("test", "train")
     measure: str = ""

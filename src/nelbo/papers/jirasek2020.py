@@ -9,7 +9,8 @@ from typing import Any
 from nelbo.core import InputError, atomic_write
 from nelbo.data import Triples, array_digest, cache_folder
 from nelbo.papers.activity import FILE, NAMES, SETS, WHERE
-from nelbo.papers.page import Claim, Figure, Measure, Page, Part, Plan, Published, Record
+from nelbo.papers.page import Claim, Figure, Page, Plan, Published
+from nelbo.papers.parts import Measure, Part, Record
 from nelbo.runs import Experiment
 
 TITLE = "Held-out errors"

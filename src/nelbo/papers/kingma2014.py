@@ -8,7 +8,8 @@ from typing import Any
 from nelbo.core import InputError
 from nelbo.data import load
 from nelbo.papers.figures import Figure
-from nelbo.papers.page import Claim, Page, Part, Plan, Published, Record, Trial, select, test_bound
+from nelbo.papers.page import Claim, Page, Plan, Published, select, test_bound
+from nelbo.papers.parts import Part, Record, Trial
 from nelbo.runs import Experiment
 
 # One row for each method; figure 2 compares the first two, figure 3 all of them.

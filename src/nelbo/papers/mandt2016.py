@@ -15,7 +15,8 @@ from nelbo.models import ConjugateGlobals, Model, gaussian_mixture
 from nelbo.papers.figures import Figure
 from nelbo.papers.mandt2014 import documents, last_bounds, lda_run, real
 from nelbo.papers.measures import Rows, Study
-from nelbo.papers.page import Claim, Page, Part, Plan, Published, Record
+from nelbo.papers.page import Claim, Page, Plan, Published
+from nelbo.papers.parts import Part, Record
 from nelbo.training import Fit, fit, optimizer
 
 METHODS = {"none": "SVI", "annealed": "annealing", "global": "VT", "local": "LVT"}

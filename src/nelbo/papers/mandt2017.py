@@ -19,7 +19,8 @@ from nelbo.nets import trainable
 from nelbo.objectives import MaximumLikelihood
 from nelbo.papers.figures import Axes, Figure
 from nelbo.papers.measures import Rows, Study
-from nelbo.papers.page import Claim, Page, Plan, Published, Record
+from nelbo.papers.page import Claim, Page, Plan, Published
+from nelbo.papers.parts import Record
 from nelbo.papers.stationary_draws import DESCENT, Method, Problem, problem, sampled, variational
 from nelbo.training import Replacement, fit, optimizer
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from nelbo.papers.figures import Figure
-from nelbo.papers.page import Claim, Measure, Page, Part, Plan, Published, Record, test_bound
+from nelbo.papers.page import Claim, Page, Plan, Published, test_bound
+from nelbo.papers.parts import Measure, Part, Record
 from nelbo.runs import Experiment
 
 GAIN = 0.3  # nats that steps must gain over one pass at the same decoder

@@ -7,7 +7,8 @@ from typing import Any
 from nelbo.data import documents_at_hand
 from nelbo.papers.belief import BINARIZED, LONG, SCORED, SHORT, SMOKE, belief_run, mnist
 from nelbo.papers.figures import Figure
-from nelbo.papers.page import Claim, Page, Part, Plan, Published, Record, test_bound
+from nelbo.papers.page import Claim, Page, Plan, Published, test_bound
+from nelbo.papers.parts import Part, Record
 from nelbo.runs import Experiment
 
 WORST = 3.0  # nats by which wake-sleep must be worse in every pair

@@ -6,7 +6,8 @@ from typing import Any
 
 from nelbo.papers.belief import BINARIZED, LONG, SCORED, SHORT, SMOKE, belief_run, mnist
 from nelbo.papers.figures import Figure
-from nelbo.papers.page import Claim, Page, Part, Plan, Published, Record, importance_score
+from nelbo.papers.page import Claim, Page, Plan, Published, importance_score
+from nelbo.papers.parts import Part, Record
 from nelbo.runs import Experiment
 
 LAYERS = (200, 200, 200)

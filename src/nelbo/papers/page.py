@@ -1,18 +1,17 @@
 """What a paper's page is made of: runs, figures that show them, published numbers, claims that are checked."""
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import jax.random as jr
-
-from nelbo.core import InputError, NotFiniteError, choice, read_json, write_json
+from nelbo.core import InputError, choice, read_json, write_json
 from nelbo.papers.bibliography import BIBLIOGRAPHY
-from nelbo.papers.figures import Figure
-from nelbo.papers.measures import MEASURES, Rows, Study, measured_once
-from nelbo.runs import RECORD, Experiment, add_result, carry_out, environment, evaluation, open_run, result_row
+from nelbo.papers.figures import WITHOUT_ARRAYS, Figure
+from nelbo.papers.measures import Rows, Study
+from nelbo.papers.parts import Part, Record, finished_part
+from nelbo.papers.summaries import is_recorded, read_record, write_record
+from nelbo.runs import RECORD, environment
 from nelbo.training import Callback
 
 RESULT, STUDIES = "result.json", "studies"
@@ -22,7 +21,6 @@ PROVENANCE = {
     "memory": "from memory, not checked against the source",
     "figure": "from memory of a figure in the source, to be taken as rough",
 }
-Record = Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,75 +36,6 @@ class Published:
     what: str
     value: str
     provenance: Provenance
-
-
-@dataclasses.dataclass(frozen=True)
-class Trial:
-    """A choice among learning rates by short runs, as papers make it: the best training bound wins.
-
-    Args:
-        name: folder of the short runs.
-        experiment: the short run.
-        rates: to choose from.
-    """
-
-    name: str
-    experiment: Experiment
-    rates: tuple[float, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Measure:
-    """Numbers of a finished run beside the scores in its record.
-
-    Args:
-        name: of its files, in the run's folder `measures`.
-        title: what its table is called.
-        kind: see `nelbo.papers.measures.MEASURES`.
-        arguments: of that kind, as JSON.
-    """
-
-    name: str
-    title: str
-    kind: str
-    arguments: dict[str, Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class Part:
-    """One run of the page.
-
-    Args:
-        name: its folder, inside the page's folder.
-        label: what figures call it.
-        experiment: its settings.
-        trial: how its learning rate is chosen; None leaves that of the experiment.
-        published: the paper's number for this run, shown beside ours.
-        importance_samples: draws for an importance-weighted test bound beside the ELBO; None leaves it out.
-        measures: what is measured once it is finished.
-        taken_from: of a run that another page has too, its folder beside this page's folder.
-    """
-
-    name: str
-    label: str
-    experiment: Experiment
-    trial: Trial | None = None
-    published: str | None = None
-    importance_samples: int | None = None
-    measures: tuple[Measure, ...] = ()
-    taken_from: str | None = None
-
-    def place(self, folder: Path) -> Path:
-        """Its folder: the other page's where that is finished with the same settings, else its own."""
-        own = folder / self.name
-        there = None if self.taken_from is None else folder.parent / self.taken_from
-        if there is None or (own / RECORD).exists() or not (there / RECORD).exists():
-            return own
-        try:
-            carry_out(self.experiment, there)
-        except InputError:  # of other settings
-            return own
-        return there
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,6 +105,8 @@ class Page:
         seed: int = 0,
         data_dir: str | None = None,
         only: Sequence[str] = (),
+        records: Path | None = None,
+        redraw: bool = False,
         say: Callable[[str], None] = print,
         callbacks: Callable[[int, int], list[Callback]] | None = None,
     ) -> dict[str, Any]:
@@ -191,6 +122,9 @@ class Page:
             data_dir: a folder that holds named data sets.
             only: names of parts, or beginnings of several; the other parts are not run, and shown where they are
                 finished.
+            records: a folder of small records: of parts that are finished they are written there, others are shown
+                from them where their settings are the same.
+            redraw: run nothing, and show what is finished or recorded.
             say: told about each part.
             callbacks: see `nelbo.runs.execute`.
 
@@ -203,7 +137,7 @@ class Page:
         head = {"paper": self.key, "budget": budget, "seed": seed}
         _same_page(folder / RESULT, head)
         plan = self.plan(budget, seed, data_dir)
-        parts = _chosen_parts(plan, folder, only)
+        parts = chosen_parts(plan, folder, only, redraw=redraw)
         result = {
             **head,
             "title": self.title,
@@ -222,20 +156,13 @@ class Page:
         rates: dict[str, float] = {}
         for number, part in enumerate(parts, start=1):
             say(f"{number}/{len(parts)} {part.name}")
-            experiment = part.experiment
-            if part.trial is not None:
-                if part.trial.name not in rates:
-                    rates[part.trial.name] = _chosen(part.trial, folder, say)
-                experiment = with_rate(experiment, rates[part.trial.name])
-            place = part.place(folder)
-            record = _scored(part, place, carry_out(experiment, place, callbacks=callbacks))
-            summary = _summary(part, place, experiment, record)
-            for measure in part.measures:
-                say(f"    {measure.title}")
-                rows = measured(measure, place, seed=seed, data_dir=data_dir)
-                summary["measures"][measure.name] = {"title": measure.title, "rows": rows}
+            summary = finished_part(part, folder, rates, seed=seed, data_dir=data_dir, say=say, callbacks=callbacks)
             result["parts"][part.name] = summary
+            if records is not None:
+                write_record(records, budget, part.name, summary)
             write_json(folder / RESULT, result)
+        if records is not None:
+            result["parts"] = _with_records(result["parts"], plan, records, budget)
         for study in plan.studies:
             say(study.title)
             result["studies"][study.name] = {"title": study.title, "rows": studied(study, folder)}
@@ -243,7 +170,7 @@ class Page:
         shown = result["parts"] | result["studies"]
         result["figures"] = _drawable(result["figures"], shown)
         result["claims"] = [_checked(claim, shown) for claim in self.claims]
-        result["finished"] = len(parts) == len(plan.parts)
+        result["finished"] = len(result["parts"]) == len(plan.parts)
         write_json(folder / RESULT, result)
         return result
 
@@ -255,25 +182,12 @@ class Page:
         return {"table": {"title": title, "rows": rows(parts, budget)}}
 
 
-def measured(measure: Measure, folder: Path, *, seed: int, data_dir: str | None) -> Rows:
-    """The rows of a measure of the run in a folder: read where they are there, found where they are not."""
-    make = MEASURES[choice("kind of measure", measure.kind, MEASURES)]
-    return measured_once(
-        make, folder, measure.name, {"kind": measure.kind, "seed": seed, **measure.arguments}, data_dir
-    )
-
-
 def studied(study: Study, folder: Path) -> Rows:
     """The rows of a study: read where they are there, found where they are not."""
     path = folder / STUDIES / f"{study.name}.json"
     if not path.is_file():
         write_json(path, study.make())
     return read_json(path)
-
-
-def with_rate(experiment: Experiment, rate: float) -> Experiment:
-    """The experiment with another learning rate."""
-    return dataclasses.replace(experiment, training={**experiment.training, "learning_rate": rate})
 
 
 def _same_page(path: Path, head: Mapping[str, Any]) -> None:
@@ -286,7 +200,18 @@ def _same_page(path: Path, head: Mapping[str, Any]) -> None:
         raise InputError(f"{path.parent} holds another result ({words}): give another folder with --out.")
 
 
-def _chosen_parts(plan: Plan, folder: Path, only: Sequence[str]) -> tuple[Part, ...]:
+def _with_records(parts: Mapping[str, Record], plan: Plan, records: Path, budget: str) -> dict[str, Record]:
+    """The parts in the page's order, those that were not run here from their small records."""
+    found = {}
+    for part in plan.parts:
+        any_rate = part.trial is not None
+        one = parts.get(part.name) or read_record(records, budget, part.name, part.experiment, any_rate=any_rate)
+        if one is not None:
+            found[part.name] = one
+    return found
+
+
+def chosen_parts(plan: Plan, folder: Path, only: Sequence[str], *, redraw: bool) -> tuple[Part, ...]:
     """The parts that are named, and those that are finished already; all of them where none is named.
 
     Raises:
@@ -296,6 +221,8 @@ def _chosen_parts(plan: Plan, folder: Path, only: Sequence[str]) -> tuple[Part, 
         if not any(part.name.startswith(name) for part in plan.parts):
             names = ", ".join(part.name for part in plan.parts)
             raise InputError(f"No part of this budget is called {name}: choose from {names}.")
+    if redraw:
+        return tuple(part for part in plan.parts if (part.place(folder) / RECORD).exists())
     if not only:
         return plan.parts
     whole = {part.name for part in plan.parts} & set(only)
@@ -306,63 +233,12 @@ def _chosen_parts(plan: Plan, folder: Path, only: Sequence[str]) -> tuple[Part, 
 
 def _drawable(figures: Sequence[dict[str, Any]], parts: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The figures of parts that were run, without those that were not."""
-    kept = [figure | {"parts": [name for name in figure["parts"] if name in parts]} for figure in figures]
+
+    def drawable(figure: Mapping[str, Any], name: str) -> bool:
+        return name in parts and (figure["kind"] in WITHOUT_ARRAYS or not is_recorded(parts[name]))
+
+    kept = [figure | {"parts": [name for name in figure["parts"] if drawable(figure, name)]} for figure in figures]
     return [figure for figure in kept if figure["parts"]]
-
-
-def _chosen(trial: Trial, folder: Path, say: Callable[[str], None]) -> float:
-    """The rate with the best last training bound; a run that diverges has lost, a single rate needs no run."""
-    if len(trial.rates) == 1:
-        return trial.rates[0]
-    bounds: dict[float, float] = {}
-    for rate in trial.rates:
-        place = folder / trial.name / f"rate-{rate:g}"
-        try:
-            carry_out(with_rate(trial.experiment, rate), place, figures=False)
-        except NotFiniteError:
-            continue
-        bounds[rate] = history(place)[-1]["train_bound"]
-    if not bounds:
-        raise InputError(f"Training diverged with every learning rate of {trial.name}: {list(trial.rates)}.")
-    best = max(bounds, key=lambda rate: bounds[rate])
-    say(
-        f"    learning rate {best:g}, chosen by {trial.name}: "
-        + ", ".join(f"{r:g}: {b:.2f}" for r, b in bounds.items())
-    )
-    return best
-
-
-def history(folder: Path) -> list[dict[str, Any]]:
-    """The rows of a finished run's history."""
-    return [json.loads(line) for line in (folder / "history.jsonl").read_text(encoding="utf-8").splitlines()]
-
-
-def _summary(part: Part, folder: Path, experiment: Experiment, record: Record) -> dict[str, Any]:
-    """What the page needs of a run; bounds in nats per example."""
-    rows = history(folder)
-    columns = ("examples", "train_bound", "valid_bound", "test_bound", "seconds")
-    return {
-        "label": part.label,
-        "published": part.published,
-        "latents": _latents(experiment.model["arguments"]),
-        "learning_rate": experiment.training.get("learning_rate"),
-        "curve": {name: [row.get(name) for row in rows] for name in columns},
-        "results": record["results"],
-        "active_units": record["active_units"],
-        "sampling": record.get("sampling"),
-        "training_seconds": record["training_seconds"],
-        "data": {name: record["data"][name] for name in ("name", "sizes", "binarization")},
-        "experiment": experiment.record(),
-        "measures": {},
-    }
-
-
-def _latents(arguments: Mapping[str, Any]) -> int | str | None:
-    """How many latents, layer by layer where there are several."""
-    layers = arguments.get("layers", ())
-    if "latents" in arguments or not layers:
-        return arguments.get("latents")
-    return layers[0] if len(layers) == 1 else "-".join(map(str, layers))
 
 
 def _checked(claim: Claim, parts: Mapping[str, Record]) -> dict[str, Any]:
@@ -379,19 +255,6 @@ def test_bound(part: Record) -> float:
 def importance_score(part: Record) -> float:
     """The importance-weighted bound of a part's test set [nats per example]."""
     return next(row["nats"] for row in part["results"] if row["bound"] == "iwae")
-
-
-def _scored(part: Part, folder: Path, record: Record) -> Record:
-    """The record with the importance-weighted bound that the part asks for, computed where it is missing."""
-    count = part.importance_samples
-    if count is None or any(row["bound"] == "iwae" and row["samples"] == count for row in record["results"]):
-        return record
-    run = open_run(folder)
-    data, sources = run.data()
-    key = jr.fold_in(jr.key(run.experiment.seed), count)
-    score = evaluation("iwae").score(key, run.model, sources["test"], num_samples=count)
-    add_result(folder, result_row(score, "iwae", "test", data))
-    return read_json(folder / RECORD)
 
 
 def select(parts: Mapping[str, Record], prefix: str, latents: Sequence[int]) -> list[Record] | None:

@@ -8,9 +8,10 @@ from nelbo.evaluation import PUBLISHED
 from nelbo.evaluation import SHORT as SHORT_LADDER
 from nelbo.papers import mnih2014, rezende2014
 from nelbo.papers.belief import BINARIZED, SHORT, belief_run, mnist
-from nelbo.papers.figures import Figure
+from nelbo.papers.figures import Axes, Figure
 from nelbo.papers.measures import Rows
-from nelbo.papers.page import Claim, Measure, Page, Part, Plan, Published, Record
+from nelbo.papers.page import Claim, Page, Plan, Published
+from nelbo.papers.parts import Measure, Part, Record
 from nelbo.runs import Experiment
 
 # what a row's number is to -log p(x), by the kind that its record has; a lower bound on log p is an upper one on -log p
@@ -189,7 +190,12 @@ def _taken(name: str, there: str, experiment: Experiment, budget: str) -> Part:
 def _figures(parts: Sequence[Part]) -> tuple[Figure, ...]:
     names = tuple(part.name for part in parts)
     drawing = tuple(name for name in names if name.startswith(("rbm-cd25", "dbn", "nade", "eonade", "darn")))
-    return (Figure("samples", "Samples", "samples", drawing),)
+    axes = Axes("published", "-log p, ours", ("model",), "-log p(x), nats per test image", "")
+    return (
+        Figure("table", "Ours and published", "published", ("table",), axes=axes),
+        Figure("curves", "Learning curves", "curves", names, curves=("valid",)),
+        Figure("samples", "Samples", "samples", drawing),
+    )
 
 
 def _score(part: Record) -> Mapping[str, Any]:

@@ -7,7 +7,8 @@ from typing import Any
 from nelbo.core import InputError
 from nelbo.data import load
 from nelbo.papers.figures import Figure
-from nelbo.papers.page import Claim, Measure, Page, Part, Plan, Published, Record
+from nelbo.papers.page import Claim, Page, Plan, Published
+from nelbo.papers.parts import Measure, Part, Record
 from nelbo.runs import Experiment
 
 POSTERIORS = ("diagonal", "rank-one")

@@ -6,7 +6,8 @@ import numpy as np
 
 from nelbo.papers.figures import Figure
 from nelbo.papers.measures import measured_seeds
-from nelbo.papers.page import Claim, Measure, Page, Part, Plan, Published, Record
+from nelbo.papers.page import Claim, Page, Plan, Published
+from nelbo.papers.parts import Measure, Part, Record
 from nelbo.runs import Experiment
 
 LABELS = {"mean-field": "mean field", "1-tied": "k = 1", "2-tied": "k = 2", "3-tied": "k = 3", "5-tied": "k = 5"}

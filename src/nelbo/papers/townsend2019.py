@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from nelbo.papers.figures import Figure
-from nelbo.papers.page import Claim, Measure, Page, Part, Plan, Published, Record
+from nelbo.papers.page import Claim, Page, Plan, Published
+from nelbo.papers.parts import Measure, Part, Record
 from nelbo.runs import Experiment
 
 CODED = "Test images as a file"

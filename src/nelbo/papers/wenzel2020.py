@@ -21,7 +21,8 @@ from nelbo.nets import trainable
 from nelbo.objectives import MaximumLikelihood
 from nelbo.papers.figures import Axes, Figure
 from nelbo.papers.measures import Study
-from nelbo.papers.page import Claim, Page, Part, Plan, Published, Record
+from nelbo.papers.page import Claim, Page, Plan, Published
+from nelbo.papers.parts import Part, Record
 from nelbo.runs import Experiment
 from nelbo.training import fit
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nelbo.papers.measures import Study
-from nelbo.papers.page import Claim, Page, Plan, Published, Record
+from nelbo.papers.page import Claim, Page, Plan, Published
+from nelbo.papers.parts import Record
 from nelbo.papers.repulsion import FIGURES, Batches, digits_for, learned, noise
 
 UNIFORM = Batches("reshuffled", "reshuffled")

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from nelbo.papers.measures import Study
-from nelbo.papers.page import Claim, Page, Plan, Published, Record
+from nelbo.papers.page import Claim, Page, Plan, Published
+from nelbo.papers.parts import Record
 from nelbo.papers.repulsion import FIGURES, Batches, digits_for, learned, noise
 from nelbo.papers.zhang2017 import DIVERSIFIED, UNIFORM, accuracy_words, can_tell, lowered, ratios
 

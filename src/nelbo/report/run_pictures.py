@@ -1,16 +1,18 @@
 """Which pictures a run's record allows, with captions."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from nelbo.report.figures import bound_curves, embedding_scatter, learning_curves, vector_pairs, vector_rows
 from nelbo.report.gradient_noise import variance_figure
 from nelbo.report.json_values import number
+from nelbo.report.ladder import ladder_figure, ladders
 from nelbo.report.picture import Picture
 from nelbo.report.pixels import GRID_WIDTH, image_grid, manifold_grid, pair_grid, signed_images
 from nelbo.report.reliability import reliability_figure
-from nelbo.report.results import bound_kind, headline
+from nelbo.report.results import bound_kind, bound_name, headline, nats_and_errors
 from nelbo.runs import LOG_SCORE, RunRecord
 
 _MOST_IMAGES = 100
@@ -49,6 +51,7 @@ def pictures_of(run: RunRecord) -> list[Picture]:
     """
     arrays = {name: value for name, value in run.arrays.items() if value.size}
     found = [_learning(run)] if bound_curves(run.history)[0] else []
+    found += [_evidence(rows, place) for place, rows in enumerate(ladders(run.results))]
     if "samples" in arrays:
         caption = _SAMPLES[run.samples_are if run.samples_are in _SAMPLES else "draws"]
         found.append(_set_of("samples", "Samples", caption, arrays["samples"], run.data.columns))
@@ -95,6 +98,19 @@ def _learning(run: RunRecord) -> Picture:
         lambda theme: learning_curves(run.history, theme=theme),
         themed=True,
     )
+
+
+def _evidence(rows: Sequence[Mapping[str, Any]], place: int) -> Picture:
+    """What is known of log p(x) of the same examples."""
+    first = rows[0]
+    caption = (
+        f"{first.get('examples')} examples of {first.get('split')}: estimates of log p(x), two Monte Carlo errors to "
+        "each side. An arrow starts at a bound and points to where log p(x) lies; squares are exact."
+    )
+    words = "; ".join(f"{bound_name(row.get('bound'))} {nats_and_errors(row)[0]}" for row in rows)
+    stem = f"evidence{f'_{place + 1}' if place else ''}"
+    draw = lambda theme: ladder_figure(rows, theme=theme)  # noqa: E731
+    return Picture(stem, "Evidence", caption, f"Estimates of log p(x) in nats per example: {words}.", draw, themed=True)
 
 
 def _set_of(

@@ -54,6 +54,7 @@ def run_page(run: RunRecord) -> str:
         *drawn,
         section("Results", *_results(run)),
         *_draws(run),
+        *_columns(run),
         section("Settings", columns(*_settings(run), style="cards")),
         section("Training history", html_table(_history_rows(run))),
         section("How to reproduce", *reproduction(run)),
@@ -169,6 +170,30 @@ def _draws(run: RunRecord) -> list[str]:
         if isinstance(values, list | tuple):
             facts |= {f"{words}, {end}": fixed(value, 2) for end, value in zip(ends, values, strict=False)}
     return [section("Draws of the parameters", _pairs(facts, "fact", "value"), html_table(rows) if rows else "")]
+
+
+def _columns(run: RunRecord) -> list[str]:
+    """What the columns of a table are, and how well their hidden cells came back."""
+    if not run.data.table or not any(row["modelled as"] for row in run.data.table):
+        return []
+    parts = [html_table(run.data.table, kind="texts")]
+    if run.filled:
+        rows = [{name: _filled_cell(name, value) for name, value in row.items()} for row in run.filled]
+        parts += [
+            paragraph(
+                "What the last filling said of each column: how many cells it filled in, and how well known cells of "
+                "held-out rows came back when they were hidden, beside the mean or the most frequent word."
+            ),
+            html_table(rows),
+        ]
+    return [section("Columns", *parts)]
+
+
+def _filled_cell(name: str, value: Any) -> Any:
+    if not isinstance(value, float):
+        return value
+    share = name in {"error rate", "of the most frequent", "in 90 % interval"}
+    return f"{value:.1%}" if share else fixed(value, 3)
 
 
 def _settings(run: RunRecord) -> list[str]:

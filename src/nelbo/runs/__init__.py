@@ -46,6 +46,7 @@ from nelbo.runs.imputation import (
     scored,
 )
 from nelbo.runs.inputs import data_options, is_named, model_options, sources_for, training_defaults
+from nelbo.runs.memory import fit_rows, run_from_bytes, run_to_bytes, save_run
 from nelbo.runs.next_events import NextEvents, next_events
 from nelbo.runs.novelty import HELD_OUT, NoveltyAnswer, NoveltyQuestion, novel_rows, truth_of
 from nelbo.runs.objectives import (
@@ -63,7 +64,7 @@ from nelbo.runs.record import DataRecord, RunRecord, read_history, read_run_reco
 from nelbo.runs.sampling import RUN_OPTIMIZERS
 from nelbo.runs.settings import TRAINING_DEFAULTS, Experiment, Training, checked_seed
 from nelbo.runs.size import MOST_BYTES
-from nelbo.runs.tables import column_summary, interval_columns, is_table_of_columns
+from nelbo.runs.tables import column_summary, interval_columns, is_table_of_columns, keep_summary, settings_for
 
 __all__ = [
     "CHAIN_STEPS",
@@ -108,6 +109,7 @@ __all__ = [
     "figure_arrays",
     "fill_errors",
     "fill_rows",
+    "fit_rows",
     "forecast_columns",
     "forecast_series",
     "hiding",
@@ -117,6 +119,7 @@ __all__ = [
     "is_named",
     "is_run",
     "is_table_of_columns",
+    "keep_summary",
     "known_columns",
     "model_options",
     "named_objective_options",
@@ -134,13 +137,17 @@ __all__ = [
     "read_run_record",
     "result_row",
     "resumed",
+    "run_from_bytes",
     "run_pairs",
+    "run_to_bytes",
+    "save_run",
     "scaled",
     "score_futures",
     "score_run",
     "scored",
     "series_of",
     "series_rows",
+    "settings_for",
     "shown",
     "simple_fills",
     "sources_for",

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from nelbo.core import InputError, atomic_write
-from nelbo.data import Data, extended_table, filled_table
+from nelbo.data import TABLES, Data, extended_table, filled_table
 
 _ROUNDING = 1e-4  # of a grey level: float32 rounds 255 to within 1.5e-5
 
@@ -139,7 +139,7 @@ def check_table_name(path: Path, data: Data) -> None:
     Raises:
         InputError: so it is.
     """
-    if data.table is not None and path.suffix in {".csv", ".tsv", ".parquet"} and path.suffix != data.table.suffix:
+    if data.table is not None and path.suffix in TABLES and path.suffix != data.table.suffix:
         raise InputError(
             f"Cannot write {path}: the table comes back in its own form, so choose a name that ends in "
             f"{data.table.suffix}."

@@ -13,6 +13,7 @@ from nelbo.runs.folder import (
     ARRAYS,
     CHECKPOINTS,
     CONFIG,
+    FILLED,
     HISTORY,
     MODEL,
     POSTERIOR,
@@ -29,7 +30,7 @@ LOCK, REPLACED = ".lock", ".replaced"
 # everything of a run but its configuration, which is moved last
 PARTS = (RECORD, MODEL, POSTERIOR, HISTORY, ARRAYS, ROWS, CHECKPOINTS, "figures", "report.html", "samples.png",
          "samples.npy", "reconstructions.png", "reconstructions.npy", "embedding.npy", "variance.json", "imputed.npz",
-         "imputation.png")  # fmt: skip
+         "imputation.png", FILLED)  # fmt: skip
 
 
 class FolderClaim:

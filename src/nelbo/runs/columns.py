@@ -6,11 +6,14 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from nelbo.data import Data, Split
-from nelbo.models import family
+from nelbo.core import InputError
+from nelbo.data import Data, Schema, Split
+from nelbo.models import Model, family
 from nelbo.runs.settings import Experiment
 
 _CONSTANT = 1e-3  # standard deviation of a constant, in units of it
+_FEW, _VARIES = 20.0, 0.7  # mean of a count, and its variance in units of that of a Poisson law, at most and at least
+_ENOUGH, _HEAVY = 50, 9.0  # numbers to judge tails by, and their fourth moment in units of the spread (3 for a normal)
 _SKEWED = 1.0  # of a column of positive numbers: beyond it their logarithms are nearer to a normal
 
 
@@ -42,10 +45,15 @@ def column_arguments(data: Data, arguments: dict[str, Any]) -> dict[str, Any]:
         other = np.concatenate([values, *(_column_of(split, at) for split in data.splits.values())])
         if column is not None and column.levels is not None:
             kinds.append(f"words:{column.width}")
-        elif len(values) and np.isin(other, (0.0, 1.0)).all():
+        elif len(values) and np.isin(other, (0.0, 1.0)).all() and (column is None or not column.asked):
             kinds.append("binary")
         else:
-            kinds.append("positive" if offset[at] == 0 and (other > 0).all() and _is_skewed(values) else "real")
+            asked = "" if column is None else column.asked
+            kinds.append(
+                _kind(
+                    values, other, whole=bool(offset[at] == 0), asked=asked, name="" if column is None else column.name
+                )
+            )
     logs = np.array([kind == "positive" for kind in kinds for _ in range(_width(kind))])
     seen = np.where(logs, np.log(np.where(observed & logs, x, 1.0)), x)
     count = np.maximum(observed.sum(0), 1)
@@ -58,6 +66,60 @@ def column_arguments(data: Data, arguments: dict[str, Any]) -> dict[str, Any]:
         name: jnp.asarray(moment, jnp.float32) if arguments.get(name) else False for name, moment in moments.items()
     }
     return {"kinds": kinds} | shaped
+
+
+def kinds_by_column(model: Model, schema: Schema) -> dict[str, dict[str, str]]:
+    """How each column is modelled, for a record: "kinds" by name; nothing of models of other data."""
+    kinds = model.spec.arguments.get("kinds") if model.spec is not None else None
+    if not kinds or not schema.features:
+        return {}
+    return {"kinds": dict(zip(schema.modelled_names, kinds, strict=True))}
+
+
+def _kind(values: np.ndarray, other: np.ndarray, *, whole: bool, asked: str, name: str) -> str:
+    """How a column of numbers is modelled: as was asked, else as the numbers suggest.
+
+    Args:
+        values: those to train on.
+        other: these and those held out.
+        whole: whether they are the user's numbers, and not less an offset.
+        asked: by the user; "" where the data decide.
+        name: of the column.
+
+    Raises:
+        InputError: a kind that these numbers cannot have.
+    """
+    counts = whole and bool(((other >= 0) & (other == np.rint(other))).all())
+    positive = whole and bool((other > 0).all())
+    if asked:
+        if (asked == "count" and not counts) or (asked == "positive" and not positive):
+            wanted = "whole numbers from 0 on" if asked == "count" else "positive numbers"
+            raise InputError(f"Column {name!r} cannot be modelled as {asked}, for it holds other than {wanted}: leave "
+                             "--column out for it, or correct it.")  # fmt: skip
+        return asked
+    if positive and _is_skewed(values):
+        return "positive"
+    if counts and _is_count(values):
+        return "count"
+    return "student" if _is_heavy(values) else "real"
+
+
+def _is_count(values: np.ndarray) -> bool:
+    """Whether whole numbers are few and vary as counts do: a normal that is rounded serves all others."""
+    if len(values) < 8 or not 0 < values.mean() <= _FEW or not (values == 0).any():
+        return False
+    return bool(values.var() >= _VARIES * values.mean())
+
+
+def _is_heavy(values: np.ndarray) -> bool:
+    """Whether the tails are far beyond those of a normal, on both sides of the middle."""
+    if len(values) < _ENOUGH:
+        return False
+    spread = values.std()
+    if spread == 0:
+        return False
+    centred = (values - values.mean()) / spread
+    return bool(np.mean(centred**4) > _HEAVY and abs(np.mean(centred**3)) < _SKEWED * 2)
 
 
 def _column_of(split: Split, at: int) -> np.ndarray:

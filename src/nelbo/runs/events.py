@@ -57,7 +57,7 @@ def event_arguments(data: Data) -> dict[str, Any]:
 def _numbers(model: Model, x: Example) -> tuple[Array, Array, Array, Array]:
     """Of one sequence at the posterior mean of its user's latents: residuals, where events are, right marks, marks."""
     layer = model.generative.layers[0]
-    if not isinstance(layer, EventLayer):
+    if not isinstance(layer, EventLayer) or x.observed is None:
         raise InputError("This model is of no events.")
     z = (model.posterior(x).part(0, ()).mean,) if model.depth else ()
     observed = jnp.asarray(x.observed)

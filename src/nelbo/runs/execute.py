@@ -2,65 +2,34 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
-import jax
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Key
 
 from nelbo.bayes import save_globals
-from nelbo.core import Example, InputError, choice, read_json, write_arrays, write_json
-from nelbo.data import Data, FetchProgress, Schema, Source, row_digests
+from nelbo.core import Example, InputError, read_json, write_arrays, write_json
+from nelbo.data import Data, FetchProgress, Source
 from nelbo.distributions import Normal
 from nelbo.evaluation import active_units, posterior_means
-from nelbo.models import ConjugateGlobals, Model, build, save_model, stored
-from nelbo.objectives import Objective, Setting, Vimco
+from nelbo.models import ConjugateGlobals, Model, family, save_model, stored
 from nelbo.runs.claims import FolderClaim, check_folder, resumed
-from nelbo.runs.columns import with_words
+from nelbo.runs.columns import kinds_by_column
 from nelbo.runs.environment import environment
 from nelbo.runs.evaluations import plug_in_row, weight_rows
 from nelbo.runs.events import event_numbers
 from nelbo.runs.folder import ARRAYS, CHECKPOINTS, CONFIG, HISTORY, MODEL, POSTERIOR, RECORD
-from nelbo.runs.inputs import (
-    binarized,
-    is_named,
-    likelihood_option,
-    model_arguments,
-    read_data,
-    settled,
-    sources_of,
-)
-from nelbo.runs.objectives import objective_arguments, objective_for
 from nelbo.runs.predictions import prediction_row, reliability_arrays, scored_predictions
-from nelbo.runs.ranks import pair_results, reading_as, with_prior, with_rank
+from nelbo.runs.ranks import pair_results
+from nelbo.runs.ready import Ready, ready_for, train
 from nelbo.runs.sampling import draws_of, draws_row
-from nelbo.runs.settings import Experiment, checked_seed, optimizer_for, steps_for, training_for
-from nelbo.runs.size import MOST_BYTES, Size, check_size, model_size
-from nelbo.runs.supervised import unseen_classes, with_targets
+from nelbo.runs.settings import Experiment
+from nelbo.runs.size import MOST_BYTES
+from nelbo.runs.supervised import unseen_classes
 from nelbo.tasks import manifold, reconstruct, sample
-from nelbo.training import Callback, Checkpoints, Event, Fit, HistoryFile, TrainState, fit, order_named, resume_from
-
-
-@dataclasses.dataclass(frozen=True)
-class _Ready:
-    """An experiment whose every setting has been checked, and nothing written yet."""
-
-    experiment: Experiment
-    train: Data
-    score: Data
-    schema: Schema
-    digests: Mapping[str, np.ndarray]
-    sources: dict[str, Source]
-    model: Model
-    objective: Objective
-    training: Mapping[str, Any]
-    steps: int
-    size: Size
-    keys: Mapping[str, Key[Array, ""]]
+from nelbo.training import Callback, Checkpoints, Event, HistoryFile, TrainState, resume_from
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,17 +93,17 @@ def execute(
                 return record
         if experiment is None:
             raise InputError("Say which experiment to carry out: only a resumed run has its own settings.")
-        record = _carried(_ready(experiment, fetching, most_bytes, say), claim, how)
+        record = _carried(ready_for(experiment, fetching, most_bytes, say), claim, how)
         claim.settle()
         return record
     finally:
         claim.release()
 
 
-def _carried(ready: _Ready, claim: FolderClaim, how: _Way) -> dict[str, Any]:
+def _carried(ready: Ready, claim: FolderClaim, how: _Way) -> dict[str, Any]:
     """Train, score and save what is ready, in a folder that is taken when training starts."""
     folder, began = claim.folder, time.perf_counter()
-    about = ready.train.describe()
+    about = ready.train.describe() | kinds_by_column(ready.model, ready.schema)
     if how.say is not None:
         classes = ready.experiment.data.get("classes")
         for note in (*ready.train.notes, *(unseen_classes(ready.train, classes) if classes else ())):
@@ -158,17 +127,19 @@ def _carried(ready: _Ready, claim: FolderClaim, how: _Way) -> dict[str, Any]:
     saving = Checkpoints(folder / CHECKPOINTS, seconds=how.checkpoint_seconds)
     watching = [begin, saving, HistoryFile(folder / HISTORY)]
     watching += [] if how.callbacks is None else how.callbacks(ready.steps, ready.training["batch_size"])
-    fitted = _train(ready, watching, resume_from(folder / CHECKPOINTS, how.say) if how.resume else None)
+    fitted = train(ready, watching, resume_from(folder / CHECKPOINTS, how.say) if how.resume else None)
     trained, sampling = draws_of(fitted, ready.training)
     model, score = _save(folder, trained), ready.training["score"] and "test" in ready.sources
-    active = active_units(ready.keys["figures"], model, ready.sources["test"]) if score and model.depth else ()
+    pictures = family(ready.experiment.model["name"]).examples == "pictures"  # whose latents are fields of any size
+    units = score and model.depth and not pictures
+    active = active_units(ready.keys["figures"], model, ready.sources["test"]) if units else ()
     results, arrays = _results(ready, trained, model) if score else ([], {})
     record = {"name": ready.experiment.model["name"], "seed": ready.experiment.seed,
               "results": results, "active_units": list(active),
               "training_seconds": fitted.state.seconds, "steps": fitted.state.step, "data": about,
               "batches": fitted.order,
               **({} if sampling is None else {"sampling": sampling}), "command": command, **environment()}  # fmt: skip
-    if how.figures and score and ready.schema.has_rows:
+    if how.figures and score and ready.schema.has_rows and not pictures:
         arrays = arrays or figure_arrays(ready.keys["figures"], model, ready.score, ready.sources["test"])
         notes = {"kind": "figure data", "samples": "means" if model.depth else "draws"}
         write_arrays(folder / ARRAYS, arrays, notes)
@@ -192,11 +163,6 @@ def carry_out(experiment: Experiment, folder: Path | str, **options: Any) -> dic
     return execute(experiment, folder, resume=(Path(folder) / CONFIG).exists(), **options)
 
 
-def watched(names: Sequence[str], sources: Mapping[str, Source]) -> dict[str, Source]:
-    """The splits whose bounds the history keeps beside that of the validation split."""
-    return {choice("split to watch", name, set(sources) - {"train", "valid"}): sources[name] for name in names}
-
-
 def _finished(folder: Path) -> dict[str, Any] | None:
     """The record of a run that came to its end; None of one that did not."""
     record = read_json(folder / RECORD) if (folder / RECORD).is_file() and (folder / MODEL).is_file() else None
@@ -204,84 +170,11 @@ def _finished(folder: Path) -> dict[str, Any] | None:
     return record if isinstance(record, dict) and "wall_time_seconds" in record else None
 
 
-def _ready(
-    experiment: Experiment, fetching: FetchProgress | None, most_bytes: float, say: Callable[[str], None] | None
-) -> _Ready:
-    experiment = with_words(with_targets(experiment))
-    training_for(experiment.training)  # what needs no data is refused before they are read
-    objective_arguments(experiment)
-    keys = jr.split(jr.key(checked_seed(experiment.seed)), 5)
-    wanted = likelihood_option(experiment)
-    experiment = reading_as(experiment)
-    raw = read_data(experiment.data, wanted, fetching)
-    # named sets are known by their own digests; rows are hashed before they are binarized, which draws by place
-    digests = {} if is_named(experiment.data["name"]) else {n: row_digests(rows) for n, rows in raw.splits.items()}
-    train, score = binarized(raw, experiment.data, wanted)
-    experiment, train = with_rank(settled(experiment, train), train, keys[4], say)
-    arguments = model_arguments(experiment, train)
-    size, training = len(train.train), experiment.training
-    held = model_size(experiment.model["name"], arguments, optimizer_for(training, size))
-    check_size(held, most_bytes, train.shape)
-    model = with_prior(build(keys[0], experiment.model["name"], arguments), experiment, train)
-    setting = Setting(size, size / training["batch_size"], steps_for(training, size))
-    objective, model = objective_for(experiment, setting, model)
-    sources = sources_of(experiment.data, train, score, arguments.get("likelihood", "gaussian"))
-    for one in sources.values():
-        _takes(model, one)
-    return _Ready(
-        experiment,
-        train,
-        score,
-        raw.schema,
-        digests,
-        sources,
-        model,
-        objective,
-        training,
-        steps_for(training, size),
-        held,
-        {"fit": keys[1], "score": keys[2], "figures": keys[3]},
-    )
-
-
-def _takes(model: Model, data: Source) -> None:
-    """Refuse missing entries that the likelihood cannot leave out.
-
-    Raises:
-        InputError: see `nelbo.distributions.total_log_prob`.
-    """
-    if data.arrays.observed is not None and len(data):
-        rows = data.take(np.zeros(1, int))
-        one = lambda key, x: model.draw(key, data.example(key, x)).log_w  # noqa: E731
-        eqx.filter_eval_shape(lambda keys: jax.vmap(one)(keys, rows), jr.split(jr.key(0), 1))
-
-
 def _same_data(folder: Path, config: Mapping[str, Any], about: Mapping[str, Any]) -> None:
     if config.get("sha256", about["sha256"]) != about["sha256"]:
         raise InputError(
             f"The data of {folder} are not those it began with (another SHA-256): restore them, or start another run."
         )
-
-
-def _train(ready: _Ready, callbacks: list[Callback], resume: Callable[[TrainState], TrainState] | None) -> Fit:
-    options = {name: ready.training[name] for name in ("batch_size", "evaluate_every", "patience", "keep")}
-    draws = ready.training["watch_samples"]
-    return fit(
-        ready.keys["fit"],
-        ready.model,
-        ready.objective,
-        ready.sources["train"],
-        optimizer_for(ready.training, len(ready.sources["train"])),
-        steps=ready.steps,
-        order=order_named(ready.training["batches"], ready.train.train, ready.training["ordering"] or {}),
-        valid=ready.sources.get("valid") if ready.training["score"] else None,
-        watch=watched(ready.training["watch"], ready.sources),
-        # of the objectives on several draws this one asks nothing of the latents; its gradient is not used
-        watch_by=Vimco(draws) if draws > 1 else None,
-        resume=resume,
-        callbacks=callbacks,
-        **options,
-    )
 
 
 def _save(folder: Path, model: Any) -> Model:
@@ -299,7 +192,7 @@ def _save(folder: Path, model: Any) -> Model:
     return stored(model)
 
 
-def _results(ready: _Ready, trained: Any, model: Model) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
+def _results(ready: Ready, trained: Any, model: Model) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
     """Rows of results, and of a supervised model the arrays of its figures, which come of the same predictions."""
     key = ready.keys["score"]
     if ready.schema.pairs is not None:

@@ -16,21 +16,21 @@ from nelbo.runs.context import one_hot
 from nelbo.runs.inputs import (
     TABLE_OPTIONS,
     binarized,
-    check_suits,
     is_named,
-    likelihood_for,
     likelihood_of,
     located,
     read_data,
     sources_of,
 )
 from nelbo.runs.kinds import read_of_kind
+from nelbo.runs.likelihoods import check_suits, likelihood_for
 from nelbo.runs.objectives import old_posterior
 from nelbo.runs.settings import Experiment
 from nelbo.runs.supervised import is_supervised
 
 CONFIG, MODEL, HISTORY, RECORD = "config.json", "model.safetensors", "history.jsonl", "record.json"
 CHECKPOINTS, ARRAYS, POSTERIOR, ROWS = "checkpoints", "arrays.safetensors", "posterior.safetensors", "rows.safetensors"
+FILLED = "filled.json"
 ROW_DIGESTS = "row digests"  # what ROWS holds: `nelbo.data.row_digests` of each split
 
 
@@ -164,6 +164,19 @@ class Run:
             chosen = _chosen_split(raw, split)
             data, sources = self._scored(dataclasses.replace(raw, splits={chosen: raw.split(chosen)}), settings)
         return dataclasses.replace(data, splits={chosen: data.split(chosen)}), sources[chosen]
+
+    def scored(self, rows: Data) -> tuple[Data, Source]:
+        """Rows in memory, like those that the model was fitted to, as they are scored: data and source.
+
+        Args:
+            rows: of one split, read with the schema of the run, before binarization.
+
+        Raises:
+            InputError: data of another shape or kind than the model was fitted to.
+        """
+        (name,) = rows.splits
+        data, sources = self._scored(rows, self.experiment.data)
+        return data, sources[name]
 
     def _settings(self, name: str | None, data_dir: str | None) -> dict[str, Any]:
         given = {"name": name, "data_dir": data_dir}

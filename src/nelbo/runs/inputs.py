@@ -10,11 +10,12 @@ import numpy as np
 
 from nelbo.core import InputError, Option, checked_arguments, choice, options_of
 from nelbo.data import Data, FetchProgress, Schema, Source, binarize, load, names, source
-from nelbo.models import MOMENTS, ModelSpec, families, family, family_options, skeleton
+from nelbo.models import MOMENTS, ModelSpec, families, family, family_options
 from nelbo.models import likelihood as likelihood_called
 from nelbo.runs.columns import column_arguments, with_words
 from nelbo.runs.context import CONTEXTS, conditioned, label_names
 from nelbo.runs.kinds import KIND_OPTIONS, arguments_of_kind, check_kind, read_of_kind
+from nelbo.runs.likelihoods import check_suits, likelihood_advice, likelihood_for
 from nelbo.runs.moments import mean_of, spread_of
 from nelbo.runs.objectives import objective_arguments
 from nelbo.runs.pairs import check_examples
@@ -29,10 +30,10 @@ from nelbo.runs.supervised import (
     with_targets,
 )
 
-TABLE_OPTIONS = ("header", "columns", "ignore")  # how a table is read, see `nelbo.data.load`
+TABLE_OPTIONS = ("header", "columns", "ignore", "column")  # how a table is read, see `nelbo.data.load`
 _DATA_OPTIONS = ("name", "data_dir", "binarize", "binarize_seed", "split_seed", "valid_fraction", "test_fraction",
                  "train_rows", *TABLE_OPTIONS, "target", "targets", "words", "context", "labels", "classes", "pairs",
-                 "series", "events", *(option.name for option in KIND_OPTIONS))  # fmt: skip
+                 "series", "events", "photographs", *(option.name for option in KIND_OPTIONS))  # fmt: skip
 # never the user's
 _FILLED = (
     "key",
@@ -193,14 +194,6 @@ def binarized(data: Data, settings: Mapping[str, Any], likelihood: str | None) -
     return train, binarize(data, "static", seed) if how == "dynamic" else train
 
 
-def likelihood_for(data: Data) -> str:
-    """The likelihood that suits the values of a data set."""
-    if data.values == "binary" or data.binarization == "dynamic":
-        return "bernoulli"
-    named = {"uint8": "discretized-logistic", "unit": "gaussian-unit", "real": "gaussian", "counts": "multinomial"}
-    return named[data.values]
-
-
 def settled(experiment: Experiment, data: Data) -> Experiment:
     """The experiment with every default and everything that the data decide written out, for `config.json`.
 
@@ -216,7 +209,7 @@ def settled(experiment: Experiment, data: Data) -> Experiment:
     experiment = with_words(with_targets(experiment))
     name, targets = experiment.model["name"], family(experiment.model["name"]).targets
     make, classes = family(name).make, None if targets is None else classes_of(data, targets)
-    check_examples(name, data, lambda *of: _advice(*of).partition("so ")[2])
+    check_examples(name, data, lambda *of: likelihood_advice(*of).partition("so ")[2])
     given = {key: value for key, value in experiment.model.get("arguments", {}).items() if value is not None}
     for key in MOMENTS:
         if not isinstance(given.get(key, True), bool):
@@ -271,59 +264,6 @@ def located(settings: Mapping[str, Any]) -> dict[str, Any]:
     paths = {"data_dir", "prior_run"} | (set() if is_named(given.get("name")) else {"name"})
     whole = {name: str(Path(v).expanduser().absolute()) if name in paths else v for name, v in given.items()}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in whole.items()}
-
-
-def check_suits(name: str | None, data: Data, model: str | None = None) -> None:
-    """Refuse a likelihood that gives these values no probability or density.
-
-    Args:
-        name: of the likelihood.
-        data: that it would score.
-        model: the family that is to be fitted; None: a model is fitted already.
-
-    Raises:
-        InputError: it does not; of a family that is to be fitted the sentence says what to use instead.
-    """
-    if name is None:
-        return
-    found = likelihood_called(name)
-    binarized = found.scale != 1.0 and data.binarization != "none"
-    if data.values not in found.values or binarized:
-        held = f"{data.values} ({data.binarization})" if data.binarization != "none" else data.values
-        raise InputError(
-            f"{name} scores {_KINDS[found.values[0]]}, but {data.name} holds {held} values: "
-            f"{'' if model is None else f'{_advice(model, data)}, or '}give other data."
-        )
-
-
-def _advice(model: str, data: Data) -> str:
-    """The likelihood that suits the data, or models with it where a model has no place for that one."""
-    wanted = likelihood_for(data)
-    if _builds(model, wanted, data.shape):
-        return f"use {wanted}"
-    able = [other for other in families() if _builds(other, wanted, data.shape)]
-    return f"{model} has no other, so use the model {' or '.join(able[:3])}"
-
-
-def _builds(model: str, likelihood: str, shape: tuple[int, ...]) -> bool:
-    """Whether a family can be given a likelihood."""
-    if "likelihood" not in family_options(model):
-        return False
-    try:
-        skeleton(model, {"shape": list(shape), "likelihood": likelihood})
-    except InputError:
-        return False
-    return True
-
-
-_KINDS = {
-    "binary": "zeros and ones",
-    "unit": "numbers from 0 to 1",
-    "uint8": "whole numbers 0..255 that are not binarized",
-    "counts": "word counts",
-    "real": "real numbers",
-    "levels": "ordered levels",
-}
 
 
 def model_arguments(experiment: Experiment, data: Data) -> dict[str, Any]:

@@ -7,9 +7,14 @@ from nelbo.core import InputError, Option, options_of
 from nelbo.data import Data, Schema
 from nelbo.runs.events import event_arguments, read_event_data
 from nelbo.runs.pairs import pair_arguments, prior_settings, read_pairs
+from nelbo.runs.photographs import photograph_settings, read_photographs
 from nelbo.runs.series import read_series_data, series_arguments, series_settings
 
-KIND_OPTIONS: tuple[Option, ...] = (*options_of(prior_settings), *options_of(series_settings))
+KIND_OPTIONS: tuple[Option, ...] = (
+    *options_of(prior_settings),
+    *options_of(series_settings),
+    *options_of(photograph_settings),
+)
 _ONLY = {
     ("pairs",): (("prior_run", "inflate"), "models of the values of pairs alone (factorization)"),
     ("series",): (("split_by",), "models of series alone (gp-vae, state-space)"),
@@ -33,7 +38,7 @@ def check_kind(settings: Mapping[str, Any]) -> None:
 
 
 def read_of_kind(settings: Mapping[str, Any], schema: Schema | None, *, whole: bool = False) -> Data | None:
-    """The data of pairs, series or events; None where settings are of others.
+    """The data of pairs, series, events or photographs; None where settings are of others.
 
     Raises:
         InputError: see `read_pairs` and `read_series_data`.
@@ -44,6 +49,8 @@ def read_of_kind(settings: Mapping[str, Any], schema: Schema | None, *, whole: b
         return read_series_data(settings, schema, whole=whole)
     if settings.get("events"):
         return read_event_data(settings, schema, whole=whole)
+    if settings.get("photographs"):
+        return read_photographs(settings)
     return None
 
 

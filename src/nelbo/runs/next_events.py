@@ -34,7 +34,7 @@ class NextEvents:
 def _next(key: Key[Array, ""], model: Model, x: Example, *, draws: int) -> tuple[Array, Array]:
     """Draws of the gap to the next event, and the probabilities of its mark."""
     layer = model.generative.layers[0]
-    if not isinstance(layer, EventLayer):
+    if not isinstance(layer, EventLayer) or x.observed is None:
         raise InputError("This model is of no events.")
     observed = jnp.asarray(x.observed)
     values = jnp.where(observed[:, 1:], x.values, 0.0)

@@ -11,7 +11,7 @@ import numpy as np
 
 from nelbo.core import InputError, os_error, read_arrays, read_json
 from nelbo.models import families, likelihoods
-from nelbo.runs.folder import ARRAYS, CONFIG, HISTORY, RECORD
+from nelbo.runs.folder import ARRAYS, CONFIG, FILLED, HISTORY, RECORD
 from nelbo.runs.objectives import objectives
 
 MAX_HISTORY_BYTES = 2**30
@@ -30,12 +30,15 @@ class DataRecord:
         digests: the SHA-256 of each split.
         class_names: the name of label 0, 1, ...
         columns: the name of each entry of an example that is a row of a table.
+        table: a row for each column of a table: its name, what it holds, how it is modelled or why it is not, and the
+            share of its cells that were missing in training.
     """
 
     name: str = ""
     digests: Mapping[str, str] = dataclasses.field(default_factory=dict)
     class_names: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    table: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +63,7 @@ class RunRecord:
         arrays: named arrays for figures.
         samples_are: "means" (E[x | z]) or "draws" (of x): what the array "samples" holds.
         variance: of gradients, `variance[estimator][layer]["variance"]`.
+        filled: what the last filling said of each column, see `nelbo.runs.column_summary`.
     """
 
     folder: Path
@@ -79,6 +83,7 @@ class RunRecord:
     arrays: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     samples_are: str = "means"
     variance: Mapping[str, Mapping[str, Mapping[str, Any]]] = dataclasses.field(default_factory=dict)
+    filled: tuple[Mapping[str, Any], ...] = ()
 
 
 def read_run_record(folder: Path | str) -> RunRecord:
@@ -120,6 +125,7 @@ def read_run_record(folder: Path | str) -> RunRecord:
         arrays=arrays,
         samples_are=_text(notes.get("samples")) or ("means" if "reconstructions" in arrays else "draws"),
         variance=_read_variance(folder / VARIANCE),
+        filled=_rows_of(_read_object(folder / FILLED).get("columns")),
     )
 
 
@@ -224,7 +230,31 @@ def _data_record(record: Mapping[str, Any], config: Mapping[str, Any]) -> DataRe
         digests=_object(record.get("sha256")) or _object(config.get("sha256")),
         class_names=_texts(record.get("labels")),
         columns=_texts(record.get("columns")),
+        table=_table(record, _object(config.get("schema"))),
     )
+
+
+def _rows_of(value: Any) -> tuple[Mapping[str, Any], ...]:
+    return tuple(row for row in value if isinstance(row, dict)) if isinstance(value, list) else ()
+
+
+def _table(record: Mapping[str, Any], schema: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """A row for each column that a schema describes, whatever else a file may hold."""
+    missing, kinds = _object(record.get("missing_by_column")), _object(record.get("kinds"))
+    rows = []
+    for column in _rows_of(schema.get("columns")):
+        name = _text(column.get("name"))
+        aside = column.get("role") == "set aside"
+        share = missing.get(name)
+        rows.append(
+            {
+                "column": name,
+                "holds": _text(column.get("kind")),
+                "modelled as": f"not: {_text(column.get('reason'))}" if aside else _text(kinds.get(name)) or None,
+                "missing": f"{share:.1%}" if isinstance(share, int | float) else None,
+            }
+        )
+    return tuple(rows)
 
 
 def _values(model: Mapping[str, Any]) -> str:

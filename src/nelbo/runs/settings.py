@@ -16,6 +16,16 @@ from nelbo.training import SCHEDULES, checked_ordering, optimizer, orders
 MAX_SEED = 2**32 - 1
 _MOST_EVALUATIONS = 100
 
+# what values are, in words
+VALUE_NAMES = {
+    "binary": "zeros and ones",
+    "unit": "numbers from 0 to 1",
+    "uint8": "whole numbers 0..255 that are not binarized",
+    "counts": "word counts",
+    "real": "real numbers",
+    "levels": "ordered levels",
+}
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Training:

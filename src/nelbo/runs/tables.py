@@ -8,13 +8,14 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Key
 
-from nelbo.core import Example
+from nelbo.core import Example, write_json
 from nelbo.data import Data, Schema, Source
 from nelbo.models import Model, family
-from nelbo.runs.folder import Run
+from nelbo.runs.folder import FILLED, Run
 from nelbo.tasks import Imputation, ImputationSettings, hide, impute, mean_fill, rows_as_seen
 
 _FOLDS, _MOST_ROWS = 5, 1000  # how often a part of the known cells is hidden, and of how many rows
+_MANY, _QUICK = 10_000, 200  # rows that are filled in by so many weighted proposals each
 _LARGE = 1e7  # beyond it an offset was subtracted, and float64 has what float32 had not
 _BY_COLUMN = ("truth", "model", "mean")  # one number for each column
 
@@ -22,6 +23,21 @@ _BY_COLUMN = ("truth", "model", "mean")  # one number for each column
 def is_table_of_columns(run: Run) -> bool:
     """Whether the model of a run is one of columns of different kinds."""
     return family(run.experiment.model["name"]).examples == "columns"
+
+
+def settings_for(settings: ImputationSettings, run: Run, rows: int) -> ImputationSettings:
+    """How many rows are filled in, unless the user says: chains on each row of a large table would take hours.
+
+    Weighted proposals of q are a tenth of the work of Hamiltonian chains, whose start they are.
+
+    Args:
+        settings: as they were asked for.
+        run: of any model.
+        rows: how many there are.
+    """
+    if settings.method is not None or settings.proposals is not None or not is_table_of_columns(run) or rows <= _MANY:
+        return settings
+    return dataclasses.replace(settings, method="importance", proposals=_QUICK)
 
 
 def interval_columns(data: Data, result: Imputation) -> dict[str, np.ndarray]:
@@ -43,8 +59,17 @@ def interval_columns(data: Data, result: Imputation) -> dict[str, np.ndarray]:
         ends = {"low": low[:, at], "high": high[:, at]}
         if column.levels is not None:
             ends = {"chance": result.mean[:, at : at + column.width].max(1)}
-        found |= {f"{name} {end}": np.where(known, np.nan, _seven_digits(values)) for end, values in ends.items()}
+        found |= {
+            _new_name(f"{name} {end}", schema): np.where(known, np.nan, _seven_digits(values))
+            for end, values in ends.items()
+        }
     return found
+
+
+def _new_name(name: str, schema: Schema) -> str:
+    """A name that no column of the table has yet."""
+    taken = {column.name for column in schema.columns}
+    return next(one for one in (name, *(f"{name} ({i})" for i in range(2, len(taken) + 3))) if one not in taken)
 
 
 def column_summary(
@@ -85,6 +110,12 @@ def column_summary(
             row["in 90 % interval"] = _mean_of(inside)
         rows.append(row)
     return rows
+
+
+def keep_summary(run: Run, rows: list[dict[str, Any]]) -> None:
+    """Write what a filling said of each column into the run's folder, for its report."""
+    plain = [{k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()} for row in rows]
+    write_json(run.folder / FILLED, {"columns": plain})
 
 
 def _recovered(

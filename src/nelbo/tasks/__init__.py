@@ -4,7 +4,7 @@ from nelbo.tasks.baselines import NEIGHBOURS, Filling, filling_scores, imputatio
 from nelbo.tasks.cautions import Columns
 from nelbo.tasks.embed import embed
 from nelbo.tasks.filled import Imputation
-from nelbo.tasks.generate import manifold, reconstruct, sample
+from nelbo.tasks.generate import decode, manifold, reconstruct, sample
 from nelbo.tasks.impute import chain_frames, impute
 from nelbo.tasks.methods import METHODS, ImputationSettings, default_method
 from nelbo.tasks.novelty import (
@@ -50,6 +50,7 @@ __all__ = [
     "chain_frames",
     "conformal_p_values",
     "crps",
+    "decode",
     "default_method",
     "detection_scores",
     "discoveries",

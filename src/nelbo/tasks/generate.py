@@ -1,5 +1,7 @@
 """Answers for a user: samples, reconstructions, the manifold of a 2-D latent space."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -9,11 +11,13 @@ from scipy.special import ndtri
 
 from nelbo.core import Example, InputError, compiled
 from nelbo.data import Source
+from nelbo.distributions import example_shape
 from nelbo.models import Context, Model, check_source
 from nelbo.tasks.rows import in_shape_of, reader, stored_rows
-from nelbo.training import examples
+from nelbo.training import examples, padded_batches
 
 _AT_ONCE = 1000  # samples in one compiled call
+_DECODED = 256  # rows
 
 
 def _context_for(model: Model, context: Context) -> Context:
@@ -112,6 +116,47 @@ def decode_grid(model: Model, grid: Float[Array, "n two"], context: Context) -> 
 
 
 _decode_grid = compiled(decode_grid)
+
+
+def decode_batch(model: Model, codes: Float[Array, "n latents"]) -> Float[Array, "n ..."]:
+    """E[x | z] of rows of latents, the layers side by side."""
+    sizes = [math.prod(example_shape(node)) for node in model.generative.shapes()[1:]]
+    ends = np.cumsum(sizes)[:-1].tolist()
+
+    def one(row: Float[Array, " latents"]) -> Array:
+        parts = jnp.split(row, ends)
+        shaped = [
+            part.reshape(example_shape(node)) for part, node in zip(parts, model.generative.shapes()[1:], strict=True)
+        ]
+        return model.generative.likelihood(tuple(shaped)).mean
+
+    return jax.vmap(one)(codes)
+
+
+_decode_batch = compiled(decode_batch)
+
+
+def decode(model: Model, codes: Float[np.ndarray, "n latents"]) -> Float[np.ndarray, "n ..."]:
+    """E[x | z] at the coordinates that `embed` gives.
+
+    Args:
+        model: with latents and without a context.
+        codes: `(n, latents)`, the layers side by side, that next to the data first.
+
+    Raises:
+        InputError: a model without latents or with a context, or another number of latents.
+    """
+    model.require_latents("A reconstruction")
+    if model.generative.context_size:
+        raise InputError("This model is conditioned on a context: coordinates alone do not say what to decode.")
+    size = sum(math.prod(example_shape(node)) for node in model.generative.shapes()[1:])
+    codes = np.asarray(codes, np.float32)
+    if codes.ndim != 2 or codes.shape[1] != size:
+        raise InputError(f"Coordinates have shape {list(codes.shape)}; {size} of them for each row were expected.")
+    parts = []
+    for rows, real in zip(*padded_batches(len(codes), _DECODED), strict=True):
+        parts.append(np.asarray(_decode_batch(model, jnp.asarray(codes[rows])))[real])
+    return np.concatenate(parts)
 
 
 def manifold(model: Model, side: int = 20, *, context: Context = None) -> Float[np.ndarray, "side side ..."]:

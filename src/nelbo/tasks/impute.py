@@ -126,6 +126,11 @@ def impute(
     """
     likelihood = model.generative.shapes()[0]
     completes = isinstance(likelihood, Completable)
+    if model.is_supervised:
+        raise InputError(
+            "This model predicts a target from features and fills nothing in: use `nelbo predict`, or fit a table "
+            "(nelbo fit table)."
+        )
     if not completes:
         model.require_latents("Filling in")
     settings = (settings or ImputationSettings()).resolved(model)

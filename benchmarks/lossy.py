@@ -1,0 +1,171 @@
+"""Rate and distortion of pictures in real files, beside the codecs that Pillow has.
+
+    python benchmarks/lossy.py kodak/ --out benchmarks/results/lossy_kodak.json
+    python benchmarks/lossy.py kodak/ --times      # whole commands, start-up included
+
+For each codec and setting: bits per pixel from the length of the file and PSNR, both means over the pictures, and
+MS-SSIM (Wang, Simoncelli and Bovik 2003) of lightness. BD-rates (Bjontegaard 2001) are by a cubic fit of log rate over
+PSNR, over the range that two curves share. The published rows are CompressAI's (bmshj2018-hyperprior and
+mbt2018-mean at MSE, Kodak), for reference: they are of models of millions of weights, trained for millions of steps.
+"""
+
+import argparse
+import io
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import correlate1d
+
+from nelbo.codecs import compress_picture, decompress_picture, picture_codec
+from nelbo.data import picture_files, read_photo
+
+# bits per pixel, PSNR; results/image/8bit-decoded/kodak of CompressAI at 128f0039
+PUBLISHED = {
+    "bmshj2018-hyperprior": [(0.1313, 27.58), (0.2089, 29.19), (0.3199, 30.96), (0.4784, 32.83), (0.6687, 34.51),
+                             (0.9388, 36.72), (1.2592, 38.54)],
+    "mbt2018-mean": [(0.1239, 27.70), (0.1980, 29.35), (0.3072, 31.12), (0.4606, 32.94), (0.6617, 34.95),
+                     (0.9144, 36.88), (1.2342, 38.79)],
+}  # fmt: skip
+_SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    """In dB, over all three channels."""
+    return float(10 * np.log10(255**2 / np.mean((a.astype(float) - b) ** 2)))
+
+
+def ms_ssim(a: np.ndarray, b: np.ndarray) -> float:
+    """Multi-scale structural similarity of lightness, with windows of 11 and a deviation of 1.5."""
+    window = np.exp(-((np.arange(11) - 5.0) ** 2) / (2 * 1.5**2))
+    window /= window.sum()
+    blurred = lambda x: correlate1d(correlate1d(x, window, 0), window, 1)[5:-5, 5:-5]  # noqa: E731
+    x, y = (image.astype(float) @ (0.299, 0.587, 0.114) for image in (a, b))
+    c1, c2, found = (0.01 * 255) ** 2, (0.03 * 255) ** 2, 1.0
+    for number, power in enumerate(_SCALES):
+        mx, my = blurred(x), blurred(y)
+        vx, vy, vxy = blurred(x * x) - mx**2, blurred(y * y) - my**2, blurred(x * y) - mx * my
+        contrast = (2 * vxy + c2) / (vx + vy + c2)
+        light = (2 * mx * my + c1) / (mx**2 + my**2 + c1)
+        last = number + 1 == len(_SCALES)
+        found *= max(float((contrast * light if last else contrast).mean()), 0.0) ** power
+        x, y = (z[: z.shape[0] // 2 * 2, : z.shape[1] // 2 * 2] for z in (x, y))
+        x, y = (0.25 * (z[::2, ::2] + z[1::2, ::2] + z[::2, 1::2] + z[1::2, 1::2]) for z in (x, y))
+    return found
+
+
+def bd_rate(anchor: list[dict[str, Any]], other: list[dict[str, Any]]) -> float:
+    """What the other takes in place of the anchor at equal PSNR, in per cent more."""
+    curves = [([row["psnr"] for row in rows], np.log([row["bpp"] for row in rows])) for rows in (anchor, other)]
+    low, high = max(min(c[0]) for c in curves), min(max(c[0]) for c in curves)
+    areas = []
+    for quality, rate in curves:
+        whole = np.polyint(np.polyfit(quality, rate, 3))
+        areas.append((np.polyval(whole, high) - np.polyval(whole, low)) / (high - low))
+    return float(100 * (np.exp(areas[1] - areas[0]) - 1))
+
+
+def by_pillow(kind: str, **options: Any) -> Callable[[np.ndarray], tuple[int, np.ndarray]]:
+    """A codec of Pillow at one setting."""
+
+    def code(x: np.ndarray) -> tuple[int, np.ndarray]:
+        file = io.BytesIO()
+        Image.fromarray(x).save(file, kind, **options)
+        return len(file.getvalue()), np.asarray(Image.open(file).convert("RGB"))
+
+    return code
+
+
+def by_nelbo(quality: float, model: Path | None) -> Callable[[np.ndarray], tuple[int, np.ndarray]]:
+    """The codec that comes with nelbo, or another."""
+
+    def code(x: np.ndarray) -> tuple[int, np.ndarray]:
+        data = compress_picture(x, quality=quality, codec=picture_codec(model))
+        return len(data), decompress_picture(data, picture_codec(model))
+
+    return code
+
+
+def codecs(model: Path | None) -> dict[str, dict[float, Callable[[np.ndarray], tuple[int, np.ndarray]]]]:
+    """Every codec at its settings."""
+    return {
+        "JPEG": {q: by_pillow("JPEG", quality=q, optimize=True) for q in (8, 15, 25, 40, 60, 75, 85)},
+        # by PSNR: equal rates for all would give smooth pictures many dB, and their mean would flatter it
+        "JPEG 2000": {d: by_pillow("JPEG2000", quality_mode="dB", quality_layers=[d], irreversible=True, mct=1)
+                      for d in (27, 29, 31, 33, 35, 38)},
+        "WebP": {q: by_pillow("WEBP", quality=q, method=6) for q in (3, 15, 35, 60, 80, 90)},
+        "AVIF": {q: by_pillow("AVIF", quality=q, speed=4) for q in (15, 30, 45, 60, 72)},
+        "nelbo": {q: by_nelbo(q, model) for q in (9, 18, 27, 36, 45)},
+    }  # fmt: skip
+
+
+def measure(files: list[Path], model: Path | None, only: list[str]) -> dict[str, Any]:
+    """The curves."""
+    pictures, found = [read_photo(path) for path in files], {}
+    for name, settings in codecs(model).items():
+        if only and name not in only:
+            continue
+        rows = []
+        for setting, code in settings.items():
+            one, begun = [], time.perf_counter()
+            for x in pictures:
+                size, back = code(x)
+                one.append((8 * size / (x.shape[0] * x.shape[1]), psnr(x, back), ms_ssim(x, back)))
+            bpp, quality, similar = np.mean(one, axis=0).tolist()
+            rows.append({"setting": setting, "bpp": bpp, "psnr": quality, "ms_ssim": similar,
+                         "seconds": (time.perf_counter() - begun) / len(pictures)})  # fmt: skip
+            print(f"{name:10} {setting:5} {bpp:.4f} bpp {quality:.2f} dB, MS-SSIM {similar:.4f}", flush=True)
+        found[name] = sorted(rows, key=lambda row: row["bpp"])
+    return found
+
+
+def times(path: Path, model: Path | None) -> dict[str, float]:
+    """Seconds of whole commands, the best of three."""
+    given = [] if model is None else ["--model", str(model)]
+    lines = {
+        "compress": [sys.executable, "-m", "nelbo", "compress", str(path), "-o", "/tmp/lossy.nlb", "--quiet", *given],
+        "decompress": [sys.executable, "-m", "nelbo", "decompress", "/tmp/lossy.nlb", "-o", "/tmp/lossy.png", "--quiet",
+                       *given],
+    }  # fmt: skip
+    found = {}
+    for name, line in lines.items():
+        taken = []
+        for _ in range(3):
+            begun = time.perf_counter()
+            subprocess.run(line, check=True)
+            taken.append(time.perf_counter() - begun)
+        found[name] = min(taken)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--model", type=Path, help="another model.safetensors")
+    parser.add_argument("--only", action="append", default=[], help="a codec; may be given again")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--times", action="store_true", help="time whole commands on the first picture instead")
+    options = parser.parse_args()
+    files = picture_files(options.folder)
+    if options.times:
+        print(json.dumps(times(files[0], options.model), indent=2))
+        return
+    curves = measure(files, options.model, options.only)
+    if options.out and options.out.exists():
+        curves = json.loads(options.out.read_text())["curves"] | curves
+    rates = {name: bd_rate(curves["JPEG"], rows) for name, rows in curves.items() if "JPEG" in curves}
+    print(json.dumps(rates, indent=2))
+    if options.out:
+        published = {name: [{"bpp": b, "psnr": p} for b, p in rows] for name, rows in PUBLISHED.items()}
+        record = {"pictures": len(files), "bd_rate_over_jpeg": rates, "curves": curves, "published": published}
+        options.out.write_text(json.dumps(record, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""Pictures on the command line: `compress` and `decompress` of photographs."""
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nelbo.cli.output import note, print_json
+from nelbo.codecs import QUALITY, PictureCodec, compress_picture, decompress_picture, picture_codec
+from nelbo.core import InputError, atomic_write, os_error
+from nelbo.data import read_picture, write_picture
+
+
+def _codec(model: str | None) -> PictureCodec:
+    """The codec that was asked for: of a run folder, of a model's file, or the one that comes with nelbo."""
+    if model is None:
+        return picture_codec()
+    path = Path(model)
+    return picture_codec(path / "model.safetensors" if path.is_dir() else path)
+
+
+def compress_pictures(options: argparse.Namespace, files: Sequence[Path]) -> None:
+    """Code one picture into the file that was named, or every one of a folder beside it or into a folder.
+
+    Raises:
+        InputError: a picture cannot be coded; of a folder's, all others have been.
+    """
+    if options.refine < 0:
+        raise InputError(f"refine is a number of steps, zero or more, got {options.refine}.")
+    codec, rows, wrong = _codec(options.codec), [], []
+    quality = QUALITY if options.quality is None else options.quality
+    for path in files:
+        try:
+            rows.append(
+                _compressed(path, _target(options.output, path, single=len(files) == 1), quality, options.refine, codec)
+            )
+        except InputError as error:
+            if len(files) == 1:
+                raise
+            wrong.append(str(error))
+            continue
+        row = rows[-1]
+        note(options, f"Wrote {row['file']}: {row['width']} x {row['height']} in {row['bytes']} bytes, "
+             f"{row['bits_per_pixel']:.3f} bits per pixel, {row['seconds']:.1f} s")  # fmt: skip
+    if options.json:
+        print_json(rows[0] if len(files) == 1 else rows)
+    if wrong:
+        raise InputError(f"{len(wrong)} of {len(files)} pictures could not be compressed, all others were: {wrong[0]}")
+
+
+def _target(output: str | None, path: Path, *, single: bool) -> Path:
+    if output is None:
+        return path.with_suffix(".nlb")
+    found = Path(output)
+    if single and found.suffix == ".nlb" and not found.is_dir():
+        return found
+    if single and not found.is_dir():
+        raise InputError(f"Cannot write {output}: give the name of a file that ends in .nlb.")
+    return found / f"{path.stem}.nlb"
+
+
+def _compressed(path: Path, target: Path, quality: float | int, refine: int, codec: PictureCodec) -> dict[str, Any]:
+    begun = time.perf_counter()
+    pixels = read_picture(path)
+    data = compress_picture(pixels, quality=quality, codec=codec, refine=refine)
+    with atomic_write(target) as file:
+        file.write(data)
+    height, width, channels = pixels.shape
+    return {"file": str(target), "width": width, "height": height, "channels": channels, "quality": quality,
+            "bytes": len(data), "bits_per_pixel": 8 * len(data) / (height * width),
+            "seconds": time.perf_counter() - begun}  # fmt: skip
+
+
+def decompress_file(options: argparse.Namespace) -> None:
+    """Write the picture of a `.nlb` file."""
+    try:
+        data = Path(options.file).read_bytes()
+    except OSError as error:
+        raise os_error("read", options.file, error) from error
+    pixels = decompress_picture(data, _codec(options.run))
+    write_picture(Path(options.output), pixels)
+    height, width, channels = pixels.shape
+    if options.json:
+        print_json({"file": options.output, "width": width, "height": height, "channels": channels})
+    else:
+        note(options, f"Wrote {options.output}: {width} x {height}")

@@ -1,0 +1,212 @@
+"""Pictures to bytes and back, with the codec that comes with nelbo or an image codec of the user's own."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nelbo.codecs.band_coder import THRIFT, BandCoder
+from nelbo.codecs.band_tables import STEP
+from nelbo.codecs.message import DamagedError
+from nelbo.codecs.picture_file import PictureFile, PictureHeader, pack_picture, unpack_picture
+from nelbo.core import InputError, read_arrays
+
+SHIPPED = Path(__file__).parent / "picture.safetensors"
+MOST_STEP = 7 << STEP  # quality 0: a step of 128 grey levels; quality 100 has one of 1
+QUALITY = 50
+Progress = Callable[[int, int], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class PictureCodec:
+    """A codec of pictures.
+
+    Args:
+        coder: its model, in whole numbers.
+        digest: the first digits of the SHA-256 of options and arrays, hex.
+        arrays: of the model, by name.
+        arguments: of its family.
+    """
+
+    coder: BandCoder
+    digest: str
+    arrays: Mapping[str, np.ndarray] = dataclasses.field(repr=False, compare=False)
+    arguments: Mapping[str, Any] = dataclasses.field(repr=False, compare=False)
+
+    def refined(self, x: np.ndarray, step: int, steps: int) -> list[np.ndarray]:
+        """Whole numbers of each band of a tile that cost less than those of one pass; see `refined_picture`."""
+        # these load JAX, for which other pictures do not wait
+        import jax.random as jr
+
+        from nelbo.codecs.annealing import refined_picture
+        from nelbo.models import fill, skeleton
+
+        model = fill(skeleton("image-codec", self.arguments), dict(self.arrays), "the codec")
+        return refined_picture(jr.key(0), model, x, step / (1 << STEP), steps=steps, thrift=THRIFT)
+
+
+def codec_from(arrays: Mapping[str, np.ndarray], spec: Mapping[str, Any], where: str) -> PictureCodec:
+    """The codec of an image codec's arrays, by their names in a model's file.
+
+    Args:
+        arrays: by name.
+        spec: name and options of the model's family.
+        where: they are from, for messages.
+
+    Raises:
+        InputError: it is another model, or has diverged.
+    """
+    if spec.get("name") != "image-codec":
+        raise InputError(f"{where} is a model {spec.get('name')}, which codes no pictures: give one of image-codec.")
+    if not all(np.isfinite(value).all() for value in arrays.values()):
+        raise InputError(
+            f"{where} has parameters that are not finite: fit it again, with a lower learning rate perhaps."
+        )
+    found = hashlib.sha256(json.dumps(spec, sort_keys=True).encode())
+    for name in sorted(arrays):
+        found.update(name.encode() + np.ascontiguousarray(arrays[name]).astype("<f4").tobytes())
+    return PictureCodec(BandCoder.of(arrays, spec["arguments"]), found.hexdigest()[:16], arrays, spec["arguments"])
+
+
+@functools.cache
+def picture_codec(path: Path | None = None) -> PictureCodec:
+    """The codec of a model's file; None: the one that comes with nelbo.
+
+    Raises:
+        InputError: no such file, or another model.
+    """
+    place = SHIPPED if path is None else path
+    arrays, header = read_arrays(place, "model")
+    return codec_from(arrays, header.get("spec", {}), str(place))
+
+
+def step_of(quality: float | int) -> int:
+    """log2 of the step, in eighths, of a quality from 0 to 100.
+
+    Raises:
+        InputError: another number.
+    """
+    if not 0 <= quality <= 100:
+        raise InputError(f"quality is a number from 0 to 100, got {quality:g}.")
+    return round((100 - quality) / 100 * MOST_STEP)
+
+
+def compress_picture(
+    pixels: np.ndarray,
+    *,
+    quality: float | int = QUALITY,
+    codec: PictureCodec | None = None,
+    progress: Progress | None = None,
+    refine: int = 0,
+) -> bytes:
+    """Code a picture with loss.
+
+    Args:
+        pixels: `(height, width, channels)` uint8, one channel or three.
+        quality: 0 to 100: smaller steps are better and longer.
+        codec: None takes the one that comes with nelbo.
+        progress: told (tiles done, all tiles).
+        refine: steps of stochastic Gumbel annealing for each tile (Yang, Bamler and Mandt 2020), which take seconds
+            each and make the file shorter; 0: none.
+
+    Returns:
+        A whole `.nlb` file.
+
+    Raises:
+        InputError: no such picture, or a quality out of range.
+    """
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or pixels.dtype != np.uint8 or not pixels.size:
+        raise InputError(
+            f"A picture is an array of bytes, height x width x 1 or 3, got {pixels.dtype} {list(pixels.shape)}."
+        )
+    codec = picture_codec() if codec is None else codec
+    step, coder = step_of(quality), codec.coder
+    grey = pixels.shape[2] == 1 or bool((pixels == pixels[..., :1]).all())
+    height, width, channels = pixels.shape
+    header = PictureHeader((height, width, channels), step, grey, codec.digest)
+    tiles, places = [], header.tiles()
+    for done, (rows, columns) in enumerate(places, 1):
+        part = pixels[rows, columns]
+        x = _padded(part, coder.unit)
+        data, y = coder.encode(x, step, grey=grey, numbers=codec.refined(x, step, refine) if refine else None)
+        tiles.append((data, header.digest(_shown(coder.picture(y, step), header, part.shape[:2]))))
+        if progress is not None:
+            progress(done, len(places))
+    return pack_picture(header, tiles)
+
+
+def decompress_picture(data: bytes | memoryview, codec: PictureCodec | None = None) -> np.ndarray:
+    """The picture of a `.nlb` file, `(height, width, channels)` uint8, the same on every machine.
+
+    Args:
+        data: the whole file.
+        codec: the one that it was coded with; None takes the one that comes with nelbo.
+
+    Raises:
+        InputError: a damaged file, or another codec.
+    """
+    found = unpack_picture(data)
+    header, codec = found.header, picture_codec() if codec is None else codec
+    if header.model != codec.digest:
+        raise InputError(
+            f"The picture was coded with another model (SHA-256 {header.model}, this one has {codec.digest}): give it "
+            "with --model, or use the nelbo that wrote it."
+        )
+    out = np.empty(header.shape, np.uint8)
+    for number, (rows, columns) in enumerate(header.tiles()):
+        out[rows, columns] = _tile(found, number, codec.coder, out[rows, columns].shape[:2])
+    return out
+
+
+def _tile(found: PictureFile, number: int, coder: BandCoder, size: tuple[int, int]) -> np.ndarray:
+    header = found.header
+    blocks = tuple(-(-side // coder.unit) * coder.unit // coder.transform.size for side in size)
+    try:
+        y = coder.decode(found.streams[number], (blocks[0], blocks[1]), header.step, grey=header.grey)
+    except (DamagedError, ValueError, AssertionError) as error:  # constriction's own errors are of these kinds
+        raise DamagedError(f"Tile {number} cannot be decoded ({error}): use another copy of the file.") from error
+    pixels = _shown(coder.picture(y, header.step), header, size)
+    if header.digest(pixels) != found.digests[number]:
+        raise DamagedError(f"Tile {number} decodes to other pixels than were coded: use another copy of the file.")
+    return pixels
+
+
+def _padded(part: np.ndarray, unit: int) -> np.ndarray:
+    """Three channels of floats, sides being multiples of a number; beyond its end a picture goes on as it ends."""
+    height, width, channels = part.shape
+    whole = np.pad(part, ((0, -height % unit), (0, -width % unit), (0, 0)), mode="edge")
+    return np.repeat(whole, 3, axis=2).astype(float) if channels == 1 else whole.astype(float)
+
+
+def _shown(pixels: np.ndarray, header: PictureHeader, size: tuple[int, int]) -> np.ndarray:
+    """The part of a decoded tile that is picture, with its channels; what was coded as grey has three equal ones."""
+    part = pixels[: size[0], : size[1]]
+    return np.repeat(part[..., 1:2], header.shape[2], axis=2) if header.grey else part
+
+
+def describe_picture(data: bytes | memoryview) -> dict[str, Any]:
+    """What a `.nlb` file of a picture says about itself: JSON-able.
+
+    Raises:
+        InputError: no such file, or damaged.
+    """
+    found = unpack_picture(data)
+    height, width, channels = found.header.shape
+    return {
+        "format": 3,
+        "codec": "picture",
+        "width": width,
+        "height": height,
+        "channels": channels,
+        "step": 2.0 ** (found.header.step / (1 << STEP)),
+        "quality": 100 * (1 - found.header.step / MOST_STEP),
+        "model_sha256": found.header.model,
+        "bytes": len(data),
+        "bits_per_pixel": 8 * len(data) / (height * width),
+        "tiles": len(found.streams),
+    }

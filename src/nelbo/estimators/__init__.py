@@ -1,0 +1,11 @@
+"""nelbo's models as scikit-learn estimators: `fit`, `transform`, `score_samples` on arrays and data frames.
+
+They are thin faces of `nelbo.runs` and `nelbo.tasks`: an estimator holds a run, which `save` writes as a run folder for
+the command line.
+"""
+
+from nelbo.estimators.arrays import DLGM, SBN, VAE, FactorAnalyzer
+from nelbo.estimators.base import load
+from nelbo.estimators.frames import NoveltyDetector, TableImputer
+
+__all__ = ["DLGM", "SBN", "VAE", "FactorAnalyzer", "NoveltyDetector", "TableImputer", "load"]

@@ -1,0 +1,298 @@
+"""Estimators on tables with columns of any kinds: filling in, and novelty."""
+
+import dataclasses
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Any, no_type_check
+
+import jax.random as jr
+import numpy as np
+from sklearn.base import OneToOneFeatureMixin, OutlierMixin, TransformerMixin
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from nelbo.core import NATS_PER_BIT
+from nelbo.data import Cuts, Data, Source, filled_frame, load_frame, made_frame
+from nelbo.estimators.base import RunEstimator
+from nelbo.evaluation import RowTerms, row_terms
+from nelbo.tasks import Imputation, ImputationSettings, Novelty, impute, novelty, sample
+
+_ENDS = 19  # draws, whose ends are a 90 % interval
+
+
+class FrameEstimator(RunEstimator):
+    """The model `table` on a data frame, or an array."""
+
+    family = "table"
+
+    def __sklearn_tags__(self) -> Tags:
+        """Words are values too."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = tags.input_tags.categorical = True
+        return tags
+
+    def _objective(self) -> str:
+        return "iwae"
+
+    def _model_arguments(self) -> dict[str, Any]:
+        given = self.get_params(deep=False)
+        return {"latents": given["latents"], "hidden": list(given["hidden"])}
+
+    def _frame(self, x: Any, *, reset: bool) -> Any:
+        """The rows as a data frame; names and number of columns are checked by scikit-learn."""
+        import pandas as pd
+
+        if _is_frame(x):
+            validate_data(self, x, skip_check_array=True, reset=reset)
+            if len(x) < (2 if reset else 1):
+                raise ValueError(f"Found array with {len(x)} sample(s) while a minimum of {1 + reset} is required.")
+            return x
+        checked: Any = validate_data(
+            self, x, dtype=None, ensure_all_finite="allow-nan", ensure_min_samples=2 if reset else 1, reset=reset
+        )
+        frame = pd.DataFrame(checked, columns=[f"x{j}" for j in range(checked.shape[1])])
+        return frame.infer_objects() if checked.dtype == object else frame
+
+    def _read(self, x: Any, *, reset: bool, cuts: Cuts | None = None) -> Data:
+        if reset:
+            return load_frame(x, where="x", ignore=tuple(self.get_params(deep=False)["ignore"]), cuts=cuts)
+        return load_frame(self._frame(x, reset=False), self.run_.fitted_data.schema, where="x")
+
+    def sample(self, n_samples: int = 1, *, random_state: int = 0) -> Any:
+        """Draw rows from the model, as a data frame of the modelled columns.
+
+        Args:
+            n_samples: how many.
+            random_state: of the draws.
+        """
+        check_is_fitted(self)
+        drawn = self.run_.in_user_units(sample(jr.key(random_state), self.run_.model, n_samples))
+        assert self.run_.fitted_data.schema is not None  # of a table
+        return made_frame(self.run_.fitted_data.schema, drawn)
+
+
+def _is_frame(x: Any) -> bool:
+    """Whether it is a data frame of pandas."""
+    import pandas as pd
+
+    return isinstance(x, pd.DataFrame)
+
+
+class TableImputer(OneToOneFeatureMixin, TransformerMixin, FrameEstimator):
+    """Fills in the gaps of a table with columns of any kinds (Mattei and Frellsen 2019); see `nelbo.models.table`.
+
+    `transform` keeps the columns, their order and their types: whole numbers stay whole, words are words of the column.
+    Columns that cannot be modelled (identifiers, text, constants without a value) come back as they were.
+
+    Args:
+        latents: how many.
+        hidden: widths of the hidden layers of both networks.
+        ignore: names of columns to set aside.
+        draws: completions of each row, of which the intervals are made.
+        method: of filling in, see `nelbo.tasks.METHODS`; None takes the one that suits the model.
+        epochs: passes over the rows; None: 30, and at least 3000 steps.
+        learning_rate: of Adam; None: that of the model.
+        batch_size: rows a step.
+        patience: stop after so many validations without a better bound; None: none.
+        valid_fraction: of the rows, by which the best parameters are kept; fewer than 20 rows are all trained on.
+        num_samples: draws for each row in `score_samples`.
+        random_state: of everything random.
+    """
+
+    @no_type_check  # scikit-learn puts in anything, and expects errors from `fit`
+    def __init__(
+        self,
+        latents: int = 10,
+        hidden: Sequence[int] = (64,),
+        *,
+        ignore: Sequence[str] = (),
+        draws: int = _ENDS,
+        method: str | None = None,
+        epochs: float | int | None = None,
+        learning_rate: float | int | None = None,
+        batch_size: int | None = None,
+        patience: int | None = None,
+        valid_fraction: float | int = 0.1,
+        num_samples: int = 50,
+        random_state: Any = None,
+    ) -> None:
+        """Store the parameters, which are those of the class."""
+        self.latents, self.hidden, self.ignore = latents, hidden, ignore
+        self.draws, self.method = draws, method
+        self.epochs, self.learning_rate, self.batch_size, self.patience = epochs, learning_rate, batch_size, patience
+        self.valid_fraction, self.num_samples, self.random_state = valid_fraction, num_samples, random_state
+
+    def fit(self, X: Any, y: Any = None) -> "TableImputer":
+        """Fit the model.
+
+        Args:
+            X: a data frame, or an array of numbers, with gaps.
+            y: not read.
+
+        Raises:
+            InputError: no column that can be modelled, or an option that makes no sense.
+        """
+        del y
+        self.run_, _ = self._fitted(self._frame(X, reset=True))
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """The table with its gaps filled in: a data frame, with its types, of a data frame, and an array of an array.
+
+        Args:
+            X: rows like those of `fit`.
+        """
+        data, found = self._completed(X)
+        frame = filled_frame(data, data.only, found.mean, found.observed)
+        return frame if _is_frame(X) else frame.to_numpy()
+
+    def impute(self, X: Any, *, draws: int = 20) -> list[Any]:
+        """Completed tables, each with other draws of what is missing, for `nelbo.tasks.pool`.
+
+        Args:
+            X: rows like those of `fit`.
+            draws: how many.
+        """
+        data, found = self._completed(X, draws=draws)
+        return [filled_frame(data, data.only, one, found.observed) for one in found.draws]
+
+    def intervals(self, X: Any) -> Any:
+        """The ends of the 90 % interval of every filled cell: two arrays `(rows, modelled columns)`, NaN where known.
+
+        Of a column of words the ends mean nothing.
+
+        Args:
+            X: rows like those of `fit`.
+        """
+        data, found = self._completed(X, draws=max(self.draws, _ENDS))
+        gaps = ~found.observed[:, data.schema.first_entries]
+        ends = (data.schema.by_column(data.schema.restored(end)) for end in (found.low, found.high))
+        return tuple(np.where(gaps, end, np.nan) for end in ends)
+
+    def _completed(self, x: Any, draws: int | None = None) -> tuple[Data, Imputation]:
+        data, source = self._source(x)
+        settings = ImputationSettings(self.method, draws=self.draws if draws is None else draws)
+        return data, impute(self._key(3), self.run_.model, source, settings)
+
+
+class NoveltyDetector(OutlierMixin, FrameEstimator):
+    """Finds rows unlike those of `fit`, in tables with columns of any kinds; see `nelbo.tasks.novelty`.
+
+    A share of the rows is held out of training: `p_values` compares with them, and `predict` calls novel what at most a
+    share `alpha` of them would be.
+
+    Args:
+        alpha: chance that `predict` calls a row novel that is not.
+        latents: how many.
+        hidden: widths of the hidden layers of both networks.
+        ignore: names of columns to set aside.
+        held_out: share of the rows that p-values are from; fewer than 20 rows are compared with themselves.
+        epochs: see `TableImputer`.
+        learning_rate: see `TableImputer`.
+        batch_size: see `TableImputer`.
+        patience: see `TableImputer`.
+        valid_fraction: see `TableImputer`.
+        num_samples: draws for each row.
+        random_state: of everything random.
+    """
+
+    @no_type_check  # scikit-learn puts in anything, and expects errors from `fit`
+    def __init__(
+        self,
+        alpha: float | int = 0.05,
+        latents: int = 10,
+        hidden: Sequence[int] = (64,),
+        *,
+        ignore: Sequence[str] = (),
+        held_out: float | int = 0.2,
+        epochs: float | int | None = None,
+        learning_rate: float | int | None = None,
+        batch_size: int | None = None,
+        patience: int | None = None,
+        valid_fraction: float | int = 0.1,
+        num_samples: int = 50,
+        random_state: Any = None,
+    ) -> None:
+        """Store the parameters, which are those of the class."""
+        self.alpha, self.latents, self.hidden, self.ignore, self.held_out = alpha, latents, hidden, ignore, held_out
+        self.epochs, self.learning_rate, self.batch_size, self.patience = epochs, learning_rate, batch_size, patience
+        self.valid_fraction, self.num_samples, self.random_state = valid_fraction, num_samples, random_state
+
+    def fit(self, X: Any, y: Any = None) -> "NoveltyDetector":
+        """Fit the model to rows that are not novel.
+
+        Args:
+            X: a data frame, or an array of numbers.
+            y: not read.
+
+        Raises:
+            InputError: no column that can be modelled, or an option that makes no sense.
+        """
+        del y
+        self.run_, rows = self._fitted(self._frame(X, reset=True), test=self.held_out)
+        name = "test" if "test" in rows.splits else "train"
+        _, source = self.run_.scored(dataclasses.replace(rows, splits={name: rows.split(name)}))
+        self.held_out_ = vars(self._terms(source))
+        ordered = np.sort(self.held_out_scores())
+        # a row is called novel whose p-value is at most alpha: fewer held-out rows than this score as low
+        least = math.floor(self.alpha * (len(ordered) + 1))
+        if least < 1:
+            warnings.warn(
+                f"{len(ordered)} held-out rows give no p-value below {1 / (len(ordered) + 1):.2g}: `predict` calls "
+                "novel what scores lower than all of them. Give more rows, or a larger alpha.",
+                stacklevel=2,
+            )
+        self.offset_ = float(ordered[max(least, 1) - 1])
+        return self
+
+    def held_out_scores(self) -> np.ndarray:
+        """`score_samples` of the rows that were held out of training."""
+        return -self._novelty(RowTerms(**self.held_out_)).excess * NATS_PER_BIT
+
+    def _terms(self, source: Source) -> RowTerms:
+        return row_terms(self._key(1), self.run_.model, source, num_samples=self.num_samples)
+
+    def _novelty(self, terms: RowTerms) -> Novelty:
+        return novelty(terms, RowTerms(**self.held_out_))
+
+    def novelty(self, X: Any) -> Novelty:
+        """All that is known of the novelty of rows: excess bits, p-values, flags, and the bits of each entry.
+
+        Args:
+            X: rows like those of `fit`.
+        """
+        _, source = self._source(X)
+        return self._novelty(self._terms(source))
+
+    def p_values(self, X: Any) -> np.ndarray:
+        """The p-value of each row against the held-out rows of `fit`.
+
+        Args:
+            X: rows like those of `fit`.
+        """
+        return self.novelty(X).p_values
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Minus the excess code length of each row [nats]: low is novel.
+
+        Args:
+            X: rows like those of `fit`.
+        """
+        return -self.novelty(X).excess * NATS_PER_BIT
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """`score_samples - offset_`: negative is novel.
+
+        Args:
+            X: rows like those of `fit`.
+        """
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Any) -> np.ndarray:
+        """-1 for novel rows, 1 for others.
+
+        Args:
+            X: rows like those of `fit`.
+        """
+        return np.where(self.decision_function(X) < 0, -1, 1)

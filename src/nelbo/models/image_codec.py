@@ -1,0 +1,215 @@
+"""The image codec: a variational auto-encoder with uniform q of width one, whose negative ELBO is rate and distortion.
+
+-log p(x | z) is lambda times the squared error, up to a constant; -log p(z) of noisy latents is the rate; log q is
+zero (Balle et al. 2017, 2018). The step by which coefficients are divided is the example's context: its logarithm
+(base 2, of grey levels), which the deviation of p(x | z) follows, so that one model serves every rate.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar
+
+import equinox as eqx
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from nelbo.core import AnyExample, InputError, as_example, choice
+from nelbo.distributions import DENSITY_SHAPES, Normal, Rounded, UnitUniform
+from nelbo.models.bands import Band, LowestBand, coarse, from_coarse
+from nelbo.models.layers import Context, Latents, Layer, Reads
+from nelbo.models.parts import drawn_at_once, positive
+from nelbo.models.recognition import Posterior, Recognition
+from nelbo.models.spec import ModelSpec
+from nelbo.models.stack import Model, Stack
+from nelbo.nets import Conv, LappedTransform, depth_to_space, space_to_depth
+from nelbo.priors import COARSE, COLOURS, image_bands
+
+MIDDLE = 128.0  # grey level that is subtracted
+_QUANTA = ("uniform", "rounded")
+_PATCH = 4  # pixels along each side that the restoring network takes for one
+
+
+class Restoration(eqx.Module):
+    """What is added to a decoded picture: a small convolutional network that begins at zero.
+
+    Args:
+        key: for the weights.
+        hidden: channels.
+    """
+
+    first: Conv
+    last: Conv
+
+    def __init__(self, key: Key[Array, ""], hidden: int) -> None:
+        channels = 3 * _PATCH**2
+        first_key, last_key = jr.split(key)
+        self.first = Conv(first_key, channels + 1, hidden)
+        last = Conv(last_key, hidden, channels)
+        self.last = eqx.tree_at(lambda conv: conv.weight, last, jnp.zeros_like(last.weight))
+
+    def __call__(self, x: Float[Array, "h w 3"], log_step: Float[Array, ""]) -> Float[Array, "h w 3"]:
+        """The correction, in grey levels."""
+        patches = space_to_depth(x, _PATCH) * jnp.exp2(-log_step)
+        level = jnp.broadcast_to(log_step, (*patches.shape[:2], 1))
+        hidden = jnp.maximum(self.first(jnp.concatenate([patches, level], axis=-1)), 0.0)
+        return depth_to_space(self.last(hidden), _PATCH) * jnp.exp2(log_step)
+
+
+class Pixels(Layer):
+    """p(x | z): the transform back, and a normal whose deviation is the step over the square root of 12.
+
+    At that deviation rate and distortion are balanced at high rates: a step less costs as much as it gains.
+
+    Args:
+        transform: of which the way back is used.
+        shrink: what each coefficient that is not zero is moved towards zero, in steps: its mean lies there.
+        restoration: of the decoded picture, or None.
+    """
+
+    transform: LappedTransform
+    shrink: Float[Array, " coefficients"]
+    restoration: Restoration | None
+    reads: ClassVar[Reads] = Reads.ALL
+    conditioned: ClassVar[bool] = True
+    direct_weight: ClassVar[None] = None
+    is_linear_gaussian: ClassVar[bool] = False
+
+    def coefficients(self, parents: Latents) -> Float[Array, "rows columns coefficients"]:
+        """All coefficients in steps, in the order of the transform."""
+        *higher, lowest = parents
+        parts = [from_coarse(lowest), *higher[::-1]]
+        order = np.concatenate(image_bands(self.transform.size))
+        y = jnp.concatenate(parts, axis=-1)[..., np.argsort(order)]
+        inner = jnp.clip(y, -1.0, 1.0) * self.shrink[None, None, :]
+        return y - inner
+
+    def picture(self, parents: Latents, context: Context) -> Float[Array, "h w 3"]:
+        """The decoded picture, 0 .. 255 before rounding."""
+        log_step = jnp.asarray(context)[0]
+        x = self.transform.synthesis(self.coefficients(parents) * jnp.exp2(log_step))
+        if self.restoration is not None:
+            x = x + self.restoration(x, log_step)
+        return x + MIDDLE
+
+    def __call__(self, parents: Latents, context: Context = None) -> Normal:
+        """The distribution of the pixels, 0 .. 255."""
+        x = self.picture(parents, context)
+        return Normal(x, jnp.broadcast_to(jnp.exp2(jnp.asarray(context)[0]) / math.sqrt(12.0), x.shape))
+
+
+class Quantized(Layer):
+    """q of a band: uniform around the picture's own coefficients, or these rounded.
+
+    Args:
+        number: of the band.
+        size: of a block.
+        how: "uniform" or "rounded".
+        dead_zone: of "rounded".
+    """
+
+    number: int = eqx.field(static=True)
+    size: int = eqx.field(static=True)
+    how: str = eqx.field(static=True)
+    dead_zone: float = eqx.field(static=True)
+    reads: ClassVar[Reads] = Reads.FURTHEST
+    conditioned: ClassVar[bool] = False
+    direct_weight: ClassVar[None] = None
+    is_linear_gaussian: ClassVar[bool] = False
+
+    def __call__(self, parents: Latents, context: Context = None) -> UnitUniform:
+        """The distribution, from all coefficients in steps."""
+        del context
+        own = parents[-1][..., image_bands(self.size)[self.number]]
+        centre = own if self.number else coarse(own)
+        return UnitUniform(centre) if self.how == "uniform" else Rounded(centre, self.dead_zone)
+
+
+class Coefficients(Recognition):
+    """q(z | x): the transform, the step, and noise or rounding.
+
+    Args:
+        transform: of which the way there is used.
+        layers: one for each band, the finest first.
+    """
+
+    transform: LappedTransform
+    layers: tuple[Layer, ...]
+
+    @property
+    def reads(self) -> tuple[Reads, ...]:
+        """What each layer reads."""
+        return tuple(layer.reads for layer in self.layers)
+
+    def see(self, x: AnyExample) -> Array:
+        """All coefficients, in steps."""
+        view = as_example(x).view
+        log_step = jnp.asarray(as_example(x).context)[0]
+        return self.transform.analysis(view.values - MIDDLE) * jnp.exp2(-log_step)
+
+    def __call__(self, x: AnyExample) -> Posterior:
+        """The posterior of one example."""
+        return Posterior(self.layers, self.see(x), as_example(x).context)
+
+
+@drawn_at_once
+def image_codec(
+    key: Key[Array, ""],
+    shape: Sequence[int],
+    *,
+    block: int = 16,
+    units: int = 32,
+    density: str = "logistic",
+    restore: int = 0,
+    transform: str = "fixed",
+    quantization: str = "rounded",
+    dead_zone: float = 0.0,
+    context: int = 1,
+) -> Model:
+    """Lossy image codec: a lapped transform, bands of coefficients each coded given the coarser ones.
+
+    Args:
+        key: for the weights.
+        shape: of one crop: height x width x 3, both multiples of four blocks. Any other picture is coded with the same
+            weights.
+        block: pixels along a block, 8 or 16.
+        units: hidden ones for each block, of the networks that give scales.
+        density: of coefficients: "normal" or "logistic".
+        restore: channels of the network that restores decoded pictures; 0: none.
+        transform: "fixed" as it begins, an orthonormal lapped cosine transform, or "trained".
+        quantization: of q: "uniform" noise of width one, or "rounded" as the codec does it, with straight-through
+            gradients.
+        dead_zone: of "rounded": numbers so close beyond half way to the next magnitude are rounded down.
+        context: how many numbers stand beside an example: one, log2 of the step in grey levels.
+
+    Raises:
+        InputError: a size that makes no sense.
+    """
+    shape = positive("shape", shape)
+    if block not in (8, 16):
+        raise InputError(f"block is 8 or 16 pixels, got {block}.")
+    unit = COARSE * block
+    if len(shape) != 3 or shape[2] != 3 or shape[0] % unit or shape[1] % unit:
+        raise InputError(f"image-codec trains on colour crops whose sides are multiples of {unit}, got {list(shape)}.")
+    if context != 1:
+        raise InputError(f"image-codec has one number beside an example, the step: context must be 1, got {context}.")
+    choice("density", density, DENSITY_SHAPES)
+    choice("quantization", quantization, _QUANTA)
+    choice("transform", transform, ("fixed", "trained"))
+    (units,) = positive("units", (units,))
+    if restore < 0 or not 0.0 <= dead_zone < 0.5:
+        raise InputError("restore is a number of channels, zero or more, and dead_zone lies between 0 and 1/2.")
+    count = len(image_bands(block))
+    keys = jr.split(key, count + 1)
+    extent = (shape[0] // unit, shape[1] // unit)
+    layers: list[Layer] = [LowestBand(density, extent)]
+    layers += [Band(keys[i], block, i, units, density) for i in range(1, count)]
+    restoration = Restoration(keys[count], restore) if restore else None
+    lapped = LappedTransform(block, fixed=transform == "fixed")
+    pixels = Pixels(lapped, jnp.zeros(COLOURS * block * block, jnp.float32), restoration)
+    quanta = tuple(Quantized(i, block, quantization, dead_zone) for i in reversed(range(count)))
+    spec = ModelSpec.of("image-codec", shape=shape, block=block, units=units, density=density, restore=restore,
+                        transform=transform, quantization=quantization, dead_zone=dead_zone,
+                        context=context)  # fmt: skip
+    return Model(Stack((pixels, *reversed(layers)), 1), Coefficients(lapped, quanta), spec)

@@ -1,0 +1,94 @@
+"""Pictures on the command line: files of any kind in, one sentence or a picture out."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nelbo.codecs import describe_picture
+from nelbo.codecs.pictures import SHIPPED
+
+
+def photo(height=70, width=50, channels=3):
+    rows, columns = np.mgrid[:height, :width]
+    waves = 128 + 50 * np.sin(rows / 7.0) + 40 * np.cos(columns / 5.0)
+    return np.clip(np.repeat(waves[..., None], channels, axis=2) + 10 * np.arange(channels), 0, 255).astype(np.uint8)
+
+
+def saved(place, pixels, **options):
+    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(place, **options)
+    return str(place)
+
+
+def psnr(a, b):
+    return 10 * np.log10(255**2 / np.mean((a.astype(float) - b) ** 2))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_picture_there_and_back(nelbo, tmp_path, channels):
+    pixels = photo(channels=channels)
+    name = saved(tmp_path / "a.png", pixels)
+    told = json.loads(nelbo("compress", name, "--quality", "70", "-o", str(tmp_path / "a.nlb"), "--json").out)
+    assert told["bytes"] == (tmp_path / "a.nlb").stat().st_size
+    assert told["bits_per_pixel"] == pytest.approx(8 * told["bytes"] / (70 * 50))
+    nelbo("decompress", told["file"], "-o", str(tmp_path / "b.png"))
+    back = np.asarray(Image.open(tmp_path / "b.png"))
+    assert back.shape == ((70, 50, 3) if channels == 3 else (70, 50))
+    assert psnr(back.reshape(pixels.shape), pixels) > 38
+    found = json.loads(nelbo("info", told["file"], "--json").out)
+    assert (found["codec"], found["width"], found["height"], found["channels"]) == ("picture", 50, 70, channels)
+    assert found["bits_per_pixel"] == told["bits_per_pixel"]
+    assert "bits per pixel" in nelbo("info", told["file"]).out
+
+
+def test_the_default_quality_and_name(nelbo, tmp_path):
+    name = saved(tmp_path / "a.jpg", photo(), quality=95)
+    nelbo("compress", name)
+    assert describe_picture((tmp_path / "a.nlb").read_bytes())["quality"] == pytest.approx(50, abs=1)
+    nelbo("decompress", str(tmp_path / "a.nlb"), "-o", str(tmp_path / "b.jpg"))
+    with Image.open(tmp_path / "b.jpg") as back:
+        assert back.size == (50, 70)
+
+
+def test_a_folder_with_a_broken_picture(nelbo, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for letter in "abc":
+        saved(folder / f"{letter}.png", photo(20, 20))
+    (folder / "b.png").write_text("no picture")
+    answer = nelbo("compress", str(folder), "-o", str(tmp_path / "out"))
+    assert answer.code == 2
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.nlb", "c.nlb"]
+    assert "1 of 3 pictures" in answer.err
+    assert "b.png" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--quality", "101"), "0 to 100"),
+        (("--split", "test"), "no splits"),
+        (("-o", "a.jpg"), "ends in .nlb"),
+        (("--model", "nowhere"), "Cannot read"),
+    ],
+)
+def test_options_that_make_no_sense(nelbo, tmp_path, words, told):
+    name = saved(tmp_path / "a.png", photo(16, 16))
+    assert nelbo("compress", name, *words).is_refusal(told)
+
+
+def test_a_damaged_file_and_a_wrong_name(nelbo, tmp_path):
+    name = saved(tmp_path / "a.png", photo(16, 16))
+    nelbo("compress", name)
+    whole = (tmp_path / "a.nlb").read_bytes()
+    (tmp_path / "a.nlb").write_bytes(whole[:-3])
+    out = str(tmp_path / "b.png")
+    assert nelbo("decompress", str(tmp_path / "a.nlb"), "-o", out).is_refusal("damaged")
+    (tmp_path / "a.nlb").write_bytes(whole)
+    assert nelbo("decompress", str(tmp_path / "a.nlb"), "-o", str(tmp_path / "b.xyz")).is_refusal("photo.png")
+    assert not (tmp_path / "b.png").exists()
+
+
+def test_the_shipped_codec_is_small():
+    assert SHIPPED.stat().st_size < 3_000_000
