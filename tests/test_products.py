@@ -28,6 +28,7 @@ from nelbo.objectives import ObjectiveState, Setting
 from nelbo.runs import OBJECTIVES
 
 SHAPE, BATCH = (4,), 4
+WINDOW = (3, 2)  # of a series
 SMALL = {
     "latents": 2,
     "layers": (2, 2),
@@ -42,19 +43,29 @@ DEEP = {"dlgm", "hvae", "nonlinear-belief-network"}
 REPARAMETERIZED = {"sgvb", "iwae", "monte-carlo-em", "full-vb", "stochastic-backpropagation", "perturbative"}
 REFUSED = {(objective, model) for objective in REPARAMETERIZED for model in DISCRETE}
 REFUSED |= {(objective, model) for objective in ("darn", "straight-through") for model in set(MODELS) - DISCRETE}
-REFUSED |= {("maximum-likelihood", model) for model in (*DEEP, "vae", "nonlinear-factor-analysis", "table")}
+REFUSED |= {
+    ("maximum-likelihood", model) for model in (*DEEP, "vae", "nonlinear-factor-analysis", "table", "gp-vae", "events")
+}
 REFUSED |= {("stochastic-backpropagation", "hvae")}
 OWN = {"order-agnostic": "eonade", "contrastive-divergence": "rbm", "greedy": "dbn"}
 REFUSED |= {(objective, model) for objective, own in OWN.items() for model in set(MODELS) - {own}}
 CONJUGATE = {name for name, family in MODELS.items() if family.objective == "svi"}
 SUPERVISED = {name for name, family in MODELS.items() if family.targets}
 PAIRS = {name for name, family in MODELS.items() if family.examples == "pairs"}
-WITHOUT_LATENTS = {"nade", "mixture", "eonade", "rbm", *SUPERVISED, *PAIRS}
+SERIES = {name for name, family in MODELS.items() if family.examples == "series"}
+EVENTS = {name for name, family in MODELS.items() if family.examples == "events"}
+WITHOUT_LATENTS = {"nade", "mixture", "eonade", "rbm", "point-process", *SUPERVISED, *PAIRS}
 
 
 def small(name, **more):
     known = family_options(name)
     chosen = {option: value for option, value in {**SMALL, **more}.items() if option in known}
+    if name in EVENTS:
+        return (
+            {"shape": WINDOW, "state_size": 3, "latents": 2} if name == "events" else {"shape": WINDOW, "state_size": 3}
+        )
+    if name in SERIES:  # what their frames are read by is in tests/models/test_series.py
+        return {"shape": WINDOW, **{option: value for option, value in chosen.items() if option != "posterior"}}
     return {"shape": (1,), "rank": 1, **chosen} if name in PAIRS else {"shape": SHAPE, **chosen}
 
 
@@ -72,6 +83,8 @@ def examples_for(model):
     """A batch that a family can be trained on."""
     if model in PAIRS:
         return Example(jnp.ones((BATCH, 1)), context=jnp.zeros((BATCH, 2)))
+    if model in SERIES | EVENTS:
+        return Example(jnp.ones((BATCH, *WINDOW)), jnp.ones((BATCH, *WINDOW), bool))
     if model not in SUPERVISED:
         return batch_of()
     return Example(jnp.ones((BATCH, 1)), context=Example(jnp.ones((BATCH, *SHAPE))))
@@ -132,7 +145,9 @@ def test_every_rule_for_missing_entries_goes_with_every_objective(objective, mod
 @pytest.mark.parametrize(
     ("model", "likelihood"),
     product(
-        [m for m in MODELS if "likelihood" in family_options(m) and m not in SUPERVISED | PAIRS], LIKELIHOODS, every=5
+        [m for m in MODELS if "likelihood" in family_options(m) and m not in SUPERVISED | PAIRS | SERIES],
+        LIKELIHOODS,
+        every=5,
     ),
 )
 def test_every_likelihood_goes_with_every_family_that_has_a_choice(model, likelihood):
@@ -166,7 +181,8 @@ def test_every_target_goes_with_every_network_and_rule(model, likelihood, archit
 
 
 @pytest.mark.parametrize(
-    ("model", "posterior"), product([name for name in MODELS if "posterior" in family_options(name)], POSTERIORS)
+    ("model", "posterior"),
+    product([name for name in MODELS if "posterior" in family_options(name) and name not in SERIES], POSTERIORS),
 )
 def test_every_posterior_goes_with_every_family_that_has_a_choice(model, posterior):
     chosen = model_of(model, posterior=posterior, rank=1)

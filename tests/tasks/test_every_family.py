@@ -24,15 +24,15 @@ SMALL = {"hidden": [3], "latents": 2, "layers": [3, 2], "recognition_hidden": [3
 WITHOUT_GAPS = {"lda", "factorial-mixture"}
 DISCRETE = {"sbn", "darn", "fdarn", "dbn", "gaussian-mixture"}
 WITHOUT_LATENTS = {"nade", "mixture", "eonade", "rbm"}
-# see test_factorization.py and test_image_codec.py
-PAIRS = {name for name, family in MODELS.items() if family.examples in {"pairs", "pictures"}}
+# see test_factorization.py, test_image_codec.py, test_series.py and test_events.py
+OTHERS = {name for name, family in MODELS.items() if family.examples in {"pairs", "pictures", "series", "events"}}
 # a row for each family: its options, None for those of `SMALL` that it knows, and how many numbers its context has
 CASES = {
     "vae-in-context": ("vae", {"latents": 2, "hidden": [3], "context": 2}, 2),
     "vae-categorical": ("vae", {"latents": 2, "hidden": [3], "likelihood": "categorical"}, 0),
     "vae-mask": ("vae", {"latents": 2, "hidden": [3], "missing": "mask"}, 0),
     # supervised models and those of pairs predict instead, and the others take no rows with a mask
-    **{name: (name, None, 0) for name, f in MODELS.items() if not f.targets and name not in WITHOUT_GAPS | PAIRS},
+    **{name: (name, None, 0) for name, f in MODELS.items() if not f.targets and name not in WITHOUT_GAPS | OTHERS},
 }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from nelbo.cli.events import check_rows
 from nelbo.cli.output import Line, note, print_json
 from nelbo.codecs import Layout, decoded, describe, describe_picture, is_picture, model_inside, unpack
 from nelbo.codecs import compress as compressed
@@ -74,6 +75,9 @@ def _array(options: argparse.Namespace, run: Run) -> tuple[np.ndarray, str, Any]
         raise InputError(
             f"The model in {run.folder} predicts {what} and is no model of the data: compress with another."
         )
+    if run.model.is_of_series:
+        raise InputError(f"The model in {run.folder} is of series, which are not compressed yet: use a model of rows.")
+    check_rows(run, "compress")
     if options.context is not None:
         raise InputError("--context goes with a .npy file: other data have their labels with them.")
     data, source = run.rows(options.data, options.split, options.data_dir)

@@ -11,6 +11,7 @@ import numpy as np
 from nelbo.cli.commands import Command
 from nelbo.cli.output import counter, note, print_json, show_results
 from nelbo.cli.parser import Parser, other_data, refine, run_folder, split
+from nelbo.cli.series import counter as series_counter
 from nelbo.cli.writing import inferring, opened
 from nelbo.core import InputError
 from nelbo.data import Data, Source
@@ -28,11 +29,14 @@ from nelbo.runs import (
     check_columns_name,
     evaluation,
     evidence_ladder,
+    open_run,
     result_row,
+    score_futures,
     score_run,
     with_errors,
     write_columns,
 )
+from nelbo.tasks import SERIES_DRAWS
 
 ALL = "all"
 GAP_DRAWS = 100  # for each example, where the bound of the gap is an ELBO whatever bound is asked for
@@ -51,6 +55,7 @@ def _arguments(parser: Parser) -> None:
     split(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N examples")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the bound of each row: .npy, or a table")
+    parser.add_argument("--horizon", type=int, metavar="N", help="of series: score forecasts of held-out futures of N steps instead (log score, CRPS, coverage)")  # fmt: skip  # noqa: E501
     refine(parser)
     other_data(parser)
 
@@ -64,6 +69,9 @@ def evaluate(options: argparse.Namespace) -> None:
     ):
         if value is not None and value < 1:
             raise InputError(f"{name} must be at least 1, got {value}.")
+    if options.horizon is not None:
+        _futures(options)
+        return
     path = None if options.output is None else Path(options.output)
     run, data, examples = opened(options, options.split)
     (split_name,) = data.splits
@@ -84,6 +92,26 @@ def evaluate(options: argparse.Namespace) -> None:
         print_json(row | {"amortization_gap": [dataclasses.asdict(one) for one in gap]} if gap else row)
         return
     _show(row, gap)
+
+
+def _futures(options: argparse.Namespace) -> None:
+    """Score forecasts of held-out futures beside simple ones."""
+    for name in ("bound", "refine", "output", "limit", "split", "temperatures", "start"):
+        if vars(options)[name] is not None:
+            raise InputError(f"--{name} is not about forecasts: leave it out with --horizon.")
+    draws = SERIES_DRAWS if options.samples is None else options.samples
+    run = open_run(options.run)
+    rows = score_futures(
+        jr.key(options.seed), run, options.horizon, path=options.data, draws=draws,
+        progress=series_counter(options, "origins"),
+    )  # fmt: skip
+    if options.json:
+        print_json({"futures": rows})
+        return
+    print(text_table(rows), end="")
+    note(
+        options, "log score: nats a value. crps, rmse and mae: standard deviations of each channel over training frames"
+    )
 
 
 def _show(row: dict[str, Any], gap: list[Refinement]) -> None:

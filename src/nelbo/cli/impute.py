@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from nelbo.cli.commands import Command
+from nelbo.cli.events import check_rows
 from nelbo.cli.filling import (
     USUAL_DRAWS,
     check_completed,
@@ -22,6 +23,7 @@ from nelbo.cli.filling import (
 )
 from nelbo.cli.output import Line, note, print_json
 from nelbo.cli.parser import Parser, data_folder, refine, split
+from nelbo.cli.series import impute_series
 from nelbo.cli.writing import inferring
 from nelbo.core import InputError, atomic_write, os_error
 from nelbo.data import Data, Source
@@ -81,7 +83,11 @@ def impute(options: argparse.Namespace) -> None:
             print_json({"file": options.output, "missing_entries": 0})
         return
     with opened(options) as (run, data, said):
-        _impute(options, run, data, said)
+        if run.model.is_of_series:
+            impute_series(options, run)
+        else:
+            check_rows(run, "impute")
+            _impute(options, run, data, said)
 
 
 def _impute(options: argparse.Namespace, run: Run, name: str | None, said: tuple[str, ...]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nelbo.cli.commands import Command
+from nelbo.cli.events import check_rows
 from nelbo.cli.output import Line, note, print_json
 from nelbo.cli.parser import Parser, data_folder, refine, run_folder, split
 from nelbo.cli.writing import refinement
@@ -40,6 +41,10 @@ def _arguments(parser: Parser) -> None:
 def score(options: argparse.Namespace) -> None:
     """Say how novel each row is, and why."""
     run = open_run(options.run)
+    if run.model.is_of_series:
+        raise InputError(f"{run.folder} is a run on series, whose rows are not scored one by one: its held-out futures "
+                         "are, by `nelbo evaluate --horizon`.")  # fmt: skip
+    check_rows(run, "score")
     path = Path(options.output or run.folder / "scores.csv")
     line = Line()
 

@@ -34,12 +34,19 @@ if TYPE_CHECKING:
     from nelbo.data.documents import documents_dataset as documents_dataset
     from nelbo.data.documents import tokens as tokens
     from nelbo.data.documents import vocabulary_of as vocabulary_of
+    from nelbo.data.events import EventRows as EventRows
+    from nelbo.data.events import last_events as last_events
+    from nelbo.data.events import load_events as load_events
+    from nelbo.data.events import read_events as read_events
+    from nelbo.data.events_schema import Events as Events
     from nelbo.data.fetch import FetchProgress as FetchProgress
     from nelbo.data.formats import read_npy as read_npy
     from nelbo.data.loading import load as load
     from nelbo.data.loading import load_array as load_array
     from nelbo.data.loading import load_frame as load_frame
     from nelbo.data.loading import load_rows as load_rows
+    from nelbo.data.long import LongSeries as LongSeries
+    from nelbo.data.long import read_series as read_series
     from nelbo.data.masks import missing_at_random as missing_at_random
     from nelbo.data.masks import missing_grid as missing_grid
     from nelbo.data.masks import missing_random_square as missing_random_square
@@ -65,6 +72,12 @@ if TYPE_CHECKING:
     from nelbo.data.schema import Schema as Schema
     from nelbo.data.schema import as_images as as_images
     from nelbo.data.schema import check_values as check_values
+    from nelbo.data.series import SPLITS_BY as SPLITS_BY
+    from nelbo.data.series import Windows as Windows
+    from nelbo.data.series import cut_windows as cut_windows
+    from nelbo.data.series import load_series as load_series
+    from nelbo.data.series import read_like as read_like
+    from nelbo.data.series_schema import Series as Series
     from nelbo.data.sources import Source as Source
     from nelbo.data.sources import dynamic_draw as dynamic_draw
     from nelbo.data.sources import source as source
@@ -86,18 +99,24 @@ _HOMES = {
     "Cuts": "cuts",
     "Data": "splits",
     "Dialect": "columns",
+    "EventRows": "events",
+    "Events": "events_schema",
     "FetchProgress": "fetch",
     "LogSteps": "crops",
+    "LongSeries": "long",
     "NamedData": "registered",
     "Pairs": "schema",
     "SPLITS": "splits",
+    "SPLITS_BY": "series",
     "Schema": "schema",
+    "Series": "series_schema",
     "Source": "sources",
     "Split": "splits",
     "TABLES": "user",
     "Triples": "pairs",
     "UserTable": "tables",
     "VOCABULARY": "documents",
+    "Windows": "series",
     "added_sets": "registered",
     "array_digest": "splits",
     "as_images": "schema",
@@ -106,6 +125,7 @@ _HOMES = {
     "cache_folder": "named",
     "check_values": "schema",
     "crops_of": "photographs",
+    "cut_windows": "series",
     "data_from_arrays": "registered",
     "documents_at_hand": "documents",
     "documents_dataset": "documents",
@@ -114,12 +134,15 @@ _HOMES = {
     "filled_frame": "answers",
     "filled_table": "answers",
     "known_targets": "prepare",
+    "last_events": "events",
     "load": "loading",
     "load_array": "loading",
+    "load_events": "events",
     "load_frame": "loading",
     "load_pairs": "pairs",
     "load_photographs": "photographs",
     "load_rows": "loading",
+    "load_series": "series",
     "made_frame": "answers",
     "made_table": "answers",
     "missing_at_random": "masks",
@@ -131,9 +154,12 @@ _HOMES = {
     "pair_context": "pairs",
     "picture_files": "pictures",
     "picture_names": "pictures",
+    "read_events": "events",
+    "read_like": "series",
     "read_npy": "formats",
     "read_photo": "photo_files",
     "read_picture": "photo_files",
+    "read_series": "long",
     "read_triples": "pairs",
     "row_digests": "digests",
     "source": "sources",

@@ -11,7 +11,9 @@ import numpy as np
 
 from nelbo.core import InputError, choice
 from nelbo.data.columns import KINDS, ROLES, Column, Dialect
+from nelbo.data.events_schema import Events
 from nelbo.data.roles import listing, shown_names
+from nelbo.data.series_schema import Series
 from nelbo.data.tables import UserTable
 
 Values = Literal["uint8", "binary", "unit", "real", "counts"]
@@ -73,6 +75,8 @@ class Schema:
         offset: one float64 for each entry of `shape`, flat: what was subtracted from real numbers that dwarf their
             spread before they became float32. None: nothing. A shift changes no log density.
         pairs: of the cells of a matrix; None for other data.
+        series: of windows of series; None for other data.
+        events: of sequences of events; None for other data.
     """
 
     shape: tuple[int, ...]
@@ -82,6 +86,13 @@ class Schema:
     label_names: tuple[str, ...] | None = None
     offset: tuple[float, ...] | None = None
     pairs: Pairs | None = None
+    series: Series | None = None
+    events: Events | None = None
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether examples are arrays or rows of a table: no values of pairs, windows of series or events."""
+        return self.pairs is None and self.series is None and self.events is None
 
     @property
     def is_image(self) -> bool:
@@ -294,6 +305,8 @@ def _read_schema(record: Any) -> Schema:
         None if names is None else tuple(_checked(name, str) for name in names),
         None if offset is None else tuple(float(number) for number in offset),
         None if record.get("pairs") is None else Pairs.from_record(record["pairs"]),
+        None if record.get("series") is None else Series.from_record(record["series"], _column),
+        None if record.get("events") is None else Events.from_record(record["events"]),
     )
 
 

@@ -2,6 +2,7 @@
 
 from numpyro.distributions import Distribution
 
+from nelbo.distributions.banded import BandedNormal
 from nelbo.distributions.columns import COLUMN_KINDS, ONE_NUMBER, Columns, column_widths
 from nelbo.distributions.correlated import (
     CholeskyNormal,
@@ -20,6 +21,16 @@ from nelbo.distributions.elementary import (
     total_log_prob,
     uniforms,
 )
+from nelbo.distributions.events import (
+    END,
+    HawkesProcess,
+    PointProcess,
+    PoissonProcess,
+    RmtppProcess,
+    excitations,
+    next_gap,
+    thinned,
+)
 from nelbo.distributions.joint import AutoregressiveBernoulli, BagOfWords
 from nelbo.distributions.moments import FUNCTIONS, MOMENTS, moments
 from nelbo.distributions.moved import Offset, free_parameters, from_noise, moved, no_offset
@@ -37,6 +48,7 @@ from nelbo.distributions.targets import Poisson, StudentT
 __all__ = [
     "COLUMN_KINDS",
     "DENSITY_SHAPES",
+    "END",
     "FUNCTIONS",
     "LEAST",
     "LEAST_MASS",
@@ -46,6 +58,7 @@ __all__ = [
     "AutoregressiveBernoulli",
     "AveragedNormal",
     "BagOfWords",
+    "BandedNormal",
     "Bernoulli",
     "BernoulliMixture",
     "BetaBinomial",
@@ -58,6 +71,7 @@ __all__ = [
     "Dirichlet",
     "DiscretizedLogistic",
     "Distribution",
+    "HawkesProcess",
     "LowRankNormal",
     "Marginalizable",
     "Nade",
@@ -66,9 +80,12 @@ __all__ = [
     "OneHot",
     "OrderAgnosticNade",
     "Ordinal",
+    "PointProcess",
     "Poisson",
+    "PoissonProcess",
     "RankOneNormal",
     "Reading",
+    "RmtppProcess",
     "Rounded",
     "SequentialBernoulli",
     "StudentT",
@@ -79,6 +96,7 @@ __all__ = [
     "closed_form_kl",
     "column_widths",
     "example_shape",
+    "excitations",
     "expected_log",
     "free_parameters",
     "from_noise",
@@ -86,11 +104,13 @@ __all__ = [
     "log_proportions",
     "moments",
     "moved",
+    "next_gap",
     "no_offset",
     "observed_first",
     "reading",
     "sobol_normals",
     "sobol_uniforms",
+    "thinned",
     "total_log_prob",
     "uniforms",
 ]

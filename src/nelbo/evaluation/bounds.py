@@ -80,6 +80,9 @@ def importance_terms(key: Key[Array, ""], model: Model, batch: AnyExample, *, nu
     )
 
 
+_EQUAL = 1e-3  # nats, between weights that float32 alone tells apart
+
+
 def tail_shape(log_w: Float[Array, "batch k"]) -> Float[Array, " batch"]:
     """Shape k of the generalized Pareto law of the largest weights: their moments exist up to the order 1 / k.
 
@@ -94,7 +97,9 @@ def tail_shape(log_w: Float[Array, "batch k"]) -> Float[Array, " batch"]:
     from blackjax.diagnostics import psis_weights  # imports slowly, and only this needs it
 
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        return jax.vmap(lambda row: psis_weights(row)[1])(log_w).astype(jnp.float32)
+        k = jax.vmap(lambda row: psis_weights(row)[1])(log_w).astype(jnp.float32)
+    # the weights of an exact posterior are equal, and have no tail to fit
+    return jnp.where(log_w.max(-1) - log_w.min(-1) < _EQUAL, 0.0, k)
 
 
 def jackknife_variance(log_w: Float[Array, "... k"]) -> Float[Array, "..."]:

@@ -14,6 +14,7 @@ from nelbo.models.boltzmann import (
 )
 from nelbo.models.conjugate import ConjugateGlobals, FittedRecognition, Known, Local, built
 from nelbo.models.deep_belief import dbn, first_machine
+from nelbo.models.events import PROCESSES, EventLayer, EventSequence, events, point_process
 from nelbo.models.factorial_mixture import AnyComponents, JointMeans, Sets, factorial_mixture
 from nelbo.models.factors import (
     DrawnFactors,
@@ -101,10 +102,20 @@ from nelbo.models.recognition import (
     reparameterized,
 )
 from nelbo.models.refinement import Refined, refined
+from nelbo.models.series import SERIES_POSTERIORS, gp_vae, state_space
 from nelbo.models.spec import ModelSpec
 from nelbo.models.stack import Draw, Model, Stack, stop_gradient
 from nelbo.models.supervised import CLASS_LIKELIHOODS, NUMBER_LIKELIHOODS, FromFeatures, classification, regression
 from nelbo.models.support import check_source
+from nelbo.models.temporal import (
+    BandedHead,
+    ExactSmoother,
+    Framewise,
+    IndependentHead,
+    ProcessPrior,
+    PseudoObservations,
+    ReadingHead,
+)
 from nelbo.models.visible import mixture, nade, visible
 
 __all__ = [
@@ -118,11 +129,14 @@ __all__ = [
     "MOST_ENUMERATED",
     "NUMBER_LIKELIHOODS",
     "POSTERIORS",
+    "PROCESSES",
     "RATING_LIKELIHOODS",
+    "SERIES_POSTERIORS",
     "Amortized",
     "AnyComponents",
     "AutoregressiveBernoulliHead",
     "BagOfWordsHead",
+    "BandedHead",
     "BeliefNet",
     "Beliefs",
     "BernoulliHead",
@@ -138,6 +152,9 @@ __all__ = [
     "DiscretizedLogisticHead",
     "Draw",
     "DrawnFactors",
+    "EventLayer",
+    "EventSequence",
+    "ExactSmoother",
     "FactorLayer",
     "FactorPosterior",
     "FactorPrior",
@@ -145,11 +162,13 @@ __all__ = [
     "Family",
     "FittedMeanField",
     "FittedRecognition",
+    "Framewise",
     "FreeRecognition",
     "FromFeatures",
     "GaussianBeliefNet",
     "Globals",
     "Head",
+    "IndependentHead",
     "InputRule",
     "Iterative",
     "JointMeans",
@@ -173,9 +192,12 @@ __all__ = [
     "OrdinalHead",
     "PointFactors",
     "Posterior",
+    "ProcessPrior",
     "Proportions",
+    "PseudoObservations",
     "RankOneHead",
     "RatingHead",
+    "ReadingHead",
     "Reads",
     "Recognition",
     "Refined",
@@ -210,6 +232,7 @@ __all__ = [
     "dlgm",
     "drawn_at_once",
     "eonade",
+    "events",
     "factor_analysis",
     "factorial_mixture",
     "factorization",
@@ -224,6 +247,7 @@ __all__ = [
     "gaussian_belief_bound",
     "gaussian_belief_net",
     "gaussian_mixture",
+    "gp_vae",
     "hvae",
     "input_rule",
     "iterative",
@@ -242,6 +266,7 @@ __all__ = [
     "nonlinear_belief_network",
     "nonlinear_factor_analysis",
     "one_layer",
+    "point_process",
     "posterior_head",
     "prior_beliefs",
     "rating_head",
@@ -253,6 +278,7 @@ __all__ = [
     "sbn",
     "skeleton",
     "soft_bound",
+    "state_space",
     "stop_gradient",
     "stored",
     "vae",

@@ -13,6 +13,7 @@ from nelbo.models.autoencoder import vae
 from nelbo.models.belief import darn, fdarn, sbn
 from nelbo.models.boltzmann import rbm
 from nelbo.models.deep_belief import dbn
+from nelbo.models.events import events, point_process
 from nelbo.models.factorial_mixture import factorial_mixture
 from nelbo.models.gaussian import (
     dlgm,
@@ -27,6 +28,7 @@ from nelbo.models.image_codec import image_codec
 from nelbo.models.lda import lda
 from nelbo.models.matrix import factorization
 from nelbo.models.orderless import eonade
+from nelbo.models.series import gp_vae, state_space
 from nelbo.models.stack import Model
 from nelbo.models.supervised import classification, regression
 from nelbo.models.table import table
@@ -44,6 +46,7 @@ class Family:
         make: from a key, the shape of one example and the family's options, by keyword, to a model. Decorated by
             `drawn_at_once` it draws all weights in one compiled call.
         likelihood: of families that have no choice of one.
+        usual: the likelihood by the kind of values, where another one is better than `nelbo.runs` takes for rows.
         objective: what trains it, unless the user says otherwise.
         spread: whether a `spread` is one number for each entry, or one for all ("whole"; pictures always have one).
         arguments: options that are better than the signature's defaults where a run decides, by likelihood or "*".
@@ -55,11 +58,13 @@ class Family:
         examples: "rows": arrays, or rows of a table; "columns": rows of a table whose columns are of different kinds,
             words among them; "pairs": the values of pairs, see `nelbo.data.load_pairs`; "pictures": crops of
             photographs, see `nelbo.data.load_photographs`. Models of pairs bring a posterior over what all pairs
-            share.
+            share. "series": windows of series over time, see `nelbo.data.load_series`. "events": sequences of marked
+            events of users, see `nelbo.data.load_events`.
     """
 
     make: Callable[..., Model]
     likelihood: str | None = None
+    usual: Mapping[str, str] = dataclasses.field(default_factory=dict)
     objective: str = "sgvb"
     spread: Literal["entry", "whole"] = "entry"
     arguments: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
@@ -67,7 +72,7 @@ class Family:
     least_steps: int = 0
     targets: Literal["number", "class"] | None = None
     objective_arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    examples: Literal["rows", "columns", "pairs", "pictures"] = "rows"
+    examples: Literal["rows", "columns", "pairs", "pictures", "series", "events"] = "rows"
 
 
 # Measured, see docs/defaults.md. On a table of 1095 rows of 9 measurements 3000 such steps end where the closed-form
@@ -93,6 +98,14 @@ _TABLE_PRIOR = {"weight_prior": 0.3}
 _MAP = {"weight_prior": 1.0}
 # natural gradients have one step length that is right for a whole pass, one; and rates that fall after it
 _CONJUGATE = {"*": {"optimizer": "natural", "schedule": "robbins-monro", "epochs": 20.0}}
+
+# a few long windows: lengths of kernels are found faster at a higher rate, which then has to end
+_SERIES = {"*": {"learning_rate": 0.003, "schedule": "cosine", "batch_size": 32}}
+_STATE_SPACE = {"*": {"learning_rate": 0.02, "schedule": "cosine", "batch_size": 32}}
+
+# gaps are rare in training frames and what models of series are asked about: q must have seen some
+_HIDING = {"input_noise": "hide", "noise_rate": 0.5}
+_EVENTS = {"*": {"learning_rate": 0.003, "schedule": "cosine"}}
 
 # one place of one order is a noisy estimate: a rate that goes to zero averages it out
 _EONADE = {"*": {"schedule": "cosine"}}
@@ -143,6 +156,23 @@ MODELS: dict[str, Family] = {
     "image-codec": Family(
         image_codec, likelihood="pixels", training=_CODEC, objective_arguments={"form": "A"}, examples="pictures"
     ),
+    "gp-vae": Family(
+        gp_vae,
+        usual={"real": "gaussian-pixel"},
+        training=_SERIES,
+        least_steps=_LEAST,
+        objective_arguments=_HIDING,
+        examples="series",
+    ),
+    "state-space": Family(
+        state_space,
+        likelihood="gaussian-pixel",
+        objective="maximum-likelihood",
+        training=_STATE_SPACE,
+        examples="series",
+    ),
+    "events": Family(events, training=_EVENTS, examples="events"),
+    "point-process": Family(point_process, objective="maximum-likelihood", training=_EVENTS, examples="events"),
     "factorization": Family(factorization, training=_FACTORIZATION, least_steps=_LEAST, examples="pairs"),
 }
 

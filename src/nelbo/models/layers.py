@@ -142,3 +142,7 @@ class Unconditional(Layer):
     def is_linear_gaussian(self) -> bool:
         """Whether it is a normal with independent entries."""
         return self.head.is_homoscedastic
+
+
+class OverTime(Layer):
+    """Abstract: a prior over the latents of all times of a series at once."""

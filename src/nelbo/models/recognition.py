@@ -120,6 +120,11 @@ class Recognition(eqx.Module):
         del generative
         return (self(x),)
 
+    def log_evidence(self, x: AnyExample, generative: "Stack") -> Float[Array, ""] | None:
+        """Log p(x) where q(z | x) is the exact posterior and this comes with it; else None [nats]."""
+        del x, generative
+        return None
+
 
 class InputRule(eqx.Module):
     """How a recognition model takes an example in: what is subtracted, what it is divided by, what a gap becomes.

@@ -17,7 +17,7 @@ from nelbo.core import AnyExample, InputError, abstract, as_example
 from nelbo.distributions import Distribution, closed_form_kl, total_log_prob
 from nelbo.models.factors import FactorLayer
 from nelbo.models.globals import Globals
-from nelbo.models.layers import Context, Latents, Layer, Reads
+from nelbo.models.layers import Context, Latents, Layer, OverTime, Reads
 from nelbo.models.marginal import log_marginal
 from nelbo.models.recognition import Posterior, Recognition, Through, reparameterized, totals
 from nelbo.models.spec import ModelSpec
@@ -129,6 +129,11 @@ class Model(eqx.Module):
         """Whether it gives the value of a pair of row and column, whose numbers are the context."""
         return isinstance(self.generative.layers[0], FactorLayer)
 
+    @property
+    def is_of_series(self) -> bool:
+        """Whether its latents are processes over time, so that an example is a window of a series."""
+        return isinstance(self.generative.layers[-1], OverTime)
+
     def require_latents(self, task: str) -> None:
         """Refuse a task that is about latents.
 
@@ -182,12 +187,15 @@ class Model(eqx.Module):
     def log_prob(self, x: AnyExample) -> Float[Array, ""]:
         """Log p(x) of the observed entries, where there are no latents or they can be summed out exactly [nats].
 
-        That is so for linear-Gaussian chains (probabilistic PCA, factor analysis), for one of several components, and
-        where all latents are binary and at most 16.
+        That is so for linear-Gaussian chains (probabilistic PCA, factor analysis), for one of several components, where
+        all latents are binary and at most 16, and where the recognition model is the exact posterior (state-space).
 
         Raises:
             InputError: any other model.
         """
+        exact = self.recognition.log_evidence(x, self.generative)
+        if exact is not None:
+            return exact
         return log_marginal(self.generative.layers, self.generative.log_prob, as_example(x))
 
 

@@ -1,8 +1,9 @@
-"""Arrays to arrays: perceptrons and convolutions for one example."""
+"""Arrays to arrays: perceptrons, convolutions, networks along time, for one example."""
 
 from nelbo.nets.convolution import Conv, ConvDecoder, ConvEncoder, depth_to_space, space_to_depth
 from nelbo.nets.dense import ACTIVATIONS, MLP, Dense, Frozen, Network, SkipMLP, activation, initial_weight, trainable
 from nelbo.nets.lapped import LappedTransform, colour_matrix, cosine_matrix, lapping_matrix
+from nelbo.nets.temporal import TemporalNetwork, TimeConv
 
 __all__ = [
     "ACTIVATIONS",
@@ -15,6 +16,8 @@ __all__ = [
     "LappedTransform",
     "Network",
     "SkipMLP",
+    "TemporalNetwork",
+    "TimeConv",
     "activation",
     "colour_matrix",
     "cosine_matrix",

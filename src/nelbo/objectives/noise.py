@@ -96,9 +96,9 @@ class InputNoise(Objective):
         self, key: Key[Array, ""], model: Any, batch: AnyExample, state: ObjectiveState
     ) -> tuple[Loss, ObjectiveState]:
         size = batch_size(batch)
-        if size < 2:
-            raise InputError("Hiding parts of examples needs batches of two or more: half of each stays whole.")
         noise_key, whole_key, part_key = jr.split(key, 3)
+        if size < 2:  # one example is both halves
+            batch, size = jax.tree.map(lambda leaf: jnp.concatenate([leaf, leaf]), batch), 2
         half = size // 2
         whole, parts = jax.tree.map(lambda leaf: leaf[:half], batch), jax.tree.map(lambda leaf: leaf[half:], batch)
         first, after = self.inner(whole_key, model, whole, state)

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from nelbo.core import AnyExample, InputError, choice
 from nelbo.models import Latents, Model, Posterior, Through, reparameterized, stop_gradient
+from nelbo.nets import trainable
 from nelbo.objectives.base import (
     BoundKind,
     Loss,
@@ -190,7 +191,8 @@ class MaximumLikelihood(Objective):
         """Mean over the batch."""
         bound = batch_mean(self.bounds(key, model, batch), batch)
         surrogate = -bound
-        if model.depth:
+        # an exact posterior has nothing of its own to train
+        if model.depth and any(jax.tree.leaves(trainable(model.recognition))):
             held = eqx.tree_at(lambda m: m.generative, model, replace_fn=stop_gradient)
             # an unbiased gradient of the bound for whatever latents there are
             discrete = any(part.is_discrete for part in model.generative.shapes()[1:])

@@ -1,4 +1,4 @@
-"""Priors of latents that are more than a standard normal: factorized densities with masses, and bands of coefficients.
+"""Priors p(z | context): Gaussian processes and their state-space forms, factorized densities, bands of pictures.
 
 Names are imported on first use, so that the codec of pictures, which needs the layout of bands alone, needs no JAX.
 """
@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING
 from nelbo._lazy import lazy
 
 if TYPE_CHECKING:
+    from nelbo.priors.conditioned import ConditionedProcess as ConditionedProcess
     from nelbo.priors.factorized import FactorizedDensity as FactorizedDensity
     from nelbo.priors.factorized import FactorizedMass as FactorizedMass
+    from nelbo.priors.gaussian_process import JITTER as JITTER
+    from nelbo.priors.gaussian_process import DenseProcess as DenseProcess
+    from nelbo.priors.gaussian_process import GaussianProcess as GaussianProcess
+    from nelbo.priors.gaussian_process import MarkovProcess as MarkovProcess
+    from nelbo.priors.gaussian_process import gaussian_process as gaussian_process
+    from nelbo.priors.kernels import KERNELS as KERNELS
+    from nelbo.priors.kernels import Kernel as Kernel
+    from nelbo.priors.kernels import kernel_named as kernel_named
     from nelbo.priors.layout import COARSE as COARSE
     from nelbo.priors.layout import COLOURS as COLOURS
     from nelbo.priors.layout import FALL as FALL
@@ -18,17 +27,40 @@ if TYPE_CHECKING:
     from nelbo.priors.layout import coarse_basis as coarse_basis
     from nelbo.priors.layout import image_bands as image_bands
     from nelbo.priors.layout import log_spread as log_spread
+    from nelbo.priors.smoothed import SmoothedProcess as SmoothedProcess
+    from nelbo.priors.state_space import Chain as Chain
+    from nelbo.priors.state_space import Filtered as Filtered
+    from nelbo.priors.state_space import chain as chain
+    from nelbo.priors.state_space import joined as joined
+    from nelbo.priors.state_space import kalman_filter as kalman_filter
+    from nelbo.priors.state_space import kalman_smoother as kalman_smoother
 
 _HOMES = {
     "COARSE": "layout",
     "COLOURS": "layout",
+    "Chain": "state_space",
+    "ConditionedProcess": "conditioned",
+    "DenseProcess": "gaussian_process",
     "FALL": "layout",
     "FactorizedDensity": "factorized",
     "FactorizedMass": "factorized",
+    "Filtered": "state_space",
+    "GaussianProcess": "gaussian_process",
+    "JITTER": "gaussian_process",
+    "KERNELS": "kernels",
+    "Kernel": "kernels",
     "LESS": "layout",
     "LOWEST": "layout",
+    "MarkovProcess": "gaussian_process",
+    "SmoothedProcess": "smoothed",
+    "chain": "state_space",
     "coarse_basis": "layout",
+    "gaussian_process": "gaussian_process",
     "image_bands": "layout",
+    "joined": "state_space",
+    "kalman_filter": "state_space",
+    "kalman_smoother": "state_space",
+    "kernel_named": "kernels",
     "log_spread": "layout",
 }
 

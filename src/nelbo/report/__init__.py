@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nelbo.report.document import Table as Table
     from nelbo.report.document import Text as Text
     from nelbo.report.document import write_document as write_document
+    from nelbo.report.fans import fan_chart as fan_chart
     from nelbo.report.figures import curves_figure as curves_figure
     from nelbo.report.figures import embedding_scatter as embedding_scatter
     from nelbo.report.figures import learning_curves as learning_curves
@@ -60,6 +61,7 @@ _HOMES = {
     "curves_figure": "figures",
     "draw_figures": "folders",
     "embedding_scatter": "figures",
+    "fan_chart": "fans",
     "html_table": "tables",
     "image_grid": "pixels",
     "learning_curves": "figures",

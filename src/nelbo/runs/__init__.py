@@ -24,6 +24,18 @@ from nelbo.runs.evaluations import (
 from nelbo.runs.evidence import LADDER, Ladder, evidence_ladder
 from nelbo.runs.execute import carry_out, execute, figure_arrays, shown
 from nelbo.runs.folder import RECORD, Run, is_run, open_run, read_experiment
+from nelbo.runs.forecasts import (
+    FilledSeries,
+    Forecast,
+    fill_errors,
+    fill_rows,
+    forecast_columns,
+    forecast_series,
+    score_futures,
+    series_of,
+    series_rows,
+    simple_fills,
+)
 from nelbo.runs.imputation import (
     CHAIN_STEPS,
     chain_pictures,
@@ -35,6 +47,7 @@ from nelbo.runs.imputation import (
 )
 from nelbo.runs.inputs import data_options, is_named, model_options, sources_for, training_defaults
 from nelbo.runs.memory import fit_rows, run_from_bytes, run_to_bytes, save_run
+from nelbo.runs.next_events import NextEvents, next_events
 from nelbo.runs.novelty import HELD_OUT, NoveltyAnswer, NoveltyQuestion, novel_rows, truth_of
 from nelbo.runs.objectives import (
     OBJECTIVES,
@@ -69,7 +82,10 @@ __all__ = [
     "DataRecord",
     "Evaluation",
     "Experiment",
+    "FilledSeries",
+    "Forecast",
     "Ladder",
+    "NextEvents",
     "NoveltyAnswer",
     "NoveltyQuestion",
     "Run",
@@ -91,7 +107,11 @@ __all__ = [
     "evidence_ladder",
     "execute",
     "figure_arrays",
+    "fill_errors",
+    "fill_rows",
     "fit_rows",
+    "forecast_columns",
+    "forecast_series",
     "hiding",
     "imputation_study",
     "in_user_units",
@@ -103,6 +123,7 @@ __all__ = [
     "known_columns",
     "model_options",
     "named_objective_options",
+    "next_events",
     "novel_rows",
     "objective_named",
     "objective_options",
@@ -121,10 +142,14 @@ __all__ = [
     "run_to_bytes",
     "save_run",
     "scaled",
+    "score_futures",
     "score_run",
     "scored",
+    "series_of",
+    "series_rows",
     "settings_for",
     "shown",
+    "simple_fills",
     "sources_for",
     "table_suffixes",
     "training_defaults",

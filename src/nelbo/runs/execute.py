@@ -19,6 +19,7 @@ from nelbo.runs.claims import FolderClaim, check_folder, resumed
 from nelbo.runs.columns import kinds_by_column
 from nelbo.runs.environment import environment
 from nelbo.runs.evaluations import plug_in_row, weight_rows
+from nelbo.runs.events import event_numbers
 from nelbo.runs.folder import ARRAYS, CHECKPOINTS, CONFIG, HISTORY, MODEL, POSTERIOR, RECORD
 from nelbo.runs.predictions import prediction_row, reliability_arrays, scored_predictions
 from nelbo.runs.ranks import pair_results
@@ -138,7 +139,7 @@ def _carried(ready: Ready, claim: FolderClaim, how: _Way) -> dict[str, Any]:
               "training_seconds": fitted.state.seconds, "steps": fitted.state.step, "data": about,
               "batches": fitted.order,
               **({} if sampling is None else {"sampling": sampling}), "command": command, **environment()}  # fmt: skip
-    if how.figures and score and ready.schema.pairs is None and not pictures:
+    if how.figures and score and ready.schema.has_rows and not pictures:
         arrays = arrays or figure_arrays(ready.keys["figures"], model, ready.score, ready.sources["test"])
         notes = {"kind": "figure data", "samples": "means" if model.depth else "draws"}
         write_arrays(folder / ARRAYS, arrays, notes)
@@ -200,6 +201,8 @@ def _results(ready: Ready, trained: Any, model: Model) -> tuple[list[dict[str, A
         found = scored_predictions(key, trained, ready.sources["test"])
         return [prediction_row(found, "test", ready.score)], reliability_arrays(found)
     rows = [plug_in_row(key, model, ready.sources["test"], "elbo", "test", ready.score)]
+    if ready.schema.events is not None:
+        rows[0] |= event_numbers(model, ready.sources["test"], rows[0]["nats"])
     if model.globals is not None:
         rows.append(plug_in_row(key, model, ready.sources["test"], "posterior", "test", ready.score))
     elif trained.globals is not None and trained.globals.in_bound:

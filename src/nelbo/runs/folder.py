@@ -22,9 +22,9 @@ from nelbo.runs.inputs import (
     read_data,
     sources_of,
 )
+from nelbo.runs.kinds import read_of_kind
 from nelbo.runs.likelihoods import check_suits, likelihood_for
 from nelbo.runs.objectives import old_posterior
-from nelbo.runs.pairs import read_pairs
 from nelbo.runs.settings import Experiment
 from nelbo.runs.supervised import is_supervised
 
@@ -190,8 +190,8 @@ class Run:
         """The run's own data before binarization, in the splits that they had when it was fitted."""
         known = self.fitted_data.digests
         raw = read_data(settings, self.likelihood, progress, self.fitted_data.schema)
-        if known is None or is_named(settings["name"]):
-            return raw
+        if known is None or is_named(settings["name"]) or not raw.schema.has_rows:
+            return raw  # what is no row remembers who was held out, and windows move when a series grows
         found = {split: row_digests(rows) for split, rows in raw.splits.items()}
         if found.keys() == known.keys() and all(np.array_equal(found[split], known[split]) for split in found):
             return raw
@@ -200,8 +200,8 @@ class Run:
     def _whole(self, settings: Mapping[str, Any]) -> Data:
         """All rows of a file, before binarization, like the data that the model was fitted to."""
         schema = self.fitted_data.schema
-        if settings.get("pairs"):
-            return read_pairs(settings, schema, whole=True)
+        if (found := read_of_kind(settings, schema, whole=True)) is not None:
+            return found
         options = {key: settings[key] for key in TABLE_OPTIONS if settings.get(key) is not None and schema is None}
         if is_supervised(settings):
             options |= {"targets": settings["targets"]} | ({} if schema else {"target": settings.get("target")})

@@ -9,15 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from nelbo.core import InputError, Option, checked_arguments, choice, options_of
-from nelbo.data import Data, FetchProgress, Schema, Source, Split, binarize, load, names, source
+from nelbo.data import Data, FetchProgress, Schema, Source, binarize, load, names, source
 from nelbo.models import MOMENTS, ModelSpec, families, family, family_options
 from nelbo.models import likelihood as likelihood_called
 from nelbo.runs.columns import column_arguments, with_words
 from nelbo.runs.context import CONTEXTS, conditioned, label_names
+from nelbo.runs.kinds import KIND_OPTIONS, arguments_of_kind, check_kind, read_of_kind
 from nelbo.runs.likelihoods import check_suits, likelihood_advice, likelihood_for
+from nelbo.runs.moments import mean_of, spread_of
 from nelbo.runs.objectives import objective_arguments
-from nelbo.runs.pairs import check_examples, pair_arguments, prior_settings, read_pairs
-from nelbo.runs.photographs import photograph_settings, read_photographs
+from nelbo.runs.pairs import check_examples
 from nelbo.runs.settings import Experiment, checked_seed, training_for
 from nelbo.runs.supervised import (
     check_targets,
@@ -32,9 +33,21 @@ from nelbo.runs.supervised import (
 TABLE_OPTIONS = ("header", "columns", "ignore", "column")  # how a table is read, see `nelbo.data.load`
 _DATA_OPTIONS = ("name", "data_dir", "binarize", "binarize_seed", "split_seed", "valid_fraction", "test_fraction",
                  "train_rows", *TABLE_OPTIONS, "target", "targets", "words", "context", "labels", "classes", "pairs",
-                 "prior_run", "inflate", "photographs", "rate_weight", "crop")  # fmt: skip
+                 "series", "events", "photographs", *(option.name for option in KIND_OPTIONS))  # fmt: skip
 # never the user's
-_FILLED = ("key", "shape", "context", "classes", "pairs", "levels", "physical", "distilled", "kinds")
+_FILLED = (
+    "key",
+    "shape",
+    "context",
+    "classes",
+    "pairs",
+    "levels",
+    "physical",
+    "distilled",
+    "kinds",
+    "irregular",
+    "marks",
+)
 
 
 def data_options() -> tuple[Option, ...]:
@@ -42,8 +55,7 @@ def data_options() -> tuple[Option, ...]:
     hidden = {"targets", "words"}  # the model decides
     own = tuple(one for one in options_of(load) if one.name in _DATA_OPTIONS and one.name not in hidden)
     text = f"what the model is conditioned on, for models with a context: {', '.join(CONTEXTS)}."
-    context = Option("context", str | None, None, text)
-    return (*own, context, *options_of(prior_settings), *options_of(photograph_settings))
+    return (*own, Option("context", str | None, None, text), *KIND_OPTIONS)
 
 
 def model_options(name: str, likelihood: str | None = None) -> tuple[Option, ...]:
@@ -130,10 +142,8 @@ def read_data(
         InputError: see `nelbo.data.load`; settings that go with no such likelihood.
     """
     check_data_settings(settings, likelihood)
-    if settings.get("pairs"):
-        return read_pairs(settings, schema)
-    if settings.get("photographs"):
-        return read_photographs(settings)
+    if (found := read_of_kind(settings, schema)) is not None:
+        return found
     left = {"binarize", "binarize_seed", "context", "labels", "classes"}
     arguments = {name: value for name, value in settings.items() if value is not None and name not in left}
     name = arguments.pop("name")
@@ -150,9 +160,7 @@ def check_data_settings(settings: Mapping[str, Any], likelihood: str | None) -> 
         if value is not None:
             choice("data setting", name, _DATA_OPTIONS)
     choice("context", settings.get("context") or CONTEXTS[0], CONTEXTS)
-    odd = [name for name in ("prior_run", "inflate") if settings.get(name) is not None and not settings.get("pairs")]
-    if odd:
-        raise InputError(f"{odd[0]} goes with models of the values of pairs alone (factorization): leave it out.")
+    check_kind(settings)
     how = settings.get("binarize")
     drawn = how in {"static", "dynamic", "threshold"}
     if drawn and likelihood is not None and not likelihood_called(likelihood).binarizes:
@@ -213,7 +221,7 @@ def settled(experiment: Experiment, data: Data) -> Experiment:
         likelihood = given["likelihood"]
         check_targets(data, likelihood)
     elif "likelihood" in family_options(name):
-        likelihood = given.setdefault("likelihood", likelihood_for(data))
+        likelihood = given.setdefault("likelihood", family(name).usual.get(data.values, likelihood_for(data)))
     check_suits(None if targets else likelihood, data, name)
     arguments = {option.name: option.default for option in model_options(name, likelihood)} | given
     binarization = data.binarization.split("(")[0].strip()
@@ -267,8 +275,8 @@ def model_arguments(experiment: Experiment, data: Data) -> dict[str, Any]:
     whole = settled(experiment, data)
     arguments = dict(whole.model["arguments"])
     arguments["shape"] = list(data.shape)
-    if data.schema.pairs is not None:
-        return arguments | pair_arguments(whole.data, data, arguments)
+    if (found := arguments_of_kind(whole.data, data, arguments)) is not None:
+        return arguments | found
     if family(experiment.model["name"]).examples == "columns":
         return arguments | column_arguments(data, arguments)
     if "labels" in whole.data:
@@ -277,36 +285,19 @@ def model_arguments(experiment: Experiment, data: Data) -> dict[str, Any]:
         arguments["classes"] = len(whole.data["classes"])
     asked = {name: arguments.pop(name, False) for name in MOMENTS}
     name = arguments.get("likelihood", family(experiment.model["name"]).likelihood)
-    found = None if name is None or is_supervised(whole.data) else likelihood_called(name)
     supervised = is_supervised(whole.data)
+    found = None if name is None or supervised else likelihood_called(name)
     scale = 255.0 if data.values == "uint8" and not supervised and (found is None or found.scale == 1.0) else 1.0
     if supervised:
         moments = target_moments(data.train)
         arguments |= {key: jnp.asarray(moments[key]) for key in moments if asked[key]}
     if asked["centre"]:
-        arguments["centre"] = jnp.asarray(np.asarray(_mean(data.train) / scale, np.float32))
+        arguments["centre"] = jnp.asarray(np.asarray(mean_of(data.train) / scale, np.float32))
     if asked["spread"] and not (found is not None and found.binarizes):
         whole = len(data.shape) == 3 or family(experiment.model["name"]).spread == "whole"
-        std = np.asarray(_spread(data.train, None if whole else 0) / scale, np.float32)
+        std = np.asarray(spread_of(data.train, None if whole else 0) / scale, np.float32)
         arguments["spread"] = jnp.asarray(np.where(np.isfinite(std) & (std > 0), std, np.float32(1.0)))
     return arguments
-
-
-def _mean(data: Split) -> np.ndarray:
-    """Mean of each entry where it is observed."""
-    if data.observed is None:
-        return data.x.mean(0, dtype=float)
-    return data.x.sum(0, dtype=float) / np.maximum(data.observed.sum(0), 1)
-
-
-def _spread(data: Split, axis: int | None) -> np.ndarray:
-    """Standard deviation of each entry where it is observed, or one for all (images)."""
-    x, observed = data.x, data.observed
-    if observed is None:
-        return np.asarray(x.std(axis, dtype=float))
-    middle = _mean(data) if axis == 0 else x.sum(dtype=float) / max(observed.sum(), 1)
-    squares = np.where(observed, (x - middle) ** 2, 0.0)
-    return np.asarray(np.sqrt(squares.sum(axis) / np.maximum(observed.sum(axis), 1)))
 
 
 def sources_of(settings: Mapping[str, Any], train: Data, score: Data, likelihood: str) -> dict[str, Source]:

@@ -75,7 +75,7 @@ def read_pairs(settings: Mapping[str, Any], schema: Schema | None = None, *, who
 
 
 def check_examples(name: str, data: Data, advice: Callable[[str, Data], str]) -> None:
-    """Refuse rows for a family of pairs, and pairs for any other.
+    """Refuse rows for a family of pairs or of series, and pairs or series for any other.
 
     Args:
         name: of the family.
@@ -85,15 +85,25 @@ def check_examples(name: str, data: Data, advice: Callable[[str, Data], str]) ->
     Raises:
         InputError: so it is.
     """
-    pairs = family(name).examples == "pairs"
-    if pairs and data.schema.pairs is None:
+    wanted, schema = family(name).examples, data.schema
+    there = {"pairs": schema.pairs, "series": schema.series, "events": schema.events}
+    held = next((kind for kind, part in there.items() if part is not None), "rows")
+    if held == "rows" and wanted in _WANTED:
         raise InputError(
-            f"{name} takes the values of pairs (--columns ROW,COLUMN,VALUE), but {data.name} holds rows: for these "
-            f"{advice(name, data)}, or give other data."
+            f"{name} takes {_WANTED[wanted]}, but {data.name} holds rows: for these {advice(name, data)}, or give "
+            "other data."
         )
-    if not pairs and data.schema.pairs is not None:
-        able = [other for other in families() if family(other).examples == "pairs"]
-        raise InputError(f"{data.name} holds the values of pairs: use the model {' or '.join(able)}.")
+    if held not in ("rows", wanted):
+        able = [other for other in families() if family(other).examples == held]
+        raise InputError(f"{data.name} holds {_HELD[held]}: use the model {' or '.join(able)}.")
+
+
+_WANTED = {
+    "pairs": "the values of pairs (--columns ROW,COLUMN,VALUE)",
+    "series": "series over time (--columns id=NAME,time=NAME)",
+    "events": "events of users (--columns USER,TIME,MARK)",
+}
+_HELD = {"events": "events of users", "pairs": "the values of pairs", "series": "series over time"}
 
 
 def pair_arguments(settings: Mapping[str, Any], data: Data, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,11 +26,12 @@ LEVEL = 0.9  # of the intervals whose coverage is reported
 _USUAL_RANK = 8  # where nothing is held out to choose by
 
 
-def reading_pairs(experiment: Experiment) -> Experiment:
-    """The experiment with its data read as pairs, if that is what its model takes."""
-    if family(experiment.model["name"]).examples != "pairs":
+def reading_as(experiment: Experiment) -> Experiment:
+    """The experiment with its data read as pairs, series or events, if that is what its model takes."""
+    kind = family(experiment.model["name"]).examples
+    if kind not in {"pairs", "series", "events"}:
         return experiment
-    return dataclasses.replace(experiment, data=experiment.data | {"pairs": True})
+    return dataclasses.replace(experiment, data=experiment.data | {kind: True})
 
 
 def with_rank(

@@ -18,7 +18,7 @@ from nelbo.runs.columns import with_words
 from nelbo.runs.inputs import binarized, is_named, likelihood_option, model_arguments, read_data, settled, sources_of
 from nelbo.runs.objectives import objective_arguments, objective_for
 from nelbo.runs.photographs import reading_photographs
-from nelbo.runs.ranks import reading_pairs, with_prior, with_rank
+from nelbo.runs.ranks import reading_as, with_prior, with_rank
 from nelbo.runs.settings import Experiment, checked_seed, optimizer_for, steps_for, training_for
 from nelbo.runs.size import Size, check_size, model_size
 from nelbo.runs.supervised import with_targets
@@ -67,7 +67,7 @@ def ready_for(
     objective_arguments(experiment)
     keys = jr.split(jr.key(checked_seed(experiment.seed)), 5)
     wanted = likelihood_option(experiment)
-    experiment = reading_photographs(reading_pairs(experiment))
+    experiment = reading_photographs(reading_as(experiment))
     raw = read_data(experiment.data, wanted, fetching) if rows is None else rows
     # named sets are known by their own digests; rows are hashed before they are binarized, which draws by place
     digests = {} if is_named(experiment.data["name"]) else {n: row_digests(rows) for n, rows in raw.splits.items()}

@@ -28,29 +28,35 @@ from nelbo.tasks.pairs import (
 from nelbo.tasks.pooling import Pooled, pool
 from nelbo.tasks.predict import Prediction, predict
 from nelbo.tasks.rows import hide, rows_as_seen, spoiled
+from nelbo.tasks.series import SERIES_DRAWS, Foretold, SeriesErrors, crps, foretell, series_errors
 
 __all__ = [
     "FALSE_DISCOVERIES",
     "METHODS",
     "NEIGHBOURS",
     "SCORES",
+    "SERIES_DRAWS",
     "Answers",
     "Columns",
     "Errors",
     "Filling",
+    "Foretold",
     "Imputation",
     "ImputationSettings",
     "Novelty",
     "Pooled",
     "Prediction",
+    "SeriesErrors",
     "chain_frames",
     "conformal_p_values",
+    "crps",
     "decode",
     "default_method",
     "detection_scores",
     "discoveries",
     "embed",
     "filling_scores",
+    "foretell",
     "hide",
     "imputation_scores",
     "impute",
@@ -68,5 +74,6 @@ __all__ = [
     "reconstruct",
     "rows_as_seen",
     "sample",
+    "series_errors",
     "spoiled",
 ]

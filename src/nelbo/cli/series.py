@@ -1,0 +1,158 @@
+"""`nelbo impute` and `nelbo forecast` of series: answers in the form of the user's table."""
+
+import argparse
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax.random as jr
+import numpy as np
+
+from nelbo.cli.output import Line, note, print_json
+from nelbo.core import InputError, atomic_write
+from nelbo.data import LongSeries
+from nelbo.report import text_table
+from nelbo.runs import FilledSeries, Run, fill_errors, fill_rows, series_rows
+from nelbo.tasks import SERIES_DRAWS
+
+# options of `impute` that are about rows
+_OF_ROWS = ("mask", "method", "proposals", "noise", "chain_picture", "split", "limit", "refine")
+
+
+def impute_series(options: argparse.Namespace, run: Run) -> None:
+    """Fill in what is missing in series and write it down.
+
+    Raises:
+        InputError: an option that is about rows, or a name that says another form.
+    """
+    for name in _OF_ROWS:
+        if vars(options).get(name) is not None:
+            raise InputError(f"--{name.replace('_', '-')} is about single rows, and {run.folder} is a run on series: "
+                             "leave it out.")  # fmt: skip
+    rows = series_rows(run, options.data)
+    for text in rows.notes:
+        note(options, text)
+    path = target(options, run, rows, "imputed")
+    if options.intervals and path.suffix == ".npz":
+        raise InputError("--intervals adds columns to a table: choose the name of a file that ends as the table does.")
+    draws = SERIES_DRAWS if options.draws is None else options.draws
+    hidden = _hidden(options.hide, rows, options.seed)
+    shown = rows.hiding(hidden)
+    filled = fill_rows(jr.key(options.seed), run, shown, draws=draws, progress=counter(options, "windows"))
+    blank = rows.blank & (rows.places >= 0)[:, None]
+    record: dict[str, Any] = {"file": str(path), "rows": len(rows.places), "missing_entries": int(blank.sum()),
+                              "draws": draws}  # fmt: skip
+    with atomic_write(path) as file:
+        file.write(_npz(rows, filled) if path.suffix == ".npz" else filled_series(rows, filled, options.intervals))
+    if options.hide is not None:
+        record["hidden"] = fill_errors(filled, rows, hidden)
+    if options.json:
+        print_json(record)
+        return
+    note(options, f"Wrote {path}: {int(blank.sum())} missing values of {len(rows.places)} rows filled in")
+    if "hidden" in record:
+        print(text_table(record["hidden"]), end="")
+
+
+def target(options: argparse.Namespace, run: Run, rows: LongSeries, usual: str) -> Path:
+    """Where to write; checked before anything is computed.
+
+    Raises:
+        InputError: a name that says another form.
+    """
+    own = rows.table.suffix if rows.table is not None else ".npz"
+    path = Path(options.output or run.folder / f"{usual}{own}")
+    forms = (own, ".npz") if own != ".npz" else (".npz",)
+    if path.suffix not in forms or path.is_dir():
+        raise InputError(f"Cannot write {path}: choose the name of a file that ends in {' or '.join(forms)}.")
+    return path
+
+
+def counter(options: argparse.Namespace, what: str) -> Callable[[int], None] | None:
+    """Tells how much is done."""
+    if options.quiet:
+        return None
+    line = Line()
+    return lambda done: line.show(f"{done} {what}", done=False)
+
+
+def _hidden(text: str | None, rows: LongSeries, seed: int) -> np.ndarray:
+    """Which values `--hide` hides: a share of all, or `gap:LENGTH`, runs of that many rows in a tenth of all.
+
+    Raises:
+        InputError: neither, or nothing would be hidden.
+    """
+    hidden = np.zeros(rows.values.shape, bool)
+    if text is None:
+        return hidden
+    random = np.random.default_rng(seed)
+    kind, _, size = text.partition(":")
+    try:
+        if kind == "gap":
+            length = int(size)
+            starts = random.random(hidden.shape) < 0.1 / length
+            for row, channel in np.argwhere(starts):
+                hidden[row : row + length, channel] = True
+        else:
+            hidden = random.random(hidden.shape) < float(text)
+    except (ValueError, ZeroDivisionError) as error:
+        raise InputError(f"--hide takes a share of the values of series such as 0.1, or gap:LENGTH, got {text!r}.") from error  # fmt: skip  # noqa: E501
+    if not (hidden & ~np.isnan(rows.values)).any():
+        raise InputError(f"--hide {text} hides no known value, so there is nothing to score: hide more.")
+    return hidden
+
+
+def filled_series(rows: LongSeries, filled: FilledSeries, intervals: bool) -> bytes:  # noqa: FBT001 (a flag handed on)
+    """The user's table with its missing cells written anew, and maybe the ends of their intervals in new columns.
+
+    Rows without a time or an id stay as they are.
+    """
+    table = rows.table
+    if table is None:
+        raise InputError(f"{rows.where} is no table: write the result as .npz.")
+    places = {name: i for i, name in enumerate(table.names)}
+    columns = {places[column.name]: column for column in rows.channels}
+    there = rows.places >= 0
+    cells = np.maximum(rows.places, 0)
+    # a repeated time may have its value in another row
+    values = np.where(np.isnan(rows.values), filled.mean, rows.values)[cells]
+    blank = rows.blank & there[:, None]
+    content = table.filled(columns, values.astype(float), blank)
+    if not intervals:
+        return content
+    beside = {}
+    for i, column in enumerate(rows.channels):
+        for name, ends in (("low", filled.low), ("high", filled.high)):
+            beside[f"{column.name}_{name}"] = np.where(blank[:, i], ends[cells, i], np.nan).astype(float)
+    return table.reread(content, len(table)).extended(range(len(table.names)), beside, None)
+
+
+def _npz(rows: LongSeries, filled: FilledSeries) -> bytes:
+    """Everything, in the order of the file's rows; one without a time or an id is NaN."""
+    there = rows.places >= 0
+    cells = np.maximum(rows.places, 0)
+    stream = io.BytesIO()
+    known = np.where(np.isnan(rows.values), filled.mean, rows.values)
+    parts = {"values": known, "mean": filled.mean, "std": filled.std, "low": filled.low, "high": filled.high}
+    arrays = {name: np.where(there[:, None], part[cells], np.nan).astype(np.float32) for name, part in parts.items()}
+    draws = np.where(there[None, :, None], filled.draws[:, cells], np.nan).astype(np.float32)
+    names = np.array([column.name for column in rows.channels], dtype=str)
+    np.savez_compressed(stream, allow_pickle=False, observed=~rows.blank, names=names, draws=draws, **arrays)
+    return stream.getvalue()
+
+
+def written_table(path: Path, columns: dict[str, list[Any]], rows: LongSeries) -> bytes:
+    """A table of its own in the form of the user's: delimiter, decimal mark, Parquet."""
+    import pandas as pd
+
+    frame = pd.DataFrame(columns)
+    if path.suffix == ".parquet":
+        return frame.to_parquet()
+    dialect = None if rows.table is None else rows.table.dialect
+    form = {"sep": "\t" if path.suffix == ".tsv" else ",", "decimal": ".", "encoding": "utf-8", "lineterminator": "\n"}
+    if dialect is not None:
+        form = {"sep": dialect.delimiter, "decimal": dialect.decimal, "encoding": dialect.encoding,
+                "lineterminator": dialect.line_end}  # fmt: skip
+    encoding = form.pop("encoding")
+    return frame.to_csv(index=False, float_format="%.8g", **form).encode(encoding, errors="replace")  # pyright: ignore

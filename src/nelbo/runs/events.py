@@ -1,0 +1,98 @@
+"""Events in a run: how they are read, what they decide about a model, and the numbers of its test set."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from nelbo.core import Example, InputError, compiled
+from nelbo.data import Cuts, Data, Schema, Source, load_events
+from nelbo.models import EventLayer, Model
+
+
+def read_event_data(settings: Mapping[str, Any], schema: Schema | None = None, *, whole: bool = False) -> Data:
+    """The data of a run on events.
+
+    Args:
+        settings: of the data.
+        schema: of the data that a model was fitted to.
+        whole: all users of the file as one split "rows".
+
+    Raises:
+        InputError: see `nelbo.data.load_events`; settings that are about other data.
+    """
+    asked = {name for name, value in settings.items() if value is not None}
+    if odd := asked & {"context", "ignore", "split_by"}:
+        raise InputError(f"A table of events is read whole and split by user, so leave {', '.join(sorted(odd))} out.")
+    if whole and schema is not None and schema.events is not None:
+        schema = dataclasses.replace(schema, events=dataclasses.replace(schema.events, held=((), ())))
+    parts = (settings.get("split_seed") or 0, settings.get("valid_fraction"), settings.get("test_fraction"))
+    data = load_events(
+        Path(settings["name"]).expanduser(),
+        settings.get("columns") or (),
+        cuts=Cuts(*((0, 0.0, 0.0) if whole else parts)),
+        window=settings.get("window"),
+        header=settings.get("header"),
+        like=schema,
+    )
+    return dataclasses.replace(data, splits={"rows": data.train}) if whole else data
+
+
+def event_arguments(data: Data) -> dict[str, Any]:
+    """What the data decide about a model of events.
+
+    Raises:
+        InputError: other data.
+    """
+    if data.schema.events is None:
+        raise InputError(f"{data.name} holds no events.")
+    return {"marks": len(data.schema.events.marks)}
+
+
+def _numbers(model: Model, x: Example) -> tuple[Array, Array, Array, Array]:
+    """Of one sequence at the posterior mean of its user's latents: residuals, where events are, right marks, marks."""
+    layer = model.generative.layers[0]
+    if not isinstance(layer, EventLayer) or x.observed is None:
+        raise InputError("This model is of no events.")
+    z = (model.posterior(x).part(0, ()).mean,) if model.depth else ()
+    process = layer(z).process(jnp.where(x.observed[:, 1:], x.values, 0.0))
+    residuals, events = process.residuals(x.values, x.observed)
+    marked = x.observed[:, 1] & (x.values[:, 1] >= 0.0) & (jnp.arange(len(x.values)) > 0)
+    right = marked & (process.marks.argmax(-1) == x.values[:, 1].astype(jnp.int32))
+    return residuals, events, right, marked
+
+
+_run_numbers = compiled(lambda model, batch: jax.vmap(lambda x: _numbers(model, x))(batch))
+
+
+def event_numbers(model: Model, source: Source, nats: float) -> dict[str, Any]:
+    """What is said of a split beside its bound: nats an event, how often the likeliest mark comes, and residuals.
+
+    Residuals are the integrals of the intensity between events, Exp(1) where the process is that of the data; their
+    distance from it is Kolmogorov and Smirnov's. Of models with latents they are at the posterior mean, which has seen
+    the sequence: their residuals look better than they are.
+
+    Args:
+        model: of events.
+        source: the sequences.
+        nats: of a sequence, its bound or log-likelihood.
+    """
+    from scipy.stats import kstest
+
+    arrays = source.arrays
+    parts = _run_numbers(model, Example(jnp.asarray(arrays.values), jnp.asarray(arrays.observed)))
+    residuals, events, right, marked = (np.asarray(part) for part in parts)
+    count = int(np.asarray(arrays.observed)[..., 1].sum())
+    test = kstest(residuals[events], "expon") if events.any() else None
+    return {
+        "events": count,
+        "nats_per_event": nats * len(source) / max(1, count),
+        "mark_accuracy": float(right.sum() / max(1, marked.sum())),
+        "residual_distance": None if test is None else float(test.statistic),
+        "residual_p": None if test is None else float(test.pvalue),
+    }

@@ -1,0 +1,363 @@
+"""Series of a run: windows of a file filled in and gone on with, and held-out futures that are scored."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from jaxtyping import Array, Key
+
+from nelbo.core import InputError
+from nelbo.data import LongSeries, Series, Windows, cut_windows, read_like
+from nelbo.runs.folder import Run
+from nelbo.tasks import SERIES_DRAWS, Foretold, foretell, series_errors
+
+FARTHEST = 100_000  # frames ahead
+
+
+@dataclasses.dataclass(frozen=True)
+class FilledSeries:
+    """Every row of series with what the model says of it.
+
+    Args:
+        series: the rows.
+        mean: `(rows, channels)`.
+        std: the same.
+        low: lower end of the interval.
+        high: upper end.
+        draws: `(draws, rows, channels)`; each is joint within a window.
+    """
+
+    series: LongSeries
+    mean: np.ndarray
+    std: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    draws: np.ndarray
+
+
+def series_of(run: Run) -> Series:
+    """What the series of a run are.
+
+    Raises:
+        InputError: it is on other data.
+    """
+    schema = run.fitted_data.schema
+    if schema is None or schema.series is None:
+        raise InputError(f"{run.folder} was not fitted to series: forecasts are by models of series (gp-vae, "
+                         "state-space).")  # fmt: skip
+    return schema.series
+
+
+def series_rows(run: Run, path: str | None) -> LongSeries:
+    """Series like those of a run; its own where no file is named."""
+    settings = run.experiment.data
+    return read_like(path or settings["name"], series_of(run), header=settings.get("header"))
+
+
+def fill_rows(
+    key: Key[Array, ""],
+    run: Run,
+    rows: LongSeries,
+    *,
+    draws: int = SERIES_DRAWS,
+    level: float = 0.9,
+    progress: Callable[[int], None] | None = None,
+) -> FilledSeries:
+    """What a run's model says of every row; windows overlap by half, and a row is taken from where it is most central.
+
+    Args:
+        key: for the draws.
+        run: on series.
+        rows: the series.
+        draws: from the posterior.
+        level: of the intervals.
+        progress: told how many windows are done.
+
+    Raises:
+        InputError: see `nelbo.tasks.foretell`.
+    """
+    series = series_of(run)
+    windows = cut_windows(rows, series, stride=max(1, series.window // 2), every=True)
+    context = None if series.regular else windows.context(series.step)
+    found = foretell(key, run.model, windows.x, windows.observed, context, draws=draws, level=level, progress=progress)
+    where = _most_central(windows, len(rows.ids))
+    parts = (part[where] for part in (found.mean, found.std, found.low, found.high))
+    return FilledSeries(rows, *parts, draws=np.moveaxis(found.draws, 1, 0)[:, where[0], where[1]])
+
+
+def _most_central(windows: Windows, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """For each row the window and the frame that it is taken from."""
+    length = windows.rows.shape[1]
+    depth = np.minimum(np.arange(length), np.arange(length)[::-1])
+    window, frame = np.nonzero(windows.rows >= 0)
+    order = np.argsort(depth[frame], kind="stable")  # the deepest is written last
+    found = np.zeros((2, count), int)
+    places = windows.rows[window, frame][order]
+    found[0, places], found[1, places] = window[order], frame[order]
+    return found[0], found[1]
+
+
+@dataclasses.dataclass(frozen=True)
+class Forecast:
+    """The future of series.
+
+    Args:
+        ids: of the series.
+        times: `(series, horizon)`, as in `LongSeries`.
+        found: what is said of these frames.
+        past: the windows that it was said from.
+    """
+
+    ids: tuple[str, ...]
+    times: np.ndarray
+    found: Foretold
+    past: Windows
+
+
+def forecast_series(
+    key: Key[Array, ""],
+    run: Run,
+    rows: LongSeries,
+    horizon: int,
+    *,
+    history: int | None = None,
+    draws: int = SERIES_DRAWS,
+    level: float = 0.9,
+    progress: Callable[[int], None] | None = None,
+) -> Forecast:
+    """The frames after the last one of each series.
+
+    Args:
+        key: for the draws.
+        run: on series.
+        rows: the series.
+        horizon: how many frames.
+        history: how many frames of each series are looked at; None: as many as the model's window.
+        draws: of the future, joint in time and channels.
+        level: of the intervals.
+        progress: told how many series are done.
+
+    Raises:
+        InputError: a horizon of no frame or beyond reason, a history of none, or see `nelbo.tasks.foretell`.
+    """
+    series = dataclasses.replace(series_of(run), window=checked_frames(run, horizon, history))
+    past = last_windows(rows, series)
+    steps = np.arange(1, horizon + 1)
+    times = past.times[:, -1:] + series.step * steps
+    context = None if series.regular else past.context(series.step)
+    further = None if context is None else (context[:, -1:] + steps).astype(np.float32)
+    found = foretell(
+        key, run.model, past.x, past.observed, context, further=further, horizon=horizon, draws=draws, level=level,
+        progress=progress,
+    )  # fmt: skip
+    names = [name for name, _ in rows.bounds()]
+    return Forecast(tuple(names[i] for i in past.series), times, found, past)
+
+
+def checked_frames(run: Run, horizon: int, history: int | None) -> int:
+    """The frames that are looked at.
+
+    Raises:
+        InputError: a horizon or a history that makes no sense.
+    """
+    series = series_of(run)
+    if not 1 <= horizon <= FARTHEST:
+        raise InputError(f"The horizon is a number of steps ({series.described_step()} each) from 1 to {FARTHEST}, got "
+                         f"{horizon}.")  # fmt: skip
+    if history is not None and history < 1:
+        raise InputError(f"A history has at least one frame, got {history}.")
+    return history or series.window
+
+
+def last_windows(rows: LongSeries, series: Series) -> Windows:
+    """The last window of each series; a short one has its missing frames before its beginning."""
+    whole = cut_windows(rows, series, stride=1 << 60, every=True)
+    keep = np.append(whole.series[1:] != whole.series[:-1], True)  # the last window of each series
+    parts: dict[str, Any] = {field.name: vars(whole)[field.name][keep].copy() for field in dataclasses.fields(Windows)}
+    for i in range(int(keep.sum())):
+        there = np.flatnonzero(parts["rows"][i] >= 0)
+        shift = series.window - 1 - int(there[-1])
+        if shift:
+            first = parts["times"][i, 0]
+            for name in ("x", "observed", "rows", "times"):
+                parts[name][i] = np.roll(parts[name][i], shift, axis=0)
+            parts["times"][i, :shift] = first - series.step * np.arange(shift, 0, -1)
+    return Windows(**parts)
+
+
+def score_futures(
+    key: Key[Array, ""],
+    run: Run,
+    horizon: int,
+    *,
+    path: str | None = None,
+    history: int | None = None,
+    draws: int = SERIES_DRAWS,
+    level: float = 0.9,
+    most: int = 200,
+    progress: Callable[[int], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Forecasts of the held-out part of a run's series, from origins that are a horizon apart, beside simple ones.
+
+    Of series that were split by time every future lies after all that was trained on; of series that were split by
+    series, in series that were held out. The history may reach back before the cut: it is known when a forecast is
+    made. The parameters are those of `forecast_series`, and:
+
+    Args:
+        key: for the draws.
+        run: on series at regular times.
+        horizon: how many frames.
+        path: of other series, all of which are then scored; None: the run's own.
+        history: see `forecast_series`.
+        draws: the same.
+        level: of the intervals.
+        most: origins at most, evenly spaced.
+        progress: told how many origins are done.
+
+    Returns:
+        A row for the model, one for the last value, and one for the value a period before where the model has a
+        period. CRPS, RMSE and MAE are in standard deviations of each channel over the training frames.
+
+    Raises:
+        InputError: irregular times, or no future of that length.
+    """
+    series = series_of(run)
+    if not series.regular:
+        raise InputError(
+            "Futures are scored for series at regular times alone: the times of others are not known ahead."
+        )
+    back = checked_frames(run, horizon, history)
+    rows = series_rows(run, path)
+    whole = cut_windows(rows, dataclasses.replace(series, window=back + horizon), stride=horizon, every=True)
+    whole = _held_out(whole, rows, series, horizon, everything=path is not None)
+    if not len(whole.x):
+        raise InputError(f"No held-out series goes on for {horizon} frames: give a shorter horizon.")
+    if len(whole.x) > most:
+        whole = _taken(whole, np.linspace(0, len(whole.x) - 1, most).astype(int))
+    x, observed = whole.x[:, :back], whole.observed[:, :back]
+    truth, known = whole.x[:, back:], whole.observed[:, back:]
+    found = foretell(
+        key, run.model, x, observed, horizon=horizon, truth=truth, draws=draws, level=level, progress=progress
+    )
+    spread = _spreads(rows, series)
+    about = {"horizon": horizon, "origins": len(x)}
+    table = [about | _row("model", found, truth, known, spread)]
+    table.append(about | _simple("last value", _last(x, observed), truth, known, spread))
+    period = run.experiment.model["arguments"].get("period")
+    if period is not None and round(period) <= back:
+        lag = round(period)
+        places = back - lag + np.arange(horizon) % lag
+        table.append(about | _simple("a period before", (x[:, places], observed[:, places]), truth, known, spread))
+    return table
+
+
+def _held_out(whole: Windows, rows: LongSeries, series: Series, horizon: int, *, everything: bool) -> Windows:
+    """The windows whose last frames may be scored: a future that is all there, after the last cut or of test series."""
+    last = whole.rows[:, -horizon:]
+    keep = (last >= 0).any(1) & (whole.rows[:, -1] >= 0)
+    if everything:
+        return _taken(whole, np.flatnonzero(keep))
+    if series.by_series:
+        names = [name for name, _ in rows.bounds()]
+        keep &= np.isin(np.array([names[i] for i in whole.series], object), list(series.held[1]))
+    else:
+        keep &= whole.times[:, -horizon] > series.until[1]
+    return _taken(whole, np.flatnonzero(keep))
+
+
+def _taken(windows: Windows, places: np.ndarray) -> Windows:
+    return Windows(*(vars(windows)[field.name][places] for field in dataclasses.fields(Windows)))
+
+
+def _spreads(rows: LongSeries, series: Series) -> np.ndarray:
+    """The standard deviation of each channel over what was trained on."""
+    held = {name for ids in series.held for name in ids}
+    until = series.until[0] if series.until else np.inf
+    early = rows.values[(rows.times <= until) & ~np.isin(rows.ids, list(held))]
+    early = early if len(early) else rows.values
+    spread = np.sqrt(np.nanmean((early - np.nanmean(early, axis=0)) ** 2, axis=0))
+    return np.where(np.isfinite(spread) & (spread > 0), spread, 1.0).astype(np.float32)
+
+
+def _row(name: str, found: Foretold, truth: np.ndarray, known: np.ndarray, spread: np.ndarray) -> dict[str, Any]:
+    in_spreads = dataclasses.replace(
+        found, mean=found.mean / spread, low=found.low / spread, high=found.high / spread, draws=found.draws / spread
+    )
+    return {"forecast": name, **dataclasses.asdict(series_errors(in_spreads, truth / spread, known))}
+
+
+def _simple(
+    name: str, guess: tuple[np.ndarray, np.ndarray], truth: np.ndarray, known: np.ndarray, spread: np.ndarray
+) -> dict[str, Any]:
+    """A point forecast; it has neither a density nor an interval, and its CRPS is its absolute error."""
+    values, there = np.broadcast_to(guess[0], truth.shape), np.broadcast_to(guess[1], truth.shape)
+    found = Foretold(values, values, values, values, values[:, None])
+    return _row(name, found, truth, known & there, spread) | {"log_score": None, "coverage": None}
+
+
+def _last(x: np.ndarray, observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The last known value of each channel, and whether there is one, `(n, 1, channels)`."""
+    length = x.shape[1]
+    place = length - 1 - observed[:, ::-1].argmax(1)
+    return np.take_along_axis(x, place[:, None], 1), np.asarray(observed.any(1))[:, None]
+
+
+def forecast_columns(forecast: Forecast, series: Series, parts: tuple[str, ...]) -> dict[str, list[Any]]:
+    """A forecast as the columns of a table in long form: id, time, and the asked parts of each channel.
+
+    Args:
+        forecast: of all series.
+        series: what they are.
+        parts: fields of `Foretold`.
+    """
+    horizon = forecast.times.shape[1]
+    columns: dict[str, list[Any]] = {}
+    if series.id:
+        columns[series.id] = [name for name in forecast.ids for _ in range(horizon)]
+    columns[series.time or "step"] = [series.stamp(time) for time in forecast.times.ravel().tolist()]
+    for i, name in enumerate(series.names):
+        for part in parts:
+            columns[f"{name}_{part}"] = vars(forecast.found)[part][..., i].ravel().tolist()
+    return columns
+
+
+def simple_fills(rows: LongSeries, hidden: np.ndarray) -> dict[str, np.ndarray]:
+    """Every value by linear interpolation in time, by the last value, and by the mean of its channel.
+
+    Args:
+        rows: of the series, with the hidden values.
+        hidden: `(rows, channels)`, which values are not to be looked at.
+    """
+    known = np.asarray(~np.isnan(rows.values) & ~hidden)
+    shown = np.where(known, rows.values, np.nan)
+    mean = np.nanmean(shown, axis=0)
+    linear, last = np.broadcast_to(mean, shown.shape).copy(), np.broadcast_to(mean, shown.shape).copy()
+    for _, part in rows.bounds():
+        times = rows.times[part]
+        for channel in np.flatnonzero(known[part].any(0)):
+            there = np.flatnonzero(known[part, channel])
+            values = shown[part, channel][there]
+            linear[part, channel] = np.interp(times, times[there], values)
+            last[part, channel] = values[np.maximum(np.searchsorted(there, np.arange(len(times)), side="right") - 1, 0)]
+    return {"linear interpolation": linear, "last value": last, "mean": np.broadcast_to(mean, shown.shape)}
+
+
+def fill_errors(filled: FilledSeries, rows: LongSeries, hidden: np.ndarray) -> list[dict[str, Any]]:
+    """How far hidden values are from what the model says, and from simple fillings, in the user's units.
+
+    Args:
+        filled: by the model that did not see them.
+        rows: with the hidden values.
+        hidden: which values were hidden.
+    """
+    found = Foretold(filled.mean[None], filled.std[None], filled.low[None], filled.high[None], filled.draws[None])
+    truth, counted = np.nan_to_num(rows.values)[None], (hidden & ~np.isnan(rows.values))[None]
+    scored = dataclasses.asdict(series_errors(found, truth, counted))
+    table: list[dict[str, Any]] = [{"filling": "model", **{k: v for k, v in scored.items() if k != "log_score"}}]
+    for name, values in simple_fills(rows, hidden).items():
+        error = (values - rows.values)[counted[0]]
+        mae = float(np.abs(error).mean())
+        table.append({"filling": name, "crps": mae, "rmse": float(np.sqrt((error**2).mean())), "mae": mae,
+                      "coverage": None, "values": len(error)})  # fmt: skip
+    return table

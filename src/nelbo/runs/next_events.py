@@ -1,0 +1,90 @@
+"""The next event of each user: when it comes, and of which kind it is."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Key
+
+from nelbo.core import Example, InputError, compiled
+from nelbo.data import last_events, read_events
+from nelbo.models import EventLayer, Model
+from nelbo.runs.folder import Run
+
+
+@dataclasses.dataclass(frozen=True)
+class NextEvents:
+    """What is said of the next event of users.
+
+    Args:
+        users: ids.
+        since: `(users,)` the time of the last event.
+        gaps: `(users, draws)` to the next one, in the user's numbers or seconds; infinite where none comes.
+        marks: `(users, marks)` probabilities of its kind.
+    """
+
+    users: tuple[str, ...]
+    since: np.ndarray
+    gaps: np.ndarray
+    marks: np.ndarray
+
+
+def _next(key: Key[Array, ""], model: Model, x: Example, *, draws: int) -> tuple[Array, Array]:
+    """Draws of the gap to the next event, and the probabilities of its mark."""
+    layer = model.generative.layers[0]
+    if not isinstance(layer, EventLayer) or x.observed is None:
+        raise InputError("This model is of no events.")
+    values = jnp.where(x.observed[:, 1:], x.values, 0.0)
+    longer = jnp.concatenate([values, jnp.zeros((1, 2), values.dtype)])
+    row = x.observed[:, 1].sum()
+
+    def one(draw_key: Key[Array, ""]) -> tuple[Array, Array]:
+        z_key, gap_key = jr.split(draw_key)
+        z = model.posterior(x).sample(z_key)[0] if model.depth else ()
+        process = layer(z).process(longer)
+        return process.next_gap(gap_key, row), jax.nn.softmax(process.marks[row])
+
+    gaps, marks = jax.vmap(one)(jr.split(key, draws))
+    return gaps, marks.mean(0)
+
+
+_run_next = compiled(
+    lambda key, model, batch, *, draws: jax.vmap(lambda k, x: _next(k, model, x, draws=draws))(
+        jr.split(key, len(batch.values)), batch
+    )
+)
+_USERS = 500  # at once
+
+
+def next_events(key: Key[Array, ""], run: Run, path: str | None = None, *, draws: int = 200) -> NextEvents:
+    """When the next event of each user comes, and of which kind it is.
+
+    Args:
+        key: for the draws.
+        run: on events.
+        path: of events like those of the run; None: the run's own.
+        draws: of each next event.
+
+    Raises:
+        InputError: a run on other data, no draw, or events that it does not know.
+    """
+    events = None if run.fitted_data.schema is None else run.fitted_data.schema.events
+    if events is None:
+        raise InputError(f"{run.folder} was not fitted to events of users.")
+    if draws < 1:
+        raise InputError(f"draws must be at least 1, got {draws}.")
+    settings = run.experiment.data
+    found = read_events(path or settings["name"], events.names, header=settings.get("header"))
+    users, values, observed = last_events(found, events)
+    parts = []
+    for start in range(0, len(users), _USERS):
+        size = min(_USERS, len(users))
+        rows = np.minimum(np.arange(start, start + size), len(users) - 1)
+        batch = Example(jnp.asarray(values[rows]), jnp.asarray(observed[rows]))
+        gaps, marks = _run_next(jr.fold_in(key, start), run.model, batch, draws=draws)
+        real = min(size, len(users) - start)
+        parts.append((np.asarray(gaps, float)[:real] * events.unit, np.asarray(marks, float)[:real]))
+    since = np.array([found.times[part.stop - 1] for _, part in found.bounds()])
+    return NextEvents(tuple(users), since, *(np.concatenate([part[i] for part in parts]) for i in (0, 1)))

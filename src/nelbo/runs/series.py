@@ -1,0 +1,86 @@
+"""Series in a run: how they are read, and what they decide about a model."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from nelbo.core import InputError, choice
+from nelbo.data import SPLITS_BY, Cuts, Data, Schema, load_series
+
+
+def series_settings(*, window: int | None = None, split_by: str | None = None) -> dict[str, Any]:
+    """Settings of the data of models of series.
+
+    Args:
+        window: frames in a window of a series; the longest series up to 100, else 64, where none is given.
+        split_by: "series" (hold whole series out), "time" (hold the end of all out), or "auto" (by series from 20 on).
+
+    Raises:
+        InputError: another way to split, or no frame.
+    """
+    if window is not None and window < 1:
+        raise InputError(f"A window has at least one frame, got {window}.")
+    if split_by is not None:
+        choice("way to split series", split_by, SPLITS_BY)
+    return {"window": window, "split_by": split_by}
+
+
+def read_series_data(settings: Mapping[str, Any], schema: Schema | None = None, *, whole: bool = False) -> Data:
+    """The data of a run on series.
+
+    Args:
+        settings: of the data.
+        schema: of the data that a model was fitted to.
+        whole: all windows of the file as one split "rows".
+
+    Raises:
+        InputError: see `nelbo.data.load_series`; settings that are about other data.
+    """
+    asked = {name for name, value in settings.items() if value is not None}
+    if odd := asked & {"context", "data_dir"} - ({"data_dir"} if whole else set()):
+        raise InputError(f"Series are read from a file of theirs, so leave {', '.join(sorted(odd))} out.")
+    given = series_settings(window=settings.get("window"), split_by=settings.get("split_by"))
+    parts = (settings.get("split_seed") or 0, settings.get("valid_fraction"), settings.get("test_fraction"))
+    if whole and schema is not None and schema.series is not None:
+        # no cut: every series from its beginning to its end
+        schema = dataclasses.replace(schema, series=dataclasses.replace(schema.series, until=(), held=((), ())))
+    data = load_series(
+        Path(settings["name"]).expanduser(),
+        settings.get("columns") or (),
+        cuts=Cuts(*((0, 0.0, 0.0) if whole else parts)),
+        window=given["window"],
+        split_by=given["split_by"] or "auto",
+        ignore=settings.get("ignore") or (),
+        header=settings.get("header"),
+        like=schema,
+    )
+    return dataclasses.replace(data, splits={"rows": data.train}) if whole else data
+
+
+def series_arguments(data: Data, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """What the data decide about a model of series: mean and standard deviation of each channel over training frames.
+
+    Args:
+        data: windows of series.
+        arguments: of the model.
+
+    Raises:
+        InputError: other data.
+    """
+    series, train = data.schema.series, data.train
+    if series is None:
+        raise InputError(f"{data.name} holds no series.")
+    observed = np.ones(train.x.shape, bool) if train.observed is None else train.observed
+    count = np.maximum(observed.sum((0, 1)), 1)
+    centre = train.x.sum((0, 1), dtype=float) / count
+    spread = np.sqrt((np.where(observed, train.x - centre, 0.0) ** 2).sum((0, 1), dtype=float) / count)
+    moments = {"centre": centre, "spread": np.where(spread > 0.0, spread, 1.0)}
+    found = {
+        name: jnp.asarray(moments[name], jnp.float32) if arguments.get(name) and data.values == "real" else False
+        for name in moments
+    }
+    return {"irregular": not series.regular, **found}

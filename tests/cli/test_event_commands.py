@@ -1,0 +1,97 @@
+"""Events of users on the command line: fit, score, and the next event of each."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nelbo.cli import main
+from nelbo.core import InputError
+from nelbo.data import Cuts, load_events
+
+COLUMNS = ("--columns", "user,time,mark")
+
+
+@pytest.fixture(scope="module")
+def users(tmp_path_factory):
+    """Sixty users, half of them fast and fond of b; marks alternate otherwise."""
+    folder = tmp_path_factory.mktemp("events")
+    random = np.random.default_rng(0)
+    rows = []
+    for user in range(60):
+        times = np.cumsum(random.exponential(0.5 if user % 2 else 3.0, size=random.integers(1, 9)))
+        rows += [(f"u{user}", round(t, 4), "b" if user % 2 else "ac"[i % 2]) for i, t in enumerate(times)]
+    pd.DataFrame(rows, columns=["user", "time", "mark"]).sample(frac=1, random_state=0).to_csv(
+        folder / "events.csv", index=False
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(users):
+    words = ("fit", "events", "--data", users / "events.csv", *COLUMNS, "--latents", "2", "--state-size", "8",
+             "--epochs", "60", "--out", users / "run", "--no-figures", "--quiet")  # fmt: skip
+    assert main([str(word) for word in words]) == 0
+    return users / "run"
+
+
+def test_a_fit_scores_events(run, users):
+    record = json.loads((run / "record.json").read_text())
+    (row,) = record["results"]
+    assert row["kind"] == "lower"
+    assert np.isclose(row["nats_per_event"] * row["events"], row["nats"] * row["examples"])
+    assert 0.0 <= row["mark_accuracy"] <= 1.0
+    data = load_events(users / "events.csv", COLUMNS[1].split(","), cuts=Cuts())
+    held = [set(ids) for ids in data.schema.events.held]
+    assert not held[0] & held[1]
+    assert len(held[0]) == len(held[1]) == 6
+
+
+def test_the_next_event_of_each_user(run, users, nelbo):
+    done = nelbo("forecast", run, users / "events.csv", "-o", users / "next.csv", "--draws", "50")
+    assert done.code == 0, done.err
+    found = pd.read_csv(users / "next.csv")
+    assert len(found) == 60
+    np.testing.assert_allclose(found[["mark = a", "mark = b", "mark = c"]].sum(axis=1), 1.0, rtol=1e-4)
+    assert (found["time_last"] <= found["time_low"]).all()
+    assert (found["time_low"] <= found["time_high"]).all()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("forecast", "RUN", "--horizon", "3"), "is about series"),
+        (("forecast", "RUN", "-o", "x.npz"), "choose the name of a file that ends in"),
+        (("forecast", "RUN", "--draws", "0"), "draws must be at least 1"),
+        (("reconstruct", "RUN", "-n", "2"), "no mean"),
+        (("compress", "RUN"), "events"),
+        (("score", "RUN"), "events"),
+        (("impute", "RUN"), "events"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_a_sentence(run, nelbo, words, said):
+    done = nelbo(*(run if word == "RUN" else word for word in words), "--quiet")
+    assert done.is_refusal(said), (done.code, done.err, done.out)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "said"),
+    [
+        (["u,1,a"], "user,time", "--columns USER,TIME,MARK"),
+        (["u,1,a"], "user,time,kind", "column"),
+        (["u,,a"], "user,time,mark", "no row has a user"),
+        (["u,1,a", "v,inf,a"], "user,time,mark", "infinite"),
+        (["u,1,a", "u,2,a"], "user,time,mark", "too few"),
+    ],
+)
+def test_tables_that_hold_no_events(tmp_path, rows, columns, said):
+    (tmp_path / "e.csv").write_text("\n".join(["user,time,mark", *rows]) + "\n")
+    with pytest.raises(InputError, match=said):
+        load_events(tmp_path / "e.csv", columns.split(","), cuts=Cuts())
+
+
+def test_an_unknown_mark_is_refused(run, users, nelbo):
+    (users / "odd.csv").write_text("user,time,mark\nu1,1,z\nu1,2,a\n")
+    done = nelbo("forecast", run, users / "odd.csv", "-o", users / "odd-next.csv", "--quiet")
+    assert done.is_refusal("z")

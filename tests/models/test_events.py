@@ -1,0 +1,89 @@
+"""Models of events: what depends on what, and draws from them."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from scipy.stats import kstest
+
+from nelbo.core import Example, InputError
+from nelbo.models import PROCESSES, build, load_model, save_model
+
+VALUE = jnp.array([[0.0, 1.0], [0.5, 0.0], [1.5, 2.0], [0.2, 1.0], [0.0, 0.0]])
+OBSERVED = jnp.array([[False, True], [True, True], [True, True], [True, True], [False, False]])
+
+
+def made(name, **options):
+    return build(jr.key(0), name, {"shape": [5, 2], "marks": 3, "state_size": 4, **options})
+
+
+@eqx.filter_jit
+def log_prob(model, value, observed):
+    return model.log_prob(Example(value, observed))
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_padding_and_the_time_of_the_first_event_change_nothing(process):
+    model = made("point-process", process=process)
+    usual = log_prob(model, VALUE, OBSERVED)
+    np.testing.assert_allclose(log_prob(model, VALUE.at[4].set(77.0), OBSERVED), usual, rtol=1e-6)
+    shorter = made("point-process", process=process, shape=[4, 2])
+    np.testing.assert_allclose(log_prob(shorter, VALUE[:4], OBSERVED[:4]), usual, rtol=1e-5)
+    if process != "rmtpp":
+        return
+    # the last event changes what is said of itself, not of those before it
+    terms = model.generative.layers[0](()).process(VALUE).terms(VALUE, OBSERVED)
+    other = VALUE.at[3].set(jnp.array([9.0, 0.0]))
+    changed = model.generative.layers[0](()).process(other).terms(other, OBSERVED)
+    for a, b in zip(terms, changed, strict=True):
+        np.testing.assert_allclose(a[:3], b[:3], rtol=1e-6)
+        assert a[3] != b[3]
+
+
+def test_the_first_event_of_an_unknown_beginning_has_a_mark_and_no_time():
+    times, kinds = made("point-process").generative.layers[0](()).process(VALUE).terms(VALUE, OBSERVED)
+    assert times[0] == times[4] == kinds[4] == 0.0
+    assert (kinds[:4] < 0).all()
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_draws_have_residuals_of_an_exponential(process):
+    """600 gaps; Kolmogorov and Smirnov's test at 1e-4, which is its false alarm."""
+    model = made("point-process", process=process, shape=[6, 2])
+    layer = model.generative.layers[0]
+
+    @jax.jit
+    def residuals(keys):
+        value = jax.vmap(lambda key: layer(()).sample(key))(keys)
+        return jax.vmap(lambda x: layer(()).process(x).residuals(x, jnp.ones(x.shape, bool)))(value)
+
+    found, events = map(np.asarray, residuals(jr.split(jr.key(3), 100)))
+    assert events.sum() > 300
+    if process == "rmtpp":  # a falling intensity may end a sequence: those residuals are cut off
+        found, events = found[events.all(1)], events[events.all(1)]
+        assert (found >= 0).all()
+        return
+    assert kstest(found[events], "expon").pvalue > 1e-4
+
+
+def test_latents_of_users_are_read_by_q_and_set_the_process():
+    model = made("events", latents=2)
+    x = Example(VALUE, OBSERVED)
+    draw = model.draw(jr.key(1), x)
+    assert draw.z[0].shape == (2,)
+    padded = model.draw(jr.key(1), Example(VALUE.at[4].set(5.0), OBSERVED))
+    np.testing.assert_allclose(padded.log_w, draw.log_w, rtol=1e-6)
+    other = model.generative.log_prob(x, (draw.z[0] + 1.0,))
+    assert other[0] != draw.log_p[0]
+    with pytest.raises(InputError, match="no mean"):
+        _ = model.generative.likelihood(draw.z).mean
+
+
+def test_files_give_the_same_model(tmp_path):
+    for name, options in (("events", {"latents": 2}), *(("point-process", {"process": one}) for one in PROCESSES)):
+        model = made(name, **options)
+        save_model(tmp_path / "model.safetensors", model)
+        found = load_model(tmp_path / "model.safetensors")
+        assert all(bool((a == b).all()) for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(model), strict=True))
