@@ -1,7 +1,7 @@
 """Estimators on arrays of numbers: latent variable models as transformers."""
 
 from collections.abc import Sequence
-from typing import Any, no_type_check
+from typing import Any
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -145,7 +145,6 @@ class VAE(LatentEstimator):
 
     family = "vae"
 
-    @no_type_check  # scikit-learn puts in anything, and expects errors from `fit`
     def __init__(
         self,
         latents: int = 20,
@@ -186,7 +185,6 @@ class SBN(LatentEstimator):
 
     family = "sbn"
 
-    @no_type_check  # scikit-learn puts in anything, and expects errors from `fit`
     def __init__(
         self,
         layers: Sequence[int] = (200,),
@@ -230,7 +228,6 @@ class DLGM(LatentEstimator):
 
     family = "dlgm"
 
-    @no_type_check  # scikit-learn puts in anything, and expects errors from `fit`
     def __init__(
         self,
         layers: Sequence[int] = (200,),
@@ -271,7 +268,6 @@ class FactorAnalyzer(LatentEstimator):
     family = "factor-analysis"
     likelihood = "gaussian-pixel"
 
-    @no_type_check  # scikit-learn puts in anything, and expects errors from `fit`
     def __init__(
         self,
         latents: int = 2,

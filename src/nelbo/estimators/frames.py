@@ -4,7 +4,7 @@ import dataclasses
 import math
 import warnings
 from collections.abc import Sequence
-from typing import Any, no_type_check
+from typing import Any
 
 import jax.random as jr
 import numpy as np
@@ -100,7 +100,6 @@ class TableImputer(OneToOneFeatureMixin, TransformerMixin, FrameEstimator):
         random_state: of everything random.
     """
 
-    @no_type_check  # scikit-learn puts in anything, and expects errors from `fit`
     def __init__(
         self,
         latents: int = 10,
@@ -197,7 +196,6 @@ class NoveltyDetector(OutlierMixin, FrameEstimator):
         random_state: of everything random.
     """
 
-    @no_type_check  # scikit-learn puts in anything, and expects errors from `fit`
     def __init__(
         self,
         alpha: float | int = 0.05,
