@@ -169,7 +169,10 @@ def table_times(
         notes.append(f"{where}: no column of times was named (--columns time=NAME), so rows are steps in their order.")
         return np.arange(count, dtype=float), False, ""
     content = contents[parts["time"]]
-    if content.kind not in {"text", "truth"}:
+    if content.kind == "date" and content.form is None:  # dates that a file holds as such, in days
+        notes.append(f"{where}: the stamps say no time zone and were taken as they stand.")
+        return np.rint(content.numbers.astype(float) * 86400e6) / 1e6, True, ""
+    if content.kind not in {"text", "truth", "date"}:
         if content.fault:
             raise InputError(f"{where}: column {parts['time']!r} of times mixes numbers and text ({content.fault}): "
                              "give numbers or dates.")  # fmt: skip
