@@ -29,6 +29,7 @@ from nelbo.runs import OBJECTIVES
 
 SHAPE, BATCH = (4,), 4
 WINDOW = (3, 2)  # of a series
+CROP = (64, 64, 3)
 SMALL = {
     "latents": 2,
     "layers": (2, 2),
@@ -53,6 +54,7 @@ CONJUGATE = {name for name, family in MODELS.items() if family.objective == "svi
 SUPERVISED = {name for name, family in MODELS.items() if family.targets}
 PAIRS = {name for name, family in MODELS.items() if family.examples == "pairs"}
 SERIES = {name for name, family in MODELS.items() if family.examples == "series"}
+PICTURES = {name for name, family in MODELS.items() if family.examples == "pictures"}
 EVENTS = {name for name, family in MODELS.items() if family.examples == "events"}
 WITHOUT_LATENTS = {"nade", "mixture", "eonade", "rbm", "point-process", *SUPERVISED, *PAIRS}
 
@@ -60,6 +62,8 @@ WITHOUT_LATENTS = {"nade", "mixture", "eonade", "rbm", "point-process", *SUPERVI
 def small(name, **more):
     known = family_options(name)
     chosen = {option: value for option, value in {**SMALL, **more}.items() if option in known}
+    if name in PICTURES:
+        return {"shape": CROP}
     if name in EVENTS:
         return (
             {"shape": WINDOW, "state_size": 3, "latents": 2} if name == "events" else {"shape": WINDOW, "state_size": 3}
@@ -83,6 +87,8 @@ def examples_for(model):
     """A batch that a family can be trained on."""
     if model in PAIRS:
         return Example(jnp.ones((BATCH, 1)), context=jnp.zeros((BATCH, 2)))
+    if model in PICTURES:
+        return Example(jnp.ones((BATCH, *CROP)), context=jnp.full((BATCH, 1), 4.0))
     if model in SERIES | EVENTS:
         return Example(jnp.ones((BATCH, *WINDOW)), jnp.ones((BATCH, *WINDOW), bool))
     if model not in SUPERVISED:
@@ -145,7 +151,7 @@ def test_every_rule_for_missing_entries_goes_with_every_objective(objective, mod
 @pytest.mark.parametrize(
     ("model", "likelihood"),
     product(
-        [m for m in MODELS if "likelihood" in family_options(m) and m not in SUPERVISED | PAIRS | SERIES],
+        [m for m in MODELS if "likelihood" in family_options(m) and m not in SUPERVISED | PAIRS | SERIES | PICTURES],
         LIKELIHOODS,
         every=5,
     ),

@@ -112,7 +112,7 @@ def test_words_equal_columns_few_rows_and_a_class_that_no_training_row_has(odd_t
     (tmp_path / "new.csv").write_text("twice,x,colour\n2,1,red\n4,2,green\n6,,blue\n")
     done = nelbo("predict", tmp_path / "r", tmp_path / "new.csv", "-o", tmp_path / "p.csv")
     assert done.code == 0, done.err
-    assert "in 1 rows column 'colour' holds a word that the model was not fitted to ('green')" in done.err
+    assert "in 1 row column 'colour' holds a word that the model was not fitted to ('green')" in done.err
     with (tmp_path / "p.csv").open() as file:
         found = list(csv.DictReader(file))
     for row in found:

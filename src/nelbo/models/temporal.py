@@ -31,7 +31,7 @@ class ProcessPrior(OverTime):
         kernels: of groups of latents.
         length: how many times there are.
         irregular: the context holds them, in steps from the window's first; else they are 0, 1, ..., length - 1.
-        form: see `nelbo.priors.gaussian_process`.
+        form: see `nelbo.priors.processes`.
     """
 
     kernels: tuple[Kernel, ...]

@@ -11,11 +11,6 @@ if TYPE_CHECKING:
     from nelbo.priors.conditioned import ConditionedProcess as ConditionedProcess
     from nelbo.priors.factorized import FactorizedDensity as FactorizedDensity
     from nelbo.priors.factorized import FactorizedMass as FactorizedMass
-    from nelbo.priors.gaussian_process import JITTER as JITTER
-    from nelbo.priors.gaussian_process import DenseProcess as DenseProcess
-    from nelbo.priors.gaussian_process import GaussianProcess as GaussianProcess
-    from nelbo.priors.gaussian_process import MarkovProcess as MarkovProcess
-    from nelbo.priors.gaussian_process import gaussian_process as gaussian_process
     from nelbo.priors.kernels import KERNELS as KERNELS
     from nelbo.priors.kernels import Kernel as Kernel
     from nelbo.priors.kernels import kernel_named as kernel_named
@@ -27,6 +22,11 @@ if TYPE_CHECKING:
     from nelbo.priors.layout import coarse_basis as coarse_basis
     from nelbo.priors.layout import image_bands as image_bands
     from nelbo.priors.layout import log_spread as log_spread
+    from nelbo.priors.processes import JITTER as JITTER
+    from nelbo.priors.processes import DenseProcess as DenseProcess
+    from nelbo.priors.processes import GaussianProcess as GaussianProcess
+    from nelbo.priors.processes import MarkovProcess as MarkovProcess
+    from nelbo.priors.processes import gaussian_process as gaussian_process
     from nelbo.priors.smoothed import SmoothedProcess as SmoothedProcess
     from nelbo.priors.state_space import Chain as Chain
     from nelbo.priors.state_space import Filtered as Filtered
@@ -40,22 +40,22 @@ _HOMES = {
     "COLOURS": "layout",
     "Chain": "state_space",
     "ConditionedProcess": "conditioned",
-    "DenseProcess": "gaussian_process",
+    "DenseProcess": "processes",
     "FALL": "layout",
     "FactorizedDensity": "factorized",
     "FactorizedMass": "factorized",
     "Filtered": "state_space",
-    "GaussianProcess": "gaussian_process",
-    "JITTER": "gaussian_process",
+    "GaussianProcess": "processes",
+    "JITTER": "processes",
     "KERNELS": "kernels",
     "Kernel": "kernels",
     "LESS": "layout",
     "LOWEST": "layout",
-    "MarkovProcess": "gaussian_process",
+    "MarkovProcess": "processes",
     "SmoothedProcess": "smoothed",
     "chain": "state_space",
     "coarse_basis": "layout",
-    "gaussian_process": "gaussian_process",
+    "gaussian_process": "processes",
     "image_bands": "layout",
     "joined": "state_space",
     "kalman_filter": "state_space",

@@ -9,7 +9,7 @@ import numpyro.distributions as nd
 from jaxtyping import Array, Float, Key
 from numpyro.distributions import constraints
 
-from nelbo.priors.gaussian_process import DenseProcess, GaussianProcess, MarkovProcess
+from nelbo.priors.processes import DenseProcess, GaussianProcess, MarkovProcess
 
 
 class ConditionedProcess(nd.Distribution):

@@ -8,8 +8,8 @@ import numpyro.distributions as nd
 from jaxtyping import Array, Float, Key
 from numpyro.distributions import constraints
 
-from nelbo.priors.gaussian_process import JITTER, MarkovProcess
 from nelbo.priors.kernels import block_diagonal
+from nelbo.priors.processes import JITTER, MarkovProcess
 from nelbo.priors.state_space import Chain, joined, kalman_filter, kalman_smoother
 
 
