@@ -48,6 +48,10 @@ REFUSED |= {
     ("maximum-likelihood", model) for model in (*DEEP, "vae", "nonlinear-factor-analysis", "table", "gp-vae", "events")
 }
 REFUSED |= {("stochastic-backpropagation", "hvae")}
+REFUSED |= {
+    (objective, "image-codec")
+    for objective in ("perturbative", "nvil", "maximum-likelihood", "stochastic-backpropagation")
+}
 OWN = {"order-agnostic": "eonade", "contrastive-divergence": "rbm", "greedy": "dbn"}
 REFUSED |= {(objective, model) for objective, own in OWN.items() for model in set(MODELS) - {own}}
 CONJUGATE = {name for name, family in MODELS.items() if family.objective == "svi"}

@@ -48,6 +48,7 @@ def test_brackets_hold_the_evidence_and_shrink():
     assert gaps[0] > 3 * gaps[1] > 0
 
 
+@pytest.mark.slow  # annealing with more temperatures is held to the evidence above
 def test_one_temperature_is_importance_sampling_from_q():
     """H0: both are log (1/2) sum w_k with z_k ~ q: equal means over 1000 replicates, |z| < 5, false alarm 6e-7."""
     case = zoo.linear_gaussian()

@@ -144,8 +144,12 @@ class Coefficients(Recognition):
 
     def see(self, x: AnyExample) -> Array:
         """All coefficients, in steps."""
-        view = as_example(x).view
-        log_step = jnp.asarray(as_example(x).context)[0]
+        whole = as_example(x)
+        if whole.context is None:
+            raise InputError(
+                "A picture codec takes the log2 of its step as context, and this example has none: use sgvb."
+            )
+        view, log_step = whole.view, jnp.asarray(whole.context)[0]
         return self.transform.analysis(view.values - MIDDLE) * jnp.exp2(-log_step)
 
     def __call__(self, x: AnyExample) -> Posterior:
