@@ -47,7 +47,7 @@ REFUSED |= {(objective, model) for objective in ("darn", "straight-through") for
 REFUSED |= {
     ("maximum-likelihood", model) for model in (*DEEP, "vae", "nonlinear-factor-analysis", "table", "gp-vae", "events")
 }
-REFUSED |= {("stochastic-backpropagation", "hvae")}
+REFUSED |= {("stochastic-backpropagation", model) for model in ("hvae", "gp-vae", "state-space")}
 REFUSED |= {
     (objective, "image-codec")
     for objective in ("perturbative", "nvil", "maximum-likelihood", "stochastic-backpropagation")

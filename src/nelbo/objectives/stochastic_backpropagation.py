@@ -18,7 +18,7 @@ import jax.random as jr
 from jaxtyping import Array, Float, Key
 
 from nelbo.core import AnyExample, InputError
-from nelbo.distributions import CorrelatedNormal, Distribution, Normal
+from nelbo.distributions import CorrelatedNormal, Distribution, Normal, example_shape
 from nelbo.models import Latents, Model, Reads
 from nelbo.objectives.base import (
     BoundKind,
@@ -100,7 +100,12 @@ class StochasticBackpropagation(Objective):
                 parents.
         """
         del key
-        require_reparameterized(model.generative.shapes()[1:])
+        latents = model.generative.shapes()[1:]
+        require_reparameterized(latents)
+        if any(len(example_shape(one)) > 1 for one in latents):
+            raise InputError(
+                "Stochastic backpropagation needs vectors of latents, but these have further axes: use sgvb."
+            )
         alone = all(reads is Reads.FURTHEST for reads in model.recognition.reads[1:])
         if not alone or any(layer.reads is not Reads.NONE for layer in model.generative.layers[1:]):
             raise InputError(
