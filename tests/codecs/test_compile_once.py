@@ -1,13 +1,11 @@
 """A second call with equal shapes and settings compiles nothing, and a model of the same structure shares programs."""
 
-import contextlib
-
-import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
 import zoo
+from compiling import compilations
 
 from nelbo.codecs import Layout, compress, decompress
 from nelbo.models import fdarn, hvae, nade, vae
@@ -24,22 +22,6 @@ MODELS = {
     "fdarn": lambda key: fdarn(key, SHAPE, layers=(3, 2)),
     "nade": lambda key: nade(key, SHAPE, hidden=(3,)),
 }
-
-
-@contextlib.contextmanager
-def compilations():
-    """Names of the events of compilation inside the block."""
-    found = []
-
-    def heard(event, *_, **__):
-        if "backend_compile" in event:
-            found.append(event)
-
-    jax.monitoring.register_event_duration_secs_listener(heard)
-    try:
-        yield found
-    finally:
-        jax.monitoring.unregister_event_duration_listener(heard)
 
 
 @pytest.mark.share(4)

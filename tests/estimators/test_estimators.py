@@ -1,6 +1,5 @@
 """Estimators in scikit-learn's company: pipelines, searches without compilation, tables, files."""
 
-import contextlib
 import io
 
 import jax
@@ -8,6 +7,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from compiling import compilations
 from scipy import stats
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
@@ -21,22 +21,6 @@ from nelbo.runs import open_run
 from nelbo.tasks import pool
 
 SMALL = {"epochs": 2, "num_samples": 2, "random_state": 0}
-
-
-@contextlib.contextmanager
-def compilations():
-    """Names of the events of compilation inside the block."""
-    found = []
-
-    def heard(event, *_, **__):
-        if "backend_compile" in event:
-            found.append(event)
-
-    jax.monitoring.register_event_duration_secs_listener(heard)
-    try:
-        yield found
-    finally:
-        jax.monitoring.unregister_event_duration_listener(heard)
 
 
 @pytest.fixture(autouse=True)

@@ -1,12 +1,11 @@
 """A second task with equal shapes and settings compiles nothing; a grey image is the same without its channel axis."""
 
-import contextlib
-
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from compiling import compilations
 
 from nelbo.core import Example, InputError
 from nelbo.data import Source
@@ -16,21 +15,6 @@ from nelbo.tasks import ImputationSettings, chain_frames, embed, hide, impute, r
 SHAPE = (4, 3, 1)
 # strong weights: an answer that ignored its input would be seen
 MODEL = vae(jr.key(0), SHAPE, latents=2, hidden=(5,), init=1.0)
-
-
-@contextlib.contextmanager
-def compilations():
-    """A list that holds, after the block, the name of every compilation in it."""
-    found, counting = [], True
-
-    def listen(event, duration, **_):
-        del duration
-        if counting and event == "/jax/core/compile/backend_compile_duration":
-            found.append(event)
-
-    jax.monitoring.register_event_duration_secs_listener(listen)
-    yield found
-    counting = False  # listeners cannot be taken off one by one
 
 
 def pictures(seed, shape=SHAPE):

@@ -1,6 +1,5 @@
 """A small run for the tests of the loop, and how to compare two runs."""
 
-import contextlib
 from typing import ClassVar
 
 import equinox as eqx
@@ -54,24 +53,6 @@ def train(**changes):
     positional = [settings.pop(name) for name in ("model", "objective", "data", "optimizer")]
     with jax.numpy_dtype_promotion("standard"):  # optax mixes floats with its integer step count
         return fit(jr.key(0), *positional, **settings)
-
-
-@contextlib.contextmanager
-def compilations():
-    """The programs that XLA compiles inside the block, as they are counted by JAX itself."""
-    from jax import monitoring
-
-    found = []
-
-    def listen(event, duration, **_):
-        if event == "/jax/core/compile/backend_compile_duration":
-            found.append(duration)
-
-    monitoring.register_event_duration_secs_listener(listen)
-    try:
-        yield found
-    finally:
-        monitoring.unregister_event_duration_listener(listen)
 
 
 class Keep:

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from small import EVERY, STEPS, Keep, assert_same_bits, compilations, leaves, location, rows, train, without_time
+from compiling import compilations
+from small import EVERY, STEPS, Keep, assert_same_bits, leaves, location, rows, train, without_time
 
 from nelbo.core import InputError, NotFiniteError
 from nelbo.data import Split, source

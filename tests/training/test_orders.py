@@ -3,7 +3,8 @@
 import numpy as np
 import optax
 import pytest
-from small import Keep, assert_same_bits, compilations, location, rows, train
+from compiling import compilations
+from small import Keep, assert_same_bits, location, rows, train
 
 from nelbo.core import InputError, Registry, using
 from nelbo.data import Split, source
