@@ -12,7 +12,17 @@ import numpy as np
 
 from nelbo.cli.events import check_rows
 from nelbo.cli.output import Line, note, print_json
-from nelbo.codecs import Layout, decoded, describe, describe_picture, is_picture, model_inside, unpack
+from nelbo.codecs import (
+    Layout,
+    decoded,
+    describe,
+    describe_model,
+    describe_picture,
+    is_model,
+    is_picture,
+    model_inside,
+    unpack,
+)
 from nelbo.codecs import compress as compressed
 from nelbo.core import InputError, atomic_write, os_error
 from nelbo.data import catalogue, read_npy
@@ -143,7 +153,8 @@ def decompress(options: argparse.Namespace) -> None:
 def info(options: argparse.Namespace) -> None:
     """What a `.nlb` file holds."""
     with _read(options.file) as view:
-        found = describe_picture(view) if is_picture(view) else describe(view)
+        ways = {is_picture: describe_picture, is_model: describe_model}
+        found = next((way for mine, way in ways.items() if mine(view)), describe)(view)
     if options.json:
         print_json(found)
         return

@@ -1,6 +1,7 @@
 """Pictures on the command line: `compress` and `decompress` of photographs."""
 
 import argparse
+import dataclasses
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,12 +29,14 @@ def compress_pictures(options: argparse.Namespace, files: Sequence[Path]) -> Non
     """
     if options.refine < 0:
         raise InputError(f"refine is a number of steps, zero or more, got {options.refine}.")
+    if options.gaps and not options.refine:
+        raise InputError("--gaps are found by refinement: give --refine N, say 300.")
     codec, rows, wrong = _codec(options.codec), [], []
     quality = QUALITY if options.quality is None else options.quality
     for path in files:
         try:
             rows.append(
-                _compressed(path, _target(options.output, path, single=len(files) == 1), quality, options.refine, codec)
+                _compressed(path, _target(options.output, path, single=len(files) == 1), quality, options, codec)
             )
         except InputError as error:
             if len(files) == 1:
@@ -43,6 +46,9 @@ def compress_pictures(options: argparse.Namespace, files: Sequence[Path]) -> Non
         row = rows[-1]
         note(options, f"Wrote {row['file']}: {row['width']} x {row['height']} in {row['bytes']} bytes, "
              f"{row['bits_per_pixel']:.3f} bits per pixel, {row['seconds']:.1f} s")  # fmt: skip
+        if "gaps" in row and not options.json:
+            print("gaps in bits per pixel, at equal exchange of rate and distortion: "
+                  + ", ".join(f"{name} {value:.4f}" for name, value in row["gaps"].items()))  # fmt: skip
     if options.json:
         print_json(rows[0] if len(files) == 1 else rows)
     if wrong:
@@ -60,16 +66,22 @@ def _target(output: str | None, path: Path, *, single: bool) -> Path:
     return found / f"{path.stem}.nlb"
 
 
-def _compressed(path: Path, target: Path, quality: float | int, refine: int, codec: PictureCodec) -> dict[str, Any]:
+def _compressed(
+    path: Path, target: Path, quality: float | int, options: argparse.Namespace, codec: PictureCodec
+) -> dict[str, Any]:
     begun = time.perf_counter()
     pixels = read_picture(path)
-    data = compress_picture(pixels, quality=quality, codec=codec, refine=refine)
+    data = compress_picture(pixels, quality=quality, codec=codec, refine=options.refine)
     with atomic_write(target) as file:
         file.write(data)
     height, width, channels = pixels.shape
-    return {"file": str(target), "width": width, "height": height, "channels": channels, "quality": quality,
-            "bytes": len(data), "bits_per_pixel": 8 * len(data) / (height * width),
-            "seconds": time.perf_counter() - begun}  # fmt: skip
+    row: dict[str, Any] = {"file": str(target), "width": width, "height": height, "channels": channels,
+                           "quality": quality, "bytes": len(data), "bits_per_pixel": 8 * len(data) / (height * width),
+                           "seconds": time.perf_counter() - begun}  # fmt: skip
+    if options.gaps:
+        found = dataclasses.asdict(codec.gaps(pixels, quality, options.refine))
+        row["gaps"] = {name: value / (height * width) for name, value in found.items()}
+    return row
 
 
 def decompress_file(options: argparse.Namespace) -> None:
