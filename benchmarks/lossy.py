@@ -25,7 +25,7 @@ from PIL import Image
 
 from nelbo.codecs import compress_picture, decompress_picture, picture_codec
 from nelbo.data import picture_files, read_photo
-from nelbo.evaluation import ms_ssim, psnr
+from nelbo.evaluation import bd_rate, ms_ssim, psnr
 
 # bits per pixel, PSNR; results/image/8bit-decoded/kodak of CompressAI at 128f0039
 PUBLISHED = {
@@ -34,17 +34,6 @@ PUBLISHED = {
     "mbt2018-mean": [(0.1239, 27.70), (0.1980, 29.35), (0.3072, 31.12), (0.4606, 32.94), (0.6617, 34.95),
                      (0.9144, 36.88), (1.2342, 38.79)],
 }  # fmt: skip
-
-
-def bd_rate(anchor: list[dict[str, Any]], other: list[dict[str, Any]]) -> float:
-    """What the other takes in place of the anchor at equal PSNR, in per cent more."""
-    curves = [([row["psnr"] for row in rows], np.log([row["bpp"] for row in rows])) for rows in (anchor, other)]
-    low, high = max(min(c[0]) for c in curves), min(max(c[0]) for c in curves)
-    areas = []
-    for quality, rate in curves:
-        whole = np.polyint(np.polyfit(quality, rate, 3))
-        areas.append((np.polyval(whole, high) - np.polyval(whole, low)) / (high - low))
-    return float(100 * (np.exp(areas[1] - areas[0]) - 1))
 
 
 def bd_rate_by_picture(anchor: list[dict[str, Any]], other: list[dict[str, Any]]) -> float:

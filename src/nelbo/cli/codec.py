@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nelbo.cli.events import check_rows
+from nelbo.cli.other_formats import shorter_format
 from nelbo.cli.output import Line, note, print_json
 from nelbo.codecs import (
     Layout,
@@ -119,6 +120,11 @@ def compress(options: argparse.Namespace) -> None:
     bits = 8 * len(found) / max(x.size, 1)
     row = {"file": str(path), "examples": total, "bytes": len(found), "bits_per_dim": bits, "seconds": seconds,
            "binarization": binarization, "verified": not options.no_verify}  # fmt: skip
+    other = shorter_format(x, len(found)) if binarization == "none" else None
+    if other is not None:
+        row["shorter_format"] = dict(zip(("name", "bytes"), other, strict=True))
+        note(options, f"{other[0]} without loss takes about {other[1]} bytes for these pictures, fewer than "
+             f"{len(found)}: it is the better choice here (docs/codecs.md).")  # fmt: skip
     if options.json:
         print_json(row)
     else:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nelbo.cli.output import Line, note, print_json
+from nelbo.cli.pictures import told_wrong
 from nelbo.codecs import MOST_STEP, QUALITY, STEP, PictureCodec, compress_picture, decompress_picture, picture_codec
 from nelbo.core import InputError, atomic_write
 from nelbo.data import picture_files, read_picture
@@ -57,12 +58,12 @@ def evaluate_pictures(options: argparse.Namespace, run: Run) -> None:
     files = files if options.limit is None else files[: options.limit]
     codec, line = picture_codec(run.folder / MODEL), Line()
     rows: list[dict[str, Any]] = []
-    wrong: list[str] = []
+    wrong: list[tuple[Path, str]] = []
     for done, file in enumerate(files, 1):
         try:
             pixels = read_picture(file)
         except InputError as error:
-            wrong.append(str(error))
+            wrong.append((file, str(error)))
             continue
         rows += [_scored(file, pixels, quality, codec) for quality in _qualities(options, run)]
         if not options.quiet:
@@ -70,7 +71,7 @@ def evaluate_pictures(options: argparse.Namespace, run: Run) -> None:
     if rows:
         _tell(options, rows, path)
     if wrong:
-        raise InputError(f"{len(wrong)} of {len(files)} pictures could not be scored, all others were: {wrong[0]}")
+        raise InputError(told_wrong(wrong, len(files), "scored"))
 
 
 def _scored(file: Path, pixels: np.ndarray, quality: float, codec: PictureCodec) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def compress_pictures(options: argparse.Namespace, files: Sequence[Path]) -> Non
         except InputError as error:
             if len(files) == 1:
                 raise
-            wrong.append(str(error))
+            wrong.append((path, str(error)))
             continue
         row = rows[-1]
         note(options, f"Wrote {row['file']}: {row['width']} x {row['height']} in {row['bytes']} bytes, "
@@ -52,7 +52,21 @@ def compress_pictures(options: argparse.Namespace, files: Sequence[Path]) -> Non
     if options.json:
         print_json(rows[0] if len(files) == 1 else rows)
     if wrong:
-        raise InputError(f"{len(wrong)} of {len(files)} pictures could not be compressed, all others were: {wrong[0]}")
+        raise InputError(told_wrong(wrong, len(files), "compressed"))
+
+
+def told_wrong(wrong: Sequence[tuple[Path, str]], total: int, done: str) -> str:
+    """One sentence about pictures that could not be read: all their names, and what is wrong with the first.
+
+    Args:
+        wrong: path and sentence of each.
+        total: of all pictures.
+        done: what was done with the others.
+    """
+    (_, first), *others = wrong
+    names = "".join(f", {path}" for path, _ in others)
+    also = f" So it is with{names[1:]}, each for its own reason." if others else ""
+    return f"{len(wrong)} of {total} pictures could not be {done}, all others were: {first}{also}"
 
 
 def _target(output: str | None, path: Path, *, single: bool) -> Path:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from nelbo._lazy import lazy
 
 if TYPE_CHECKING:
+    from nelbo.codecs.annealing import METHODS as METHODS
+    from nelbo.codecs.annealing import Gaps as Gaps
+    from nelbo.codecs.annealing import annealed as annealed
     from nelbo.codecs.band_tables import STEP as STEP
     from nelbo.codecs.block import BlockCoder as BlockCoder
     from nelbo.codecs.block import Coded as Coded
@@ -82,10 +85,12 @@ _HOMES = {
     "Container": "container",
     "DamagedError": "message",
     "FORMAT": "container",
+    "Gaps": "annealing",
     "Header": "container",
     "IntervalTable": "codec",
     "Layout": "lossless",
     "LocationScale": "tables",
+    "METHODS": "annealing",
     "MOST_STEP": "pictures",
     "Message": "message",
     "Networks": "networks",
@@ -98,6 +103,7 @@ _HOMES = {
     "STEP": "band_tables",
     "Stage": "stages",
     "Uniform": "tables",
+    "annealed": "annealing",
     "beta_binomial_weights": "tables",
     "bits_back": "codec",
     "codec_from": "pictures",

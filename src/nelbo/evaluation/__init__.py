@@ -23,7 +23,7 @@ from nelbo.evaluation.documents import perplexity, topic_words
 from nelbo.evaluation.exact import exact_log_likelihood, posterior_bound
 from nelbo.evaluation.latents import active_units, posterior_mean, posterior_means
 from nelbo.evaluation.normalizers import PUBLISHED, SHORT, Normalizer, ladder, log_normalizer, normalized
-from nelbo.evaluation.picture_quality import MIN_SIDE, ms_ssim, psnr
+from nelbo.evaluation.picture_quality import MIN_SIDE, bd_rate, ms_ssim, psnr
 from nelbo.evaluation.predictive import DRAWS, Predictive, mixture_quantile, predictive
 from nelbo.evaluation.rate_distortion import (
     RatePoint,
@@ -74,6 +74,7 @@ __all__ = [
     "UpperPoint",
     "active_units",
     "annealed_importance",
+    "bd_rate",
     "binned",
     "blahut_arimoto",
     "bracket",
