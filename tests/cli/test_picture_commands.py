@@ -70,6 +70,7 @@ def test_a_folder_with_a_broken_picture(nelbo, tmp_path):
     [
         (("--quality", "101"), "0 to 100"),
         (("--split", "test"), "no splits"),
+        (("--gaps",), "--refine N"),
         (("-o", "a.jpg"), "ends in .nlb"),
         (("--model", "nowhere"), "Cannot read"),
     ],
