@@ -40,7 +40,7 @@ $(VENV)/.types: $(VENV)/.test $(SOURCES)
 	touch $@
 
 $(VENV)/.site: $(VENV)/.test $(SOURCES) $(PAGES)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir site
 	touch $@
 
 docs: $(VENV)/.site

@@ -14,6 +14,8 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).parents[1]
 # a link out of `docs`, to a file of the repository
 OUTSIDE = re.compile(r"\]\((?:\.\./)+((?:benchmarks|examples)/[^)#]+)\)")
+# what stands beside the README, by the name it has within the site
+BESIDE = {"CHANGELOG.md": "CHANGELOG.md", "LICENSE": "LICENSE.txt", "CITATION.cff": "CITATION.cff"}
 IN_DOCS = re.compile(r"\]\(docs/([^)]+)\)")
 
 
@@ -61,6 +63,10 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 def on_files(files: Files, config: MkDocsConfig, **_: Any) -> Files:
     """Add the pages that are made here."""
     readme = IN_DOCS.sub(r"](\1)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    for name, there in BESIDE.items():
+        readme = readme.replace(f"]({name})", f"]({there})")
+        text = IN_DOCS.sub(r"](\1)", (ROOT / name).read_text(encoding="utf-8"))
+        files.append(File.generated(config, there, content=text))
     rooms = _rooms()
     index = "\n".join(f"- [`nelbo.{room}`]({room}.md): {text}" for room, text in rooms.items())
     made = {
