@@ -133,6 +133,8 @@ def test_what_has_no_bounds_is_refused():
     rows = np.random.default_rng(0).normal(size=(40, 2))
     with pytest.raises(InputError, match="20 held out"):
         sandwich(jr.key(0), rows, rows[:5])
+    with pytest.raises(InputError, match="smaller crops"):
+        sandwich(jr.key(0), np.ones((20, 5000)), np.ones((20, 5000)))
     with pytest.raises(InputError, match="not all equal"):
         sandwich(jr.key(0), np.ones((40, 2)), np.ones((40, 2)))
     with pytest.raises(InputError, match="above zero"):

@@ -28,6 +28,7 @@ from nelbo.training import examples, fit, optimizer
 DEVIATION = 0.1  # of the likelihood gaussian-fixed
 LEVELS = (0.5, 0.2, 0.1, 0.05)  # water levels of the usual slopes, in units of the mean variance of an entry
 _BATCH, _LOWER_BATCH, _DRAWS = 200, 1024, 20
+MOST_ENTRIES = 4096  # of an example: their covariance is taken apart
 _ROWS_FOR_COVARIANCE = 5  # for each entry
 
 
@@ -240,6 +241,9 @@ def _check(x: np.ndarray, held_out: np.ndarray, slopes: Sequence[float] | None, 
     if len(x) < 20 or len(held_out) < 20:
         raise InputError(f"Bounds on R(D) need 20 samples to fit and 20 held out at least, got {len(x)} and "
                          f"{len(held_out)}: give more rows.")  # fmt: skip
+    if x.shape[1] > MOST_ENTRIES:
+        raise InputError(f"Bounds on R(D) take examples of at most {MOST_ENTRIES} entries, these {x.shape[1]}: give "
+                         "smaller crops.")  # fmt: skip
     if not np.isfinite(x).all() or not np.isfinite(held_out).all() or not x.var(0).mean() > 0:
         raise InputError("Bounds on R(D) need finite samples that are not all equal: look at the data.")
     if slopes is not None and (not len(slopes) or not all(0 < slope < math.inf for slope in slopes)):

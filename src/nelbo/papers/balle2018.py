@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from nelbo.papers.codec_pictures import JPEG, NELBO, Rows, curves, pictures, saved
 from nelbo.papers.figures import Axes, Figure
 from nelbo.papers.measures import Study
@@ -45,10 +47,8 @@ def _ahead(parts: Mapping[str, Record]) -> tuple[bool | None, str]:
 
 
 def _decibels(text: str, bpp: float) -> float:
-    import numpy as np
-
-    pairs = [tuple(map(float, pair.split(": "))) for pair in text.split(", ")]
-    return float(np.interp(bpp, *zip(*pairs, strict=True)))
+    pairs = np.array([[float(value) for value in pair.split(": ")] for pair in text.split(", ")])
+    return float(np.interp(bpp, pairs[:, 0], pairs[:, 1]))
 
 
 def _behind(parts: Mapping[str, Record]) -> tuple[bool | None, str]:

@@ -66,7 +66,7 @@ def bits_at(rows: list[dict[str, Any]], name: str, lost: float) -> float | None:
     own = sorted((row["nats lost"], row["bits a weight"]) for row in rows if row["quantization"] == name)
     if len(own) < 2 or not own[0][0] <= lost <= own[-1][0]:
         return None
-    return float(np.interp(lost, *zip(*own, strict=True)))
+    return float(np.interp(lost, [loss for loss, _ in own], [bits for _, bits in own]))
 
 
 def _fewer(parts: Mapping[str, Record], lost: float = 0.5) -> tuple[bool | None, str]:
