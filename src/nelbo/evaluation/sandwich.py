@@ -216,7 +216,8 @@ def sandwich(
     """
     _check(x, held_out, slopes, settings)
     mean, unit = x.mean(0), float(np.sqrt(x.var(0).mean()))
-    own, others = ((np.asarray(part, float) - mean) / unit for part in (x, held_out))
+    own_key, other_key, key = jr.split(key, 3)
+    own, others = ((_shuffled(k, part) - mean) / unit for k, part in ((own_key, x), (other_key, held_out)))
     enough = len(x) >= _ROWS_FOR_COVARIANCE * x.shape[1]
     variances = unit**2 * np.maximum(np.linalg.eigvalsh(own.T @ own / len(own)), 0.0) if enough else None
     points = []
@@ -235,6 +236,11 @@ def sandwich(
         gaussian = None if variances is None else gaussian_rate(variances, upper.distortion)
         points.append(Sandwiched(slope, upper, line, gaussian))
     return Sandwich(tuple(points), len(x), len(held_out), x.shape[1], variances)
+
+
+def _shuffled(key: Key[Array, ""], rows: np.ndarray) -> np.ndarray:
+    """Rows in random order: a group is of neighbours, which in a file may be alike."""
+    return np.asarray(rows, float)[np.asarray(jr.permutation(key, len(rows)))]
 
 
 def _check(x: np.ndarray, held_out: np.ndarray, slopes: Sequence[float] | None, settings: SandwichSettings) -> None:
