@@ -19,9 +19,9 @@ from nelbo.codecs.tables import GRID_BITS, quantile_bins
 
 LEVELS = GRID_BITS  # b = 0 .. 11: fractions of b + 1 digits, of which there are 2^b that need them all
 _FINE = 1 << GRID_BITS
-_OWN = 5  # up to this level every fraction has a frequency of its own
+_OWN = 8  # below this level every fraction has a frequency of its own
 CLASSES = (1 << _OWN) - 1 + LEVELS - _OWN
-_ROUNDS = 3  # of choice and measured code lengths
+_ROUNDS = 6  # of choice and measured code lengths
 
 
 class Chosen(NamedTuple):
