@@ -66,13 +66,13 @@ class Row:
 
 
 _ADAM = {"learning_rate": 1e-3, "schedule": "cosine"}
-_BOLTZMANN = {"optimizer": "momentum", "learning_rate": 0.05, "schedule": "linear", "keep": "last"}
+_BOLTZMANN = {"optimizer": "momentum", "learning_rate": 0.15, "schedule": "linear", "keep": "last"}
 
 
 def _machine(name: str, label: str, published: float, last: int) -> Row:
-    sweeps = {"sweeps": 1 if last == 25 else last, "last_sweeps": last}
+    sweeps = {"sweeps": 1 if last == 25 else last, "last_sweeps": last, "centred": True}
     objective = ("contrastive-divergence", sweeps)
-    return Row(name, label, published, "rbm", {"hidden": [500]}, {"hidden": [25]}, objective, (10, 100), _BOLTZMANN)
+    return Row(name, label, published, "rbm", {"hidden": [500]}, {"hidden": [25]}, objective, (12, 100), _BOLTZMANN)
 
 
 _EXACT = ("maximum-likelihood", {})
@@ -80,15 +80,15 @@ ROWS = (
     _machine("rbm-cd1", "RBM 500, CD1", 125.53, 1),
     _machine("rbm-cd3", "RBM 500, CD3", 105.5, 3),
     _machine("rbm-cd25", "RBM 500, CD25", 86.34, 25),
-    Row("dbn", "DBN 500-2000", 84.55, "dbn", {"layers": [500, 2000]}, {"layers": [25, 64]}, ("greedy", {}), (10, 100),
-        _BOLTZMANN),
+    Row("dbn", "DBN 500-2000", 84.55, "dbn", {"layers": [500, 2000]}, {"layers": [25, 64]},
+        ("greedy", {"sweeps": 1, "last_sweeps": 5, "centred": True}), (20, 200), {**_BOLTZMANN, "learning_rate": 0.1}),
     Row("nade", "NADE 500", 88.86, "nade", {"hidden": [500]}, {"hidden": [16]}, _EXACT, (10, 200), _ADAM),
     Row("eonade", "EoNADE 500-500, 128 orders", 85.10, "eonade", {"hidden": [500, 500], "orders": 128},
         {"hidden": [16, 16], "orders": 4}, ("order-agnostic", {}), (20, 500), _ADAM),
     Row("mixture", "mixture of 500 Bernoullis", 137.64, "mixture", {"components": 500}, {"components": 10}, _EXACT,
         (10, 100), {**_ADAM, "learning_rate": 0.01}),
     Row("frey-hinton", "Frey and Hinton's network, 200-200", 95.8, "nonlinear-belief-network", {"layers": [200, 200]},
-        {"layers": [8, 8]}, ("sgvb", {}), (10, 200), _ADAM),
+        {"layers": [8, 8]}, ("sgvb", {}), (30, 200), _ADAM),
 )  # fmt: skip
 DARN = Row(
     "darn-500", "DARN 500", 84.13, "darn", {"layers": [500]}, {"layers": [16]}, ("nvil", {}), (8, 600),
