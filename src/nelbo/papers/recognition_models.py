@@ -132,6 +132,14 @@ NOTES = (
         "that -log p looks lower than it is: the column of log Z shows it with annealing in reverse, which is high."
     ),
     (
+        "Boltzmann machines follow the enhanced gradient (Cho, Raiko and Ilin 2013) at higher rates than the published "
+        "ones, which followed the plain one."
+    ),
+    (
+        "EoNADE is scored on as many test images as the budget's bounds are; with the quick budget as the mean density "
+        "of 16 orders, the published one of 128."
+    ),
+    (
         "A number of the quick budget is that of a short run, marked as one whose budget is not spent: it says where "
         "the model is after so many passes, and is not to be compared with the published one."
     ),
