@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import correlate1d
 
 from nelbo.codecs import compress_picture, decompress_picture, picture_codec
 from nelbo.data import picture_files, read_photo
+from nelbo.evaluation import bd_rate, ms_ssim, psnr
 
 # bits per pixel, PSNR; results/image/8bit-decoded/kodak of CompressAI at 128f0039
 PUBLISHED = {
@@ -34,42 +34,6 @@ PUBLISHED = {
     "mbt2018-mean": [(0.1239, 27.70), (0.1980, 29.35), (0.3072, 31.12), (0.4606, 32.94), (0.6617, 34.95),
                      (0.9144, 36.88), (1.2342, 38.79)],
 }  # fmt: skip
-_SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-
-
-def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    """In dB, over all three channels."""
-    return float(10 * np.log10(255**2 / np.mean((a.astype(float) - b) ** 2)))
-
-
-def ms_ssim(a: np.ndarray, b: np.ndarray) -> float:
-    """Multi-scale structural similarity of lightness, with windows of 11 and a deviation of 1.5."""
-    window = np.exp(-((np.arange(11) - 5.0) ** 2) / (2 * 1.5**2))
-    window /= window.sum()
-    blurred = lambda x: correlate1d(correlate1d(x, window, 0), window, 1)[5:-5, 5:-5]  # noqa: E731
-    x, y = (image.astype(float) @ (0.299, 0.587, 0.114) for image in (a, b))
-    c1, c2, found = (0.01 * 255) ** 2, (0.03 * 255) ** 2, 1.0
-    for number, power in enumerate(_SCALES):
-        mx, my = blurred(x), blurred(y)
-        vx, vy, vxy = blurred(x * x) - mx**2, blurred(y * y) - my**2, blurred(x * y) - mx * my
-        contrast = (2 * vxy + c2) / (vx + vy + c2)
-        light = (2 * mx * my + c1) / (mx**2 + my**2 + c1)
-        last = number + 1 == len(_SCALES)
-        found *= max(float((contrast * light if last else contrast).mean()), 0.0) ** power
-        x, y = (z[: z.shape[0] // 2 * 2, : z.shape[1] // 2 * 2] for z in (x, y))
-        x, y = (0.25 * (z[::2, ::2] + z[1::2, ::2] + z[::2, 1::2] + z[1::2, 1::2]) for z in (x, y))
-    return found
-
-
-def bd_rate(anchor: list[dict[str, Any]], other: list[dict[str, Any]]) -> float:
-    """What the other takes in place of the anchor at equal PSNR, in per cent more."""
-    curves = [([row["psnr"] for row in rows], np.log([row["bpp"] for row in rows])) for rows in (anchor, other)]
-    low, high = max(min(c[0]) for c in curves), min(max(c[0]) for c in curves)
-    areas = []
-    for quality, rate in curves:
-        whole = np.polyint(np.polyfit(quality, rate, 3))
-        areas.append((np.polyval(whole, high) - np.polyval(whole, low)) / (high - low))
-    return float(100 * (np.exp(areas[1] - areas[0]) - 1))
 
 
 def bd_rate_by_picture(anchor: list[dict[str, Any]], other: list[dict[str, Any]]) -> float:

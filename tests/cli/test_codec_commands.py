@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from nelbo.cli.other_formats import shorter_format
 from nelbo.codecs import unpack
 from nelbo.codecs.container import _START, pack
 
@@ -121,3 +122,17 @@ def test_altered_files_are_refused(nelbo, finished, packed, tmp_path):
 @pytest.mark.slow
 def test_ten_thousand_altered_files_are_refused(nelbo, finished, packed, tmp_path):
     hold(nelbo, packed, finished, tmp_path, 10_000, 1)
+
+
+def test_a_shorter_format_is_named():
+    """Smooth pictures are WebP's or PNG's business; noise nobody's; zeros and ones are not compared."""
+    ramp = np.broadcast_to(np.arange(64, dtype=np.uint8), (30, 64, 64))
+    name, size = shorter_format(ramp, 10_000)
+    assert name in ("PNG", "WebP")
+    assert size < 10_000
+    noise = np.random.default_rng(0).integers(0, 256, (30, 16, 16, 3), dtype=np.uint8)
+    assert shorter_format(noise, noise.size) is None
+    assert shorter_format(noise, 2 * noise.size)[1] == pytest.approx(noise.size, rel=0.1)
+    assert shorter_format(noise % 2, noise.size) is None
+    assert shorter_format(noise.astype(float), noise.size) is None
+    assert shorter_format(noise[:0], 10) is None

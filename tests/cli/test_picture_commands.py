@@ -1,6 +1,7 @@
 """Pictures on the command line: files of any kind in, one sentence or a picture out."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,6 +9,9 @@ from PIL import Image
 
 from nelbo.codecs import describe_picture
 from nelbo.codecs.pictures import SHIPPED
+from nelbo.core import read_arrays
+from nelbo.evaluation import ms_ssim, psnr
+from nelbo.runs import Experiment
 
 
 def photo(height=70, width=50, channels=3):
@@ -19,10 +23,6 @@ def photo(height=70, width=50, channels=3):
 def saved(place, pixels, **options):
     Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(place, **options)
     return str(place)
-
-
-def psnr(a, b):
-    return 10 * np.log10(255**2 / np.mean((a.astype(float) - b) ** 2))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -54,14 +54,15 @@ def test_the_default_quality_and_name(nelbo, tmp_path):
 def test_a_folder_with_a_broken_picture(nelbo, tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()
-    for letter in "abc":
+    for letter in "abcd":
         saved(folder / f"{letter}.png", photo(20, 20))
     (folder / "b.png").write_text("no picture")
+    (folder / "d.png").write_bytes((folder / "d.png").read_bytes()[:300])
     answer = nelbo("compress", str(folder), "-o", str(tmp_path / "out"))
     assert answer.code == 2
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.nlb", "c.nlb"]
-    assert "1 of 3 pictures" in answer.err
-    assert "b.png" in answer.err
+    assert "2 of 4 pictures" in answer.err
+    assert answer.err.index("b.png") < answer.err.index("d.png")
 
 
 @pytest.mark.parametrize(
@@ -69,6 +70,7 @@ def test_a_folder_with_a_broken_picture(nelbo, tmp_path):
     [
         (("--quality", "101"), "0 to 100"),
         (("--split", "test"), "no splits"),
+        (("--gaps",), "--refine N"),
         (("-o", "a.jpg"), "ends in .nlb"),
         (("--model", "nowhere"), "Cannot read"),
     ],
@@ -92,3 +94,49 @@ def test_a_damaged_file_and_a_wrong_name(nelbo, tmp_path):
 
 def test_the_shipped_codec_is_small():
     assert SHIPPED.stat().st_size < 3_000_000
+
+
+def coding_run(folder):
+    """A run folder around the codec that comes with nelbo."""
+    folder.mkdir()
+    spec = read_arrays(SHIPPED, "model")[1]["spec"]
+    experiment = Experiment(spec, {"name": "photos"}, {"name": "sgvb", "arguments": {}}, {})
+    (folder / "config.json").write_text(json.dumps(experiment.record()))
+    shutil.copy(SHIPPED, folder / "model.safetensors")
+    return str(folder)
+
+
+def test_a_codec_is_scored_in_bytes(nelbo, tmp_path):
+    folder, run = tmp_path / "photos", coding_run(tmp_path / "run")
+    folder.mkdir()
+    names = [saved(folder / f"{letter}.png", photo(176, 200)) for letter in "ab"]
+    (folder / "c.png").write_text("no picture")
+    answer = nelbo(
+        "evaluate", run, "--data", str(folder), "--quality", "20,60", "--json", "-o", str(tmp_path / "a.csv")
+    )
+    assert answer.code == 2
+    assert "1 of 3 pictures" in answer.err
+    told = json.loads(answer.out)
+    assert [row["pictures"] for row in told["means"]] == [2, 2]
+    low, high = told["means"]
+    assert low["bits_per_pixel"] < high["bits_per_pixel"]
+    assert low["psnr"] < high["psnr"]
+    assert low["ms_ssim"] < high["ms_ssim"] < 1
+    assert len((tmp_path / "a.csv").read_text().splitlines()) == 5
+    nelbo("compress", names[0], "--quality", "60", "-o", str(tmp_path / "a.nlb"))
+    assert told["pictures"][1]["bytes"] == (tmp_path / "a.nlb").stat().st_size
+    assert "bits per pixel" in nelbo("evaluate", run, "--data", names[0]).out
+    assert nelbo("evaluate", run, "--data", str(folder), "--bound", "iwae").is_refusal("about bounds")
+    assert nelbo("evaluate", run, "--quality", "20").is_refusal("--data")
+
+
+def test_similarity_of_pictures():
+    """Equal ones have 1 and no error; a shift of lightness by 16 grey levels has the error that it has."""
+    x = photo(200, 180)
+    assert ms_ssim(x, x) == pytest.approx(1.0)
+    assert psnr(x, x) == float("inf")
+    dark = np.clip(x, 16, 255)
+    assert psnr(dark, dark - 16) == pytest.approx(20 * np.log10(255 / 16))
+    noisy = np.clip(x + np.random.default_rng(0).normal(0, 20, x.shape), 0, 255).astype(np.uint8)
+    assert ms_ssim(x, noisy) < ms_ssim(dark, dark - 16) < 1
+    assert ms_ssim(x[:100], noisy[:100]) is None

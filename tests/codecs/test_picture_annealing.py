@@ -6,8 +6,10 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from nelbo.codecs.annealing import METHODS, annealed, neighbour_logits, relaxed, temperature
+from nelbo.codecs import codec_from
+from nelbo.codecs.annealing import METHODS, Gaps, annealed, neighbour_logits, relaxed, temperature
 from nelbo.core import InputError
+from nelbo.models import build, named_arrays
 
 GRID = np.stack(np.meshgrid(np.arange(-3, 6), np.arange(-3, 6), indexing="ij"), axis=-1).reshape(-1, 2)
 
@@ -66,3 +68,25 @@ def test_unknown_methods_and_no_steps_are_refused():
         annealed(jr.key(0), crossed, jnp.zeros(2), (jnp.zeros(2),), steps=5, method="trellis")
     with pytest.raises(InputError, match="at least one"):
         annealed(jr.key(0), crossed, jnp.zeros(2), (jnp.zeros(2),), steps=0)
+
+
+def test_real_latents_reach_the_real_minimum():
+    """What the gaps are measured from: without rounding the loss of `crossed` is zero, at what was given."""
+    given = jnp.array([0.7, 1.4])
+    (y,) = annealed(jr.key(0), crossed, given, (given + 1.3,), steps=1500, method="map", rate=0.01, whole=False)
+    np.testing.assert_allclose(y, given, atol=0.01)
+    assert Gaps(1.0, 2.0) + Gaps(0.5, 0.25, 3.0) == Gaps(1.5, 2.25, 3.0)
+
+
+@pytest.mark.slow
+def test_the_gaps_of_a_picture():
+    """The best real latents cost less than the encoder's, and than the whole numbers of annealing."""
+    model = build(jr.key(0), "image-codec", {"shape": (32, 32, 3), "block": 8, "units": 4})
+    codec = codec_from(named_arrays(model), model.spec.record(), "here")
+    rows = np.arange(32)[:, None, None]
+    x = np.clip(128 + 60 * np.sin(rows / 5.0) + np.random.default_rng(0).normal(0, 9, (32, 32, 3)), 0, 255)
+    with jax.numpy_dtype_promotion("standard"):
+        found = codec.gaps(x.astype(np.uint8), 40, 300)
+    assert found.amortization > 0
+    assert found.discretization > 0
+    assert found.marginalization == 0

@@ -13,7 +13,8 @@ from zoo import randomized
 from nelbo.codecs import DamagedError, codec_from, compress_picture, decompress_picture, describe_picture
 from nelbo.codecs.band_networks import COARSE, Transform, differences, log_magnitudes, lowest_parts
 from nelbo.codecs.band_tables import LEAST, MOST, Reader, Writer, bits, plan, table
-from nelbo.codecs.picture_file import _START, TILE, pack_picture, unpack_picture
+from nelbo.codecs.framing import START as _START
+from nelbo.codecs.picture_file import TILE, pack_picture, unpack_picture
 from nelbo.codecs.pictures import SHIPPED
 from nelbo.core import Example, InputError, read_arrays
 from nelbo.models import build, fill, named_arrays

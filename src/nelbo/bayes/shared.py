@@ -5,13 +5,14 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
 from nelbo.bayes.contracts import Marginals, SharedPosterior, SharedPrior
 from nelbo.bayes.posteriors import POSTERIORS
 from nelbo.bayes.priors import PRIORS
 from nelbo.core import InputError, Option, added, checked_arguments, choice, defaults, joined, options_of
-from nelbo.models import Globals, ModelSpec, with_globals, without_globals
+from nelbo.models import Globals, ModelSpec, unknown_widths, with_globals, without_globals
 from nelbo.nets import trainable
 
 WHERE: tuple[str, ...] = ("everything", "generative")
@@ -56,6 +57,14 @@ class SharedParameters(Globals):
     def marginals(self, model: Any) -> Marginals | None:
         """The posterior one number at a time, where it is normal."""
         return self.posterior.marginals(self._parted(model)[0])
+
+    def widths(self, model: Any) -> Any:
+        """As the marginals of a normal posterior say."""
+        found = self.marginals(model)
+        if found is None:
+            return None
+        scales = jax.tree.map(jnp.exp, found.log_scale)
+        return eqx.combine(scales, unknown_widths(self._parted(model)[1]))
 
     def noise(self, key: Key[Array, ""], model: Any) -> PyTree:
         """The posterior's."""

@@ -11,8 +11,19 @@ from typing import Any
 import numpy as np
 
 from nelbo.cli.events import check_rows
+from nelbo.cli.other_formats import shorter_format
 from nelbo.cli.output import Line, note, print_json
-from nelbo.codecs import Layout, decoded, describe, describe_picture, is_picture, model_inside, unpack
+from nelbo.codecs import (
+    Layout,
+    decoded,
+    describe,
+    describe_model,
+    describe_picture,
+    is_model,
+    is_picture,
+    model_inside,
+    unpack,
+)
 from nelbo.codecs import compress as compressed
 from nelbo.core import InputError, atomic_write, os_error
 from nelbo.data import catalogue, read_npy
@@ -109,6 +120,11 @@ def compress(options: argparse.Namespace) -> None:
     bits = 8 * len(found) / max(x.size, 1)
     row = {"file": str(path), "examples": total, "bytes": len(found), "bits_per_dim": bits, "seconds": seconds,
            "binarization": binarization, "verified": not options.no_verify}  # fmt: skip
+    other = shorter_format(x, len(found)) if binarization == "none" else None
+    if other is not None:
+        row["shorter_format"] = dict(zip(("name", "bytes"), other, strict=True))
+        note(options, f"{other[0]} without loss takes about {other[1]} bytes for these pictures, fewer than "
+             f"{len(found)}: it is the better choice here (docs/codecs.md).")  # fmt: skip
     if options.json:
         print_json(row)
     else:
@@ -143,7 +159,8 @@ def decompress(options: argparse.Namespace) -> None:
 def info(options: argparse.Namespace) -> None:
     """What a `.nlb` file holds."""
     with _read(options.file) as view:
-        found = describe_picture(view) if is_picture(view) else describe(view)
+        ways = {is_picture: describe_picture, is_model: describe_model}
+        found = next((way for mine, way in ways.items() if mine(view)), describe)(view)
     if options.json:
         print_json(found)
         return

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-COMMANDS = {  # name -> what it does; `nelbo.cli.NAME` has its `COMMAND`, and is imported only when it is asked for
+COMMANDS = {  # name -> what it does; `nelbo.cli.NAME`, - being _, has its `COMMAND`, imported when it is asked for
     "fit": "train a model and score it on the test set",
     "evaluate": "score a run's model",
     "sample": "draw examples from a run's model",
@@ -19,6 +19,7 @@ COMMANDS = {  # name -> what it does; `nelbo.cli.NAME` has its `COMMAND`, and is
     "compress": "code data without loss, in about -ELBO bits, or pictures with loss",
     "decompress": "give back what was compressed",
     "info": "say what a compressed file holds",
+    "rd-bound": "bound the rate that any code of data needs at a distortion, from both sides",
     "variance": "compare gradient estimators on a batch of a run's training data",
     "topics": "print the strongest words of each latent of a run on documents",
     "report": "write one self-contained HTML page about runs",
@@ -47,4 +48,4 @@ class Command:
 
 def command(name: str) -> Command:
     """The command called `name`."""
-    return importlib.import_module(f"nelbo.cli.{name}").COMMAND
+    return importlib.import_module(f"nelbo.cli.{name.replace('-', '_')}").COMMAND

@@ -1,4 +1,4 @@
-"""`nelbo compress`: of pictures with loss, of everything else without."""
+"""`nelbo compress`: of pictures and models with loss, of everything else without."""
 
 import argparse
 from pathlib import Path
@@ -13,7 +13,7 @@ _OF_ARRAYS = ("data", "split", "data_dir", "context")
 
 
 def _arguments(parser: Parser) -> None:
-    parser.add_argument("run", metavar="RUN|PICTURE", help="a run folder; or a picture, or a folder of pictures, for the lossy codec")  # fmt: skip  # noqa: E501
+    parser.add_argument("run", metavar="RUN|PICTURE|MODEL", help="a run folder; or a picture, or a folder of pictures, for the lossy codec; or a run's model.safetensors, written in fewer bits")  # fmt: skip  # noqa: E501
     parser.add_argument("data", nargs="?", metavar="DATA", help="a .npy file, coded as it is, or a named set, another file or a folder (the run's own)")  # fmt: skip  # noqa: E501
     data_folder(parser)
     split(parser)
@@ -23,7 +23,9 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--context", metavar="FILE", help=CONTEXT)
     parser.add_argument("--quality", type=float, metavar="Q", help="of a picture: 0 (smallest) to 100 (default 50)")
     parser.add_argument("--refine", type=int, default=0, metavar="N", help="of a picture: N steps of stochastic Gumbel annealing towards a shorter file (0)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--gaps", action="store_true", help="of a picture, with --refine: say what amortization, discretization and marginalization cost")  # fmt: skip  # noqa: E501
     parser.add_argument("--model", dest="codec", metavar="RUN", help="of a picture: a run of image-codec, or its model.safetensors (the codec that comes with nelbo)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--loss", type=float, metavar="NATS", help="of a model: what its bound may lose for each example (default 0.1)")  # fmt: skip  # noqa: E501
     parser.add_argument("-o", "--output", metavar="FILE", help="a .nlb file (default RUN/data.nlb, or the picture's name); of a folder of pictures, a folder")  # fmt: skip  # noqa: E501
 
 
@@ -35,16 +37,31 @@ def _pictures(path: Path) -> list[Path] | None:
     return [path] if path.suffix.lower() in picture_names() else None
 
 
+def _given(options: argparse.Namespace, *names: str) -> bool:
+    return any(vars(options)[name] is not None for name in names)
+
+
 def _run(options: argparse.Namespace) -> None:
+    if Path(options.run).suffix == ".safetensors":
+        if _given(options, "data", "split", "context", "quality", "codec") or options.refine or options.self_contained:
+            raise InputError(
+                f"{options.run} is a model, of which --loss, --data-dir and -o are asked: leave the rest out."
+            )
+        from nelbo.cli.weights import compress_model
+
+        compress_model(options)
+        return
+    if options.loss is not None:
+        raise InputError(f"--loss is for models (RUN/model.safetensors), and {options.run} is none.")
     files = _pictures(Path(options.run))
     if files is None:
-        if options.quality is not None or options.codec is not None or options.refine:
-            raise InputError(f"--quality, --refine and --model are for pictures, and {options.run} is none.")
+        if options.quality is not None or options.codec is not None or options.refine or options.gaps:
+            raise InputError(f"--quality, --refine, --gaps and --model are for pictures, and {options.run} is none.")
         from nelbo.cli.codec import compress  # loads JAX, for which pictures do not wait
 
         compress(options)
         return
-    if any(vars(options)[name] is not None for name in _OF_ARRAYS) or options.self_contained:
+    if _given(options, *_OF_ARRAYS) or options.self_contained:
         raise InputError(f"{options.run} holds pictures, which have no splits, contexts or models inside: leave these options out.")  # fmt: skip  # noqa: E501
     from nelbo.cli.pictures import compress_pictures
 

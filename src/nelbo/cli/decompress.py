@@ -6,7 +6,7 @@ from pathlib import Path
 from nelbo.cli.commands import Command
 from nelbo.cli.compress import CONTEXT
 from nelbo.cli.parser import Parser
-from nelbo.codecs import is_picture
+from nelbo.codecs import is_model, is_picture
 from nelbo.core import os_error
 
 
@@ -14,24 +14,30 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("file", metavar="FILE", help="a .nlb file")
     parser.add_argument("--model", dest="run", metavar="RUN", help="the run folder, or model.safetensors, it was compressed with (the model inside, or for pictures the codec that comes with nelbo)")  # fmt: skip  # noqa: E501
     parser.add_argument("--context", metavar="FILE", help=CONTEXT)
-    parser.add_argument("-o", "--output", metavar="FILE", required=True, help="a .npy file, or for pictures a .png or the like")  # fmt: skip  # noqa: E501
+    parser.add_argument("-o", "--output", metavar="FILE", required=True, help="a .npy file; for pictures a .png or the like, for models a .safetensors file")  # fmt: skip  # noqa: E501
 
 
-def begins_as_picture(path: str) -> bool:
-    """Whether a file is a lossy picture.
+def _beginning(path: str) -> bytes:
+    """The first bytes of a file.
 
     Raises:
         InputError: it cannot be read.
     """
     try:
         with Path(path).open("rb") as file:
-            return is_picture(file.read(64))
+            return file.read(64)
     except OSError as error:
         raise os_error("read", path, error) from error
 
 
 def _run(options: argparse.Namespace) -> None:
-    if begins_as_picture(options.file):
+    first = _beginning(options.file)
+    if is_model(first):
+        from nelbo.cli.weights import decompress_model
+
+        decompress_model(options)
+        return
+    if is_picture(first):
         from nelbo.cli.pictures import decompress_file
 
         decompress_file(options)

@@ -10,7 +10,8 @@ import numpy as np
 
 from nelbo.cli.commands import Command
 from nelbo.cli.output import counter, note, print_json, show_results
-from nelbo.cli.parser import Parser, other_data, refine, run_folder, split
+from nelbo.cli.parser import Parser, other_data, qualities, refine, run_folder, split
+from nelbo.cli.picture_scores import evaluate_pictures, is_of_pictures
 from nelbo.cli.series import counter as series_counter
 from nelbo.cli.writing import inferring, opened
 from nelbo.core import InputError
@@ -56,6 +57,7 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N examples")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the bound of each row: .npy, or a table")
     parser.add_argument("--horizon", type=int, metavar="N", help="of series: score forecasts of held-out futures of N steps instead (log score, CRPS, coverage)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--quality", type=qualities, metavar="Q,Q", help="of an image codec on a folder of pictures (--data): 0 to 100 (default 20,35,50, or that of the run's rate weight)")  # fmt: skip  # noqa: E501
     refine(parser)
     other_data(parser)
 
@@ -71,6 +73,8 @@ def evaluate(options: argparse.Namespace) -> None:
             raise InputError(f"{name} must be at least 1, got {value}.")
     if options.horizon is not None:
         _futures(options)
+        return
+    if (options.data is not None or options.quality is not None) and _pictures(options):
         return
     path = None if options.output is None else Path(options.output)
     run, data, examples = opened(options, options.split)
@@ -92,6 +96,19 @@ def evaluate(options: argparse.Namespace) -> None:
         print_json(row | {"amortization_gap": [dataclasses.asdict(one) for one in gap]} if gap else row)
         return
     _show(row, gap)
+
+
+def _pictures(options: argparse.Namespace) -> bool:
+    """Score an image codec on pictures; False where the run holds another model."""
+    run = open_run(options.run)
+    if not is_of_pictures(run):
+        if options.quality is not None:
+            raise InputError(f"--quality is of image codecs, and {run.folder} holds another model: leave it out.")
+        return False
+    if options.data is None:
+        raise InputError("--quality goes with pictures: name a folder of them by --data.")
+    evaluate_pictures(options, run)
+    return True
 
 
 def _futures(options: argparse.Namespace) -> None:

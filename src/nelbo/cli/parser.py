@@ -74,6 +74,14 @@ def real(text: str) -> float:
     return value
 
 
+def qualities(text: str) -> list[float]:
+    """Numbers from 0 to 100, separated by commas."""
+    found = [real(part) for part in text.split(",") if part]
+    if not found or not all(0 <= value <= 100 for value in found):
+        raise argparse.ArgumentTypeError(f"expected numbers from 0 to 100, got {text!r}")
+    return found
+
+
 def setting(text: str) -> tuple[str, Any]:
     """NAME=VALUE, the value as JSON where it is JSON and as text where it is not."""
     name, sign, value = text.partition("=")

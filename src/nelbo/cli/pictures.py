@@ -1,6 +1,7 @@
 """Pictures on the command line: `compress` and `decompress` of photographs."""
 
 import argparse
+import dataclasses
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,25 +29,44 @@ def compress_pictures(options: argparse.Namespace, files: Sequence[Path]) -> Non
     """
     if options.refine < 0:
         raise InputError(f"refine is a number of steps, zero or more, got {options.refine}.")
+    if options.gaps and not options.refine:
+        raise InputError("--gaps are found by refinement: give --refine N, say 300.")
     codec, rows, wrong = _codec(options.codec), [], []
     quality = QUALITY if options.quality is None else options.quality
     for path in files:
         try:
             rows.append(
-                _compressed(path, _target(options.output, path, single=len(files) == 1), quality, options.refine, codec)
+                _compressed(path, _target(options.output, path, single=len(files) == 1), quality, options, codec)
             )
         except InputError as error:
             if len(files) == 1:
                 raise
-            wrong.append(str(error))
+            wrong.append((path, str(error)))
             continue
         row = rows[-1]
         note(options, f"Wrote {row['file']}: {row['width']} x {row['height']} in {row['bytes']} bytes, "
              f"{row['bits_per_pixel']:.3f} bits per pixel, {row['seconds']:.1f} s")  # fmt: skip
+        if "gaps" in row and not options.json:
+            print("gaps in bits per pixel, at equal exchange of rate and distortion: "
+                  + ", ".join(f"{name} {value:.4f}" for name, value in row["gaps"].items()))  # fmt: skip
     if options.json:
         print_json(rows[0] if len(files) == 1 else rows)
     if wrong:
-        raise InputError(f"{len(wrong)} of {len(files)} pictures could not be compressed, all others were: {wrong[0]}")
+        raise InputError(told_wrong(wrong, len(files), "compressed"))
+
+
+def told_wrong(wrong: Sequence[tuple[Path, str]], total: int, done: str) -> str:
+    """One sentence about pictures that could not be read: all their names, and what is wrong with the first.
+
+    Args:
+        wrong: path and sentence of each.
+        total: of all pictures.
+        done: what was done with the others.
+    """
+    (_, first), *others = wrong
+    names = "".join(f", {path}" for path, _ in others)
+    also = f" So it is with{names[1:]}, each for its own reason." if others else ""
+    return f"{len(wrong)} of {total} pictures could not be {done}, all others were: {first}{also}"
 
 
 def _target(output: str | None, path: Path, *, single: bool) -> Path:
@@ -60,16 +80,22 @@ def _target(output: str | None, path: Path, *, single: bool) -> Path:
     return found / f"{path.stem}.nlb"
 
 
-def _compressed(path: Path, target: Path, quality: float | int, refine: int, codec: PictureCodec) -> dict[str, Any]:
+def _compressed(
+    path: Path, target: Path, quality: float | int, options: argparse.Namespace, codec: PictureCodec
+) -> dict[str, Any]:
     begun = time.perf_counter()
     pixels = read_picture(path)
-    data = compress_picture(pixels, quality=quality, codec=codec, refine=refine)
+    data = compress_picture(pixels, quality=quality, codec=codec, refine=options.refine)
     with atomic_write(target) as file:
         file.write(data)
     height, width, channels = pixels.shape
-    return {"file": str(target), "width": width, "height": height, "channels": channels, "quality": quality,
-            "bytes": len(data), "bits_per_pixel": 8 * len(data) / (height * width),
-            "seconds": time.perf_counter() - begun}  # fmt: skip
+    row: dict[str, Any] = {"file": str(target), "width": width, "height": height, "channels": channels,
+                           "quality": quality, "bytes": len(data), "bits_per_pixel": 8 * len(data) / (height * width),
+                           "seconds": time.perf_counter() - begun}  # fmt: skip
+    if options.gaps:
+        found = dataclasses.asdict(codec.gaps(pixels, quality, options.refine))
+        row["gaps"] = {name: value / (height * width) for name, value in found.items()}
+    return row
 
 
 def decompress_file(options: argparse.Namespace) -> None:

@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING
 from nelbo._lazy import lazy
 
 if TYPE_CHECKING:
+    from nelbo.codecs.annealing import METHODS as METHODS
+    from nelbo.codecs.annealing import Gaps as Gaps
+    from nelbo.codecs.annealing import annealed as annealed
+    from nelbo.codecs.band_tables import STEP as STEP
     from nelbo.codecs.block import BlockCoder as BlockCoder
     from nelbo.codecs.block import Coded as Coded
     from nelbo.codecs.codec import Codec as Codec
@@ -35,10 +39,17 @@ if TYPE_CHECKING:
     from nelbo.codecs.lossless import model_inside as model_inside
     from nelbo.codecs.message import DamagedError as DamagedError
     from nelbo.codecs.message import Message as Message
+    from nelbo.codecs.model_file import QuantizedArrays as QuantizedArrays
+    from nelbo.codecs.model_file import describe_model as describe_model
+    from nelbo.codecs.model_file import is_model as is_model
+    from nelbo.codecs.model_file import pack_model as pack_model
+    from nelbo.codecs.model_file import quantize_arrays as quantize_arrays
+    from nelbo.codecs.model_file import unpack_model as unpack_model
     from nelbo.codecs.networks import Networks as Networks
     from nelbo.codecs.networks import Node as Node
     from nelbo.codecs.networks import schedule as schedule
     from nelbo.codecs.picture_file import is_picture as is_picture
+    from nelbo.codecs.pictures import MOST_STEP as MOST_STEP
     from nelbo.codecs.pictures import QUALITY as QUALITY
     from nelbo.codecs.pictures import PictureCodec as PictureCodec
     from nelbo.codecs.pictures import codec_from as codec_from
@@ -58,6 +69,9 @@ if TYPE_CHECKING:
     from nelbo.codecs.tables import level_bins as level_bins
     from nelbo.codecs.tables import quantile_bins as quantile_bins
     from nelbo.codecs.tables import uniform_bins as uniform_bins
+    from nelbo.codecs.variational_quantization import quantized as quantized
+    from nelbo.codecs.weights import laplace_widths as laplace_widths
+    from nelbo.codecs.weights import posterior_widths as posterior_widths
 
 _HOMES = {
     "Bins": "tables",
@@ -71,19 +85,25 @@ _HOMES = {
     "Container": "container",
     "DamagedError": "message",
     "FORMAT": "container",
+    "Gaps": "annealing",
     "Header": "container",
     "IntervalTable": "codec",
     "Layout": "lossless",
     "LocationScale": "tables",
+    "METHODS": "annealing",
+    "MOST_STEP": "pictures",
     "Message": "message",
     "Networks": "networks",
     "Node": "networks",
     "PictureCodec": "pictures",
     "QUALITY": "pictures",
+    "QuantizedArrays": "model_file",
     "Rounding": "rounding",
     "Rows": "tables",
+    "STEP": "band_tables",
     "Stage": "stages",
     "Uniform": "tables",
+    "annealed": "annealing",
     "beta_binomial_weights": "tables",
     "bits_back": "codec",
     "codec_from": "pictures",
@@ -95,21 +115,29 @@ _HOMES = {
     "decompress": "lossless",
     "decompress_picture": "pictures",
     "describe": "lossless",
+    "describe_model": "model_file",
     "describe_picture": "pictures",
     "from_weights": "tables",
+    "is_model": "model_file",
     "is_picture": "picture_file",
+    "laplace_widths": "weights",
     "level_bins": "tables",
     "model_digest": "identity",
     "model_inside": "lossless",
     "pack": "container",
+    "pack_model": "model_file",
     "picture_codec": "pictures",
+    "posterior_widths": "weights",
     "quantile_bins": "tables",
+    "quantize_arrays": "model_file",
+    "quantized": "variational_quantization",
     "repeat": "codec",
     "schedule": "networks",
     "sequence": "codec",
     "tabled": "codec",
     "uniform_bins": "tables",
     "unpack": "container",
+    "unpack_model": "model_file",
 }
 
 __all__ = [*_HOMES]  # noqa: PLE0604 (all are strings)

@@ -5,6 +5,8 @@ a relaxation of rounding that hardens as it goes (Yang, Bamler and Mandt 2020, "
 compression", section 3.2). The decoder is that of any other file.
 """
 
+import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -67,7 +69,7 @@ def relaxed(key: Key[Array, ""], y: Float[Array, "*d"], tau: Float[Array, ""], m
 def _annealed(
     loss: Callable[[Any, Latents], Float[Array, ""]], given: Any, start: Latents, key: Key[Array, ""], how: tuple
 ) -> Latents:
-    method, steps, rate = how
+    method, steps, rate, whole = how
     optimizer = optax.adam(rate)
 
     def step(number: Any, carry: Any) -> Any:
@@ -84,7 +86,7 @@ def _annealed(
         return optax.apply_updates(z, moves), state
 
     z, _ = jax.lax.fori_loop(0, steps, step, (start, optimizer.init(start)))
-    return jax.tree.map(jnp.round, z)
+    return jax.tree.map(jnp.round, z) if whole else z
 
 
 _run = compiled(_annealed)
@@ -99,6 +101,7 @@ def annealed(
     steps: int,
     method: str = "sga",
     rate: float = _RATE,
+    whole: bool = True,
 ) -> Latents:
     """Whole numbers near a start at which a loss is small.
 
@@ -110,6 +113,7 @@ def annealed(
         steps: of Adam.
         method: see `METHODS`.
         rate: of Adam, in steps of the grid.
+        whole: round them at the end.
 
     Raises:
         InputError: an unknown method, or fewer than one step.
@@ -117,7 +121,7 @@ def annealed(
     choice("method of refinement", method, METHODS)
     if steps < 1:
         raise InputError(f"refine is a number of steps, at least one, got {steps}.")
-    return _run(loss, given, start, key, (method, steps, float(rate)))
+    return _run(loss, given, start, key, (method, steps, float(rate), whole))
 
 
 def refined_picture(
@@ -133,12 +137,54 @@ def refined_picture(
         steps: of Adam.
         thrift: weight of the rate.
     """
+    given, start = _begun(model, x, log_step, thrift)
+    found = annealed(key, picture_loss, given, start, steps=steps)
+    return [np.asarray(part, np.int64) for part in reversed(found)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Gaps:
+    """Why a picture's code is longer than it need be, in bits of rate at an equal exchange with distortion.
+
+    The loss is rate + distortion / thrift, in bits. Cremer, Li and Duvenaud (2018) and Yang, Bamler and Mandt (2020)
+    tell these gaps apart.
+
+    Args:
+        amortization: loss at the encoder's latents less that at the best real ones that were found for this picture.
+        discretization: loss at the whole numbers that are sent less that at the best real ones.
+        marginalization: what latents cost that are sent as side information and need not be; zero here, where each
+            band is coded given those before it, and nothing else is sent.
+    """
+
+    amortization: float
+    discretization: float
+    marginalization: float = 0.0
+
+    def __add__(self, other: "Gaps") -> "Gaps":
+        """Those of two parts of a picture together."""
+        pairs = zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)
+        return Gaps(*(a + b for a, b in pairs))
+
+
+def picture_gaps(
+    key: Key[Array, ""], model: Model, x: np.ndarray, log_step: float, *, steps: int, thrift: float
+) -> Gaps:
+    """The gaps of a picture, the best real latents being those of so many steps; arguments as of `refined_picture`."""
+    given, start = _begun(model, x, log_step, thrift)
+    sga_key, map_key = jr.split(key)
+    real = annealed(map_key, picture_loss, given, start, steps=steps, method="map", whole=False)
+    sent = annealed(sga_key, picture_loss, given, start, steps=steps)
+    at_start, at_real, at_sent = (float(_loss(given, z)) for z in (start, real, sent))
+    bit = thrift * math.log(2.0)
+    return Gaps((at_start - at_real) / bit, (at_sent - at_real) / bit)
+
+
+def _begun(model: Model, x: np.ndarray, log_step: float, thrift: float) -> tuple[Any, Latents]:
+    """What `picture_loss` is given, and the encoder's latents before rounding."""
     model = for_extent(model, (x.shape[0], x.shape[1]))
     context, pixels = jnp.full(1, log_step, jnp.float32), jnp.asarray(x, jnp.float32)
     start = _start(model, Example(pixels, context=context))
-    given = (model, pixels, context, jnp.asarray(thrift, jnp.float32))
-    found = annealed(key, picture_loss, given, start, steps=steps)
-    return [np.asarray(part, np.int64) for part in reversed(found)]
+    return (model, pixels, context, jnp.asarray(thrift, jnp.float32)), start
 
 
 @compiled
@@ -174,3 +220,6 @@ def picture_loss(given: tuple[Model, Array, Array, Array], z: Latents) -> Float[
     rate = -jnp.stack(terms).sum()
     pixels = layers[0](z, context)
     return thrift * rate + 0.5 * (((x - pixels.mean) / pixels.variance**0.5) ** 2).sum()
+
+
+_loss = compiled(picture_loss)

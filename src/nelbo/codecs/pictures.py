@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,10 @@ from nelbo.codecs.band_tables import STEP
 from nelbo.codecs.message import DamagedError
 from nelbo.codecs.picture_file import PictureFile, PictureHeader, pack_picture, unpack_picture
 from nelbo.core import InputError, read_arrays
+
+if TYPE_CHECKING:
+    from nelbo.codecs.annealing import Gaps
+    from nelbo.models import Model
 
 SHIPPED = Path(__file__).parent / "picture.safetensors"
 MOST_STEP = 7 << STEP  # quality 0: a step of 128 grey levels; quality 100 has one of 1
@@ -44,10 +48,31 @@ class PictureCodec:
         import jax.random as jr
 
         from nelbo.codecs.annealing import refined_picture
+
+        return refined_picture(jr.key(0), self._model(), x, step / (1 << STEP), steps=steps, thrift=THRIFT)
+
+    def gaps(self, pixels: np.ndarray, quality: float | int, steps: int) -> "Gaps":
+        """Why the code of a picture is longer than it need be, by so many steps of refinement; see `Gaps`.
+
+        Args:
+            pixels: as for `compress_picture`.
+            quality: the same.
+            steps: of refinement, for each tile twice.
+        """
+        import jax.random as jr
+
+        from nelbo.codecs.annealing import Gaps, picture_gaps
+
+        step, model, found = step_of(quality), self._model(), Gaps(0.0, 0.0)
+        for rows, columns in PictureHeader(pixels.shape, step, grey=False, model=self.digest).tiles():
+            x = _padded(pixels[rows, columns], self.coder.unit)
+            found += picture_gaps(jr.key(0), model, x, step / (1 << STEP), steps=steps, thrift=THRIFT)
+        return found
+
+    def _model(self) -> "Model":
         from nelbo.models import fill, skeleton
 
-        model = fill(skeleton("image-codec", self.arguments), dict(self.arrays), "the codec")
-        return refined_picture(jr.key(0), model, x, step / (1 << STEP), steps=steps, thrift=THRIFT)
+        return fill(skeleton("image-codec", self.arguments), dict(self.arrays), "the codec")
 
 
 def codec_from(arrays: Mapping[str, np.ndarray], spec: Mapping[str, Any], where: str) -> PictureCodec:

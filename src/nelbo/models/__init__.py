@@ -50,7 +50,7 @@ from nelbo.models.gaussian_belief import (
     prior_beliefs,
 )
 from nelbo.models.gaussian_mixture import Means, Mixture, OneComponent, Units, gaussian_mixture
-from nelbo.models.globals import Globals, stored, with_globals, without_globals
+from nelbo.models.globals import Globals, stored, unknown_widths, with_globals, without_globals
 from nelbo.models.heads import (
     AutoregressiveBernoulliHead,
     BagOfWordsHead,
@@ -281,6 +281,7 @@ __all__ = [
     "state_space",
     "stop_gradient",
     "stored",
+    "unknown_widths",
     "vae",
     "variational_em",
     "visible",

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from nelbo.core import InputError
 from nelbo.distributions import AveragedNormal, Distribution
-from nelbo.models.globals import Globals
+from nelbo.models.globals import Globals, unknown_widths
 from nelbo.models.layers import Context, Latents, Layer, Reads
 from nelbo.models.rating_heads import LocationHead, RatingHead
 from nelbo.nets import Frozen
@@ -255,6 +255,15 @@ class FactorPosterior(Globals):
             raise InputError(f"Predictions are averaged over at least one draw of what is shared, got {count}.")
         return eqx.filter_vmap(lambda one: self.drawn(one, model))(jr.split(key, count))
 
+    def widths(self, model: Any) -> Any:
+        """Of the factors, their posterior's; of log standard deviations 1 / sqrt(2), which cost 1/2 nat."""
+        if self.row_log_scale is None or self.column_log_scale is None:
+            return None
+        found = unknown_widths(model)
+        half = [jnp.full_like(scale, 0.5**0.5) for scale in (self.row_log_scale, self.column_log_scale)]
+        places = lambda m: (*_means(m), m.globals.row_log_scale, m.globals.column_log_scale)  # noqa: E731
+        return eqx.tree_at(places, found, (jnp.exp(self.row_log_scale), jnp.exp(self.column_log_scale), *half))
+
     def cost(self, key: Key[Array, ""], model: Any) -> Float[Array, ""]:
         """KL of both sides, or -log prior at a point [nats]; the key is not needed."""
         del key
@@ -263,6 +272,11 @@ class FactorPosterior(Globals):
             return self.row_prior.penalty(layer.rows.mean) + self.column_prior.penalty(layer.columns.mean)
         rows = self.row_prior.kl(layer.rows.mean, self.row_log_scale)
         return rows + self.column_prior.kl(layer.columns.mean, self.column_log_scale)
+
+
+def _means(model: Any) -> tuple[Any, Any]:
+    layer = layer_of(model)
+    return layer.rows.mean, layer.columns.mean
 
 
 def layer_of(model: Any) -> FactorLayer:

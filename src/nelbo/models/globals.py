@@ -4,6 +4,8 @@ import abc
 from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
@@ -70,6 +72,16 @@ class Globals(eqx.Module):
         del key, model, drawn
         raise InputError(f"{type(self).__name__} has no density of a draw: leave the perturbative order out.")
 
+    def widths(self, model: Any) -> Any:
+        """A tree like `stored(model)` with posterior standard deviations in place of arrays, NaN where there are none.
+
+        None: this posterior has none to tell.
+
+        Args:
+            model: whose arrays are shared.
+        """
+        del model
+
     def draws(self, key: Key[Array, ""], model: Any, count: int) -> Any:
         """Many models at once, to average predictions over.
 
@@ -102,6 +114,11 @@ def _draws(key: Key[Array, ""], shared: Globals, model: Any, count: int) -> Any:
 def with_globals(model: Any, shared: Globals | None) -> Any:
     """The model with other globals, or none."""
     return eqx.tree_at(lambda m: m.globals, model, shared, is_leaf=lambda leaf: leaf is None)
+
+
+def unknown_widths(model: Any) -> Any:
+    """A tree like the model with NaN in place of every float."""
+    return jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.nan) if eqx.is_inexact_array(leaf) else leaf, model)
 
 
 def stored(model: Any) -> Any:

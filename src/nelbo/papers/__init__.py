@@ -1,6 +1,7 @@
 """One page a paper: which parts, which settings, the published numbers beside ours."""
 
 from nelbo.papers import (
+    balle2018,
     bamler2017,
     buchholz2018,
     jirasek2020,
@@ -17,6 +18,9 @@ from nelbo.papers import (
     swiatkowski2020,
     townsend2019,
     wenzel2020,
+    yang2020,
+    yang2020vbq,
+    yang2022,
     zhang2017,
     zhang2019,
 )
@@ -45,6 +49,10 @@ PAGES = (
     zhang2017.PAGE,
     zhang2019.PAGE,
     recognition_models.PAGE,
+    balle2018.PAGE,
+    yang2020.PAGE,
+    yang2020vbq.PAGE,
+    yang2022.PAGE,
 )
 PAPERS: dict[str, Page] = {page.key: page for page in PAGES}
 

@@ -346,4 +346,36 @@ BIBLIOGRAPHY: dict[str, str] = {
   eprint    = {1804.02772},
   archiveprefix = {arXiv}
 }""",
+    "balle2018": """@inproceedings{balle2018,
+  title     = {Variational Image Compression with a Scale Hyperprior},
+  author    = {Ball{\\'e}, Johannes and Minnen, David and Singh, Saurabh and Hwang, Sung Jin and Johnston, Nick},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2018},
+  eprint    = {1802.01436},
+  archiveprefix = {arXiv}
+}""",
+    "yang2020": """@inproceedings{yang2020,
+  title     = {Improving Inference for Neural Image Compression},
+  author    = {Yang, Yibo and Bamler, Robert and Mandt, Stephan},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2020},
+  eprint    = {2006.04240},
+  archiveprefix = {arXiv}
+}""",
+    "yang2020vbq": """@inproceedings{yang2020vbq,
+  title     = {Variational {Bayesian} Quantization},
+  author    = {Yang, Yibo and Bamler, Robert and Mandt, Stephan},
+  booktitle = {International Conference on Machine Learning},
+  year      = {2020},
+  eprint    = {2002.08158},
+  archiveprefix = {arXiv}
+}""",
+    "yang2022": """@inproceedings{yang2022,
+  title     = {Towards Empirical Sandwich Bounds on the Rate-Distortion Function},
+  author    = {Yang, Yibo and Mandt, Stephan},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2022},
+  eprint    = {2111.12166},
+  archiveprefix = {arXiv}
+}""",
 }

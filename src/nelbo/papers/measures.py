@@ -23,6 +23,7 @@ from nelbo.evaluation import SHORT as SHORT_LADDER
 from nelbo.evaluation import elbo, importance_bound, smoothing_error
 from nelbo.models import Model, build
 from nelbo.papers.completion import completion
+from nelbo.papers.quantization import quantization
 from nelbo.runs import Run, imputation_study, open_run, result_row, weight_rows
 from nelbo.training import examples
 
@@ -195,6 +196,7 @@ MEASURES: dict[str, Callable[..., Measured]] = {
     "smoothing": smoothing,
     "weights": weights,
     "completion": completion,
+    "quantization": quantization,
 }
 
 

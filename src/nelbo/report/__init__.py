@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from nelbo.report.pixels import manifold_grid as manifold_grid
     from nelbo.report.pixels import pair_grid as pair_grid
     from nelbo.report.published import published_figure as published_figure
+    from nelbo.report.rate_distortion import rate_distortion_figure as rate_distortion_figure
     from nelbo.report.reliability import reliability_figure as reliability_figure
     from nelbo.report.results import result_rows as result_rows
     from nelbo.report.single_run import run_page as run_page
@@ -72,6 +73,7 @@ _HOMES = {
     "pair_grid": "pixels",
     "published_figure": "published",
     "png_bytes": "style",
+    "rate_distortion_figure": "rate_distortion",
     "result_rows": "results",
     "run_page": "single_run",
     "save_png": "style",

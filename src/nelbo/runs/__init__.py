@@ -23,7 +23,7 @@ from nelbo.runs.evaluations import (
 )
 from nelbo.runs.evidence import LADDER, Ladder, evidence_ladder
 from nelbo.runs.execute import carry_out, execute, figure_arrays, shown
-from nelbo.runs.folder import RECORD, Run, is_run, open_run, read_experiment
+from nelbo.runs.folder import MODEL, RECORD, Run, is_run, open_run, read_experiment
 from nelbo.runs.forecasts import (
     FilledSeries,
     Forecast,
@@ -59,6 +59,7 @@ from nelbo.runs.objectives import (
 )
 from nelbo.runs.pairs import read_pairs, run_pairs
 from nelbo.runs.predictions import check_fresh, check_predicts, prediction_columns, score_run
+from nelbo.runs.quantizing import LOSS, QuantizedRun, quantized_run
 from nelbo.runs.ranks import RANKS, rank_scores, with_errors
 from nelbo.runs.record import DataRecord, RunRecord, read_history, read_run_record
 from nelbo.runs.sampling import RUN_OPTIMIZERS
@@ -72,6 +73,8 @@ __all__ = [
     "HELD_OUT",
     "LADDER",
     "LOG_SCORE",
+    "LOSS",
+    "MODEL",
     "MOST_BYTES",
     "OBJECTIVES",
     "PAIR_SCORE",
@@ -88,6 +91,7 @@ __all__ = [
     "NextEvents",
     "NoveltyAnswer",
     "NoveltyQuestion",
+    "QuantizedRun",
     "Run",
     "RunRecord",
     "Training",
@@ -130,6 +134,7 @@ __all__ = [
     "objectives",
     "open_run",
     "prediction_columns",
+    "quantized_run",
     "rank_scores",
     "read_experiment",
     "read_history",
