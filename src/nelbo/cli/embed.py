@@ -18,14 +18,17 @@ def _arguments(parser: Parser) -> None:
     split(parser)
     refine(parser)
     parser.add_argument(
-        "-o", "--output", metavar="FILE", help="a .npy file, or a table as the data are one (default RUN/embedding.npy)"
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="a .npy, .npz or table file (default RUN/embedding.npy)",
     )
 
 
 def embed(options: argparse.Namespace) -> None:
     """Posterior means of a split."""
     run, data, rows = opened(options, options.split)
-    path = target(options, run, "embedding", (".npy", *table_suffixes(data)))
+    path = target(options, run, "embedding", (".npy", ".npz", *table_suffixes(data)))
     values = embed_data(jr.key(options.seed), inferring(options, run), rows)
     write_columns(path, data, {f"z{i + 1}": column for i, column in enumerate(values.T)})
     tell(options, path, values)

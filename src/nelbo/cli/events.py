@@ -8,10 +8,10 @@ import numpy as np
 
 from nelbo.cli.output import note, print_json
 from nelbo.core import InputError, atomic_write
-from nelbo.data import Events
+from nelbo.data import TABLES, Events, frame_bytes
 from nelbo.runs import NextEvents, Run, next_events
 
-_FORMS = (".csv", ".parquet")
+_FORMS = TABLES
 
 
 def check_rows(run: Run, task: str) -> None:
@@ -48,9 +48,7 @@ def forecast_events(options: argparse.Namespace, run: Run) -> None:
     import pandas as pd
 
     table = pd.DataFrame(frame)
-    content = (
-        table.to_parquet() if path.suffix == ".parquet" else table.to_csv(index=False, float_format="%.8g").encode()
-    )
+    content = frame_bytes(table, path.suffix)
     with atomic_write(path) as file:
         file.write(content)
     if options.json:

@@ -24,7 +24,7 @@ from nelbo.cli.filling import (
 from nelbo.cli.output import Line, note, print_json
 from nelbo.cli.parser import Parser, data_folder, refine, split
 from nelbo.cli.series import impute_series
-from nelbo.cli.writing import inferring
+from nelbo.cli.writing import FOLDER, check_form, inferring, write_pictures
 from nelbo.core import InputError, atomic_write, os_error
 from nelbo.data import Data, Source
 from nelbo.report import GRID_WIDTH, image_grid, save_png, text_table
@@ -209,13 +209,11 @@ def _show(options: argparse.Namespace, record: dict[str, Any], result: Imputatio
 def _check_name(path: Path, table: Data, data: Source) -> None:
     """Refuse a name that says nothing about the form, before anything is computed."""
     forms = (".npz", ".npy", *(table_suffixes(table) if len(data.shape) == 1 else ()))
-    wanted = (*forms, ".png") if len(data.shape) == 3 else forms
-    if path.suffix not in wanted:
-        raise InputError(f"Cannot write {path}: choose a name that ends in {' or '.join(wanted)}.")
+    check_form(path, (*forms, ".png", FOLDER) if len(data.shape) == 3 else forms)
 
 
 def _write(options: argparse.Namespace, path: Path, result: Imputation, table: Data, white: float) -> dict[str, Any]:
-    """All numbers as `.npz`; the means alone as `.npy`, as the user's table, or as `.png` (images)."""
+    """All numbers as `.npz`; the means alone as `.npy`, as the user's table, as `.png` or a folder of them (images)."""
     if path.suffix == ".npz":
         numbers = {"mean": result.mean, "low": result.low, "high": result.high, "draws": result.draws}
         arrays = {name: in_user_units(table, values, white) for name, values in numbers.items()}
@@ -227,6 +225,9 @@ def _write(options: argparse.Namespace, path: Path, result: Imputation, table: D
             np.save(stream, in_user_units(table, result.mean, white), allow_pickle=False)
     elif path.suffix == ".png":
         save_png(image_grid(result.mean[:100] / white, width=GRID_WIDTH), path)
+    elif path.suffix == FOLDER:
+        ids = table.only.ids
+        write_pictures(path, result.mean / white, None if ids is None else ids[: len(result.mean)])
     else:
         completed = write_tables(options, path, table, result, white)
         return {"completed": completed} if completed else {}

@@ -10,7 +10,7 @@ import numpy as np
 from nelbo.cli.output import Line, note, print_json
 from nelbo.cli.parser import Parser
 from nelbo.core import InputError, atomic_write
-from nelbo.data import Pairs, Triples, pair_context, read_triples
+from nelbo.data import Pairs, Triples, frame_bytes, pair_context, read_triples
 from nelbo.runs import Run, check_fresh
 from nelbo.tasks import Answers, posterior_of, predict_pairs
 
@@ -114,7 +114,4 @@ def _plain(path: Path, known: Pairs, triples: Triples, columns: dict[str, np.nda
     import pandas as pd  # a table of millions of rows is written in seconds
 
     frame = pd.DataFrame({known.names[0]: triples.rows, known.names[1]: triples.columns, **columns})
-    if path.suffix == ".parquet":
-        return frame.to_parquet()
-    separator = "\t" if path.suffix == ".tsv" else ","
-    return frame.to_csv(index=False, sep=separator, float_format="%.8g").encode()
+    return frame_bytes(frame, path.suffix)

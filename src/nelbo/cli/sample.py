@@ -21,7 +21,7 @@ def _arguments(parser: Parser) -> None:
         "-o",
         "--output",
         metavar="FILE",
-        help="a .npy, .csv (rows) or .png file (images); default RUN/samples.png or .npy",
+        help="a .npy, .npz or table file (rows), a .png file or a folder (images); default RUN/samples.png or .npy",
     )
 
 
@@ -31,12 +31,7 @@ def sample(options: argparse.Namespace) -> None:
     path = target(options, run, "samples", suffixes(run))
     context = run.context(options.context)
     values = draw_samples(jr.key(options.seed), run.model, options.count, mean=options.mean, context=context)
-    write(
-        path,
-        run.in_user_units(values),
-        lambda: image_grid(values / run.white, width=GRID_WIDTH),
-        run.fitted_data.schema,
-    )
+    write(path, run, values, lambda: image_grid(values / run.white, width=GRID_WIDTH))
     tell(options, path, values)
 
 

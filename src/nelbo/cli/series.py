@@ -11,7 +11,7 @@ import numpy as np
 
 from nelbo.cli.output import Line, note, print_json
 from nelbo.core import InputError, atomic_write
-from nelbo.data import LongSeries
+from nelbo.data import LongSeries, frame_bytes
 from nelbo.report import text_table
 from nelbo.runs import FilledSeries, Run, fill_errors, fill_rows, series_rows
 from nelbo.tasks import SERIES_DRAWS
@@ -147,12 +147,4 @@ def written_table(path: Path, columns: dict[str, list[Any]], rows: LongSeries) -
     import pandas as pd
 
     frame = pd.DataFrame(columns)
-    if path.suffix == ".parquet":
-        return frame.to_parquet()
-    dialect = None if rows.table is None else rows.table.dialect
-    form = {"sep": "\t" if path.suffix == ".tsv" else ",", "decimal": ".", "encoding": "utf-8", "lineterminator": "\n"}
-    if dialect is not None:
-        form = {"sep": dialect.delimiter, "decimal": dialect.decimal, "encoding": dialect.encoding,
-                "lineterminator": dialect.line_end}  # fmt: skip
-    encoding = form.pop("encoding")
-    return frame.to_csv(index=False, float_format="%.8g", **form).encode(encoding, errors="replace")  # pyright: ignore
+    return frame_bytes(frame, path.suffix, None if rows.table is None else rows.table.dialect)

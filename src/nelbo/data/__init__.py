@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from nelbo.data.answers import extended_table as extended_table
     from nelbo.data.answers import filled_frame as filled_frame
     from nelbo.data.answers import filled_table as filled_table
+    from nelbo.data.answers import made_file as made_file
     from nelbo.data.answers import made_frame as made_frame
-    from nelbo.data.answers import made_table as made_table
     from nelbo.data.binarization import BINARIZATIONS as BINARIZATIONS
     from nelbo.data.binarization import binarize as binarize
     from nelbo.data.catalogue import CatalogueEntry as CatalogueEntry
@@ -88,6 +88,8 @@ if TYPE_CHECKING:
     from nelbo.data.splits import missing_fraction as missing_fraction
     from nelbo.data.tables import UserTable as UserTable
     from nelbo.data.user import TABLES as TABLES
+    from nelbo.data.written import array_bytes as array_bytes
+    from nelbo.data.written import frame_bytes as frame_bytes
 
 _HOMES = {
     "BINARIZATIONS": "binarization",
@@ -118,6 +120,7 @@ _HOMES = {
     "VOCABULARY": "documents",
     "Windows": "series",
     "added_sets": "registered",
+    "array_bytes": "written",
     "array_digest": "splits",
     "as_images": "schema",
     "bag_of_words": "documents",
@@ -133,6 +136,7 @@ _HOMES = {
     "extended_table": "answers",
     "filled_frame": "answers",
     "filled_table": "answers",
+    "frame_bytes": "written",
     "known_targets": "prepare",
     "last_events": "events",
     "load": "loading",
@@ -143,8 +147,8 @@ _HOMES = {
     "load_photographs": "photographs",
     "load_rows": "loading",
     "load_series": "series",
+    "made_file": "answers",
     "made_frame": "answers",
-    "made_table": "answers",
     "missing_at_random": "masks",
     "missing_fraction": "splits",
     "missing_grid": "masks",

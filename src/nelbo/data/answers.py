@@ -13,6 +13,7 @@ from nelbo.data.columns import Column, Dialect
 from nelbo.data.schema import Schema
 from nelbo.data.splits import Data, Split
 from nelbo.data.tables import ParquetTable, UserTable
+from nelbo.data.written import frame_bytes
 
 
 def filled_table(
@@ -107,7 +108,7 @@ def _cells_to_write(
     return table, columns, _Cells(restored, ~np.asarray(observed, bool)[:, first], _rows(split, table), exact)
 
 
-def made_table(schema: Schema, values: np.ndarray) -> bytes:
+def _made_table(schema: Schema, values: np.ndarray) -> bytes:
     """Rows that no table holds yet (draws, reconstructions) as a CSV file of the modelled columns, in their own forms.
 
     Args:
@@ -123,6 +124,19 @@ def made_table(schema: Schema, values: np.ndarray) -> bytes:
     written = [[column.written(value, form.decimal) for value in row] for column, row in columns]
     writer.writerows(zip(*written, strict=True))
     return (("\ufeff" if form.mark else "") + stream.getvalue()).encode(form.encoding, errors="replace")
+
+
+def made_file(schema: Schema, values: np.ndarray, suffix: str) -> bytes:
+    """Rows that no table holds yet as a file of the modelled columns.
+
+    Args:
+        schema: of a table.
+        values: `(rows, entries)`, in the user's units.
+        suffix: one of `TABLES`; text is in the dialect of the user's table.
+    """
+    if suffix in {".csv", ".tsv"}:
+        return _made_table(schema, values)
+    return frame_bytes(made_frame(schema, values), suffix)
 
 
 def extended_table(data: Data, split: Split, new: Mapping[str, np.ndarray], *, everything: bool = False) -> bytes:

@@ -14,6 +14,7 @@ import numpy as np
 
 from nelbo.core import InputError
 from nelbo.data.columns import Column, Dialect
+from nelbo.data.written import frame_bytes
 
 _LARGE = 1e8  # numbers beyond it would lose whole units to eight digits
 
@@ -235,14 +236,7 @@ class ParquetTable(UserTable):
         return form if (form := PurePath(self.where).suffix.lower()) in {".feather", ".xlsx"} else ".parquet"
 
     def _bytes(self, frame: Any) -> bytes:
-        stream = io.BytesIO()
-        if self.suffix == ".feather":
-            frame.reset_index(drop=True).to_feather(stream)
-        elif self.suffix == ".xlsx":
-            frame.to_excel(stream, index=False)
-        else:
-            frame.to_parquet(stream)
-        return stream.getvalue()
+        return frame_bytes(frame, self.suffix)
 
     def __len__(self) -> int:
         return len(self.frame)

@@ -119,14 +119,19 @@ def scored(
         parts: reconstruction and KL [nats], where the score is split.
         details: see `Score`.
         warning: see `Score`.
+
+    Raises:
+        InputError: no entry is observed.
     """
     count = len(values)
+    if not observed.sum():
+        raise InputError("Every entry of these rows is missing: nothing is there to score; give rows with values.")
     reconstruction, kl = (None, None) if parts is None else parts
     return Score(
         nats=float(values.mean()),
         standard_error=None if variances is None else float(np.sqrt(variances.sum()) / count),
         spread=float(values.std(ddof=1) / np.sqrt(count)) if count > 1 else 0.0,
-        bits_per_dim=-float(values.sum()) / (NATS_PER_BIT * max(float(observed.sum()), 1.0)),
+        bits_per_dim=-float(values.sum()) / (NATS_PER_BIT * float(observed.sum())),
         reconstruction=reconstruction,
         kl=kl,
         num_samples=num_samples,

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from nelbo.report.gradient_noise import variance_figure as variance_figure
     from nelbo.report.picture import Picture as Picture
     from nelbo.report.pixels import GRID_WIDTH as GRID_WIDTH
+    from nelbo.report.pixels import as_images as as_images
     from nelbo.report.pixels import image_grid as image_grid
     from nelbo.report.pixels import manifold_grid as manifold_grid
     from nelbo.report.pixels import pair_grid as pair_grid
@@ -58,6 +59,7 @@ _HOMES = {
     "Table": "document",
     "Text": "document",
     "Theme": "style",
+    "as_images": "pixels",
     "comparison_page": "comparison",
     "curves_figure": "figures",
     "draw_figures": "folders",

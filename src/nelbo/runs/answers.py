@@ -1,13 +1,12 @@
 """Answers in the form of the user's data: a table comes back as that table, an array as an array."""
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from nelbo.core import InputError, atomic_write
-from nelbo.data import TABLES, Data, extended_table, filled_table
+from nelbo.data import TABLES, Data, array_bytes, extended_table, filled_table
 
 _ROUNDING = 1e-4  # of a grey level: float32 rounds 255 to within 1.5e-5
 
@@ -61,7 +60,7 @@ def write_filled(
     known comes back character for character.
 
     Args:
-        path: ends in .csv, .tsv or .parquet.
+        path: ends in one of `TABLES`.
         data: the rows that were filled in (`Run.rows`); the first ones, if there are fewer values.
         values: `(rows, features)`, as the model gives them.
         observed: bool, the same shape; entries that are False are written.
@@ -76,11 +75,8 @@ def write_filled(
         rows = data.only.rows(slice(0, len(values)))
         content = filled_table(data, rows, values, observed, beside)
     else:
-        stream = io.BytesIO()
-        # sixteen digits where small differences stand on a large offset
-        restored = in_user_units(data, values, white)
-        np.savetxt(stream, restored, delimiter=",", fmt="%.8g" if restored.dtype == np.float32 else "%.16g")
-        content = stream.getvalue()
+        units, ids = in_user_units(data, values, white), data.only.ids
+        content = array_bytes(units, path.suffix, ids=None if ids is None else ids[: len(units)])
     with atomic_write(path) as file:
         file.write(content)
 
@@ -88,11 +84,11 @@ def write_filled(
 def write_columns(path: Path, data: Data, columns: Mapping[str, np.ndarray], *, everything: bool = False) -> None:
     """Write new columns, such as latent coordinates or scores, with a row for each row of the data.
 
-    Rows of a table keep what tells them apart: ids, index, text and labels. Of other data, or as .npy, the columns
+    Rows of a table keep what tells them apart: ids, index, text and labels; pictures their names. As .npy, the columns
     are written alone.
 
     Args:
-        path: ends in .npy, .csv, .tsv or .parquet.
+        path: ends in .npy, .npz or one of `TABLES`.
         data: the rows (`Run.rows`); the first ones, if the columns are shorter.
         columns: `(rows,)` each, by name.
         everything: keep all columns of a table; else what tells its rows apart.
@@ -102,24 +98,21 @@ def write_columns(path: Path, data: Data, columns: Mapping[str, np.ndarray], *, 
     """
     numbers = [np.asarray(column) for column in columns.values() if np.asarray(column).dtype.kind != "O"]
     values = np.stack(numbers, axis=1)
-    stream = io.BytesIO()
-    if path.suffix == ".npy":
-        np.save(stream, values, allow_pickle=False)
-        content = stream.getvalue()
-    elif data.table is not None:
+    if data.table is not None and path.suffix not in {".npy", ".npz"}:
         check_table_name(path, data)
         rows = data.only.rows(slice(0, len(values)))
         content = extended_table(data, rows, columns, everything=everything)
     else:
-        np.savetxt(stream, values, delimiter=",", fmt="%.8g")
-        content = stream.getvalue()
+        ids = None if data.only.ids is None else data.only.ids[: len(values)]
+        named = ids is not None or path.suffix not in {".csv", ".tsv"}
+        content = array_bytes(values, path.suffix, ids=ids, names=list(columns) if named else None)
     with atomic_write(path) as file:
         file.write(content)
 
 
 def table_suffixes(data: Data) -> tuple[str, ...]:
     """How the name of a file may end that holds answers about these rows as a table."""
-    return (".csv",) if data.table is None else (data.table.suffix,)
+    return TABLES if data.table is None else (data.table.suffix,)
 
 
 def check_columns_name(path: Path, data: Data) -> None:
@@ -128,7 +121,7 @@ def check_columns_name(path: Path, data: Data) -> None:
     Raises:
         InputError: so it is.
     """
-    suffixes = (".npy", *table_suffixes(data))
+    suffixes = (".npy", ".npz", *table_suffixes(data))
     if path.suffix not in suffixes or path.is_dir():
         raise InputError(f"Cannot write {path}: choose the name of a file that ends in {' or '.join(suffixes)}.")
 
