@@ -63,6 +63,7 @@ def model():
     return randomized(rbm(jr.key(0), (SIZE,), hidden=(3,)), jr.key(1), 1.0)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("chains", ["data", "persistent", "tempered"])
 def test_long_chains_give_the_exact_gradient(model, chains):
     """Each slope is a mean of at least 4000 draws in [0, 1]: 0.04 is at least 5 standard errors of 22 such means."""
@@ -117,6 +118,7 @@ def test_decay_is_of_the_weights_alone(model):
     assert largest((moved.raw, moved.head.bias)) < 1e-6
 
 
+@pytest.mark.slow
 def test_the_number_of_sweeps_rises_over_the_run(model):
     """Chains that are given back as they were, after as many sweeps as the step says."""
     node = model.generative.root(0)
@@ -164,6 +166,7 @@ def halves(steps, layers, decay=1e-3):
                batch_size=50, chunk=20).model  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_first_half_trains_a_machine_that_the_second_one_mirrors():
     """So p(v) is the first machine's, exactly, when its own training begins."""
     start, half, whole = dbn(jr.key(0), (SIZE,), layers=(3, SIZE), init=0.3), *(halves(n, (3, SIZE)) for n in (20, 40))

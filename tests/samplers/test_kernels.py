@@ -58,6 +58,7 @@ def ends(name, steps, key):
     return jax.vmap(one)(jr.split(key, 500 if name == "no-u-turn" else 4000))
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("name", KERNELS)
 def test_the_last_states_of_many_chains_have_the_mean_and_covariance_of_the_target(name):
     """H0: independent draws of the normal; 9 z-scores, |z| < 5, false alarm 5e-6 a kernel, fixed seed."""
