@@ -9,7 +9,7 @@ from nelbo.data import Data, Schema, Split, source
 from nelbo.evaluation import Score
 from nelbo.models import rbm
 from nelbo.runs import evidence_ladder
-from nelbo.runs.evidence import _checked
+from nelbo.runs.evidence import _checked, _lowered
 
 
 def ladder(case, values, settings):
@@ -71,6 +71,17 @@ def test_log_z_in_the_wrong_order_is_seen():
     assert not in_order
     assert "do not draw from the machine" in sentence
     assert _checked({low: score(-3.5), high: score(-3.0)}, fresh=False)[1]
+
+
+def test_a_higher_log_z_counts_in_the_part_that_it_is_of():
+    found = Score(-3.0, 0.03, 0.1, 1.5, -2.0, 1.0, 5, 2, np.array([-2.5, -3.5]))
+    latent, plain = (_lowered(found, 0.5, 0.04, latents=latents) for latents in (True, False))
+    for moved in (latent, plain):
+        assert (moved.nats, moved.bits_per_dim) == (-3.5, pytest.approx(1.75))
+        assert moved.standard_error == pytest.approx(0.05)
+        np.testing.assert_array_equal(moved.per_example, [-3.0, -4.0])
+    assert (latent.reconstruction, latent.kl) == (-2.0, 1.5)
+    assert plain.reconstruction == -3.5
 
 
 def score(nats):

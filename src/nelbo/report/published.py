@@ -44,6 +44,6 @@ def published_figure(
         axes.plot(own, places, marker="o", linestyle="none", color=theme.curves[0], markersize=6, label="ours")
         axes.set_yticks(places, [labels[i] for i in order.tolist()])
         axes.set(ylim=(-0.7, len(labels) - 0.3), xlabel=x_label)
-        axes.legend(loc="lower right")
+        axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2)  # beside the points, whichever there are
         figure.set_layout_engine("tight")
     return figure
