@@ -269,7 +269,7 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--film", dest="chain_picture", help=argparse.SUPPRESS)  # its name in earlier versions
     parser.add_argument("--intervals", action="store_true", help="add the ends of 90 %% intervals to a table, and the chance of each word")  # fmt: skip  # noqa: E501
     parser.add_argument("--ignore", metavar="NAME,...", help="columns of a table that is fitted now to set aside")
-    parser.add_argument("--column", metavar="NAME=KIND,...", help="how columns of a table that is fitted now are modelled: real, positive, count, student (heavy tails), words, ignore")  # fmt: skip  # noqa: E501
+    parser.add_argument("--column", metavar="NAME=KIND,...", help="how columns of a table that is fitted now are modelled: real, positive, count, student (heavy tails), words, ordinal ('NAME=ordinal:LOW<HIGH' says the order), ignore")  # fmt: skip  # noqa: E501
     parser.add_argument("--keep", metavar="DIR", help="where the run of a table that is fitted now stays")
     parser.add_argument("-o", "--output", metavar="FILE", help=".npz (all), .npy, .csv or .png (default RUN/imputed.npz)")  # fmt: skip  # noqa: E501
 

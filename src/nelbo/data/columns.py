@@ -64,11 +64,11 @@ class Column:
         reason: why it is set aside.
         places: decimal places to write; None: as many as the number needs.
         words: for false and true, of a column of truth values.
-        levels: the distinct words of a column of text that is a feature, each of which is an entry of 0 or 1; None of
-            numbers, which are one entry.
+        levels: the distinct words of a column of text that is a feature, or ordered levels from the lowest, each of
+            which is an entry of 0 or 1; None of numbers, which are one entry.
         form: of dates, as `strftime` has it; None where they are no text, and of other columns.
         sentinel: the number that means "missing", such as -999; None where there is none.
-        asked: how it is modelled, where the user said so; "" where the data decide.
+        asked: how it is modelled, where the user or the type of the column said so; "" where the data decide.
     """
 
     name: str
@@ -89,7 +89,10 @@ class Column:
 
     def keeps(self, text: str) -> bool:
         """Whether a cell stays although the model knows nothing of it: a word that no training row had."""
-        return self.levels is not None and text.strip().strip('"').strip() not in MISSING
+        word = text.strip().strip('"').strip()
+        if self.levels is None or word in MISSING or (self.kind != "text" and word in ODD_MISSING):
+            return False
+        return not (self.sentinel is not None and is_number(word) and float(word) == self.sentinel)
 
     def written(self, value: float, decimal: str = ".", *, exact: bool = False) -> str:
         """A value in the form that the column's own cells have.
@@ -130,6 +133,7 @@ class Content:
         fault: what keeps a column of numbers from being one; "" where nothing does.
         marker: text that was taken for a missing number, such as "?"; "" where there is none.
         form: as in `Column`.
+        order: the levels of an ordered column from the lowest, in `texts`; () of others.
     """
 
     kind: Kind
@@ -141,6 +145,7 @@ class Content:
     fault: str = ""
     marker: str = field(default="")
     form: str | None = None
+    order: tuple[str, ...] = ()
 
     @property
     def counts_rows(self) -> bool:
@@ -150,8 +155,8 @@ class Content:
 
     @property
     def levels(self) -> tuple[str, ...]:
-        """The distinct cells that are there, sorted."""
-        return tuple(sorted({self.texts[code] for code in np.unique(self.codes[self.codes >= 0])}))
+        """The distinct cells that are there, sorted; all levels of an ordered column in their order."""
+        return self.order or tuple(sorted({self.texts[code] for code in np.unique(self.codes[self.codes >= 0])}))
 
 
 def is_number(cell: str, decimal: str = ".") -> bool:

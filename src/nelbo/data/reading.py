@@ -229,6 +229,9 @@ def _typed(pandas: Any, column: Any) -> Content:
     if types.is_bool_dtype(column.dtype) or set(map(type, column.dropna())) == {bool}:
         numbers = column.astype(object).map(float, na_action="ignore").to_numpy(dtype=float, na_value=np.nan)
         return Content("truth", numbers, codes, tuple(distinct), words=("False", "True"))
+    if isinstance(column.dtype, pandas.CategoricalDtype) and column.dtype.ordered:
+        order = tuple(str(level) for level in column.dtype.categories)
+        return Content("text", empty, codes, tuple(distinct), order=order)
     if not types.is_numeric_dtype(column.dtype) or types.is_complex_dtype(column.dtype):
         return Content("text", empty, codes, tuple(distinct))
     numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)

@@ -1,20 +1,19 @@
 """Which columns of a table are modelled, which is the label, and which are set aside."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
 from nelbo.core import InputError, choice
+from nelbo.data.asked import as_asked, check_kind, not_numeric
 from nelbo.data.columns import Column, Content, sentinel_in
 from nelbo.data.reading import ReadTable
 
 LABEL_COLUMNS = ("label", "y")
 MOST_LEVELS = 100  # of a column of words
 Targets = Literal["number", "class"]
-# how a column can be asked to be modelled; "ignore" sets it aside
-ASKED = ("real", "positive", "count", "student", "words", "ignore")
 _INDEX_NAMES = ("", "Unnamed: 0")
 
 
@@ -30,7 +29,7 @@ class TableOptions:
         targets: what is predicted: numbers or classes; None: nothing is, and labels are labels.
         words: model columns of words too, each word being an entry of 0 or 1; a column `label` or `y` is then a
             column like others.
-        kinds: how columns are to be modelled, by name, see `ASKED`.
+        kinds: how columns are to be modelled, by name, see `nelbo.data.asked`.
     """
 
     header: bool | None = None
@@ -43,22 +42,7 @@ class TableOptions:
 
     def __post_init__(self) -> None:
         for _, kind in self.kinds:
-            choice("kind of column", kind, ASKED)
-
-
-def kinds_asked(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """NAME=KIND as pairs.
-
-    Raises:
-        InputError: no such text.
-    """
-    pairs = []
-    for text in texts:
-        name, sign, kind = text.rpartition("=")
-        if not sign or not name:
-            raise InputError(f"A column's kind is given as NAME=KIND, with one of {', '.join(ASKED)}, got {text!r}.")
-        pairs.append((name, kind))
-    return tuple(pairs)
+            check_kind(kind)
 
 
 @dataclass(frozen=True)
@@ -101,13 +85,13 @@ def assign_roles(reading: ReadTable, options: TableOptions, cleaned: Sequence[Co
     for i, (name, content) in enumerate(zip(names, contents, strict=True)):
         index = named and i == 0 and table.names[i] in _INDEX_NAMES and len(table) > 1 and content.counts_rows
         how = asked.get(name, "")
-        content = _as_asked(table.where, name, content, how)
+        content = as_asked(table.where, name, content, how)
         reason = _reason(name, content, options, index=index, asked=how)
         own, answer = (target, "target") if target is not None else (label, "label")
         role = answer if name == own else "set aside" if reason else "feature"
         if role == "feature" and content.fault:
             raise not_numeric(table.where, name, content.fault)
-        worded = role == "feature" and content.kind == "text"
+        worded = role == "feature" and (content.kind == "text" or bool(content.order))
         if worded and target is None and not options.words:  # named by `columns`
             raise not_numeric(table.where, name, f"its first cell is {content.texts[0]!r}")
         levels = content.levels if worded else None
@@ -123,7 +107,7 @@ def assign_roles(reading: ReadTable, options: TableOptions, cleaned: Sequence[Co
                 levels,
                 content.form,
                 sentinel_in(reading.contents[i]),
-                "" if how in {"words", "ignore"} else how,
+                "ordinal" if worded and content.order else "" if how in {"words", "ignore"} else how,
             )
         )
     _check_levels(table.where, names, columns)
@@ -169,15 +153,6 @@ def _check_levels(where: str, names: Sequence[str], columns: Sequence[Column]) -
         )
 
 
-def not_numeric(where: str, name: str, fault: str) -> InputError:
-    """The sentence for text among the numbers of a column."""
-    return InputError(
-        f"{where}: column {name!r} is not numeric ({fault}); numbers or blanks were expected: correct it, leave the "
-        f"cell blank, encode the column as numbers, set it aside with --ignore {name!r}, or call it 'label' if it is "
-        "one."
-    )
-
-
 def shown_names(names: Sequence[str]) -> tuple[str, ...]:
     """Names to call columns by: a column without a name, or with the name of one before it, is told by its place."""
     shown: list[str] = []
@@ -204,19 +179,6 @@ def _reason(name: str, content: Content, options: TableOptions, *, index: bool, 
         "saved index": index,
     }
     return next((reason for reason, holds in reasons.items() if holds), "")
-
-
-def _as_asked(where: str, name: str, content: Content, how: str) -> Content:
-    """A column of numbers as one of words, where that is asked for.
-
-    Raises:
-        InputError: a column of text as one of numbers.
-    """
-    if how == "words":
-        return replace(content, kind="text", places=None, words=None, fault="")
-    if how not in {"", "ignore"} and (content.kind == "text" or content.fault):
-        raise not_numeric(where, name, content.fault or f"its first cell is {content.texts[0]!r}")
-    return content
 
 
 def _repeats(content: Content) -> bool:
@@ -252,7 +214,10 @@ def _readings(where: str, names: Sequence[str], columns: Sequence[Column], conte
     """How the cells of modelled columns were read, where they are no plain numbers."""
     notes = []
     for name, column, content in zip(names, columns, contents, strict=True):
-        if column.levels is not None:
+        if column.asked == "ordinal":
+            order = " < ".join(map(repr, (column.levels or ())[:8])) + (" < ..." if column.width > 8 else "")
+            notes.append(f"{where}: column {name!r} is ordered ({order}).")
+        elif column.levels is not None:
             words = ", ".join(map(repr, column.levels[:8])) + (", ..." if column.width > 8 else "")
             notes.append(f"{where}: column {name!r} holds words, each of which became a feature of 0 or 1 ({words}).")
         if column.kind == "date" and column.role == "feature":

@@ -282,7 +282,7 @@ class ParquetTable(UserTable):
             old, new = frame.iloc[:, place], values[:, j]
             if column.levels is not None:
                 gaps = gaps & ~np.array([not pd.isna(cell) and column.keeps(str(cell)) for cell in old], bool)
-                new = np.asarray(column.levels, object)[new.astype(int)]
+                new = np.array(_in_type(column.levels, old), object)[new.astype(int)]
             elif column.kind == "date" and column.form is None:
                 new = pd.to_datetime(new, unit="D").round("s").tz_localize(old.dt.tz)
             elif column.kind == "date":
@@ -313,3 +313,12 @@ class ParquetTable(UserTable):
         for name, column in new.items():
             frame[name] = column
         return self._bytes(frame)
+
+
+def _in_type(levels: Sequence[str], column: Any) -> list[Any]:
+    """Levels as the cells of a pandas column have them: numbers where they are, not text."""
+    own = column.dropna().unique().tolist()
+    categories = column.dtype.categories.tolist() if column.dtype.name == "category" else []
+    cells = {str(cell): cell for cell in [*own, *categories]}
+    numbers = column.dtype.kind in "iuf"
+    return [cells.get(level, float(level) if numbers else level) for level in levels]

@@ -8,6 +8,7 @@ import numpy as np
 
 from nelbo.core import InputError
 from nelbo.data.archives import archive_splits
+from nelbo.data.asked import not_numeric, ordered
 from nelbo.data.catalogue import IDX_FILES
 from nelbo.data.columns import Column, Content, dates_in, sentinel_in, without_sentinel
 from nelbo.data.cuts import Cuts, complete
@@ -21,7 +22,6 @@ from nelbo.data.roles import (
     UNKNOWN_CLASS,
     TableOptions,
     assign_roles,
-    not_numeric,
     numbered_classes,
     read_labels,
     read_targets,
@@ -147,7 +147,7 @@ def _from_table(reading: ReadTable, options: TableOptions, like: Schema | None) 
     # roles first: they keep each column's own mark for "missing"
     marked = replace(reading, contents=tuple(map(_without_mark, reading.contents)))
     roles = assign_roles(reading, options, marked.contents)
-    reading = marked
+    reading = replace(marked, contents=tuple(map(_as_levels, roles.columns, marked.contents)))
     places = [i for i, column in enumerate(roles.columns) if column.role == "feature"]
     y, label_names, notes = None, None, roles.notes
     for column, content in zip(roles.columns, reading.contents, strict=True):
@@ -189,6 +189,10 @@ def _like_table(reading: ReadTable, like: Schema, options: TableOptions) -> Foun
     return Found({"train": Split(x, y)}, like.label_names, like.columns, table, (*reading.notes, *notes))
 
 
+def _as_levels(column: Column, content: Content) -> Content:
+    return ordered(content, column.levels or ()) if column.asked == "ordinal" else content
+
+
 def _without_mark(content: Content) -> Content:
     value = sentinel_in(content)
     return content if value is None else without_sentinel(content, value)
@@ -202,6 +206,8 @@ def _like_column(where: str, name: str, column: Column, content: Content) -> Con
     """
     if column.sentinel is not None:
         content = without_sentinel(content, column.sentinel)
+    if column.asked == "ordinal":
+        return ordered(content, column.levels or ())
     if column.kind != "date" or column.form is None or content.kind == "empty":
         return content
     try:

@@ -15,7 +15,8 @@ from numpyro.distributions import constraints
 from nelbo.core import InputError, choice, softplus
 
 NUMBERS, BITS, COUNTS, HEAVY = ("real", "positive"), ("binary",), ("count",), ("student",)
-COLUMN_KINDS = (*NUMBERS, *COUNTS, *HEAVY, *BITS, "words")
+LEVELS = ("words", "ordinal")  # an entry for each level, 1 for the one that is there
+COLUMN_KINDS = (*NUMBERS, *COUNTS, *HEAVY, *BITS, *LEVELS)
 ONE_NUMBER = (*NUMBERS, *COUNTS, *HEAVY)
 DEGREES = 4.0  # of freedom of heavy-tailed columns
 _HALF_LOG_TAU = 0.5 * math.log(2.0 * math.pi)
@@ -25,7 +26,7 @@ _LEAST = 1e-30  # a positive number that float32 has, in place of what is missin
 
 
 def column_widths(kinds: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
-    """Kind and number of entries of each column: "words:5" has five, all others have one.
+    """Kind and number of entries of each column: "words:5" and "ordinal:5" have five, all others have one.
 
     Raises:
         InputError: another kind.
@@ -34,14 +35,16 @@ def column_widths(kinds: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
     for kind in kinds:
         name, _, width = kind.partition(":")
         choice("kind of column", name, COLUMN_KINDS)
-        if (name == "words") != width.isdigit() or width == "0":
-            raise InputError(f"A kind of column is {', '.join(COLUMN_KINDS[:-1])} or words:COUNT, got {kind!r}.")
+        if (name in LEVELS) != width.isdigit() or width == "0" or kind == "ordinal:1":
+            raise InputError(
+                f"A kind of column is {', '.join(ONE_NUMBER + BITS)}, words:COUNT or ordinal:COUNT, got {kind!r}."
+            )
         found.append((name, int(width or 1)))
     return tuple(found)
 
 
 class Columns(nd.Distribution):
-    """Independent columns: normals, log-normals, counts, heavy tails, bits, and words as one-hot entries.
+    """Independent columns: normals, log-normals, counts, heavy tails, bits, and words or levels as one-hot entries.
 
     Counts are negative binomial with variance m + s^2 m^2, which is a Poisson law for s = 0; heavy tails are those of a
     Student t with four degrees of freedom.
@@ -51,9 +54,9 @@ class Columns(nd.Distribution):
 
     Args:
         loc: `(*batch, entries)`; of numbers the mean (of the logarithm, where they are positive); of counts the
-            logarithm of their mean m; of heavy tails the middle; of bits and words their logits.
+            logarithm of their mean m; of heavy tails the middle; of bits, words and levels their logits.
         scale: the same shape; standard deviation of numbers (of their logarithms); s of counts; the unit of heavy
-            tails; not read elsewhere.
+            tails; not read elsewhere. Ordered levels differ from words in where their logits come from alone.
         kinds: of the columns, see `column_widths`.
     """
 
@@ -76,7 +79,7 @@ class Columns(nd.Distribution):
         parts, at = [], 0
         for name, width in column_widths(self.kinds):
             own = [array[..., at : at + width] for array in (values, *more)]
-            parts.append(function(*own) if name == "words" else own[0])
+            parts.append(function(*own) if name in LEVELS else own[0])
             at += width
         return jnp.concatenate(parts, -1)
 

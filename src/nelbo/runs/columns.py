@@ -44,7 +44,7 @@ def column_arguments(data: Data, arguments: dict[str, Any]) -> dict[str, Any]:
         values = x[observed[:, at], at]
         other = np.concatenate([values, *(_column_of(split, at) for split in data.splits.values())])
         if column is not None and column.levels is not None:
-            kinds.append(f"words:{column.width}")
+            kinds.append(f"{'ordinal' if column.asked == 'ordinal' else 'words'}:{column.width}")
         elif len(values) and np.isin(other, (0.0, 1.0)).all() and (column is None or not column.asked):
             kinds.append("binary")
         else:
