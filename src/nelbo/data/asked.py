@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from nelbo.core import InputError, choice
-from nelbo.data.columns import Content, is_number
+from nelbo.data.columns import Content
+from nelbo.data.notation import is_number
 
 # how a column can be asked to be modelled; "ignore" sets it aside
 ASKED = ("real", "positive", "count", "student", "words", "ordinal", "ignore")

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from nelbo.core import InputError
-from nelbo.data.columns import MISSING, ODD_MISSING, Content, Dialect, content_of, is_number
+from nelbo.data.columns import MISSING, ODD_MISSING, Content, Dialect, content_of
 from nelbo.data.dialects import SAMPLE, check_widths, decimal_of, decoded, delimiter_note, delimiter_of, names_columns
 from nelbo.data.formats import damaged, unreadable
+from nelbo.data.notation import is_number
 from nelbo.data.tables import ParquetTable, TextTable, UserTable
 
 

@@ -108,6 +108,7 @@ def assign_roles(reading: ReadTable, options: TableOptions, cleaned: Sequence[Co
                 content.form,
                 sentinel_in(reading.contents[i]),
                 "ordinal" if worded and content.order else "" if how in {"words", "ignore"} else how,
+                content.pattern,
             )
         )
     _check_levels(table.where, names, columns)
@@ -213,7 +214,7 @@ def _notes(where: str, names: Sequence[str], columns: Sequence[Column], contents
 def _readings(where: str, names: Sequence[str], columns: Sequence[Column], contents: Sequence[Content]) -> list[str]:
     """How the cells of modelled columns were read, where they are no plain numbers."""
     notes = []
-    for name, column, content in zip(names, columns, contents, strict=True):
+    for name, column in zip(names, columns, strict=True):
         if column.asked == "ordinal":
             order = " < ".join(map(repr, (column.levels or ())[:8])) + (" < ..." if column.width > 8 else "")
             notes.append(f"{where}: column {name!r} is ordered ({order}).")
@@ -222,9 +223,43 @@ def _readings(where: str, names: Sequence[str], columns: Sequence[Column], conte
             notes.append(f"{where}: column {name!r} holds words, each of which became a feature of 0 or 1 ({words}).")
         if column.kind == "date" and column.role == "feature":
             notes.append(f"{where}: column {name!r} holds dates, which are modelled as days.")
-        if content.marker and column.role == "feature":
-            notes.append(f"{where}: {content.marker!r} in column {name!r} was read as a missing number.")
-    return notes
+    modelled = [place for place, column in enumerate(columns) if column.role == "feature"]
+    return [*notes, *marker_notes(where, [names[i] for i in modelled], [contents[i] for i in modelled])]
+
+
+def marker_notes(where: str, names: Sequence[str], contents: Sequence[Content]) -> list[str]:
+    """A sentence for each text that was taken for a missing cell, such as "NA".
+
+    Args:
+        where: for messages.
+        names: of the modelled columns.
+        contents: their cells.
+    """
+    having: dict[tuple[str, bool], list[str]] = {}
+    for name, content in zip(names, contents, strict=True):
+        for marker in content.markers:
+            having.setdefault((marker, content.kind == "text"), []).append(name)
+    what = {True: "word", False: "number"}
+    return [
+        f"{where}: {marker!r} in {listing(which).rpartition(' ')[0]} was read as a missing {what[text]}."
+        for (marker, text), which in having.items()
+    ]
+
+
+def set_aside_notes(where: str, columns: Sequence[Column], contents: Mapping[str, Content]) -> list[str]:
+    """A sentence about the columns of a table that were set aside when the model was fitted.
+
+    Args:
+        where: for messages.
+        columns: of the table that the model was fitted to.
+        contents: of the columns of the table at hand, by name.
+    """
+    there = [column.name for column in columns if column.role == "set aside" and column.name in contents]
+    if not there:
+        return []
+    blank = sum(int(np.count_nonzero(contents[name].codes < 0)) for name in there)
+    stay = f", and {blank} blank cell{'s' * (blank > 1)} there stay{'s' * (blank == 1)} blank" if blank else ""
+    return [f"{where}: {listing(there)} set aside when the model was fitted, and left alone{stay}."]
 
 
 def holes_that_stay(names: Sequence[str], columns: Sequence[Column], contents: Sequence[Content]) -> list[str]:

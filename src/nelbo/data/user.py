@@ -10,7 +10,7 @@ from nelbo.core import InputError
 from nelbo.data.archives import archive_splits
 from nelbo.data.asked import not_numeric, ordered
 from nelbo.data.catalogue import IDX_FILES
-from nelbo.data.columns import Column, Content, dates_in, sentinel_in, without_sentinel
+from nelbo.data.columns import Column, Content, dates_in, sentinel_in, without_markers, without_sentinel
 from nelbo.data.cuts import Cuts, complete
 from nelbo.data.entries import read_entries
 from nelbo.data.formats import read_idx, read_npy, read_npz
@@ -22,9 +22,11 @@ from nelbo.data.roles import (
     UNKNOWN_CLASS,
     TableOptions,
     assign_roles,
+    marker_notes,
     numbered_classes,
     read_labels,
     read_targets,
+    set_aside_notes,
     shown_names,
 )
 from nelbo.data.schema import Schema, Values
@@ -172,7 +174,8 @@ def _like_table(reading: ReadTable, like: Schema, options: TableOptions) -> Foun
         if column.levels is None and (contents[i].kind == "text" or contents[i].fault):
             raise not_numeric(table.where, names[i], contents[i].fault or f"it holds {contents[i].texts[0]!r}")
     x, said = read_entries(table.where, like.features, [contents[i] for i in places], modelled=like.target is None)
-    notes = (*notes, *said)
+    notes = (*notes, *set_aside_notes(table.where, like.columns, dict(zip(table.names, contents, strict=True))), *said)
+    notes = (*notes, *marker_notes(table.where, [names[i] for i in places], [contents[i] for i in places]))
     label = next((column for column in like.columns if column.role in {"label", "target"}), None)
     y = None
     at = None if label is None else _place_of(label, like, table)
@@ -206,6 +209,8 @@ def _like_column(where: str, name: str, column: Column, content: Content) -> Con
     """
     if column.sentinel is not None:
         content = without_sentinel(content, column.sentinel)
+    if column.levels is not None:
+        content = without_markers(content, column.levels)
     if column.asked == "ordinal":
         return ordered(content, column.levels or ())
     if column.kind != "date" or column.form is None or content.kind == "empty":

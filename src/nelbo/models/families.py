@@ -27,6 +27,7 @@ from nelbo.models.gaussian_mixture import gaussian_mixture
 from nelbo.models.image_codec import image_codec
 from nelbo.models.lda import lda
 from nelbo.models.matrix import factorization
+from nelbo.models.neutral_ad import neutral_ad
 from nelbo.models.orderless import eonade
 from nelbo.models.series import gp_vae, state_space
 from nelbo.models.stack import Model
@@ -94,6 +95,10 @@ _TABLE = {"*": {"learning_rate": 0.003, "schedule": "cosine"}}
 # it counts once a data set: small tables are fitted less closely, and large ones as without
 _TABLE_PRIOR = {"weight_prior": 0.3}
 
+# batch and rate of the authors (Qiu et al. 2021)
+_DETECTOR = {"*": {"learning_rate": 0.001, "batch_size": 128, "keep": "last"}}
+_LEAST_OF_DETECTOR = 1000
+
 # the maximum a posteriori estimate: weights of standardized features without a prior grow on small data
 _MAP = {"weight_prior": 1.0}
 # natural gradients have one step length that is right for a whole pass, one; and rates that fall after it
@@ -148,6 +153,14 @@ MODELS: dict[str, Family] = {
         training=_TABLE,
         least_steps=_LEAST,
         objective_arguments=_TABLE_PRIOR,
+        examples="columns",
+    ),
+    "neutral-ad": Family(
+        neutral_ad,
+        likelihood="columns",
+        objective="mean-score",
+        training=_DETECTOR,
+        least_steps=_LEAST_OF_DETECTOR,
         examples="columns",
     ),
     "gaussian-mixture": Family(gaussian_mixture, likelihood="gaussian", objective="svi", training=_CONJUGATE),

@@ -76,6 +76,8 @@ def bound_caption(bound: str, *, exact: bool = False) -> str:
     """
     if exact or bound == "log p(x)":
         return "log p(x), mean over examples; higher is better."
+    if bound in {"pseudo-log-likelihood", "minus the score"}:
+        return f"{bound[:1].upper()}{bound[1:]}, mean over examples, no bound on log p(x); higher is better."
     return f"{bound}: a lower bound on log p(x), mean over examples; higher is better."
 
 

@@ -63,7 +63,8 @@ def column_arguments(data: Data, arguments: dict[str, Any]) -> dict[str, Any]:
     constant = np.where(np.abs(mean) > 0, _CONSTANT * np.abs(mean), 1.0)
     moments = {"centre": mean, "spread": np.where(spread > _CONSTANT**2 * np.abs(mean), spread, constant)}
     shaped = {
-        name: jnp.asarray(moment, jnp.float32) if arguments.get(name) else False for name, moment in moments.items()
+        name: jnp.asarray(moment.reshape(data.shape), jnp.float32) if arguments.get(name) else False
+        for name, moment in moments.items()
     }
     return {"kinds": kinds} | shaped
 

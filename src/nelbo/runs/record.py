@@ -216,6 +216,8 @@ def _history_bound(objective: Mapping[str, Any]) -> str:
         return "log p(x)"
     if named.reports == "pseudo":
         return "pseudo-log-likelihood"
+    if named.reports == "score":
+        return "minus the score"
     if named.reports == "perturbative":
         return "perturbative bound"
     samples = _object(objective.get("arguments")).get("samples", 1)
