@@ -52,6 +52,7 @@ REFUSED |= {
     (objective, "image-codec")
     for objective in ("perturbative", "nvil", "maximum-likelihood", "stochastic-backpropagation")
 }
+REFUSED |= {("mean-score", model) for model in set(MODELS) - {"neutral-ad"}}
 OWN = {"order-agnostic": "eonade", "contrastive-divergence": "rbm", "greedy": "dbn"}
 REFUSED |= {(objective, model) for objective, own in OWN.items() for model in set(MODELS) - {own}}
 CONJUGATE = {name for name, family in MODELS.items() if family.objective == "svi"}

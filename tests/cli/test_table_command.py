@@ -203,6 +203,23 @@ def test_what_is_to_be_said_is_said_once_and_as_it_is_typed(table, nelbo, tmp_pa
     assert len(set(header)) == len(header)
 
 
+def test_a_report_shows_the_most_and_the_least_typical_rows(table, fitted, nelbo, tmp_path):
+    for _ in range(2):  # the second reads what the first worked out
+        assert nelbo("report", fitted, "-o", tmp_path / "r.html", "--quiet").code == 0
+        written = (fitted / "typical.json").stat().st_mtime_ns
+    found = json.loads((fitted / "typical.json").read_text())
+    most, least = ([row for row in found["rows"] if row["typical"] == which] for which in ("most", "least"))
+    assert len(most) == len(least) == min(found["of"] // 2, 8) > 1
+    assert max(abs(row["bits beyond the mean"]) for row in most) <= min(
+        abs(row["bits beyond the mean"]) for row in least
+    )
+    gaps = read(table[2])
+    assert all([row[name] for name in HEADER] == gaps[1 + row["row"]] for row in (*most, *least))
+    page = (tmp_path / "r.html").read_text()
+    assert page.index("Most typical:") < page.index("Least typical:") < page.index(least[0]["id"] + "<")
+    assert (fitted / "typical.json").stat().st_mtime_ns == written
+
+
 def test_an_infinity_or_one_row_is_told_with_advice(fitted, nelbo, tmp_path):
     new = write(tmp_path / "new.csv", [["q", "inf", "3.00", "2", "yes", "Graz", ""]])
     done = nelbo("impute", fitted, new, "-o", tmp_path / "f.csv")

@@ -64,7 +64,7 @@ def test_ordered_categories_of_pandas_are_levels_and_stay_categories(tmp_path, k
     ("column", "told"),
     [
         ("size=ordinal", r"words \('L', 'M', 'S', ...\) have no order of their own: state it"),
-        ("size=ordinal:S<M", r"row 2 holds 'L', which is none of S<M: name every level"),
+        ("size=ordinal:S<M", r"line 4 holds 'L', which is none of S<M: name every level"),
         ("size=ordinal:S<M<S", "each once"),
         ("size=ordinal:", "at least two"),
         ("one=ordinal", "it holds one level alone"),

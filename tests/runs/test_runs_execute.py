@@ -82,6 +82,9 @@ def test_defaults_that_the_data_decide():
     # 3000 steps on 120 rows: validated 100 times, and not after every step
     assert training_for({}, 120, least_steps=3000)["evaluate_every"] == 30
     assert training_for({}, 3000, least_steps=3000)["evaluate_every"] is None
+    assert training_for({}, 100_000, least_steps=3000, most_steps=10_000)["epochs"] == 10.0
+    assert training_for({}, 10**7, most_steps=10_000)["epochs"] == 1.0
+    assert training_for({"epochs": 30.0}, 10**7, most_steps=10_000)["epochs"] == 30.0
     assert training_for({"epochs": 2500.0}, 120, least_steps=3000)["evaluate_every"] is None
     grey = {"name": "digits", "binarize": "none"}
     train, score = dataset_for(grey, None)

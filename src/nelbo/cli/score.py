@@ -28,7 +28,7 @@ def _arguments(parser: Parser) -> None:
     data_folder(parser)
     split(parser)
     refine(parser)
-    parser.add_argument("--by", choices=SCORES, default="elbo", help="what a row is called novel for: its code length by the bound, by the importance-weighted bound, its distance from the typical one, or one part of the bound (default elbo)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--by", choices=SCORES, default="elbo", help="what a row is called novel for: its code length by the bound, by the importance-weighted bound, its distance from the typical one, the bound corrected by compressed length (pictures and bytes), or one part of the bound (default elbo)")  # fmt: skip  # noqa: E501
     parser.add_argument("--samples", type=int, default=100, metavar="K", help="draws for each row (default 100)")
     parser.add_argument("--fdr", type=float, default=FALSE_DISCOVERIES, metavar="RATE", help=f"false-discovery rate of the flagged rows (default {FALSE_DISCOVERIES})")  # fmt: skip  # noqa: E501
     parser.add_argument("--held-out", default=HELD_OUT, metavar="SPLITS|PATH", help=f"rows to compare with: splits of the run's data, or a file of rows that are not novel (default {HELD_OUT})")  # fmt: skip  # noqa: E501

@@ -9,6 +9,7 @@ import numpy as np
 from nelbo.core import InputError, choice
 from nelbo.data.columns import Content
 from nelbo.data.notation import is_number
+from nelbo.data.tables import UserTable
 
 # how a column can be asked to be modelled; "ignore" sets it aside
 ASKED = ("real", "positive", "count", "student", "words", "ordinal", "ignore")
@@ -49,11 +50,11 @@ def check_kind(kind: str) -> None:
         )
 
 
-def as_asked(where: str, name: str, content: Content, how: str) -> Content:
+def as_asked(table: UserTable, name: str, content: Content, how: str) -> Content:
     """A column as it is asked for: numbers as words, and levels in their order.
 
     Args:
-        where: for messages.
+        table: for messages.
         name: of the column.
         content: its cells.
         how: as it was asked for; "" where it was not.
@@ -66,14 +67,14 @@ def as_asked(where: str, name: str, content: Content, how: str) -> Content:
         return replace(content, kind="text", places=None, words=None, fault="", order=())
     if kind == "ordinal" or (content.order and not how):
         found = ordered(content, _levels(order) or content.order)
-        problem = _problem(content, found, asked=bool(order))
+        problem = _problem(table, content, found, asked=bool(order))
         if not problem:
             return found
         if how:
-            raise InputError(f"{where}: column {name!r} cannot be ordinal, for {problem}.")
+            raise InputError(f"{table.where}: column {name!r} cannot be ordinal, for {problem}.")
         return replace(content, order=())  # an ordered column of one level
     if how not in {"", "ignore"} and (content.kind == "text" or content.fault):
-        raise not_numeric(where, name, content.fault or f"its first cell is {content.texts[0]!r}")
+        raise not_numeric(table, name, content)
     return content
 
 
@@ -109,7 +110,7 @@ def ordered(content: Content, levels: Sequence[str] = ()) -> Content:
     return replace(content, kind=kind, codes=new[content.codes], texts=every, order=tuple(levels), fault="", words=None)
 
 
-def _problem(content: Content, found: Content, *, asked: bool) -> str:
+def _problem(table: UserTable, content: Content, found: Content, *, asked: bool) -> str:
     """Why a column has no levels; "" where it has."""
     if not found.order:
         sample = ", ".join(map(repr, content.levels[:3])) or "nothing"
@@ -122,18 +123,21 @@ def _problem(content: Content, found: Content, *, asked: bool) -> str:
         row = int(np.argmax(strange))
         known = f"{_BEFORE}".join(found.order[:8]) + (f"{_BEFORE}..." if len(found.order) > 8 else "")
         state = "name every level, or leave the cell blank" if asked else "correct the cell"
-        return f"row {row} holds {found.texts[found.codes[row]]!r}, which is none of {known}: {state}"
-    return "" if len(found.order) > 1 else f"it holds one level alone ({found.order[0]!r}): leave --column out for it"
+        return f"{table.place(row)} holds {found.texts[found.codes[row]]!r}, which is none of {known}: {state}"
+    only = ", ".join(map(repr, found.order))
+    return "" if len(found.order) > 1 else f"it holds one level alone ({only}): leave --column out for it"
 
 
 def _levels(order: str) -> tuple[str, ...]:
     return tuple(level.strip() for level in order.split(_BEFORE)) if order else ()
 
 
-def not_numeric(where: str, name: str, fault: str) -> InputError:
+def not_numeric(table: UserTable, name: str, content: Content) -> InputError:
     """The sentence for text among the numbers of a column."""
+    row, cell = content.odd_cell
+    fault = f"{table.place(row)} holds {cell!r}"
     return InputError(
-        f"{where}: column {name!r} is not numeric ({fault}); numbers or blanks were expected: correct it, leave the "
-        f"cell blank, encode the column as numbers, set it aside with --ignore {name!r}, or call it 'label' if it is "
-        "one."
+        f"{table.where}: column {name!r} is not numeric ({fault}); numbers or blanks were expected: correct it, "
+        f"leave the cell blank, encode the column as numbers, set it aside with --ignore {name!r}, or call it 'label' "
+        "if it is one."
     )

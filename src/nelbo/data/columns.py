@@ -1,7 +1,7 @@
 """What one column of a table is, how a table's text is written, and how a new number is written into it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -127,7 +127,8 @@ class Content:
         texts: the distinct cells.
         places: as in `Column`.
         words: as in `Column`.
-        fault: what keeps a column of numbers from being one; "" where nothing does.
+        fault: the first cell that keeps a column of numbers from being one; "" where nothing does.
+        fault_row: where it stands.
         markers: text that was taken for a missing cell, such as "NA" and "?", in the order of the alphabet.
         form: as in `Column`.
         order: the levels of an ordered column from the lowest, in `texts`; () of others.
@@ -141,10 +142,17 @@ class Content:
     places: int | None = None
     words: tuple[str, str] | None = None
     fault: str = ""
+    fault_row: int = -1
     markers: tuple[str, ...] = ()
     form: str | None = None
     order: tuple[str, ...] = ()
     pattern: str = ""
+
+    @property
+    def odd_cell(self) -> tuple[int, str]:
+        """Row and text of the first cell that is no number in a column that should hold numbers."""
+        row = self.fault_row if self.fault else int(np.argmax(self.codes >= 0))
+        return row, self.texts[self.codes[row]]
 
     @property
     def counts_rows(self) -> bool:
@@ -198,17 +206,17 @@ def content_of(codes: np.ndarray, distinct: list[str], decimal: str) -> Content:
         return _dated(_content("text" if odd.any() else "empty", numbers, codes, texts, missing))
     if odd.any() and not mostly:
         return _content("text", numbers, codes, texts, missing)
-    fault = ""
+    fault, fault_row = "", int(np.argmax(odd[codes]))
     if odd.any():
-        row = int(np.argmax(odd[codes]))
-        fault = f"row {row} holds {texts[codes[row]]!r}"
+        fault = texts[codes[fault_row]]
     written = [text for text, is_one in zip(texts, numeric, strict=True) if is_one]
     found = numbers[numeric]
     kind = "real"
     if np.isfinite(found).all() and (found == np.rint(found)).all():
         kind = "binary" if np.isin(found, (0.0, 1.0)).all() else "whole"
-    read = _content(kind, numbers, codes, texts, missing, fault=fault)
+    read = _content(kind, numbers, codes, texts, missing)
     places = places_of(written, found, decimal)
+    read = replace(read, fault=fault, fault_row=fault_row if fault else -1)
     return replace(read, places=places, pattern=pattern_of(written, found, decimal, separator))
 
 
@@ -218,12 +226,13 @@ def _dated(content: Content) -> Content:
     return content if form is None else dates_in(content, form)
 
 
-def dates_in(content: Content, form: str) -> Content:
+def dates_in(content: Content, form: str, place: Callable[[int], str] = "row {}".format) -> Content:
     """Cells of text as dates of a form: days since 1970.
 
     Args:
         content: of the column.
         form: as `strftime` has it.
+        place: how to call a row, for the message.
 
     Raises:
         InputError: a cell that is no such date.
@@ -233,7 +242,7 @@ def dates_in(content: Content, form: str) -> Content:
     odd = [i for i in np.unique(content.codes[there]).tolist() if days[i] is None]
     if odd:
         row = int(np.argmax(content.codes == odd[0]))
-        raise InputError(f"row {row} holds {content.texts[odd[0]]!r}, which is no date like {date_text(0.0, form)}")
+        raise InputError(f"{place(row)} holds {content.texts[odd[0]]!r}, which is no date like {date_text(0.0, form)}")
     values = np.array([np.nan if day is None else day for day in days], float)
     numbers = np.where(there, values[content.codes] if len(values) else np.nan, np.nan)
     decimals = max((len(text.rpartition(".")[2].rstrip("Z")) for text in content.levels), default=0)
@@ -283,14 +292,13 @@ def _content(
     missing: np.ndarray,
     *,
     words: tuple[str, str] | None = None,
-    fault: str = "",
 ) -> Content:
     """Spread what was found about the distinct cells over the rows; the parameters are those of `Content`."""
     values = numbers[codes] if len(numbers) else np.full(len(codes), np.nan)
     places_of_texts = np.where(missing, -1, np.arange(len(texts)))
     rows = places_of_texts[codes] if len(texts) else codes
     markers = sorted({text for text, gone in zip(texts, missing, strict=True) if gone and text})
-    return Content(kind, values, rows, tuple(texts), words=words, fault=fault, markers=tuple(markers))
+    return Content(kind, values, rows, tuple(texts), words=words, markers=tuple(markers))
 
 
 def _truth_words(texts: set[str]) -> tuple[str, str] | None:

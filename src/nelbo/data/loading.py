@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nelbo.core import InputError, choice, os_error
+from nelbo.data.answer_columns import Targets
 from nelbo.data.asked import kinds_asked
 from nelbo.data.binarization import BINARIZATIONS
 from nelbo.data.binarization import binarize as binarize_data
@@ -17,7 +18,7 @@ from nelbo.data.documents import CORPORA, load_documents
 from nelbo.data.fetch import FetchProgress
 from nelbo.data.named import load_named
 from nelbo.data.registered import added_sets, names
-from nelbo.data.roles import TableOptions, Targets
+from nelbo.data.roles import TableOptions
 from nelbo.data.schema import Schema
 from nelbo.data.splits import Data
 from nelbo.data.user import SUFFIXES, array_rows, frame_rows, load_path, load_whole

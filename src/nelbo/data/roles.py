@@ -2,18 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
 from nelbo.core import InputError, choice
+from nelbo.data.answer_columns import Targets
 from nelbo.data.asked import as_asked, check_kind, not_numeric
 from nelbo.data.columns import Column, Content, sentinel_in
 from nelbo.data.reading import ReadTable
 
 LABEL_COLUMNS = ("label", "y")
 MOST_LEVELS = 100  # of a column of words
-Targets = Literal["number", "class"]
+MIXED = "it mixes numbers and words"
+_MOST_NUMBERS, _MIXED_SHARE = 10, 0.2  # different numbers that may be words, and their share of the cells
 _INDEX_NAMES = ("", "Unnamed: 0")
 
 
@@ -85,15 +86,15 @@ def assign_roles(reading: ReadTable, options: TableOptions, cleaned: Sequence[Co
     for i, (name, content) in enumerate(zip(names, contents, strict=True)):
         index = named and i == 0 and table.names[i] in _INDEX_NAMES and len(table) > 1 and content.counts_rows
         how = asked.get(name, "")
-        content = as_asked(table.where, name, content, how)
+        content = as_asked(table, name, content, how)
         reason = _reason(name, content, options, index=index, asked=how)
         own, answer = (target, "target") if target is not None else (label, "label")
         role = answer if name == own else "set aside" if reason else "feature"
         if role == "feature" and content.fault:
-            raise not_numeric(table.where, name, content.fault)
+            raise not_numeric(table, name, content)
         worded = role == "feature" and (content.kind == "text" or bool(content.order))
         if worded and target is None and not options.words:  # named by `columns`
-            raise not_numeric(table.where, name, f"its first cell is {content.texts[0]!r}")
+            raise not_numeric(table, name, content)
         levels = content.levels if worded else None
         why = reason if role == "set aside" else ""
         columns.append(
@@ -112,6 +113,12 @@ def assign_roles(reading: ReadTable, options: TableOptions, cleaned: Sequence[Co
             )
         )
     _check_levels(table.where, names, columns)
+    if options.words and not any(column.role == "feature" for column in columns):
+        why = "; ".join(f"{name!r}: {column.reason}" for name, column in zip(names[:3], columns, strict=False))
+        raise InputError(
+            f"{table.where} has no column that can be modelled ({why}{'; ...' * (len(names) > 3)}): at least one of "
+            "numbers, dates or words that stand in several rows was expected."
+        )
     if not any(column.role == "feature" for column in columns):
         text = next(
             (f" ({n!r} holds {c.texts[0]!r})" for n, c in zip(names, contents, strict=True) if c.kind == "text"), ""
@@ -176,10 +183,18 @@ def _reason(name: str, content: Content, options: TableOptions, *, index: bool, 
     reasons = {
         "it has no values": content.kind == "empty",
         "it holds dates": content.kind == "date" and not with_words,
+        MIXED: options.words and content.kind == "text" and _mixes(content),
         "it holds text": content.kind == "text" and not (with_words and _repeats(content)),
         "saved index": index,
     }
     return next((reason for reason, holds in reasons.items() if holds), "")
+
+
+def _mixes(content: Content) -> bool:
+    """Whether a column of words holds many different numbers too, each of which would be a word."""
+    numbers = content.numbers[~np.isnan(content.numbers)]
+    many = len(np.unique(numbers)) > _MOST_NUMBERS
+    return many and not content.order and _MIXED_SHARE * int((content.codes >= 0).sum()) <= len(numbers)
 
 
 def _repeats(content: Content) -> bool:
@@ -202,6 +217,9 @@ def _notes(where: str, names: Sequence[str], columns: Sequence[Column], contents
             notes.append(f"{where}: {listed} set aside, for want of values: nothing can be learned about it.")
         elif reason == "it holds text":
             notes.append(f"{where}: {listed} set aside, for holding text.")
+        elif reason == MIXED:
+            notes.append(f"{where}: {listed} set aside, for holding numbers and words: correct the cells, or have each "
+                         "of them taken for a word (--column NAME=words).")  # fmt: skip
         else:
             notes.append(f"{where}: {listed} set aside ({reason}).")
     return [
@@ -283,115 +301,3 @@ def listing(names: Sequence[str], most: int = 8) -> str:
         f" and {len(names) - most} more" if len(names) > most else ""
     )
     return f"column {shown} was" if len(names) == 1 else f"columns {shown} were"
-
-
-def read_labels(
-    where: str, column: Column, content: Content, known: tuple[str, ...] | None
-) -> tuple[np.ndarray, tuple[str, ...] | None]:
-    """The labels in a column: whole numbers as they are, or text, whose sorted values are numbered.
-
-    Args:
-        where: for messages.
-        column: the label column.
-        content: its cells.
-        known: the label names of data that these must agree with.
-
-    Raises:
-        InputError: a blank, fractions, or a label that is not known.
-    """
-    blank = content.codes < 0
-    if blank.any():
-        row = int(np.argmax(blank))
-        raise InputError(f"{where}: the label in row {row} is blank; give every row a label, or remove the column.")
-    if known is None and not content.fault and content.kind in {"whole", "binary"}:
-        return content.numbers.astype(np.int64), None
-    if known is None and not content.fault and content.kind == "real":
-        raise InputError(f"{where}: the labels in {column.name!r} are fractions; integers or text were expected.")
-    names = known or tuple(sorted({content.texts[code] for code in np.unique(content.codes)}))
-    number = {name: index for index, name in enumerate(names)}
-    unknown = [text for code in np.unique(content.codes) if (text := content.texts[code]) not in number]
-    if unknown:
-        raise InputError(f"{where}: the label {unknown[0]!r} is not one of {', '.join(names)}.")
-    return np.array([number.get(text, -1) for text in content.texts])[content.codes], names
-
-
-MISSING_CLASS, UNKNOWN_CLASS = -1, -2
-
-
-def read_targets(
-    where: str, column: Column, content: Content, targets: Targets, known: tuple[str, ...] | None
-) -> tuple[np.ndarray, tuple[str, ...] | None, tuple[str, ...]]:
-    """What is to be predicted, as a column holds it; what is missing is NaN, or the class `MISSING_CLASS`.
-
-    Args:
-        where: for messages.
-        column: the target column.
-        content: its cells.
-        targets: numbers or classes.
-        known: the class names of data that these must agree with; others become `UNKNOWN_CLASS`.
-
-    Returns:
-        `(n,)` float64 numbers or int32 classes, the names of the classes, and what is to be said.
-
-    Raises:
-        InputError: text where numbers are predicted, or a column without a value.
-    """
-    if known is None and not (content.codes >= 0).any():
-        raise InputError(
-            f"{where}: the target column {column.name!r} has no values; at least two rows with one are needed."
-        )
-    if targets == "number":
-        if content.fault or content.kind == "text":
-            held = (
-                content.fault
-                or f"row {int(np.argmax(content.codes >= 0))} holds {content.texts[content.codes.max()]!r}"
-            )
-            raise InputError(
-                f"{where}: the target column {column.name!r} is not numeric ({held}), but a regression predicts "
-                "numbers: use classification, or correct the column."
-            )
-        return content.numbers.astype(np.float64), None, ()
-    names = known or _class_names(content)
-    number = {name: place for place, name in enumerate(names)}
-    places = np.array(
-        [number.get(_class_name(content, code), UNKNOWN_CLASS) for code in range(len(content.texts))], np.int32
-    )
-    codes = content.codes
-    y = np.where(codes >= 0, places[codes] if len(places) else MISSING_CLASS, MISSING_CLASS).astype(np.int32)
-    unknown = sorted({_class_name(content, int(code)) for code in np.unique(codes[y == UNKNOWN_CLASS])})
-    if not unknown:
-        return y, names, ()
-    note = (
-        f"{where}: {np.count_nonzero(y == UNKNOWN_CLASS)} rows have a class that the model was not fitted to "
-        f"({', '.join(map(repr, unknown[:8]))}): it gives them no probability."
-    )
-    return y, names, (note,)
-
-
-def numbered_classes(y: np.ndarray, own: Mapping[int, str] | Sequence[str], names: Sequence[str]) -> np.ndarray:
-    """Labels of an array as places in the names of classes; others are `UNKNOWN_CLASS`.
-
-    Args:
-        y: `(n,)` whole numbers.
-        own: the name of each of them.
-        names: of the classes.
-    """
-    number = {name: place for place, name in enumerate(names)}
-    values, places = np.unique(y, return_inverse=True)
-    return np.array([number.get(own[int(value)], UNKNOWN_CLASS) for value in values], np.int32)[places]
-
-
-def _class_name(content: Content, code: int) -> str:
-    """A class as it is called, whichever way its number is written: "3" for 3, 3.0 and 03."""
-    text = content.texts[code]
-    if content.kind in {"whole", "binary"} and not content.fault:
-        with_point = text.replace(",", ".")
-        return str(int(float(with_point)))
-    return text
-
-
-def _class_names(content: Content) -> tuple[str, ...]:
-    """The classes of a column: whole numbers in their order, text in that of the alphabet."""
-    names = {_class_name(content, int(code)) for code in np.unique(content.codes[content.codes >= 0])}
-    whole = content.kind in {"whole", "binary"} and not content.fault
-    return tuple(sorted(names, key=int) if whole else sorted(names))

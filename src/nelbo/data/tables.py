@@ -15,6 +15,7 @@ import numpy as np
 from nelbo.core import InputError
 from nelbo.data.columns import Column, Dialect
 
+_LINE_END = re.compile(r"\r\n|\r|\n")
 _LARGE = 1e8  # numbers beyond it would lose whole units to eight digits
 
 
@@ -37,6 +38,10 @@ class UserTable(abc.ABC):
     @abc.abstractmethod
     def cells(self, place: int) -> list[str]:
         """The cells of one column, as text."""
+
+    @abc.abstractmethod
+    def place(self, row: int) -> str:
+        """Where a row, counted from 0, is found by a person: "line 7", with the header as line 1."""
 
     @abc.abstractmethod
     def __len__(self) -> int:
@@ -96,6 +101,14 @@ class TextTable(UserTable):
     def cells(self, place: int) -> list[str]:
         """See `UserTable.cells`."""
         return [self._cells(span)[place].strip() for span in self._parts()[1]]
+
+    def place(self, row: int) -> str:
+        """See `UserTable.place`."""
+        try:
+            start = self._parts()[1][row][0]
+        except InputError:  # quotes that can be read in two ways
+            return f"row {row}"
+        return f"line {len(_LINE_END.findall(self.text, 0, start)) + 1}"
 
     @cached_property
     def _cell(self) -> re.Pattern[str]:
@@ -243,6 +256,10 @@ class ParquetTable(UserTable):
         else:
             frame.to_parquet(stream)
         return stream.getvalue()
+
+    def place(self, row: int) -> str:
+        """See `UserTable.place`."""
+        return f"row {row}"
 
     def __len__(self) -> int:
         return len(self.frame)

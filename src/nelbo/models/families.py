@@ -53,6 +53,7 @@ class Family:
         arguments: options that are better than the signature's defaults where a run decides, by likelihood or "*".
         training: the same of training settings.
         least_steps: epochs that nobody asked for are so many that training takes at least this number of steps.
+        most_steps: and so few that it takes at most this number, or one epoch; None: no matter how many.
         targets: what a supervised model predicts; None: the examples themselves are modelled. The likelihoods of a
             supervised family are its own.
         objective_arguments: options of its objective that are better than their defaults.
@@ -71,6 +72,7 @@ class Family:
     arguments: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     training: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     least_steps: int = 0
+    most_steps: int | None = None
     targets: Literal["number", "class"] | None = None
     objective_arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     examples: Literal["rows", "columns", "pairs", "pictures", "series", "events"] = "rows"
@@ -91,6 +93,8 @@ _FACTORIZATION = {
     "*": {"learning_rate": 0.02, "schedule": "cosine", "batch_size": 1000, "keep": "last"},
 }
 
+# on 100,000 rows of 50 columns the bound after these steps is within 0.3 of 99 nats of that after 24,000
+_MOST_OF_TABLE = 10_000
 _TABLE = {"*": {"learning_rate": 0.003, "schedule": "cosine"}}
 # it counts once a data set: small tables are fitted less closely, and large ones as without
 _TABLE_PRIOR = {"weight_prior": 0.3}
@@ -152,6 +156,7 @@ MODELS: dict[str, Family] = {
         objective="iwae",
         training=_TABLE,
         least_steps=_LEAST,
+        most_steps=_MOST_OF_TABLE,
         objective_arguments=_TABLE_PRIOR,
         examples="columns",
     ),

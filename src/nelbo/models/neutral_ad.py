@@ -24,7 +24,7 @@ def neutral_ad(
     *,
     transformations: int = 11,
     hidden: Sequence[int] = (24, 24, 24, 24, 24),
-    width: int = 24,
+    inner: int = 24,
     transformation: str = "residual",
     temperature: float | int = 0.1,
     kinds: Sequence[str] = (),
@@ -44,7 +44,7 @@ def neutral_ad(
         shape: of one row, a column of words counting as many entries as it has words.
         transformations: how many, at least two.
         hidden: widths of the encoder's layers; the last one is that of the code.
-        width: hidden units of each transformation.
+        inner: hidden units of each transformation.
         transformation: "residual", or "multiplicative" (masks between zero and one).
         temperature: of the similarities.
         kinds: of the columns of a table, see the model `table`; () makes all of them real.
@@ -59,7 +59,7 @@ def neutral_ad(
         InputError: an unknown name, or a size that makes no sense.
     """
     shape, hidden = positive("shape", shape), positive("hidden", hidden)
-    (transformations, width) = positive("transformations and width", (transformations, width))
+    (transformations, inner) = positive("transformations and inner", (transformations, inner))
     choice("transformation", transformation, ("residual", "multiplicative"))
     choice("rule for missing entries", missing, ("mean", "mask"))
     if transformations < 2 or not temperature > 0:
@@ -75,16 +75,16 @@ def neutral_ad(
     inputs = InputRule(frozen(middle), frozen(flat["spread"]), missing, logs)
     (size,) = inputs.shape((math.prod(shape),))
     down_key, up_key, *keys = jr.split(key, 2 + len(hidden))
-    fans = {"init": init, "fan_in": size, "fan_out": width}
-    down = initial_weight(down_key, (transformations, size, width), **fans)
-    up = initial_weight(up_key, (transformations, width, size), **fans)
+    fans = {"init": init, "fan_in": size, "fan_out": inner}
+    down = initial_weight(down_key, (transformations, size, inner), **fans)
+    up = initial_weight(up_key, (transformations, inner, size), **fans)
     sizes = (size, *hidden)
     encoder = tuple(
         initial_weight(k, sizes[i : i + 2], fan_in=sizes[i], fan_out=sizes[i + 1], init=init)
         for i, k in enumerate(keys)
     )
     layer = ScoreLayer(inputs, down, up, encoder, transformation, float(temperature), shape)
-    own = {"transformations": transformations, "hidden": hidden, "width": width, "transformation": transformation}
+    own = {"transformations": transformations, "hidden": hidden, "inner": inner, "transformation": transformation}
     own |= {"temperature": temperature, "kinds": kinds, "missing": missing, "init": init}
     given = {name: value is not None for name, value in moments.items()}
     return Model(Stack((layer,)), Amortized(()), ModelSpec.of("neutral-ad", shape=shape, **own, **given))

@@ -71,8 +71,9 @@ class Stack(eqx.Module):
 def _every_distribution(stack: Stack, key: Key[Array, ""], context: Context) -> tuple[Distribution, ...]:
     found: tuple[Distribution, ...] = ()
     nodes: tuple[Any, ...] = ()
-    for layer in reversed(stack.layers):  # the example itself is not drawn: nothing depends on it
-        nodes = (found[0].sample(key), *nodes) if found else ()
+    keys = jr.split(key, len(stack.layers))
+    for layer, node_key in zip(reversed(stack.layers), keys, strict=True):
+        nodes = (found[0].sample(node_key), *nodes) if found else ()  # the example itself is not drawn
         found = (layer(nodes, context), *found)
     return found
 

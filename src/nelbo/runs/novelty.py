@@ -12,7 +12,7 @@ from nelbo.core import NATS_PER_BIT, InputError
 from nelbo.data import Data, Schema, Source, row_digests
 from nelbo.evaluation import RowTerms, row_terms
 from nelbo.runs.folder import Run
-from nelbo.tasks import FALSE_DISCOVERIES, Novelty, novelty
+from nelbo.tasks import FALSE_DISCOVERIES, Novelty, compressed_bits, novelty
 
 HELD_OUT = "valid,test"
 _CAUSES = 3  # columns named for a row
@@ -123,8 +123,11 @@ def novel_rows(
     if question.background is not None:
         background = _by_background(question, parts, progress)
     copies, notes = _known(run, question, data, held)
+    complexity = None
+    if question.score == "complexity":
+        complexity = (_complexity([data]), _complexity(held))
     result = novelty(found["rows"], found["held-out rows"], score=question.score, rate=question.rate,
-                     background=background, copies=copies)  # fmt: skip
+                     background=background, complexity=complexity, copies=copies)  # fmt: skip
     if not result.can_flag:
         few = (
             f"{result.held_out} held-out rows give no p-value below {result.least:.2g}, too large to flag rows among "
@@ -135,8 +138,20 @@ def novel_rows(
     if run.model.is_detector:
         result = dataclasses.replace(result, excess=result.excess * NATS_PER_BIT)  # a score is no code length
         return NoveltyAnswer(data, result, None, (), (*data.notes, *notes), "score")
-    by_column, names = _by_column(data.schema, result.entries)
+    by_column, names = bits_by_column(data.schema, result.entries)
     return NoveltyAnswer(data, result, by_column, names, (*data.notes, *notes))
+
+
+def _complexity(parts: Sequence[Data]) -> np.ndarray:
+    """Compressed lengths of all rows of some data [bits].
+
+    Raises:
+        InputError: gaps, or other values than bytes.
+    """
+    for part in parts:
+        if part.only.observed is not None and not part.only.observed.all():
+            raise InputError(f"{part.name} has gaps, and how they would be compressed says nothing: use another score.")
+    return np.concatenate([compressed_bits(np.asarray(part.only.x), part.shape) for part in parts])
 
 
 def _check_detector(run: Run, question: NoveltyQuestion) -> None:
@@ -234,7 +249,7 @@ def _known(
     return copies, (note,)
 
 
-def _by_column(schema: Schema, entries: np.ndarray | None) -> tuple[np.ndarray | None, tuple[str, ...]]:
+def bits_by_column(schema: Schema, entries: np.ndarray | None) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """Bits of each column of a table, or of each entry of other rows; None of images."""
     if entries is None or entries.ndim != 2:
         return None, ()

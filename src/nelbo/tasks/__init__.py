@@ -2,6 +2,7 @@
 
 from nelbo.tasks.baselines import NEIGHBOURS, Filling, filling_scores, imputation_scores, mean_fill, neighbour_fill
 from nelbo.tasks.cautions import Columns
+from nelbo.tasks.complexity import compressed_bits
 from nelbo.tasks.embed import embed
 from nelbo.tasks.filled import Imputation
 from nelbo.tasks.generate import decode, manifold, reconstruct, sample
@@ -49,6 +50,7 @@ __all__ = [
     "Prediction",
     "SeriesErrors",
     "chain_frames",
+    "compressed_bits",
     "conformal_p_values",
     "crps",
     "decode",
