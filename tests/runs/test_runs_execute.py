@@ -11,7 +11,7 @@ from nelbo.bayes import WithGlobals
 from nelbo.core import InputError, NotFiniteError, read_arrays
 from nelbo.data import SPLITS, Data, Schema, Split, load, source
 from nelbo.evaluation import Score
-from nelbo.models import Amortized, Conditional, Model, Stack, StandardNormal, sbn, vae
+from nelbo.models import Amortized, Conditional, Model, Stack, StandardNormal, build, sbn, vae
 from nelbo.models.heads import BernoulliHead, NormalHead
 from nelbo.nets import MLP
 from nelbo.objectives import Setting
@@ -65,6 +65,7 @@ def test_a_prior_and_noise_wrap_every_objective(name):
     make = vae if name in {"sgvb", "stochastic-backpropagation", "iwae"} else sbn
     sizes = {"latents": 2, "hidden": (3,)} if make is vae else {"layers": (2,)}
     model = make(jr.key(0), (4,), **sizes)
+    model = build(jr.key(0), "neutral-ad", {"shape": (4,)}) if name == "mean-score" else model
     asked = experiment(objective={"name": name, "arguments": options})
     found, shared = objective_for(asked, Setting(50, 5.0), model)
     assert isinstance(found, WithGlobals)
