@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 SOURCES := $(shell find src -name '*.py')
+PAGES := mkdocs.yml README.md $(shell find docs examples -name '*.md' -o -name '*.py')
 
-.PHONY: demo test style pytest slow lint clean
+.PHONY: demo test beside style pytest slow lint docs clean
 
 # Python compiles what is imported when it is imported: a tenth of what is installed.
 $(VENV)/.demo: pyproject.toml
@@ -23,9 +24,12 @@ demo: $(VENV)/.demo
 	$(BIN)/nelbo evaluate runs/digits --bound iwae --samples 1000
 	$(BIN)/nelbo report runs/digits
 
-# Types are checked beside the tests, and not again until a source changes.
+# Types are checked and the documentation is built beside the tests, and not again until a source changes.
 test: style
-	$(MAKE) --jobs 2 $(VENV)/.types pytest
+	$(MAKE) --jobs 2 beside pytest
+
+beside:
+	$(MAKE) $(VENV)/.types $(VENV)/.site
 
 style: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -34,6 +38,12 @@ style: $(VENV)/.test
 $(VENV)/.types: $(VENV)/.test $(SOURCES)
 	$(BIN)/pyright
 	touch $@
+
+$(VENV)/.site: $(VENV)/.test $(SOURCES) $(PAGES)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir site
+	touch $@
+
+docs: $(VENV)/.site
 
 # Each worker has half of the tests in their order, so that tests of a file share fixtures; who is done first helps.
 pytest: $(VENV)/.test
@@ -45,4 +55,4 @@ slow: $(VENV)/.test
 lint: style $(VENV)/.types
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache
+	rm -rf $(VENV) site .pytest_cache .ruff_cache

@@ -17,11 +17,12 @@ from nelbo.runs import OBJECTIVES
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)]+)\)")
 
 
 def blocks(page, language):
+    """Those that stand on the page; what it includes from a file, in a block `{ .python }`, has tests of its own."""
     return [text for name, text in BLOCK.findall(page.read_text(encoding="utf-8")) if name == language]
 
 
@@ -69,6 +70,13 @@ def test_a_command_on_the_page_is_understood(words):
     assert unknown == ({"model": "vea"} if "vea" in words else {})
     if options.command == "fit" and not options.resume:
         assert "model" in given
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_what_a_page_includes_is_there(page):
+    for name, section in re.findall(r'^--8<-- "([^":]+):?(\w*)"$', page.read_text(encoding="utf-8"), re.MULTILINE):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert not section or f"[start:{section}]" in text
 
 
 def test_the_parser_refuses_what_is_wrong(capsys):

@@ -83,6 +83,7 @@ def exact_gradient(case):
     return eqx.filter(tree, trainable(case.model))
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("name", [_row(name, fast=name in FAST_MODELS) for name in MODELS])
 def test_model(name):
     case = MODELS[name]()
@@ -101,6 +102,7 @@ PAIRS = [
 ]
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize(("objective", "model"), PAIRS)
 def test_objective(objective, model):
     row, case = OBJECTIVES[objective], MODELS[model]()

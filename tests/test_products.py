@@ -124,6 +124,7 @@ def gradient_shapes(name, model, batch):
     return eqx.filter_eval_shape(gradient, jr.key(0), model)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize(("objective", "model"), product(OBJECTIVES, MODELS, every=5))
 def test_every_objective_trains_every_family_or_says_why_not(objective, model):
     if OBJECTIVES[objective].natural != (model in CONJUGATE):

@@ -102,6 +102,7 @@ def test_the_step_is_proportional_to_the_temperature():
     near(covariance(seen), 0.3 * POSTERIOR)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize(("kind", "share"), [("full", 0.2), ("diagonal", 0.5)])
 def test_fisher_scoring(kind, share):
     _, _, seen = states(sgfs(N, preconditioner=kind, minibatch_share=share, plain_steps=300))

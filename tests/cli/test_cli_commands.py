@@ -76,7 +76,7 @@ LISTS = {f"{what} {how}" for what in ("data", "models", "objectives") for how in
 RESULTS = {"fit", "evaluate", "cite", "cite one"} | LISTS
 
 
-@pytest.mark.share(4)
+@pytest.mark.share(8)
 @pytest.mark.parametrize("name", sorted(RESULTS | {"sample", "embed", "reconstruct", "report"}))
 def test_json_is_one_document_and_quiet_is_quiet(name, nelbo, run, tmp_path):
     line = commands(run, tmp_path)[name]
@@ -165,6 +165,7 @@ def test_a_run_that_only_trains_ends_as_one_that_is_scored(nelbo, tmp_path):
     assert all(np.array_equal(first[name], second[name]) for name in second)
 
 
+@pytest.mark.slow
 def test_data_that_changed_are_not_resumed_with(nelbo, tmp_path):
     x = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
     np.save(tmp_path / "x.npy", x)

@@ -37,7 +37,7 @@ def ratings(tmp_path_factory):
         "--rank",
         "1",
     )
-    assert main([*map(str, line), "--out", str(folder / "run"), *FIT, "--epochs", "300"]) == 0
+    assert main([*map(str, line), "--out", str(folder / "run"), *FIT, "--epochs", "100"]) == 0
     (folder / "pairs.csv").write_text('note,student,lecturer\na,s1,105\n"b, too",nobody,105\nc,nobody,1\n')
     return folder
 

@@ -19,7 +19,7 @@ def test_evaluate_prints_the_amortization_gap_and_keeps_both_rows(run, nelbo):
     assert gap[2]["gap"] == 0.0 < gap[0]["gap"]
     kept = json.loads((run / "record.json").read_text())["results"]
     assert [one.get("refined") for one in kept if one["examples"] == 20] == [None, 15]
-    table = nelbo("evaluate", run, "--limit", 5, "--samples", 2, "--refine", 15, "--quiet")
+    table = nelbo("evaluate", run, "--limit", 20, "--samples", 8, "--refine", 15, "--quiet")
     assert "gap to the limit" in table.out
     assert nelbo("evaluate", run, "--refine", 0).is_refusal("--refine", "at least 1")
     assert nelbo("evaluate", run, "--refine", 5, "--bound", "exact").is_refusal("no posterior")

@@ -68,6 +68,7 @@ def test_few_held_out_rows_and_rows_that_were_trained_on_are_told(fitted, nelbo,
     assert {float(row["excess bits"]) for row in read(tmp_path / "t.csv")} == {0.0}
 
 
+@pytest.mark.slow
 def test_pictures_come_back_by_name_and_arrays_by_place(run, nelbo, tmp_path):
     from PIL import Image
 

@@ -108,6 +108,7 @@ def test_a_run_knows_the_kinds_and_fills_in_the_users_form(table, fitted, nelbo,
         assert not any("" in row for row in completed)
 
 
+@pytest.mark.slow
 def test_a_word_that_no_training_row_had_is_filled_in_anew(fitted, nelbo, tmp_path):
     new = write(
         tmp_path / "new.csv", [["q", "165.0", "3.00", "2", "yes", "Bern", "high"], ["r", "", "", "", "", "", ""]]
@@ -133,6 +134,7 @@ def test_a_value_that_its_column_cannot_have_is_refused(fitted, nelbo, tmp_path)
     assert not (tmp_path / "f.csv").exists()
 
 
+@pytest.mark.slow
 def test_other_answers_about_such_a_run(fitted, nelbo, tmp_path):
     assert nelbo("evaluate", fitted, "--samples", "2", "--json").code == 0
     assert nelbo("embed", fitted, "-o", tmp_path / "z.csv", "--quiet").code == 0
@@ -184,6 +186,7 @@ def test_a_table_without_gaps_is_written_as_it_is_without_a_fit(table, nelbo, tm
     assert (tmp_path / "f.csv").read_bytes() == path.read_bytes()
 
 
+@pytest.mark.slow
 def test_what_is_to_be_said_is_said_once_and_as_it_is_typed(table, nelbo, tmp_path):
     _, _, gaps = table
     rows = read(gaps)

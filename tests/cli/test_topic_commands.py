@@ -15,7 +15,7 @@ QUICK = ("--data", "bars", "--quiet", "--no-figures")
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("topics") / "run"
-    words = ("fit", "lda", "--topics", "10", "--epochs", "4", "--batch-size", "50", "--word-concentration", "0.1")
+    words = ("fit", "lda", "--topics", "10", "--epochs", "2", "--batch-size", "50", "--word-concentration", "0.1")
     assert main([*words, *QUICK, "--out", str(folder)]) == 0
     return folder
 

@@ -31,6 +31,7 @@ def fitted(tmp_path_factory) -> Path:
     return folder / "run"
 
 
+@pytest.mark.slow
 def test_embed_gives_a_row_for_each_row(fitted, nelbo, tmp_path):
     for count in (30, 2):
         new = write(tmp_path / "new.csv", 1, count)
@@ -55,6 +56,7 @@ def test_evaluate_matches_columns_by_name_and_keeps_each_rows_score(fitted, nelb
     assert (found[0]["examples"], found[0]["split"], found[0]["kind"]) == (30, "rows", "lower")
 
 
+@pytest.mark.slow
 def test_impute_gives_the_table_back(fitted, nelbo, tmp_path):
     new = write(tmp_path / "new.csv", 1, 20)
     lines = new.read_text().splitlines()

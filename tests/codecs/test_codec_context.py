@@ -78,6 +78,7 @@ def test_the_context_decides_the_code_and_costs_nothing():
     assert size(1.0 - right) > 5 * size(right)
 
 
+@pytest.mark.slow
 def test_a_receiver_without_the_context_or_with_another_is_told(model, x, packed):
     with pytest.raises(InputError, match="which is not inside"):
         decompress(packed, model)
@@ -112,6 +113,7 @@ class _Tree(Conditional):
         return super().__call__(parents, context["time"])
 
 
+@pytest.mark.slow
 def test_a_context_may_be_a_tree_and_reach_a_chain():
     """Two layers of latents, all given a time stamp; the bins of the middle one come from draws in these contexts."""
     keys = iter(jr.split(jr.key(4), 9))

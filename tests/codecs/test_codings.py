@@ -119,7 +119,7 @@ def test_a_users_own_distribution_is_coded_at_its_log_probability():
     assert abs(8 * len(coded.message) - bits) < 0.01 * bits + 100
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(4)
 @pytest.mark.parametrize(
     ("make", "low", "high"),
     [

@@ -82,6 +82,7 @@ def hold(path, count, seed):
 ALTERED = [*FORMATS.values(), FROZEN / "2" / "hvae-chain.nlb"]  # the last has grids in its header
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("path", ALTERED, ids=lambda path: path.stem)
 def test_altered_files_are_refused(path):
     hold(path, 40, 0)

@@ -52,7 +52,7 @@ def is_run(name, likelihood):
 SHAPES = [pair for pair in PAIRS if not is_run(*pair)]
 
 
-@pytest.mark.share(4)
+@pytest.mark.share(12)
 @pytest.mark.parametrize(
     ("name", "likelihood"),
     [pytest.param(*pair, marks=pytest.mark.slow if place % 3 else ()) for place, pair in enumerate(SHAPES)],
@@ -75,7 +75,7 @@ def test_every_family_is_taken_with_every_likelihood(name, likelihood):
     assert len(networks.steps) == 2 * model.depth + 1
 
 
-@pytest.mark.share(4)
+@pytest.mark.share(8)
 @pytest.mark.parametrize(("name", "likelihood"), [pair for pair in PAIRS if is_run(*pair)], ids=str)
 def test_every_family_comes_back(name, likelihood):
     model = zoo.randomized(made(name, likelihood), jr.key(1), 0.5)

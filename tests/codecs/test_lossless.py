@@ -69,7 +69,7 @@ def data_for(name, count, seed=0):
 LONG = {"deep chain", "two gaussian layers"}
 
 
-@pytest.mark.share(6)
+@pytest.mark.share(12)
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in LONG else ()) for n in MODELS])
 def test_every_family_comes_back(name):
     model, x = MODELS[name](), data_for(name, 60)

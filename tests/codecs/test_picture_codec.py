@@ -56,6 +56,7 @@ def file(codec):
     return compress_picture(picture(64, 96), quality=60, codec=codec)
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("size", [(1, 1), (1, 200), (77, 1), (31, 33), (64, 96), (65, 97)])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_any_size_comes_back_near(codec, size, channels):

@@ -100,7 +100,7 @@ class Own(Recognition):
         return Posterior(tuple(_Shifted(reads, 2) for reads in self.reads), self.see(x), as_example(x).context)
 
 
-@pytest.mark.share(2)
+@pytest.mark.slow
 @pytest.mark.parametrize("reads", [(Reads.FURTHEST, Reads.NEAREST), (Reads.FURTHEST, Reads.FURTHEST)])
 def test_a_users_own_recognition_codes(reads):
     chain = hvae(jr.key(0), (6,), layers=(2, 2), hidden=(3,))
@@ -138,6 +138,7 @@ def test_another_depth_in_q_than_in_p_is_refused():
         compress(Model(model.generative, Amortized(model.recognition.layers[:1])), bits(3, (6,)))
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("name", ["vae", "hvae"])
 def test_a_model_that_has_diverged_is_refused_before_it_codes(name):
     model = {"vae": vae, "hvae": hvae}[name](jr.key(0), (6,))

@@ -4,12 +4,14 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nelbo.core import random_normals, random_words
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(0, 70), impl=st.sampled_from(["threefry2x32", "rbg"]))
 def test_random_words_are_those_of_jax(seed, count, impl):

@@ -80,7 +80,7 @@ def test_root_log_det_trace_and_norm_are_those_of_the_dense_covariance(family, d
         np.testing.assert_allclose(got["norm"], norm, rtol=50 * TOLERANCE[dtype])
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(4)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_log_prob_and_kl_are_the_dense_normals(family):
     with precision_of(jnp.float64):

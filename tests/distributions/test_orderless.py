@@ -41,6 +41,7 @@ def by_hand(law, x, order):
     return oracles.order_log_prob(x, logits.ravel(), *network, order)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("layers", [1, 2])
 def test_every_order_is_a_density_and_that_of_the_formula(layers):
     found = np.asarray(every_order(law(layers)), float)

@@ -53,7 +53,7 @@ def test_probabilities_are_those_of_the_formula_and_sum_to_one(law):
     np.testing.assert_allclose(log_probs, [naive(law, x) for x in STATES], rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(4)
 def test_the_pass_over_the_units_gives_the_same_probabilities(law):
     """For a mixture it is another sum than that of its density."""
     passed = jax.jit(jax.vmap(lambda x: law.conditional(x).log_prob(x).sum()))(PICTURES)
@@ -113,6 +113,7 @@ def test_a_nade_refuses_missing_entries():
         total_log_prob(nade(), PICTURES[0], jnp.ones(SHAPE, bool))
 
 
+@pytest.mark.slow
 def test_extreme_logits_stay_finite():
     """Where no component gives a bit any mass in float32, its logit is infinite and draws are still sure."""
     law = BernoulliMixture(jnp.zeros(2), jnp.full((*SHAPE, 2), 200.0))

@@ -35,6 +35,7 @@ def cases():
             yield pytest.param(one, check, id=f"{name}-{called}", marks=marks)
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize(("estimator", "check"), list(cases()))
 @pytest.mark.filterwarnings("ignore")
 def test_it_is_an_estimator(estimator, check, monkeypatch):

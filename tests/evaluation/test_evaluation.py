@@ -27,7 +27,7 @@ def repeated(x, times, values="real"):
     return source(Split(np.repeat(x[None], times, axis=0)), values)
 
 
-@pytest.mark.share(4)
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 3, 7, 9])
 def test_terms_are_the_plain_reduction_of_the_same_draws(count):
     """Blocks of three, the last one cut short: only the first `count` draws are used."""
@@ -59,6 +59,7 @@ def _jackknife(log_w):
     return (count - 1) / count * ((left - left.mean()) ** 2).sum()
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0, 1000.0])
 @pytest.mark.parametrize("count", [2, 3, 50])
 def test_the_jackknife_keeps_its_digits_however_uneven_the_weights(scale, count):
@@ -124,7 +125,7 @@ def test_the_standard_error_is_the_spread_over_keys(bound, count):
     assert score.spread == pytest.approx(score.standard_error, rel=0.1)
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(4)
 @pytest.mark.parametrize(("count", "tolerance"), [(2, 0.25), (5, 0.1), (10, 0.1), (50, 0.1)])
 def test_the_error_of_an_importance_bound_holds_for_few_samples_too(count, tolerance):
     """Against the sd of 4000 replicates (relative error under 2 %).
@@ -136,6 +137,7 @@ def test_the_error_of_an_importance_bound_holds_for_few_samples_too(count, toler
     assert score.per_example.std(ddof=1) == pytest.approx(score.standard_error * np.sqrt(4000), rel=tolerance)
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("count", [2, 5, 10])
 def test_the_error_of_an_importance_bound_is_not_too_small_under_a_wide_q(count):
     """Log w then has a long tail to the left, and the jackknife claims too much if anything: 1.6 times at K = 2."""
@@ -159,7 +161,7 @@ def test_parts_of_the_score_are_exact():
     assert score.nats == pytest.approx(case.elbo(case.model, x), abs=5 * score.spread)
 
 
-@pytest.mark.share(3)
+@pytest.mark.share(9)
 @pytest.mark.parametrize("size", [1, 3, 2001])
 @pytest.mark.parametrize("count", [1, 49, 51])
 def test_batches_and_blocks_do_not_change_the_answer(size, count):

@@ -93,6 +93,7 @@ def chi_square(drawn, exact):
     return ((counts - len(drawn) * exact)[possible] ** 2 / (len(drawn) * exact[possible])).sum()
 
 
+@pytest.mark.slow
 def test_samples_and_completions_come_of_converged_chains():
     """As above; with two entries held 3 degrees of freedom, above 27 once in 170,000 seeds."""
     node = machine()
@@ -109,6 +110,7 @@ def test_samples_and_completions_come_of_converged_chains():
     assert (np.abs(means.mean(0) - exact @ states(VISIBLE)) / error).max() < 5.0
 
 
+@pytest.mark.slow
 def test_exchanging_chains_keep_the_law_at_every_temperature():
     """As above, at the highest and the middle of five temperatures."""
     node = machine()

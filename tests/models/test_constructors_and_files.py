@@ -64,7 +64,7 @@ MODELS = {
 }
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(4)
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_comes_back_bit_for_bit(name, tmp_path):
     model = MODELS[name]()

@@ -62,6 +62,7 @@ class Trend(Layer):
         return Normal(self.slope * context + parents[0], jnp.full(1, 0.5))
 
 
+@pytest.mark.slow
 def test_time_stamps_shift_an_exact_likelihood():
     """x | t ~ N(2 t, 1 + 0.25), the latent integrated out."""
     q = Conditional(MLP(jr.key(0), (1, 2)), NormalHead((1,)))

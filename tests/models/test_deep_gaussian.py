@@ -136,7 +136,7 @@ def test_samples_have_the_covariance_of_the_linear_process():
     assert np.abs((draws.T @ draws / len(draws) - covariance) / spread).max() < 5
 
 
-@pytest.mark.share(6)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [

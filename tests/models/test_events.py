@@ -24,6 +24,7 @@ def log_prob(model, value, observed):
     return model.log_prob(Example(value, observed))
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("process", PROCESSES)
 def test_padding_and_the_time_of_the_first_event_change_nothing(process):
     model = made("point-process", process=process)
@@ -48,6 +49,7 @@ def test_the_first_event_of_an_unknown_beginning_has_a_mark_and_no_time():
     assert (kinds[:4] < 0).all()
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("process", PROCESSES)
 def test_draws_have_residuals_of_an_exponential(process):
     """600 gaps; Kolmogorov and Smirnov's test at 1e-4, which is its false alarm."""

@@ -203,6 +203,7 @@ def test_planted_data_are_recovered_within_the_noise(likelihood):
     assert error(likelihood, 0.0, 0.3)[0] < 0.3
 
 
+@pytest.mark.slow
 def test_a_cauchy_stands_outliers_that_a_gaussian_does_not():
     robust, plain = (error(likelihood, 0.06, 0.1)[1] for likelihood in ("cauchy", "gaussian"))
     assert robust < 0.3 < 0.5 * plain
@@ -283,6 +284,7 @@ def test_levels_have_the_probabilities_of_cumulative_logits():
     assert scipy.stats.chisquare(counts, 4000 * probs[0]).pvalue > 1e-6
 
 
+@pytest.mark.slow
 def test_ordinal_predictions_are_levels():
     model = randomized(model_for("ordinal", levels=[1.0, 2.0, 4.0]), 10, 0.3)
     found = predict_pairs(jr.key(0), model, np.array([[0, 0], [-1, 4]], np.float32), draws=DRAWS)
@@ -313,6 +315,7 @@ def cost(model):
     return jax.value_and_grad(of)(params)
 
 
+@pytest.mark.slow
 def test_whisky_without_data_is_the_physics():
     first, second = whisky(1.0)
     pairs = np.stack(np.meshgrid(np.arange(ROWS), np.arange(COLUMNS)), -1).reshape(-1, 2).astype(np.float32)

@@ -94,7 +94,7 @@ def test_no_sweep_lowers_the_bound_and_the_bound_is_one(functions, visible):
         assert z < 5
 
 
-@pytest.mark.share(2)
+@pytest.mark.slow
 @pytest.mark.parametrize("visible", ["real", "binary"])
 def test_one_latent_against_quadrature(visible):
     """The bound lies below log p(x), and importance sampling through the same model reaches it (within 0.02 nats)."""
@@ -125,6 +125,7 @@ def orthogonal_factor_analysis():
     return eqx.tree_at(lambda n: n.weights, net, (jnp.asarray(weight, jnp.float32),)), weight, scale
 
 
+@pytest.mark.slow
 def test_linear_units_are_factor_analysis_and_the_bound_is_log_p_where_q_can_be_exact():
     net, weight, scale = orthogonal_factor_analysis()
     x = example("real")
@@ -149,7 +150,7 @@ def test_linear_units_are_factor_analysis_and_the_bound_is_log_p_where_q_can_be_
     assert float(draw.log_w) == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.share(2)
+@pytest.mark.slow
 @pytest.mark.parametrize("visible", ["real", "binary"])
 def test_em_never_lowers_the_bound_and_learns_what_there_is(visible):
     """Data of a net with one rectified latent: the bound rises in every round, beyond that of independent entries."""

@@ -44,7 +44,7 @@ def _derivatives(f):
     return f, jax.grad(f), jax.grad(jax.grad(f))
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(4)
 @pytest.mark.parametrize("name", [name for name in LIKELIHOODS if name not in ("categorical", "multinomial")])
 def test_no_output_of_a_network_makes_a_likelihood_infinite(name):
     head = likelihood_head(name, (len(WILD),))
@@ -116,7 +116,7 @@ def photographs(count=64):
     return jnp.round(jnp.clip(150.0 + 12.0 * smooth, 0.0, 255.0))
 
 
-@pytest.mark.share(2)
+@pytest.mark.slow
 @pytest.mark.parametrize("likelihood", ["discretized-logistic", "beta-binomial"])
 @pytest.mark.parametrize("activation", ["relu", pytest.param("gelu", marks=pytest.mark.slow)])
 def test_bytes_that_reach_the_recognition_network_unscaled_do_not_end_training(likelihood, activation):

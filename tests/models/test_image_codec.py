@@ -63,6 +63,7 @@ def test_the_negative_elbo_is_rate_and_squared_error(model, batch):
     assert error / np.prod(SHAPE) == pytest.approx(4.0**STEP / 12, rel=0.3)  # uniform within a step, about
 
 
+@pytest.mark.slow
 def test_noise_costs_what_rounding_costs_about(model, batch):
     noisy = model_of(quantization="uniform")
     rates = [-float(draw(one_model, jr.key(1), one(batch)).log_p[1:].sum()) for one_model in (model, noisy)]
@@ -85,6 +86,7 @@ def test_sgvb_trains_it(model, batch):
     assert float(jnp.abs(step.recognition.transform.block).max()) == 0.0
 
 
+@pytest.mark.slow
 def test_a_model_comes_back_from_disk(model, tmp_path):
     save_model(tmp_path / "model.safetensors", model)
     back = load_model(tmp_path / "model.safetensors")

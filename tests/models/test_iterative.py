@@ -55,6 +55,7 @@ def test_one_newton_step_reaches_the_exact_posterior():
         np.testing.assert_allclose(found[1], np.diag(cov), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_it_comes_back_from_disk(model, tmp_path):
     save_model(tmp_path / "model.safetensors", model)
     again = load_model(tmp_path / "model.safetensors")

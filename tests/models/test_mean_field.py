@@ -61,6 +61,7 @@ def test_sequential_updates_never_lower_the_bound_which_stays_below_the_evidence
             assert exact_elbo(net, X, here) >= exact_elbo(net, X, np.clip(here - step, 0, 1)) - 1e-6
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("bound", ["saul", "quadratic"])
 def test_xi_is_the_best_one(bound):
     _, net = fixture()
@@ -77,7 +78,7 @@ def test_one_latent_makes_mean_field_exact():
     assert float(q.bounds[-1]) == pytest.approx(Network(model).log_evidence(np.asarray(X, float)), abs=1e-4)
 
 
-@pytest.mark.share(4)
+@pytest.mark.slow
 @pytest.mark.parametrize("bound", KINDS)
 def test_variational_em_climbs(bound):
     _, truth = fixture(2)

@@ -140,6 +140,7 @@ def test_training_on_incomplete_data_finds_the_distribution_of_complete_data():
     assert truth - naive > 0.5
 
 
+@pytest.mark.slow
 def test_the_rule_is_kept_in_the_file_and_bad_rules_are_one_sentence(tmp_path):
     model = model_of("mask", "dlgm")
     save_model(tmp_path / "m.safetensors", model)

@@ -30,7 +30,7 @@ def test_zero_parameters_give_a_standard_normal_but_a_fresh_network_gives_correl
         assert 1e-4 < float(greatest(jr.key(0))) < 0.5
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(4)
 @pytest.mark.parametrize("name", POSTERIORS)
 def test_every_family_trains_and_every_part_of_it_gets_a_gradient(name, tmp_path):
     model = vae(jr.key(0), (6,), latents=3, hidden=(5,), posterior=name, rank=2)

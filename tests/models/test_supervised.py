@@ -177,7 +177,7 @@ def with_posterior(model, mean, covariance):
     return with_globals(eqx.tree_at(places, model, values), exact)
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(4)
 @pytest.mark.parametrize("likelihood", ["gaussian", "student-t", "poisson"])
 def test_a_target_is_in_the_users_units(likelihood):
     """Density, mean, variance and quantiles are scipy's at the parameters in the target's units."""
@@ -240,6 +240,7 @@ def test_probabilities_are_averaged_not_logits():
     assert found.draws == 8
 
 
+@pytest.mark.slow
 def test_missing_features_are_at_the_mean_and_the_mask_is_seen():
     x = np.where(np.arange(3) == 1, 0.0, X[:4]).astype(np.float32)
     observed = np.broadcast_to(np.arange(3) != 1, x.shape)

@@ -27,7 +27,7 @@ def model():
 
 def test_it_obeys_the_laws(model):
     observed = jnp.asarray([True, True, False] + [True] * 9)
-    check_model(model, jr.key(1), Example(jnp.asarray(ROW), observed))
+    check_model(model, jr.key(1), Example(jnp.asarray(ROW), observed), eager=False)
 
 
 def test_before_it_is_trained_a_column_is_its_training_data(model):

@@ -63,6 +63,7 @@ def model():
     return randomized(rbm(jr.key(0), (SIZE,), hidden=(3,)), jr.key(1), 1.0)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("chains", ["data", "persistent", "tempered"])
 def test_long_chains_give_the_exact_gradient(model, chains):
     """Each slope is a mean of at least 4000 draws in [0, 1]: 0.04 is at least 5 standard errors of 22 such means."""
@@ -85,6 +86,29 @@ def test_one_sweep_is_biased_and_chains_that_persist_are_not(model):
     assert difference(found, exact) < 0.03
 
 
+def moments(model, v, mass):
+    """Means of v and h, and the covariance of v with h, by plain sums."""
+    node = model.generative.root(0)
+    h = 1.0 / (1.0 + np.exp(-np.asarray(node.hidden_logits(v), float)))
+    v, mass = np.asarray(v, float), np.asarray(mass, float) / np.sum(mass)
+    return mass @ v, mass @ h, (mass[:, None] * v).T @ h - np.outer(mass @ v, mass @ h)
+
+
+def test_the_enhanced_gradient_is_a_difference_of_covariances(model):
+    """Of the machine in terms of units less the middle of their means; long chains, tolerance as above."""
+    objective = ContrastiveDivergence(NegativePhase("data", sweeps=60, last_sweeps=60), centred=True)
+    found, _ = gradient(objective, model, objective.init(jr.key(2), model))
+    states = jnp.asarray([[n >> i & 1 for i in range(SIZE)] for n in range(2**SIZE)], jnp.float32)
+    mass = np.exp(np.asarray(model.generative.root(0).log_unnormalized(states), float))
+    (v, h, cov), (model_v, model_h, model_cov) = moments(model, DATA, np.ones(ROWS)), moments(model, states, mass)
+    slope, layer = model_cov - cov, found.generative.layers[0]
+    np.testing.assert_allclose(layer.head.weight, slope, atol=0.04)
+    np.testing.assert_allclose(layer.raw, model_v - v - slope @ (h + model_h) / 2, atol=0.06)
+    np.testing.assert_allclose(layer.head.bias, model_h - h - (v + model_v) @ slope / 2, atol=0.06)
+    plain = exact_gradient(model).generative.layers[0].head.weight
+    assert np.abs(slope - np.asarray(plain)).max() > 0.1
+
+
 def test_decay_is_of_the_weights_alone(model):
     plain, decayed = ContrastiveDivergence(), ContrastiveDivergence(decay=0.5)
     first, _ = gradient(plain, model, plain.init(jr.key(2), model))
@@ -94,6 +118,7 @@ def test_decay_is_of_the_weights_alone(model):
     assert largest((moved.raw, moved.head.bias)) < 1e-6
 
 
+@pytest.mark.slow
 def test_the_number_of_sweeps_rises_over_the_run(model):
     """Chains that are given back as they were, after as many sweeps as the step says."""
     node = model.generative.root(0)
@@ -141,6 +166,7 @@ def halves(steps, layers, decay=1e-3):
                batch_size=50, chunk=20).model  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_first_half_trains_a_machine_that_the_second_one_mirrors():
     """So p(v) is the first machine's, exactly, when its own training begins."""
     start, half, whole = dbn(jr.key(0), (SIZE,), layers=(3, SIZE), init=0.3), *(halves(n, (3, SIZE)) for n in (20, 40))

@@ -184,7 +184,7 @@ def test_the_bounds_lie_in_order_below_the_evidence():
     assert oracle.elbo(x)[0] < two < three < oracle.log_evidence(x)
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(4)
 @pytest.mark.parametrize(
     ("objective", "exact"),
     [
@@ -259,6 +259,7 @@ def test_the_statistics_are_of_the_batches_before():
     assert np.all(np.asarray(once.carried.mean) < 0)
 
 
+@pytest.mark.slow
 def test_baselines_learn_the_signal_and_do_not_move_the_model():
     model = network(*MODELS["two"])
     objective = ScoreFunction(centring=False, normalization=False)
@@ -279,6 +280,7 @@ def test_baselines_learn_the_signal_and_do_not_move_the_model():
     assert float(grads[0].layers[-1].bias[0]) == pytest.approx(output - float(signals[0]), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_dreg_has_the_mean_of_iwae_and_less_variance():
     model = linear(jr.key(0), (3,), latents=2, scale=0.7, init=0.5)
     x = jnp.array([0.5, -1.0, 0.8])

@@ -44,7 +44,7 @@ def made(name):
     return build(jr.key(0), name, {"shape": [4], **OPTIONS[name]})
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(4)
 @pytest.mark.parametrize("name", OPTIONS)
 def test_every_family_says_what_its_layers_read(name):
     model = made(name)

@@ -35,6 +35,7 @@ def gradients(model, x, keys, trajectories):
     return each, flat(jax.grad(lambda p: -eqx.combine(p, static).log_prob(x))(params).generative)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize(("trajectories", "right"), [(30, True), (1, False)])
 def test_the_gradient_is_that_of_the_evidence(trajectories, right):
     """Fisher: E over p(z|x) of the gradient of log p(x, z) is that of log p(x), whatever q, once chains forget it.

@@ -44,11 +44,13 @@ def test_sixteen_sobol_draws_have_less_noise_than_a_hundred_independent_ones(obj
     assert variance(objective(16, "sobol"), case) < variance(objective(100, "iid"), case)
 
 
+@pytest.mark.slow
 def test_importance_weighted_bounds_are_less_noisy_too():
     case = zoo.linear_gaussian()
     assert variance(Iwae(16, draws="sobol"), case, 2000) < 0.9 * variance(Iwae(16), case, 2000)
 
 
+@pytest.mark.slow
 def test_numbers_of_draws_grow_to_the_last():
     """1 / tau^t, rounded up to a power of two."""
     tau = 0.9

@@ -57,6 +57,7 @@ def test_beta_weighs_the_kl_part_of_the_surrogate_and_not_the_bound(form):
         np.testing.assert_allclose(loss.bound, reconstruction - kl, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_beta_can_follow_the_step():
     case = zoo.linear_gaussian()
     annealed = Sgvb("B", beta=lambda step: step.astype(jnp.float32) / 10.0)

@@ -24,6 +24,7 @@ def recorded(tmp_path_factory):
     return result, records
 
 
+@pytest.mark.slow
 def test_a_page_is_redrawn_from_its_records_without_a_run(recorded, tmp_path, monkeypatch):
     result, records = recorded
     monkeypatch.setattr(sys.modules["nelbo.runs.ready"], "fit", None)
@@ -40,6 +41,7 @@ def test_without_records_nothing_is_there_to_redraw(tmp_path):
     assert (result["parts"], result["figures"], result["finished"]) == ({}, [], False)
 
 
+@pytest.mark.slow
 def test_pictures_of_arrays_leave_recorded_parts_out(recorded, tmp_path):
     """Samples are in the runs' folders, which are not here."""
     _, records = recorded

@@ -42,18 +42,21 @@ def test_every_row_has_a_run_and_those_of_other_pages_are_their_runs(budget):
     assert all(part.published == f"-{PUBLISHED_ROWS[name][1]:.2f}" for name, part in parts.items())
 
 
-def made_up(kind, bound="iwae", **more):
+def made_up(kind, bound="iwae", model=None, **more):
     row = {"kind": kind, "bound": bound, "nats": -90.0, "samples": 5, "standard_error": 0.1, "examples": 10, **more}
-    return {"results": [dict(row, bound="elbo", nats=-99.0, kind="lower")], "experiment": {"training": {"epochs": 7}},
-            "measures": {"table": {"rows": [row]}}}  # fmt: skip
+    experiment = {"training": {"epochs": 7}, "model": {"arguments": model or {}}}
+    results = [dict(row, bound="elbo", nats=-99.0, kind="lower")]
+    return {"results": results, "experiment": experiment, "measures": {"table": {"rows": [row]}}}
 
 
 def test_the_table_says_what_each_number_is_and_whether_its_budget_was_spent():
     log_z = {"log_z": 450.0, "reverse": 450.4}
     parts = {"darn-500": made_up("lower"), "rbm-cd25": made_up("estimate", samples=1, normalizer=log_z)}
+    parts["eonade"] = made_up("exact", samples=1, model={"orders": 16})
     rows = {row["model"]: row for row in table(parts, "paper")}
     darn, machine, missing = (rows[name] for name in ("DARN 500", "RBM 500, CD25", "NADE 500"))
     assert (darn["-log p, ours"], darn["what it is"], darn["log Z"]) == ("90.00", f"{KINDS['lower']}, 5 draws", None)
+    assert rows["EoNADE 500-500, 128 orders"]["what it is"] == "exact, 16 orders"
     assert (machine["what it is"], machine["log Z"]) == (KINDS["estimate"], "450.00, in reverse 450.40")
     assert (darn["budget spent"], missing["budget spent"], missing["what it is"]) == ("yes", "no", "not run")
     assert {row["budget spent"] for row in table(parts, "quick")} == {"no"}

@@ -273,6 +273,7 @@ def test_the_page_goes_where_it_is_asked(make_run, tmp_path):
     assert not (run / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_the_same_records_give_the_same_bytes(make_run):
     run = make_run()
     first = write_report([run]).read_bytes()

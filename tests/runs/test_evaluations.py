@@ -41,6 +41,7 @@ def test_the_exact_number_is_the_density_of_a_normal():
     assert lower.nats < found.nats
 
 
+@pytest.mark.slow
 def test_a_bound_of_a_model_without_latents_is_exact():
     model = build(jr.key(0), "mixture", {"shape": [3], "components": 2})
     data = Data("x", {"test": Split((X > 0).astype(np.uint8))}, Schema((3,), "binary"))

@@ -56,7 +56,7 @@ def loss_numbers(name, arguments):
     return [float(value) for value in run(params)]
 
 
-@pytest.mark.share(3)
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "arguments", "before"), BEFORE)
 def test_old_options_have_their_old_numbers(name, arguments, before):
     np.testing.assert_allclose(loss_numbers(name, arguments), before, rtol=1e-5)
@@ -118,6 +118,7 @@ def run(tmp_path_factory):
     return folder, execute(asked, folder, figures=False)
 
 
+@pytest.mark.slow
 def test_a_run_keeps_its_posterior(run):
     folder, record = run
     assert {row["bound"] for row in record["results"]} == {"elbo", "full-vb", "elbo, weights drawn"}
@@ -138,6 +139,7 @@ def test_a_run_keeps_its_posterior(run):
     assert model_digest(model) == model_digest(point)
 
 
+@pytest.mark.slow
 def test_what_is_saved_is_what_is_loaded_and_nothing_else_is(run, tmp_path):
     folder, path = run[0], tmp_path / "posterior.safetensors"
     model = open_run(folder).model

@@ -64,11 +64,13 @@ def test_a_resumed_run_has_the_draws_of_an_unbroken_one(tmp_path):
     assert diagnose(found, 1.0).draws == 4
 
 
+@pytest.mark.slow
 def test_cold_dynamics_in_the_loop_are_descent_bit_for_bit():
     cold = train(collect(sghmc(60, learning_rate=0.01, momentum=0.9, temperature=0.0), draws=1, thin=30))
     assert same(cold.model, train(optax.sgd(0.01, momentum=0.9)).model)
 
 
+@pytest.mark.slow
 def test_samples_are_a_posterior_that_is_stored(tmp_path):
     model = nade(jr.key(0), (4,), hidden=(3,))
     params = eqx.filter(model, eqx.is_inexact_array)
@@ -153,6 +155,7 @@ def test_settings_that_no_sampler_can_have_are_refused(folder, training, message
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_step_that_is_too_long_stops_with_the_advice_to_lower_it():
     """The first steps are good, then the rate is not: the state before is kept."""
     kept = []
@@ -164,6 +167,7 @@ def test_a_step_that_is_too_long_stops_with_the_advice_to_lower_it():
     assert all(np.isfinite(leaf).all() for leaf in arrays(state.carry.params))
 
 
+@pytest.mark.slow
 def test_a_learned_prior_is_recorded(folder, tmp_path):
     """At a step that moves nothing the running mean of ||theta||^2 is D once, then ||theta||^2 in every step."""
     del folder

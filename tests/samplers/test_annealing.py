@@ -84,6 +84,7 @@ def estimates(found, reverse=False):
 BETAS = jnp.asarray(sigmoid_betas(25), jnp.float32)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("reverse", [False, True])
 def test_the_mean_weight_is_the_ratio_of_the_integrals(reverse):
     """H0: unbiased both ways; |z| < 4.5, false alarm 7e-6."""
@@ -105,6 +106,7 @@ def test_one_temperature_is_importance_sampling_from_the_base():
     np.testing.assert_allclose(found, plain, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_bracket_shrinks_with_the_number_of_temperatures():
     gaps = []
     for count in (4, 25):
@@ -131,6 +133,7 @@ def test_the_weights_of_a_long_ladder_keep_their_digits():
     np.testing.assert_allclose(found, log_ratio(0.0, 1.0, jnp.array([30.0, -20.0])), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_step_sizes_that_were_learned_have_the_acceptance_that_was_asked_for():
     betas = jnp.asarray(sigmoid_betas(200), jnp.float32)
 

@@ -8,7 +8,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from nelbo.samplers import Hamiltonian, Independence, NoUTurn, WeightedState, run_chain
+from nelbo.samplers import BitFlips, Hamiltonian, Independence, NoUTurn, WeightedState, run_chain
 
 MEAN = np.array([1.0, -2.0, 0.5])
 FACTOR = np.array([[1.0, 0.0, 0.0], [0.6, 0.5, 0.0], [-0.3, 0.2, 0.8]])
@@ -58,6 +58,7 @@ def ends(name, steps, key):
     return jax.vmap(one)(jr.split(key, 500 if name == "no-u-turn" else 4000))
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("name", KERNELS)
 def test_the_last_states_of_many_chains_have_the_mean_and_covariance_of_the_target(name):
     """H0: independent draws of the normal; 9 z-scores, |z| < 5, false alarm 5e-6 a kernel, fixed seed."""
@@ -119,3 +120,47 @@ def test_a_weight_that_is_no_number_is_never_taken():
     state, info = kernel.step(jr.key(0), kernel.init(jnp.ones(2)))
     assert (state.position == 1).all()
     assert info.accepted == 0
+
+
+FIELD = jnp.array([0.8, -1.2, 0.3, 0.0])
+COUPLING = jnp.array([[0.0, 2.0, -1.0, 0.5], [0.0, 0.0, 1.5, 0.0], [0.0, 0.0, 0.0, -2.0], [0.0, 0.0, 0.0, 0.0]])
+STATES = np.array([[n >> i & 1 for i in range(4)] for n in range(16)], np.float32)
+
+
+def log_mass(position):
+    z = jnp.concatenate([position["a"], position["b"]])
+    return z @ FIELD + z @ COUPLING @ z
+
+
+class Uncorrected(BitFlips):
+    """Without the probability of the way back."""
+
+    def _log_hastings(self, at, new, flipped):  # noqa: ARG002
+        return jnp.zeros(())
+
+
+def surprise(kernel):
+    """Chi-squared of the 16 states of 40000 chains after one step from exact draws, and the mean acceptance."""
+    logs = np.asarray([log_mass(split(jnp.asarray(z))) for z in STATES], np.float64)
+    masses = np.exp(logs - logs.max())
+    masses /= masses.sum()
+    starts = np.random.default_rng(1).choice(16, size=40_000, p=masses)
+
+    def moved(key, start):
+        state, info = kernel.step(key, kernel.init(split(start)))
+        position = kernel.position(state)
+        return jnp.concatenate([position["a"], position["b"]]), info.accepted
+
+    ends, accepted = jax.jit(jax.vmap(moved))(jr.split(jr.key(3), len(starts)), jnp.asarray(STATES[starts]))
+    counts = np.bincount(np.asarray(ends @ jnp.array([1.0, 2.0, 4.0, 8.0]), int), minlength=16)
+    expected = masses * len(starts)
+    return float(((counts - expected) ** 2 / expected).sum()), float(accepted.mean())
+
+
+def test_flips_leave_the_masses_of_binary_units_as_they_are():
+    """H0: chi-squared of 15 degrees; above 56 with probability 1e-6. A wrong rule is seen."""
+    right, accepted = surprise(BitFlips(log_mass, moves=3, length=1.0))
+    assert right < 56
+    assert 0.3 < accepted < 0.97
+    assert surprise(Uncorrected(log_mass, moves=3, length=1.0))[0] > 200
+    assert surprise(BitFlips(lambda z: 1.1 * log_mass(z), moves=3, length=1.0))[0] > 100

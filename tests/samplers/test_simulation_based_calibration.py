@@ -37,6 +37,7 @@ def ranks(key, model, power):
     return jax.vmap(one)(jr.split(key, REPLICATES))
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize(("power", "right"), [(1.0, True), (1.5, False)])
 def test_ranks_are_uniform(power, right):
     """H0: ten equally probable ranks, chi-squared of each of two latents; p > 1e-5, false alarm 2e-5, fixed seed.

@@ -75,6 +75,7 @@ def test_a_share_with_half_a_count_added_is_the_log_probability_of_bits():
     }
 
 
+@pytest.mark.slow
 def test_the_log_density_of_hidden_entries_is_that_of_the_mixture_of_draws():
     """One row, z drawn by the imputation: the scores are the log of the mean of p(x_hidden | z) over the draws.
 

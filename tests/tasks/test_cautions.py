@@ -69,6 +69,7 @@ def table(rows=30, hidden_column=None):
     return model, Source(Example(jnp.asarray(values), jnp.asarray(observed)), "real", dynamic=False)
 
 
+@pytest.mark.slow
 def test_a_column_that_is_never_there_is_named():
     model, data = table(hidden_column=3)
     settings = ImputationSettings("importance", draws=3)

@@ -58,7 +58,7 @@ def case(row):
     return model, rows, reader(Source(rows, "real", dynamic=False))
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(4)
 @pytest.mark.parametrize("row", CASES)
 def test_every_family_is_sampled_embedded_and_reconstructed(row):
     model, rows, how = case(row)
@@ -89,7 +89,7 @@ FILLED = [
 ]
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(4)
 @pytest.mark.parametrize(("row", "method"), FILLED)
 def test_every_family_fills_in_by_every_method_or_says_which_one_to_use(row, method):
     model, rows, how = case(row)
@@ -144,6 +144,7 @@ def conditional_rows(context, seen=None):
     return Source(rows, "real", dynamic=False)
 
 
+@pytest.mark.slow
 def test_a_context_changes_every_answer_and_reaches_the_right_row():
     here, there = np.tile([1.0, 0.0], (ROWS, 1)), np.tile([1.0, 0.0], (ROWS, 1))
     there[1] = [0.0, 1.0]
@@ -165,6 +166,7 @@ def test_a_context_changes_every_answer_and_reaches_the_right_row():
         sample(jr.key(0), CONDITIONAL, 1, context=jnp.zeros(3))
 
 
+@pytest.mark.slow
 def test_what_is_seen_reaches_q_row_by_row():
     """Of the second row q sees nothing, of the others all that is observed: only the second answer changes."""
     context = np.tile([1.0, 0.0], (ROWS, 1))

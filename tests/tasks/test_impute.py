@@ -89,7 +89,7 @@ CASES = {
 }
 
 
-@pytest.mark.share(6)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "case", [pytest.param(case, marks=pytest.mark.slow) if case.startswith("resample") else case for case in CASES]
 )

@@ -110,7 +110,7 @@ class Changed(Objective):
         return bounds + 100.0 if self.what == "too high" else bounds
 
 
-@pytest.mark.share(4)
+@pytest.mark.share(8)
 @pytest.mark.parametrize(
     ("what", "words"),
     [

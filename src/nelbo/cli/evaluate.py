@@ -196,13 +196,6 @@ def _ladder(
     if options.refine is not None or options.samples is not None:
         raise InputError(f"--bound {ALL} takes neither --refine nor --samples: ask for one bound by its name.")
 
-    machine = boltzmann_machine(run.model)
-    if machine is not None and not machine.is_enumerable:
-        raise InputError(
-            f"{run.folder} holds a Boltzmann machine whose log Z has too many terms, so its scores are estimates: "
-            f"leave --bound {ALL} out, and log Z is annealed from both sides."
-        )
-
     def progress(name: str) -> Any:
         note(options, f"{name}: {EVALUATIONS[name].title}")
         return counter(options, len(examples))

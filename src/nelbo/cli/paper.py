@@ -79,7 +79,8 @@ def _rows(parts: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _row(part: Mapping[str, Any]) -> dict[str, Any]:
     weighted = next((row for row in part["results"] if row["bound"] == "iwae"), None)
-    score, curve, experiment = part["results"][0], part["curve"], part["experiment"]
+    measured = [row for measure in part["measures"].values() for row in measure["rows"]]
+    score, curve, experiment = (part["results"] or measured)[0], part["curve"], part["experiment"]
     return {
         "run": part["label"],
         "data": part["data"]["name"],

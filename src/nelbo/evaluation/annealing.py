@@ -1,6 +1,7 @@
 """Annealed importance sampling of log p(x), and brackets around it on data that the model made itself."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,22 +10,25 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import numpyro.distributions as nd
 from jaxtyping import Array, Float, Key
+from numpyro.distributions import constraints
 
 from nelbo.core import Example, InputError, choice, compiled, log_mean_exp
 from nelbo.data import Source
 from nelbo.evaluation.bounds import jackknife_variance
 from nelbo.evaluation.score import Progress, Score, dimensions, over_batches, scored
-from nelbo.models import Latents, Model, Posterior
-from nelbo.samplers import Hamiltonian, annealed, learned_steps, sigmoid_betas
+from nelbo.models import Latents, Model, Posterior, boltzmann_machine
+from nelbo.samplers import BitFlips, Hamiltonian, Kernel, annealed, learned_steps, sigmoid_betas
 from nelbo.training import examples
 
 STARTS = ("prior", "q")
 CHAINS = 16
 TEMPERATURES = 300
 ROWS = 400  # chains at once
-_LEAPFROGS = 10
+_MOVES = 10  # leapfrog steps, or proposals of flips, at each temperature
 _ACCEPTANCE = 0.65
+_LONGEST = 10.0  # step of flips, whose probability is then nearly that of any longer one
 
 
 class _Path(eqx.Module):
@@ -52,14 +56,16 @@ class _Path(eqx.Module):
         """What a change of beta adds to log w."""
         return (new - old) * self.parts(z)[1]
 
-    def kernel(self, beta: Array, step: Array) -> Hamiltonian:
-        """Hamiltonian moves at one beta."""
+    def kernel(self, beta: Array, step: Array) -> Kernel:
+        """Moves at one beta: along gradients where latents are real-valued, by flips where they are binary."""
 
         def log_density(z: Latents) -> Float[Array, ""]:
             first, rest = self.parts(z)
             return first + beta * rest
 
-        return Hamiltonian(log_density, leapfrogs=_LEAPFROGS, first_step=step)
+        if is_binary(self.model):
+            return BitFlips(log_density, moves=_MOVES, length=step)
+        return Hamiltonian(log_density, leapfrogs=_MOVES, first_step=step)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,17 +99,41 @@ def require_real_latents(model: Model, what: str) -> None:
     Raises:
         InputError: that is so; `what` begins the sentence.
     """
-    from numpyro.distributions import constraints
-
     model.require_latents(what)
-    for layer in model.generative.shapes()[1:]:
-        entries = constraints.independent(constraints.real, len(layer.event_shape))
-        real = layer.support in (constraints.real, entries)
-        if layer.is_discrete or not real:
-            raise InputError(
-                f"{what} moves latents along gradients and needs them real-valued, but this model's are discrete or "
-                "bounded: use iwae, or exact where they are few."
-            )
+    if not _all_latents(model, constraints.real):
+        raise InputError(
+            f"{what} moves latents along gradients and needs them real-valued, but this model's are discrete or "
+            "bounded: use iwae or ais, or exact where they are few."
+        )
+
+
+def _require_moves(model: Model) -> None:
+    """Refuse models whose latents annealing has no moves for, or no exact draws of."""
+    model.require_latents("Annealed importance sampling")
+    if boltzmann_machine(model) is not None:
+        raise InputError(
+            "Annealed importance sampling starts at draws of p(z), which a Boltzmann machine does not give exactly: "
+            "use iwae, whose log Z is annealed from both sides."
+        )
+    if not (is_binary(model) or _all_latents(model, constraints.real)):
+        raise InputError(
+            "Annealed importance sampling moves latents that are all real-valued or all binary, but this model's are "
+            "others: use iwae, or exact where they are few."
+        )
+
+
+def is_binary(model: Model) -> bool:
+    """Whether all latents are zeros and ones."""
+    return _all_latents(model, constraints.boolean)
+
+
+def _all_latents(model: Model, support: constraints.Constraint) -> bool:
+    """Whether every entry of every latent has this support."""
+
+    def fits(layer: nd.Distribution) -> bool:
+        return layer.support in (support, constraints.independent(support, len(layer.event_shape)))
+
+    return all(fits(layer) for layer in model.generative.shapes()[1:])
 
 
 def _chains(path: _Path, key: Key[Array, ""], betas: Array, count: int, z: Latents | None) -> dict[str, Array]:
@@ -111,11 +141,10 @@ def _chains(path: _Path, key: Key[Array, ""], betas: Array, count: int, z: Laten
     start_key, pilot_key, way_key = jr.split(key, 3)
     pilot = max(2, count // 4)
     first = jax.vmap(path.draw)(jr.split(start_key, pilot + count))
-    steps = learned_steps(
-        pilot_key, jax.tree.map(lambda leaf: leaf[:pilot], first), path.kernel, betas, target=_ACCEPTANCE
-    )
+    pilots, longest = jax.tree.map(lambda leaf: leaf[:pilot], first), _LONGEST if is_binary(path.model) else math.inf
+    steps = learned_steps(pilot_key, pilots, path.kernel, betas, target=_ACCEPTANCE, longest=longest)
 
-    def transition(beta: Array) -> Hamiltonian:
+    def transition(beta: Array) -> Kernel:
         return path.kernel(beta, jnp.interp(beta, betas, steps))
 
     def chain(k: Key[Array, ""], at: Latents, *, reverse: bool) -> tuple[Array, Array]:
@@ -165,7 +194,7 @@ def _annealed(
     simulate: bool,
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The numbers of each example, and what is told of the way."""
-    require_real_latents(model, "Annealed importance sampling")
+    _require_moves(model)
     choice("start of annealing", start, STARTS)
     if num_samples < 2:
         raise InputError(f"Annealed importance sampling needs at least two chains for its error, got {num_samples}.")
@@ -189,17 +218,18 @@ def annealed_importance(
     start: str = "prior",
     progress: Progress | None = None,
 ) -> Score:
-    """Log p(x) by annealed importance sampling with Hamiltonian moves [nats]: a lower bound in expectation.
+    """Log p(x) by annealed importance sampling [nats]: a lower bound in expectation.
 
-    Chains climb from the prior or from q(z|x) to the posterior over a sigmoid ladder, ten leapfrog steps at each
-    temperature. Step sizes come from a pilot run for each example. The log of the mean weight over chains rises with
-    the number of temperatures and of chains towards log p(x).
+    Chains climb from the prior or from q(z|x) to the posterior over a sigmoid ladder. At each temperature they take ten
+    leapfrog steps where latents are real-valued, ten proposals of flips where they are binary. Step sizes come from a
+    pilot run for each example. The log of the mean weight over chains rises with the number of temperatures and of
+    chains towards log p(x).
 
     Source: Wu, Burda, Salakhutdinov and Grosse, On the quantitative analysis of decoder-based generative models (2017).
 
     Args:
         key: for the chains.
-        model: with real-valued latents.
+        model: with latents that are all real-valued or all binary.
         data: the examples.
         num_samples: chains for each example, at least 2.
         temperatures: of the ladder; with one it is importance sampling from the start.
@@ -207,7 +237,7 @@ def annealed_importance(
         progress: called with the number of examples done and their mean so far [nats].
 
     Raises:
-        InputError: latents are not real-valued, too few chains or temperatures, no such start, or no example.
+        InputError: latents are of other kinds, too few chains or temperatures, no such start, or no example.
     """
     found, details = _annealed(key, model, data, num_samples, temperatures, start, progress, simulate=False)
     return scored(found["nats"], found["variance"], found["observed"], num_samples, details=details)

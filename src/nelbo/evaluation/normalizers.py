@@ -36,6 +36,7 @@ class Normalizer:
         method: "enumeration" or "annealing".
         temperatures: of the ladder.
         chains: of either direction.
+        reverse_error: standard error of `reverse` over chains; None by enumeration.
     """
 
     log_z: float
@@ -44,6 +45,7 @@ class Normalizer:
     method: str
     temperatures: int = 0
     chains: int = 0
+    reverse_error: float | None = None
 
     @property
     def warning(self) -> str | None:
@@ -166,22 +168,35 @@ def log_normalizer(
     if node.is_enumerable:
         return Normalizer(float(enumerated(node)), 0.0, None, "enumeration")
     forward, reverse = annealed_weights(key, node, betas, chains=chains)
-    weights = np.exp(np.asarray(forward, np.float64) - float(forward.max()))
-    error = float(weights.std(ddof=1) / weights.mean() / np.sqrt(chains))
-    back = -float(log_mean_exp(-reverse))
-    return Normalizer(float(log_mean_exp(forward)), error, back, "annealing", temperatures, chains)
+    return Normalizer(
+        log_z=float(log_mean_exp(forward)),
+        standard_error=_error(forward),
+        reverse=-float(log_mean_exp(-reverse)),
+        method="annealing",
+        temperatures=temperatures,
+        chains=chains,
+        reverse_error=_error(-reverse),
+    )
+
+
+def _error(log_weights: Array) -> float:
+    """Standard error of the log of their mean."""
+    weights = np.exp(np.asarray(log_weights, np.float64) - float(log_weights.max()))
+    return float(weights.std(ddof=1) / weights.mean() / np.sqrt(len(weights)))
 
 
 def normalized(
     key: Key[Array, ""], model: Model, *, temperatures: int = PUBLISHED, chains: int = 100
 ) -> tuple[Model, Normalizer | None]:
-    """The model with log Z of the Boltzmann machine at its top filled in, and how it was found; None for all others.
+    """The model with log Z of the Boltzmann machine at its top filled in, and how it was found.
+
+    None was found for other models, nor for a machine that has its log Z already.
 
     Raises:
         InputError: see `log_normalizer`.
     """
     node = boltzmann_machine(model)
-    if node is None:
+    if node is None or node.log_normalizer is not None:
         return model, None
     found = log_normalizer(key, node, temperatures=temperatures, chains=chains)
     return with_log_normalizer(model, found.log_z), found

@@ -30,7 +30,7 @@ class Score:
             population [nats]. It contains the Monte Carlo error. Zero for a single example, which cannot tell.
         bits_per_dim: -nats / (log 2 * dimensions), observed entries only.
         reconstruction: mean of E_q log p(x|z) [nats]; None where the bound is not split.
-        kl: mean of E_q[log q(z|x) - log p(z)] [nats]; the same.
+        kl: mean of `E_q[log q(z|x) - log p(z)]` [nats]; the same.
         num_samples: draws of z for each example.
         num_examples: how many.
         per_example: bound of each [nats].

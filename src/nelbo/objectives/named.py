@@ -119,6 +119,7 @@ def contrastive_divergence(
     particles: int = 100,
     temperatures: int = 10,
     decay: float | int = 2e-4,
+    centred: bool = True,
 ) -> Objective:
     """Contrastive divergence: rbm.
 
@@ -130,10 +131,11 @@ def contrastive_divergence(
         particles: how many chains persist.
         temperatures: of tempered chains.
         decay: weight of half the sum of squared weights.
+        centred: take the enhanced gradient, in terms of units less their means.
     """
     last = sweeps if last_sweeps is None else last_sweeps
     negative = NegativePhase(chains, sweeps, last, setting.steps, particles, temperatures)
-    return ContrastiveDivergence(negative, float(decay))
+    return ContrastiveDivergence(negative, float(decay), centred)
 
 
 def greedy(
@@ -145,6 +147,7 @@ def greedy(
     particles: int = 100,
     temperatures: int = 10,
     decay: float | int = 2e-4,
+    centred: bool = True,
     first: float | int = 0.5,
 ) -> Objective:
     """Contrastive divergence, one layer after the other: dbn.
@@ -157,13 +160,14 @@ def greedy(
         particles: the same.
         temperatures: the same.
         decay: the same.
+        centred: the same.
         first: share of the steps that train the first layer.
     """
     if not 0 < first < 1:
         raise InputError(f"first is the share of the steps for the first layer, between 0 and 1, got {first}.")
     last, half = sweeps if last_sweeps is None else last_sweeps, max(1, round(first * setting.steps))
     negative = NegativePhase(chains, sweeps, last, max(half, setting.steps - half), particles, temperatures)
-    return Greedy(negative, float(decay), half)
+    return Greedy(negative, float(decay), half, centred)
 
 
 def stochastic_backpropagation(

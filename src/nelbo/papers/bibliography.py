@@ -180,6 +180,15 @@ BIBLIOGRAPHY: dict[str, str] = {
   pages     = {1064--1071},
   year      = {2008}
 }""",
+    "cho2013": """@article{cho2013,
+  title   = {Enhanced Gradient for Training Restricted {B}oltzmann Machines},
+  author  = {Cho, KyungHyun and Raiko, Tapani and Ilin, Alexander},
+  journal = {Neural Computation},
+  volume  = {25},
+  number  = {3},
+  pages   = {805--831},
+  year    = {2013}
+}""",
     "salakhutdinov2008dbn": """@inproceedings{salakhutdinov2008dbn,
   title     = {On the Quantitative Analysis of Deep Belief Networks},
   author    = {Salakhutdinov, Ruslan and Murray, Iain},

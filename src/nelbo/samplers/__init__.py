@@ -9,6 +9,7 @@ from nelbo.samplers.annealing import (
     sigmoid_betas,
 )
 from nelbo.samplers.chain import run_chain
+from nelbo.samplers.flips import BitFlips
 from nelbo.samplers.gibbs import BlockGibbs
 from nelbo.samplers.hamiltonian import Hamiltonian, HamiltonianState, NoUTurn
 from nelbo.samplers.independence import Independence, WeightedState
@@ -17,6 +18,7 @@ from nelbo.samplers.parallel_tempering import ParallelTempering
 
 __all__ = [
     "Annealed",
+    "BitFlips",
     "BlockGibbs",
     "Hamiltonian",
     "HamiltonianState",

@@ -1,5 +1,6 @@
 """Annealed importance sampling: a chain that is led from one density to another, forward and in reverse."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import equinox as eqx
@@ -100,6 +101,7 @@ def learned_steps(
     *,
     first_step: float = 0.1,
     target: float = 0.65,
+    longest: float = math.inf,
 ) -> Float[Array, " rungs"]:
     """Step sizes for the rungs of a ladder, from a pilot run of a few chains whose draws are thrown away.
 
@@ -113,6 +115,7 @@ def learned_steps(
         betas: the ladder.
         first_step: where the search starts; it is settled at the first density before the ladder is climbed.
         target: acceptance.
+        longest: step, where longer ones are all alike.
 
     Returns:
         A step size for each rung. Use `jnp.interp(beta, betas, steps)` in the transition.
@@ -131,7 +134,8 @@ def learned_steps(
             return kernel.position(state), info.accepted
 
         at, accepted = jax.vmap(one)(jr.split(jr.fold_in(key, i), count), at)
-        return (at, log_step + _GAIN * (accepted.mean() - target) / target), log_step
+        longer = log_step + _GAIN * (accepted.mean() - target) / target
+        return (at, jnp.minimum(longer, math.log(longest))), log_step
 
     path = jnp.concatenate([settle, betas])
     start = (positions, jnp.log(jnp.asarray(first_step, jnp.float32)))
