@@ -26,7 +26,8 @@ def small(**more):
 
 def by_numpy(layer, x, temperature):
     """Equation 2 of Qiu et al. (2021), a loop for each sum."""
-    down, up, *encoder = (np.asarray(part, np.float64) for part in (layer.down, layer.up, *layer.encoder))
+    parts = (layer.down, layer.shift, layer.up, *layer.encoder)
+    down, shift, up, *encoder = (np.asarray(part, np.float64) for part in parts)
 
     def code(v):
         for i, weight in enumerate(encoder):
@@ -37,7 +38,7 @@ def by_numpy(layer, x, temperature):
         a, b = code(a), code(b)
         return np.exp(a @ b / np.linalg.norm(a) / np.linalg.norm(b) / temperature)
 
-    moved = [np.maximum(x @ down[k], 0.0) @ up[k] for k in range(len(down))]
+    moved = [np.maximum(x @ down[k] + shift[k], 0.0) @ up[k] for k in range(len(down))]
     residual = layer.transformation == "residual"
     views = [x + m if residual else x / (1.0 + np.exp(-m)) for m in moved]
     total = 0.0

@@ -25,7 +25,7 @@ def neutral_ad(
     transformations: int = 11,
     hidden: Sequence[int] = (24, 24, 24, 24, 24),
     inner: int = 24,
-    transformation: str = "residual",
+    transformation: str = "multiplicative",
     temperature: float | int = 0.1,
     kinds: Sequence[str] = (),
     missing: str = "mean",
@@ -45,7 +45,7 @@ def neutral_ad(
         transformations: how many, at least two.
         hidden: widths of the encoder's layers; the last one is that of the code.
         inner: hidden units of each transformation.
-        transformation: "residual", or "multiplicative" (masks between zero and one).
+        transformation: "multiplicative" (masks between zero and one), or "residual".
         temperature: of the similarities.
         kinds: of the columns of a table, see the model `table`; () makes all of them real.
         missing: what a gap becomes: "mean" (that of the training data), or "mask" (the mean, and the mask as so many
@@ -74,7 +74,7 @@ def neutral_ad(
     middle = jnp.zeros(math.prod(shape), jnp.float32) if flat["centre"] is None else flat["centre"]
     inputs = InputRule(frozen(middle), frozen(flat["spread"]), missing, logs)
     (size,) = inputs.shape((math.prod(shape),))
-    down_key, up_key, *keys = jr.split(key, 2 + len(hidden))
+    down_key, shift_key, up_key, *keys = jr.split(key, 3 + len(hidden))
     fans = {"init": init, "fan_in": size, "fan_out": inner}
     down = initial_weight(down_key, (transformations, size, inner), **fans)
     up = initial_weight(up_key, (transformations, inner, size), **fans)
@@ -83,7 +83,8 @@ def neutral_ad(
         initial_weight(k, sizes[i : i + 2], fan_in=sizes[i], fan_out=sizes[i + 1], init=init)
         for i, k in enumerate(keys)
     )
-    layer = ScoreLayer(inputs, down, up, encoder, transformation, float(temperature), shape)
+    shift = jr.normal(shift_key, (transformations, inner), jnp.float32)
+    layer = ScoreLayer(inputs, down, shift, up, encoder, transformation, float(temperature), shape)
     own = {"transformations": transformations, "hidden": hidden, "inner": inner, "transformation": transformation}
     own |= {"temperature": temperature, "kinds": kinds, "missing": missing, "init": init}
     given = {name: value is not None for name, value in moments.items()}

@@ -25,7 +25,9 @@ class ScoreLayer(Layer):
 
     Args:
         inputs: how an example is taken in, flattened.
-        down: of each transformation, the first matrix.
+        down: of each transformation, the first matrix; its bias beside it. Without biases all would scale with the
+            row, whose length the cosines then could not see.
+        shift: the bias.
         up: the second matrix.
         encoder: matrices of f, with a rectifier between them and no biases, which would let f be constant.
         transformation: "residual", x + t_k(x), or "multiplicative", x * sigmoid(t_k(x)).
@@ -35,6 +37,7 @@ class ScoreLayer(Layer):
 
     inputs: InputRule
     down: Float[Array, "k n hidden"]
+    shift: Float[Array, "k hidden"]
     up: Float[Array, "k hidden n"]
     encoder: tuple[Float[Array, "in out"], ...]
     transformation: str = eqx.field(static=True)
@@ -52,7 +55,8 @@ class ScoreLayer(Layer):
 
     def views(self, seen: Float[Array, " n"]) -> Float[Array, "views n"]:
         """The example itself, then every transformation of it."""
-        moved = jnp.einsum("kh,khn->kn", jax.nn.relu(jnp.einsum("n,knh->kh", seen, self.down)), self.up)
+        inner = jax.nn.relu(jnp.einsum("n,knh->kh", seen, self.down) + self.shift)
+        moved = jnp.einsum("kh,khn->kn", inner, self.up)
         made = seen[None] + moved if self.transformation == "residual" else seen[None] * jax.nn.sigmoid(moved)
         return jnp.concatenate([seen[None], made])
 
