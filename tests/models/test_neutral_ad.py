@@ -17,7 +17,7 @@ from nelbo.runs import Experiment, NoveltyQuestion, novel_rows
 from nelbo.runs.objectives import objective_for
 from nelbo.tasks import sample
 
-SMALL = {"shape": [4], "transformations": 3, "hidden": [5, 2], "inner": 3}
+SMALL = {"shape": [4], "transformations": 3, "hidden": [8, 3], "inner": 3}
 
 
 def small(**more):
