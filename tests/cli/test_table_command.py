@@ -10,7 +10,8 @@ from nelbo.cli import main
 from nelbo.runs import open_run, settings_for
 from nelbo.tasks import ImputationSettings
 
-HEADER = ["id", "height", "price", "kids", "member", "town"]
+HEADER = ["id", "height", "price", "kids", "member", "town", "grade"]
+GRADES = ("low", "middle", "high")
 TOWNS = ("Graz", "Linz", "Wien")
 
 
@@ -22,7 +23,15 @@ def rows_of(rng, count):
     price = np.exp(0.05 * (height - 150) + member + 0.1 * rng.normal(size=count))
     kids = rng.poisson(1.0 + town)
     return [
-        [f"p{i}", f"{height[i]:.1f}", f"{price[i]:.2f}", str(kids[i]), "yes" if member[i] else "no", TOWNS[town[i]]]
+        [
+            f"p{i}",
+            f"{height[i]:.1f}",
+            f"{price[i]:.2f}",
+            str(kids[i]),
+            "yes" if member[i] else "no",
+            TOWNS[town[i]],
+            GRADES[min(int(kids[i]), 2)],
+        ]
         for i in range(count)
     ]
 
@@ -53,13 +62,21 @@ def table(tmp_path_factory):
 def fitted(table):
     folder, _, gaps = table
     words = ["fit", "table", "--data", str(gaps), "--latents", "2", "--hidden", "4", "--no-figures", "--epochs", "2"]
+    words += ["--column", "grade=ordinal:low<middle<high"]
     assert main([*words, "--out", str(folder / "run"), "--quiet"]) == 0
     return folder / "run"
 
 
 def test_a_run_knows_the_kinds_and_fills_in_the_users_form(table, fitted, nelbo, tmp_path):
     _, _, gaps = table
-    assert open_run(fitted).model.spec.arguments["kinds"] == ["real", "positive", "count", "words:2", "words:3"]
+    assert open_run(fitted).model.spec.arguments["kinds"] == [
+        "real",
+        "positive",
+        "count",
+        "words:2",
+        "words:3",
+        "ordinal:3",
+    ]
     done = nelbo("impute", fitted, gaps, "-o", tmp_path / "f.csv", "--intervals", "--draws", "2", "--steps", "2",
                  "--proposals", "20", "--json")  # fmt: skip
     assert done.code == 0, done.err
@@ -68,19 +85,21 @@ def test_a_run_knows_the_kinds_and_fills_in_the_users_form(table, fitted, nelbo,
     assert sum(row["filled"] for row in record["columns"]) == sum(row.count("") for row in read(gaps))
     assert record["missing_entries"] == sum(row.count("") for row in read(gaps))
     header, *filled = read(tmp_path / "f.csv")
-    assert header[:6] == HEADER
-    assert {"height low", "height high", "town chance"} <= set(header[6:])
+    assert header[:7] == HEADER
+    assert {"height low", "height high", "town chance", "grade low", "grade high", "grade chance"} <= set(header[7:])
     for old, new in zip(read(gaps)[1:], filled, strict=True):
-        for place, (cell, other) in enumerate(zip(old, new[:6], strict=True)):
+        for place, (cell, other) in enumerate(zip(old, new[:7], strict=True)):
             assert cell in {other, ""}
             if place == 3:
                 assert other.lstrip("-").isdigit()
-            if place in {4, 5}:
-                assert other in {4: {"yes", "no"}, 5: set(TOWNS)}[place]
+            if place in {4, 5, 6}:
+                assert other in {4: {"yes", "no"}, 5: set(TOWNS), 6: set(GRADES)}[place]
         for name in ("height", "price"):
             at, low = HEADER.index(name), header.index(f"{name} low")
             assert (new[low] == "") == (old[at] != "")
             assert new[low] == "" or float(new[low]) <= float(new[low + 1])
+        low, high = (new[header.index(f"grade {end}")] for end in ("low", "high"))
+        assert (low == high == "") if old[6] else GRADES.index(low) <= GRADES.index(high)
         assert float(new[2]) > 0  # a log-normal gives no negative price
     for part in (1, 2):
         completed = read(tmp_path / f"f-{part}.csv")
@@ -91,7 +110,9 @@ def test_a_run_knows_the_kinds_and_fills_in_the_users_form(table, fitted, nelbo,
 
 @pytest.mark.slow
 def test_a_word_that_no_training_row_had_is_filled_in_anew(fitted, nelbo, tmp_path):
-    new = write(tmp_path / "new.csv", [["q", "165.0", "3.00", "2", "yes", "Bern"], ["r", "", "", "", "", ""]])
+    new = write(
+        tmp_path / "new.csv", [["q", "165.0", "3.00", "2", "yes", "Bern", "high"], ["r", "", "", "", "", "", ""]]
+    )
     done = nelbo("impute", fitted, new, "-o", tmp_path / "f.csv", "--steps", "2", "--proposals", "20")
     assert done.code == 0
     assert (
@@ -99,12 +120,14 @@ def test_a_word_that_no_training_row_had_is_filled_in_anew(fitted, nelbo, tmp_pa
         in done.err + done.out
     )
     rows = read(tmp_path / "f.csv")
-    assert rows[1] == ["q", "165.0", "3.00", "2", "yes", "Bern"]
+    assert rows[1] == ["q", "165.0", "3.00", "2", "yes", "Bern", "high"]
     assert not any("" in row for row in rows)
 
 
 def test_a_value_that_its_column_cannot_have_is_refused(fitted, nelbo, tmp_path):
-    new = write(tmp_path / "new.csv", [["q", "165.0", "-3.00", "2", "yes", "Graz"], ["r", "160.0", "", "1", "no", ""]])
+    new = write(
+        tmp_path / "new.csv", [["q", "165.0", "-3.00", "2", "yes", "Graz", ""], ["r", "160.0", "", "1", "no", "", ""]]
+    )
     done = nelbo("impute", fitted, new, "-o", tmp_path / "f.csv")
     assert done.code == 2
     assert "column 2 needs positive numbers, as its training data were, but these hold -3" in done.err
@@ -119,7 +142,10 @@ def test_other_answers_about_such_a_run(fitted, nelbo, tmp_path):
     header, *drawn = read(tmp_path / "s.csv")
     assert header == HEADER[1:]
     assert len(drawn) == 3
-    assert all(row[-1] in TOWNS and row[-2] in {"yes", "no"} and row[2].lstrip("-").isdigit() for row in drawn)
+    assert all(
+        row[-1] in GRADES and row[-2] in TOWNS and row[-3] in {"yes", "no"} and row[2].lstrip("-").isdigit()
+        for row in drawn
+    )
     refused = nelbo("compress", fitted, "-o", tmp_path / "c.nlb")
     assert refused.code == 2
     assert "Data with missing entries cannot be compressed" in refused.err
@@ -180,12 +206,29 @@ def test_what_is_to_be_said_is_said_once_and_as_it_is_typed(table, nelbo, tmp_pa
     assert len(set(header)) == len(header)
 
 
+def test_a_report_shows_the_most_and_the_least_typical_rows(table, fitted, nelbo, tmp_path):
+    for _ in range(2):  # the second reads what the first worked out
+        assert nelbo("report", fitted, "-o", tmp_path / "r.html", "--quiet").code == 0
+        written = (fitted / "typical.json").stat().st_mtime_ns
+    found = json.loads((fitted / "typical.json").read_text())
+    most, least = ([row for row in found["rows"] if row["typical"] == which] for which in ("most", "least"))
+    assert len(most) == len(least) == min(found["of"] // 2, 8) > 1
+    assert max(abs(row["bits beyond the mean"]) for row in most) <= min(
+        abs(row["bits beyond the mean"]) for row in least
+    )
+    gaps = read(table[2])
+    assert all([row[name] for name in HEADER] == gaps[1 + row["row"]] for row in (*most, *least))
+    page = (tmp_path / "r.html").read_text()
+    assert page.index("Most typical:") < page.index("Least typical:") < page.index(least[0]["id"] + "<")
+    assert (fitted / "typical.json").stat().st_mtime_ns == written
+
+
 def test_an_infinity_or_one_row_is_told_with_advice(fitted, nelbo, tmp_path):
-    new = write(tmp_path / "new.csv", [["q", "inf", "3.00", "2", "yes", "Graz"]])
+    new = write(tmp_path / "new.csv", [["q", "inf", "3.00", "2", "yes", "Graz", ""]])
     done = nelbo("impute", fitted, new, "-o", tmp_path / "f.csv")
     assert done.is_refusal("infinite values")
     assert "(train)" not in done.err
-    one = write(tmp_path / "one.csv", [["q", "", "3.00", "2", "yes", "Graz"]])
+    one = write(tmp_path / "one.csv", [["q", "", "3.00", "2", "yes", "Graz", ""]])
     assert nelbo("impute", one, "-o", tmp_path / "f.csv").is_refusal("has 1 row: too few", "give more rows")
 
 

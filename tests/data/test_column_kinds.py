@@ -51,7 +51,7 @@ def test_dates_go_in_as_days_and_come_back_in_their_form(tmp_path):
     # a single date whose day and month could be exchanged is read as those of the run
     new = load_rows(write(tmp_path / "n.csv", "born,size\n02.01.2024,1\n"), schema)
     assert new.schema.restored(new.only.x)[0, 0] == pytest.approx(days_of("02.01.2024", "%d.%m.%Y"), abs=1e-6)
-    with pytest.raises(InputError, match=r"column 'born' holds dates, but row 0 holds '2024'"):
+    with pytest.raises(InputError, match=r"column 'born' holds dates, but line 2 holds '2024'"):
         load_rows(write(tmp_path / "o.csv", "born,size\n2024,1\n"), schema)
     assert kinds(load_rows(path))["born"] == ("set aside", "date")  # of models of numbers alone
 

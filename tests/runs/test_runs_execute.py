@@ -11,7 +11,7 @@ from nelbo.bayes import WithGlobals
 from nelbo.core import InputError, NotFiniteError, read_arrays
 from nelbo.data import SPLITS, Data, Schema, Split, load, source
 from nelbo.evaluation import Score
-from nelbo.models import Amortized, Conditional, Model, Stack, StandardNormal, sbn, vae
+from nelbo.models import Amortized, Conditional, Model, Stack, StandardNormal, build, sbn, vae
 from nelbo.models.heads import BernoulliHead, NormalHead
 from nelbo.nets import MLP
 from nelbo.objectives import Setting
@@ -65,6 +65,7 @@ def test_a_prior_and_noise_wrap_every_objective(name):
     make = vae if name in {"sgvb", "stochastic-backpropagation", "iwae"} else sbn
     sizes = {"latents": 2, "hidden": (3,)} if make is vae else {"layers": (2,)}
     model = make(jr.key(0), (4,), **sizes)
+    model = build(jr.key(0), "neutral-ad", {"shape": (4,)}) if name == "mean-score" else model
     asked = experiment(objective={"name": name, "arguments": options})
     found, shared = objective_for(asked, Setting(50, 5.0), model)
     assert isinstance(found, WithGlobals)
@@ -82,6 +83,9 @@ def test_defaults_that_the_data_decide():
     # 3000 steps on 120 rows: validated 100 times, and not after every step
     assert training_for({}, 120, least_steps=3000)["evaluate_every"] == 30
     assert training_for({}, 3000, least_steps=3000)["evaluate_every"] is None
+    assert training_for({}, 100_000, least_steps=3000, most_steps=10_000)["epochs"] == 10.0
+    assert training_for({}, 10**7, most_steps=10_000)["epochs"] == 1.0
+    assert training_for({"epochs": 30.0}, 10**7, most_steps=10_000)["epochs"] == 30.0
     assert training_for({"epochs": 2500.0}, 120, least_steps=3000)["evaluate_every"] is None
     grey = {"name": "digits", "binarize": "none"}
     train, score = dataset_for(grey, None)

@@ -1,5 +1,7 @@
 """Novel rows: the parts of a score add up, p-values are uniform, flags keep their rate."""
 
+import zlib
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -12,7 +14,7 @@ from nelbo.core import Example, InputError
 from nelbo.data import Source
 from nelbo.evaluation import RowTerms, row_terms
 from nelbo.models import build
-from nelbo.tasks import conformal_p_values, detection_scores, discoveries, novelty
+from nelbo.tasks import compressed_bits, conformal_p_values, detection_scores, discoveries, novelty
 
 KINDS = ["real", "positive", "binary", "words:3"]
 BITS = np.log(2.0)
@@ -148,3 +150,25 @@ def test_models_that_predict_are_refused():
     model = build(jr.key(0), "regression", {"shape": [2], "hidden": [2]})
     with pytest.raises(InputError, match="nelbo evaluate"):
         row_terms(jr.key(0), model, source_of(np.zeros((2, 1), np.float32)))
+
+
+def test_compressed_length_is_taken_off_the_code_of_the_model():
+    """Plain pictures are short to any model: against lengths by zlib alone, and by hand on two rows."""
+    rng = np.random.default_rng(0)
+    noise, plain = rng.integers(0, 256, (3, 12, 12, 1), np.uint8), np.full((3, 12, 12, 1), 7, np.uint8)
+    found = compressed_bits(np.concatenate([noise, plain]), (12, 12, 1))
+    assert (found[:3] > 144 * 8).all()  # random bytes cannot be packed
+    assert (found[3:] <= 8 * len(zlib.compress(bytes(144), 9))).all()
+    binary = compressed_bits((noise > 127).astype(np.uint8), (12, 12, 1))
+    assert (binary < 144 + 8 * 11 + 1).all()  # packed eight to a byte, and zlib's own eleven at most
+    with pytest.raises(InputError, match="about bytes and bits"):
+        compressed_bits(noise.astype(np.float32), (12, 12, 1))
+    blank = np.zeros(2)
+    rows, held = (RowTerms(elbo, elbo, elbo, blank, None, np.ones((2, 3), bool))
+                  for elbo in (np.array([-10.0, -20.0]), np.array([-12.0, -14.0])))  # fmt: skip
+    bits = (np.array([8.0, 16.0]), np.array([8.0, 8.0]))
+    result = novelty(rows, held, score="complexity", complexity=bits)
+    expected = np.array([10.0, 20.0]) / BITS - bits[0] - (13.0 / BITS - 8.0)
+    np.testing.assert_allclose(result.excess, expected)
+    with pytest.raises(InputError, match="needs the compressed lengths"):
+        novelty(rows, held, score="complexity")

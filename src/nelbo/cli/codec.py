@@ -77,6 +77,7 @@ def _array(options: argparse.Namespace, run: Run) -> tuple[np.ndarray, str, Any]
     Raises:
         InputError: data that the run would change, so that they could not come back as they were.
     """
+    run.model.require_density("Compression")
     if options.data is not None and Path(options.data).suffix == ".npy":
         if options.split is not None:
             raise InputError("A .npy file has no splits and is compressed whole: leave --split out.")

@@ -18,11 +18,11 @@ USUAL_DRAWS = 19  # whose ends are a 90 % interval
 
 
 @contextmanager
-def opened(options: argparse.Namespace) -> Iterator[tuple[Run, str | None, tuple[str, ...]]]:
+def opened(options: argparse.Namespace) -> Iterator[tuple[Run, str | None, bool]]:
     """The run that was named, or of a table that was, one that is fitted to it: `table`, with its usual settings.
 
     Yields:
-        The run, the data to fill in, and what was said about these already.
+        The run, the data to fill in, and whether it was fitted to these just now.
 
     Raises:
         InputError: neither, or a folder to keep the run in that goes with no table.
@@ -34,7 +34,7 @@ def opened(options: argparse.Namespace) -> Iterator[tuple[Run, str | None, tuple
         if options.keep is not None:
             raise InputError("--keep says where the run of a table that is fitted now is to stay, and "
                              f"{path} is no table: leave it out.")  # fmt: skip
-        yield open_run(path), options.data, ()
+        yield open_run(path), options.data, False
         return
     if options.data is not None:
         raise InputError(
@@ -49,23 +49,18 @@ def opened(options: argparse.Namespace) -> Iterator[tuple[Run, str | None, tuple
         if is_run(kept):
             raise InputError(f"{kept} is a run already: fill in with it (nelbo impute {kept} {path} ...), or name "
                              "another folder.")  # fmt: skip
-        said = _fit(options, path, kept)
-        yield open_run(kept), str(path), said  # all of its rows
+        _fit(options, path, kept)
+        yield open_run(kept), str(path), True  # all of its rows
 
 
-def _fit(options: argparse.Namespace, path: Path, kept: Path) -> tuple[str, ...]:
-    """Fit the model to a table; what was said."""
+def _fit(options: argparse.Namespace, path: Path, kept: Path) -> None:
+    """Fit the model to a table."""
     shown: list[Progress] = []
-    said: list[str] = []
 
     def progress(steps: int, batch_size: int) -> list[Progress]:
         if not options.quiet:
             shown.append(Progress(steps, batch_size))
         return shown
-
-    def say(text: str) -> None:
-        said.append(text)
-        note(options, text)
 
     usual = Experiment(
         model={"name": "table", "arguments": {}},
@@ -75,13 +70,13 @@ def _fit(options: argparse.Namespace, path: Path, kept: Path) -> tuple[str, ...]
         seed=options.seed,
     )
     try:
-        record = execute(usual, kept, callbacks=progress, figures=False, command=options.line, say=say)
+        record = execute(usual, kept, callbacks=progress, figures=False, command=options.line,
+                         say=lambda text: note(options, text))  # fmt: skip
     finally:
         for one in shown:
             one.close()
     where = "" if options.keep is None else f"; the run is in {kept}"
     note(options, f"Fitted {record['steps']} steps in {record['training_seconds']:.1f} s{where}")
-    return tuple(said)
 
 
 def _columns_asked(options: argparse.Namespace) -> dict[str, Any]:

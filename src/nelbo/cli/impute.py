@@ -82,18 +82,18 @@ def impute(options: argparse.Namespace) -> None:
         if options.json:
             print_json({"file": options.output, "missing_entries": 0})
         return
-    with opened(options) as (run, data, said):
+    with opened(options) as (run, data, fitted_now):
         if run.model.is_of_series:
             impute_series(options, run)
         else:
             check_rows(run, "impute")
-            _impute(options, run, data, said)
+            _impute(options, run, data, fitted_now=fitted_now)
 
 
-def _impute(options: argparse.Namespace, run: Run, name: str | None, said: tuple[str, ...]) -> None:
+def _impute(options: argparse.Namespace, run: Run, name: str | None, *, fitted_now: bool) -> None:
     hide_key, impute_key, chain_key = jr.split(jr.key(options.seed), 3)
     noise, rate = _noise(options.noise)
-    table, data, known = _rows(options, run, hide_key, name, said)
+    table, data, known = _rows(options, run, hide_key, name, fitted_now=fitted_now)
     draws = USUAL_DRAWS if options.draws is None else options.draws
     if draws > 0 and (options.intervals or is_table_of_columns(run)):
         draws = max(draws, USUAL_DRAWS)  # fewer have no ends of a 90 % interval
@@ -152,15 +152,14 @@ def _noise(text: str | None) -> tuple[str | None, float]:
 
 
 def _rows(
-    options: argparse.Namespace, run: Run, key: Key[Array, ""], name: str | None, said: tuple[str, ...]
+    options: argparse.Namespace, run: Run, key: Key[Array, ""], name: str | None, *, fitted_now: bool
 ) -> tuple[Data, Source, Source | None]:
     """The data, the rows as they are given, and where they were spoiled here the same rows before that."""
     noise, rate = _noise(options.noise)
     _check_noise(options, noise)
     table, data = run.rows(name, options.split, options.data_dir)
-    for text in table.notes:
-        if text not in said:
-            note(options, text)
+    for text in () if fitted_now else table.notes:  # all of it was said when these rows were fitted to
+        note(options, text)
     if options.limit is not None:
         if options.limit < 1:
             raise InputError(f"--limit must be at least 1, got {options.limit}.")
@@ -270,7 +269,7 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--film", dest="chain_picture", help=argparse.SUPPRESS)  # its name in earlier versions
     parser.add_argument("--intervals", action="store_true", help="add the ends of 90 %% intervals to a table, and the chance of each word")  # fmt: skip  # noqa: E501
     parser.add_argument("--ignore", metavar="NAME,...", help="columns of a table that is fitted now to set aside")
-    parser.add_argument("--column", metavar="NAME=KIND,...", help="how columns of a table that is fitted now are modelled: real, positive, count, student (heavy tails), words, ignore")  # fmt: skip  # noqa: E501
+    parser.add_argument("--column", metavar="NAME=KIND,...", help="how columns of a table that is fitted now are modelled: real, positive, count, student (heavy tails), words, ordinal ('NAME=ordinal:LOW<HIGH' says the order), ignore")  # fmt: skip  # noqa: E501
     parser.add_argument("--keep", metavar="DIR", help="where the run of a table that is fitted now stays")
     parser.add_argument("-o", "--output", metavar="FILE", help=".npz (all), .npy, .csv or .png (default RUN/imputed.npz)")  # fmt: skip  # noqa: E501
 

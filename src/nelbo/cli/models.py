@@ -38,7 +38,9 @@ def models(options: argparse.Namespace) -> None:
     print(f"{summary(make)}\n\n{text_table(rows)}\nObjective: {default_objective(name)}")
     print("Training: " + ", ".join(f"{key}={value}" for key, value in training.items() if value not in (None, ())))
     if family(name).least_steps:
-        print(f"Epochs that are not given are so many that at least {family(name).least_steps} steps are taken.")
+        most = family(name).most_steps
+        print(f"Epochs that are not given are so many that at least {family(name).least_steps} steps are taken"
+              f"{f', and at most {most}' if most is not None else ''}.")  # fmt: skip
     for likelihood, settings in special.items():
         print(f"With {likelihood}: " + ", ".join(f"{key}={value}" for key, value in settings.items()))
 

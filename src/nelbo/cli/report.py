@@ -1,11 +1,14 @@
 """`nelbo report`."""
 
 import argparse
+import contextlib
 
 from nelbo.cli.commands import Command
 from nelbo.cli.output import note, print_json
 from nelbo.cli.parser import Parser
+from nelbo.core import InputError
 from nelbo.report import write_report
+from nelbo.runs import keep_typical, open_run
 
 
 def _arguments(parser: Parser) -> None:
@@ -15,6 +18,9 @@ def _arguments(parser: Parser) -> None:
 
 def report(options: argparse.Namespace) -> None:
     """One HTML page."""
+    if len(options.runs) == 1:
+        with contextlib.suppress(InputError):  # an unfinished or damaged run has a report without them
+            keep_typical(open_run(options.runs[0]))
     path = write_report(options.runs, options.output)
     if options.json:
         print_json({"file": str(path)})

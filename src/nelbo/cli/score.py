@@ -28,7 +28,7 @@ def _arguments(parser: Parser) -> None:
     data_folder(parser)
     split(parser)
     refine(parser)
-    parser.add_argument("--by", choices=SCORES, default="elbo", help="what a row is called novel for: its code length by the bound, by the importance-weighted bound, its distance from the typical one, or one part of the bound (default elbo)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--by", choices=SCORES, default="elbo", help="what a row is called novel for: its code length by the bound, by the importance-weighted bound, its distance from the typical one, the bound corrected by compressed length (pictures and bytes), or one part of the bound (default elbo)")  # fmt: skip  # noqa: E501
     parser.add_argument("--samples", type=int, default=100, metavar="K", help="draws for each row (default 100)")
     parser.add_argument("--fdr", type=float, default=FALSE_DISCOVERIES, metavar="RATE", help=f"false-discovery rate of the flagged rows (default {FALSE_DISCOVERIES})")  # fmt: skip  # noqa: E501
     parser.add_argument("--held-out", default=HELD_OUT, metavar="SPLITS|PATH", help=f"rows to compare with: splits of the run's data, or a file of rows that are not novel (default {HELD_OUT})")  # fmt: skip  # noqa: E501
@@ -82,19 +82,25 @@ def _record(path: Path, answer: NoveltyAnswer, options: argparse.Namespace) -> d
         "file": str(path),
         "rows": len(found.excess),
         "held_out_rows": found.held_out,
-        "score": found.score if options.background is None else f"likelihood ratio ({found.score})",
+        "score": _score_name(options, answer),
         "false_discovery_rate": found.rate,
         "flagged": int(found.flagged.sum()),
         "least_p_value": float(found.p_values.min()),
     }
 
 
+def _score_name(options: argparse.Namespace, answer: NoveltyAnswer) -> str:
+    if answer.unit == "score":
+        return "of the detector"
+    return options.by if options.background is None else f"likelihood ratio ({options.by})"
+
+
 def _write(path: Path, answer: NoveltyAnswer, *, everything: bool) -> None:
     """All numbers as `.npz`; else new columns beside what tells the rows apart."""
     found, ids = answer.found, answer.data.only.ids
     if path.suffix == ".npz":
-        arrays = {"excess_bits": found.excess, "p_values": found.p_values, "flagged": found.flagged,
-                  "latent_bits": found.kl}  # fmt: skip
+        arrays = {f"excess_{answer.unit}": found.excess, "p_values": found.p_values, "flagged": found.flagged}
+        arrays |= {"latent_bits": found.kl} if answer.unit == "bits" else {}
         arrays |= {} if found.entries is None else {"entry_bits": found.entries}
         arrays |= {} if ids is None else {"ids": np.asarray(ids, str)}
         with atomic_write(path) as stream:
@@ -121,7 +127,7 @@ def _show(options: argparse.Namespace, record: dict[str, Any], answer: NoveltyAn
     rows = [
         {
             "row": str(i if ids is None else ids[i]),
-            "excess bits": f"{found.excess[i]:.1f}",
+            f"excess {answer.unit}": f"{found.excess[i]:.1f}" if answer.unit == "bits" else f"{found.excess[i]:.3g}",
             "p-value": f"{found.p_values[i]:.2g}",
             "novel": "yes" if found.flagged[i] else "",
             **({} if answer.by_column is None else {"unusual columns [bits]": answer.causes([i])[0]}),

@@ -76,7 +76,9 @@ def made_frame(schema: Schema, values: np.ndarray) -> Any:
     columns = {}
     for name, column, new in zip(schema.modelled_names, schema.features, cells, strict=True):
         if column.levels is not None:
-            columns[name] = np.asarray(column.levels, object)[new.astype(int)]
+            numeric = column.kind != "text"  # ordered numbers
+            levels = [float(level.replace(",", ".")) if numeric else level for level in column.levels]
+            columns[name] = np.array(levels, float if numeric else object)[new.astype(int)]
         elif column.kind == "truth":
             columns[name] = new >= 0.5
         elif column.kind == "date":

@@ -1,13 +1,15 @@
 """What one column of a table is, how a table's text is written, and how a new number is written into it."""
 
 import re
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from nelbo.core import InputError
 from nelbo.data.dates import date_text, days_of, form_of_dates
+from nelbo.data.notation import is_number, number_in, number_text, pattern_of, places_of, separator_of
 
 Role = Literal["feature", "label", "target", "set aside"]
 Kind = Literal["real", "whole", "binary", "truth", "text", "date", "empty"]
@@ -18,11 +20,8 @@ MISSING = frozenset(
     ("", "NA", "N/A", "n/a", "#N/A", "#NA", "#N/A N/A", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None")
     + ("1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN")
 )
-ODD_MISSING = frozenset(("?", "-", "--", ".", "*"))  # missing where they stand among numbers
-_POINT = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?)")
-_COMMA = re.compile(r"[+-]?(?:\d+,?\d*|,\d+)(?:[eE][+-]?\d+)?")
+ODD_MISSING = frozenset(("?", "-", "--", ".", "*"))  # missing where they stand among numbers, or words with letters
 _TRUTH = {"true": "false", "True": "False", "TRUE": "FALSE"}
-_MOST_PLACES = 8
 _PADDED = re.compile(r"0\d+")  # a code, such as a zip code, and no number
 SENTINELS = (-99.0, -999.0, -9999.0, -99999.0)  # numbers that mean "missing" where all others are zero or more
 _FEWEST_BESIDE = 3  # other numbers in a column with such a mark
@@ -64,11 +63,12 @@ class Column:
         reason: why it is set aside.
         places: decimal places to write; None: as many as the number needs.
         words: for false and true, of a column of truth values.
-        levels: the distinct words of a column of text that is a feature, each of which is an entry of 0 or 1; None of
-            numbers, which are one entry.
+        levels: the distinct words of a column of text that is a feature, or ordered levels from the lowest, each of
+            which is an entry of 0 or 1; None of numbers, which are one entry.
         form: of dates, as `strftime` has it; None where they are no text, and of other columns.
         sentinel: the number that means "missing", such as -999; None where there is none.
-        asked: how it is modelled, where the user said so; "" where the data decide.
+        asked: how it is modelled, where the user or the type of the column said so; "" where the data decide.
+        pattern: how its numbers are written, see `nelbo.data.notation.pattern_of`; "" where they are plain.
     """
 
     name: str
@@ -81,6 +81,7 @@ class Column:
     form: str | None = None
     sentinel: float | None = None
     asked: str = ""
+    pattern: str = ""
 
     @property
     def width(self) -> int:
@@ -89,7 +90,10 @@ class Column:
 
     def keeps(self, text: str) -> bool:
         """Whether a cell stays although the model knows nothing of it: a word that no training row had."""
-        return self.levels is not None and text.strip().strip('"').strip() not in MISSING
+        word = text.strip().strip('"').strip()
+        if self.levels is None or word in MISSING or (word in ODD_MISSING and word not in self.levels):
+            return False
+        return not (self.sentinel is not None and is_number(word) and float(word) == self.sentinel)
 
     def written(self, value: float, decimal: str = ".", *, exact: bool = False) -> str:
         """A value in the form that the column's own cells have.
@@ -109,11 +113,7 @@ class Column:
             value = float(value >= 0.5)
         elif self.kind == "whole":
             value = float(np.rint(value))
-        form = (".15g" if exact else ".8g") if self.places is None else f".{self.places}f"
-        text = format(value, form)
-        if text.startswith("-") and not text.strip("-0."):
-            text = text[1:]  # no negative zero
-        return text.replace(".", decimal)
+        return number_text(value, self.places, self.pattern, decimal, exact=exact)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,9 +127,12 @@ class Content:
         texts: the distinct cells.
         places: as in `Column`.
         words: as in `Column`.
-        fault: what keeps a column of numbers from being one; "" where nothing does.
-        marker: text that was taken for a missing number, such as "?"; "" where there is none.
+        fault: the first cell that keeps a column of numbers from being one; "" where nothing does.
+        fault_row: where it stands.
+        markers: text that was taken for a missing cell, such as "NA" and "?", in the order of the alphabet.
         form: as in `Column`.
+        order: the levels of an ordered column from the lowest, in `texts`; () of others.
+        pattern: as in `Column`.
     """
 
     kind: Kind
@@ -139,8 +142,17 @@ class Content:
     places: int | None = None
     words: tuple[str, str] | None = None
     fault: str = ""
-    marker: str = field(default="")
+    fault_row: int = -1
+    markers: tuple[str, ...] = ()
     form: str | None = None
+    order: tuple[str, ...] = ()
+    pattern: str = ""
+
+    @property
+    def odd_cell(self) -> tuple[int, str]:
+        """Row and text of the first cell that is no number in a column that should hold numbers."""
+        row = self.fault_row if self.fault else int(np.argmax(self.codes >= 0))
+        return row, self.texts[self.codes[row]]
 
     @property
     def counts_rows(self) -> bool:
@@ -150,13 +162,8 @@ class Content:
 
     @property
     def levels(self) -> tuple[str, ...]:
-        """The distinct cells that are there, sorted."""
-        return tuple(sorted({self.texts[code] for code in np.unique(self.codes[self.codes >= 0])}))
-
-
-def is_number(cell: str, decimal: str = ".") -> bool:
-    """Whether a stripped cell holds a number, with this decimal mark."""
-    return (_POINT if decimal == "." else _COMMA).fullmatch(cell) is not None
+        """The distinct cells that are there, sorted; all levels of an ordered column in their order."""
+        return self.order or tuple(sorted({self.texts[code] for code in np.unique(self.codes[self.codes >= 0])}))
 
 
 def content_of(codes: np.ndarray, distinct: list[str], decimal: str) -> Content:
@@ -176,7 +183,12 @@ def content_of(codes: np.ndarray, distinct: list[str], decimal: str) -> Content:
             [np.nan if gone else text.lower() == "true" for text, gone in zip(texts, missing, strict=True)]
         )
         return _content("truth", numbers, codes, texts, missing, words=words)
-    numeric = np.array([is_number(text, decimal) for text in texts], bool) & ~missing
+    odd_ones = np.array([text in ODD_MISSING for text in texts], bool)
+    numeric, separator = np.array([is_number(text, decimal) for text in texts], bool) & ~missing, ""
+    if not (numeric | missing | odd_ones).all():
+        separator = separator_of([t for t, gone in zip(texts, missing | odd_ones, strict=True) if not gone], decimal)
+    if separator:
+        numeric = np.array([is_number(text.replace(separator, ""), decimal) for text in texts], bool) & ~missing
     if any(_PADDED.fullmatch(text) for text in texts) and all(
         text.isdigit() for text, is_one in zip(texts, numeric, strict=True) if is_one
     ):
@@ -184,29 +196,28 @@ def content_of(codes: np.ndarray, distinct: list[str], decimal: str) -> Content:
     present = int(counts[~missing].sum())
     mostly = 2 * int(counts[numeric].sum()) >= present > 0
     odd = ~missing & ~numeric
-    marker = next((text for text, is_odd in zip(texts, odd, strict=True) if is_odd), "")
-    if mostly and odd.any() and all(text in ODD_MISSING for text, o in zip(texts, odd, strict=True) if o):
-        missing, odd = missing | odd, np.zeros_like(odd)
-    else:
-        marker = ""
-    pointed = texts if decimal == "." else [text.replace(decimal, ".") for text in texts]
-    values = [float(text) if is_one else np.nan for text, is_one in zip(pointed, numeric, strict=True)]
+    others = [text for text, is_other in zip(texts, odd & ~odd_ones, strict=True) if is_other]
+    # "?" among words is a gap, "+" and "-" alone are words
+    if not others if mostly else others and all(any(map(str.isalnum, word)) for word in others):
+        missing, odd = missing | odd_ones, odd & ~odd_ones
+    values = [number_in(text, decimal, separator) if one else np.nan for text, one in zip(texts, numeric, strict=True)]
     numbers = np.array(values, np.float64)
     if not numeric.any():
         return _dated(_content("text" if odd.any() else "empty", numbers, codes, texts, missing))
     if odd.any() and not mostly:
         return _content("text", numbers, codes, texts, missing)
-    fault = ""
+    fault, fault_row = "", int(np.argmax(odd[codes]))
     if odd.any():
-        row = int(np.argmax(odd[codes]))
-        fault = f"row {row} holds {texts[codes[row]]!r}"
+        fault = texts[codes[fault_row]]
     written = [text for text, is_one in zip(texts, numeric, strict=True) if is_one]
     found = numbers[numeric]
     kind = "real"
     if np.isfinite(found).all() and (found == np.rint(found)).all():
         kind = "binary" if np.isin(found, (0.0, 1.0)).all() else "whole"
-    places = _places(written, found, decimal)
-    return _content(kind, numbers, codes, texts, missing, places=places, fault=fault, marker=marker)
+    read = _content(kind, numbers, codes, texts, missing)
+    places = places_of(written, found, decimal)
+    read = replace(read, fault=fault, fault_row=fault_row if fault else -1)
+    return replace(read, places=places, pattern=pattern_of(written, found, decimal, separator))
 
 
 def _dated(content: Content) -> Content:
@@ -215,12 +226,13 @@ def _dated(content: Content) -> Content:
     return content if form is None else dates_in(content, form)
 
 
-def dates_in(content: Content, form: str) -> Content:
+def dates_in(content: Content, form: str, place: Callable[[int], str] = "row {}".format) -> Content:
     """Cells of text as dates of a form: days since 1970.
 
     Args:
         content: of the column.
         form: as `strftime` has it.
+        place: how to call a row, for the message.
 
     Raises:
         InputError: a cell that is no such date.
@@ -230,7 +242,7 @@ def dates_in(content: Content, form: str) -> Content:
     odd = [i for i in np.unique(content.codes[there]).tolist() if days[i] is None]
     if odd:
         row = int(np.argmax(content.codes == odd[0]))
-        raise InputError(f"row {row} holds {content.texts[odd[0]]!r}, which is no date like {date_text(0.0, form)}")
+        raise InputError(f"{place(row)} holds {content.texts[odd[0]]!r}, which is no date like {date_text(0.0, form)}")
     values = np.array([np.nan if day is None else day for day in days], float)
     numbers = np.where(there, values[content.codes] if len(values) else np.nan, np.nan)
     decimals = max((len(text.rpartition(".")[2].rstrip("Z")) for text in content.levels), default=0)
@@ -258,7 +270,18 @@ def without_sentinel(content: Content, value: float) -> Content:
     numbers = np.where(gone, np.nan, content.numbers)
     found = numbers[~np.isnan(numbers)]
     kind = "binary" if content.kind == "whole" and np.isin(found, (0.0, 1.0)).all() else content.kind
-    return replace(content, kind=kind, numbers=numbers, codes=np.where(gone, -1, content.codes), marker=f"{value:g}")
+    return replace(content, kind=kind, numbers=numbers, codes=np.where(gone, -1, content.codes),
+                   markers=(*content.markers, f"{value:g}"))  # fmt: skip
+
+
+def without_markers(content: Content, levels: Sequence[str]) -> Content:
+    """A column of words with the cells missing that hold a mark such as "?", unless it is one of the levels."""
+    gone = [code for code, text in enumerate(content.texts) if text in ODD_MISSING and text not in levels]
+    if not gone:
+        return content
+    codes = np.where(np.isin(content.codes, gone), -1, content.codes)
+    markers = {content.texts[code] for code in gone if code in content.codes} | {*content.markers}
+    return replace(content, codes=codes, markers=tuple(sorted(markers)))
 
 
 def _content(
@@ -268,16 +291,14 @@ def _content(
     texts: list[str],
     missing: np.ndarray,
     *,
-    places: int | None = None,
     words: tuple[str, str] | None = None,
-    fault: str = "",
-    marker: str = "",
 ) -> Content:
     """Spread what was found about the distinct cells over the rows; the parameters are those of `Content`."""
     values = numbers[codes] if len(numbers) else np.full(len(codes), np.nan)
-    places_of = np.where(missing, -1, np.arange(len(texts)))
-    rows = places_of[codes] if len(texts) else codes
-    return Content(kind, values, rows, tuple(texts), places, words, fault, marker)
+    places_of_texts = np.where(missing, -1, np.arange(len(texts)))
+    rows = places_of_texts[codes] if len(texts) else codes
+    markers = sorted({text for text, gone in zip(texts, missing, strict=True) if gone and text})
+    return Content(kind, values, rows, tuple(texts), words=words, markers=tuple(markers))
 
 
 def _truth_words(texts: set[str]) -> tuple[str, str] | None:
@@ -288,12 +309,3 @@ def _truth_words(texts: set[str]) -> tuple[str, str] | None:
         if texts <= {true, false}:
             return false, true
     return "False", "True"
-
-
-def _places(written: list[str], found: np.ndarray, decimal: str) -> int | None:
-    """The decimal places of new numbers; None where the column is written with exponents or holds tiny numbers."""
-    if any("e" in text or "E" in text for text in written) or not np.isfinite(found).all():
-        return None
-    most = max(len(text.partition(decimal)[2]) for text in written)
-    tiny = most > _MOST_PLACES and float(np.abs(found).max()) < 0.01
-    return None if tiny else min(most, _MOST_PLACES)

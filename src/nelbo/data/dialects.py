@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from nelbo.core import InputError
-from nelbo.data.columns import MISSING, is_number
+from nelbo.data.columns import MISSING
 from nelbo.data.formats import damaged
+from nelbo.data.notation import is_number
 
 SAMPLE = 500  # lines
 _ENOUGH = 20  # lines in whose range a row of data would lie
@@ -18,6 +19,7 @@ _DELIMITERS = {"\t": "tabs", ";": "semicolons", "|": "bars"}
 _MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 _COMMA_NUMBER = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 _POINT_NUMBER = re.compile(r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?")
+_GROUPED_NUMBER = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+,\d+")  # 1.234,5
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+")
 _WHOLE = re.compile(r"\d+")
 _NO_TEXT = re.compile(r"[\x00-\x08\x0e-\x1f\ufeff\ufffe\uffff]")
@@ -130,7 +132,9 @@ def decimal_of(columns: Sequence[Sequence[str]], delimiter: str) -> str:
     for cells in columns:
         present = [cell for cell in cells if cell not in MISSING]
         with_comma = [cell for cell in present if _COMMA_NUMBER.fullmatch(cell)]
-        if any(_POINT_NUMBER.fullmatch(cell) for cell in present):
+        if any(_GROUPED_NUMBER.fullmatch(cell) for cell in present):
+            commas = True
+        elif any(_POINT_NUMBER.fullmatch(cell) for cell in present):
             if not with_comma:
                 return "."
             continue

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from nelbo.core import InputError, choice, os_error
+from nelbo.data.answer_columns import Targets
+from nelbo.data.asked import kinds_asked
 from nelbo.data.binarization import BINARIZATIONS
 from nelbo.data.binarization import binarize as binarize_data
 from nelbo.data.catalogue import catalogue
@@ -16,7 +18,7 @@ from nelbo.data.documents import CORPORA, load_documents
 from nelbo.data.fetch import FetchProgress
 from nelbo.data.named import load_named
 from nelbo.data.registered import added_sets, names
-from nelbo.data.roles import TableOptions, Targets, kinds_asked
+from nelbo.data.roles import TableOptions
 from nelbo.data.schema import Schema
 from nelbo.data.splits import Data
 from nelbo.data.user import SUFFIXES, array_rows, frame_rows, load_path, load_whole
@@ -70,7 +72,8 @@ def load(
             left out.
         words: model columns of words too, each word being an entry of 0 or 1.
         column: how columns of a table are modelled, NAME=KIND each, with KIND real, positive, count, student (heavy
-            tails), words or ignore; the others as the data suggest.
+            tails), words, ordinal (of numbers; of words with their order, ordinal:LOW<MIDDLE<HIGH) or ignore; the
+            others as the data suggest.
         schema: of data that these must be like: columns are matched by name, and kind and shape are checked.
         progress: called as `progress(what, bytes_done, bytes_in_all_or_None)` while fetching.
 

@@ -139,7 +139,8 @@ def _from_table(
     for name in channels:
         content = contents[name]
         if content.kind in {"text", "truth"} or content.fault:
-            raise InputError(f"{table.where}: column {name!r} is not numeric ({content.fault or content.texts[0]!r}): "
+            row, cell = content.odd_cell
+            raise InputError(f"{table.where}: column {name!r} is not numeric ({table.place(row)} holds {cell!r}): "
                              "name other columns in --columns, or --ignore it.")  # fmt: skip
     values = np.stack([contents[name].numbers for name in channels], 1)
     if np.isinf(values).any():
@@ -174,8 +175,8 @@ def table_times(
         return np.rint(content.numbers.astype(float) * 86400e6) / 1e6, True, ""
     if content.kind not in {"text", "truth", "date"}:
         if content.fault:
-            raise InputError(f"{where}: column {parts['time']!r} of times mixes numbers and text ({content.fault}): "
-                             "give numbers or dates.")  # fmt: skip
+            raise InputError(f"{where}: column {parts['time']!r} of times mixes numbers and text (such as "
+                             f"{content.fault!r}): give numbers or dates.")  # fmt: skip
         times = content.numbers.astype(float)
         if np.isinf(times).any():
             raise InputError(f"{where}: the time in row {int(np.argmax(np.isinf(times)))} is infinite: give a number.")

@@ -162,9 +162,10 @@ def _from_table(reading: ReadTable, names: Sequence[str], *, values: bool) -> Tr
     for role, name in zip(_ROLES[2:], chosen[2:], strict=False):
         content = contents.get(name)
         if content is not None and (content.kind == "text" or content.fault):
+            row, cell = content.odd_cell
             raise InputError(
                 f"{table.where}: column {name!r}, which was named for the {role}, is not numeric "
-                f"({content.fault or f'it holds {content.texts[0]!r}'}): correct it, or name another in --columns."
+                f"({table.place(row)} holds {cell!r}): correct it, or name another in --columns."
             )
         numbers.append(None if content is None else content.numbers)
     given = tuple(names) or tuple(chosen)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nelbo.core import InputError
-from nelbo.data.roles import MISSING_CLASS
+from nelbo.data.answer_columns import MISSING_CLASS
 from nelbo.data.schema import Schema, Values, as_images
 from nelbo.data.splits import SPLITS, Split
 

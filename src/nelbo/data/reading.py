@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from nelbo.core import InputError
-from nelbo.data.columns import MISSING, ODD_MISSING, Content, Dialect, content_of, is_number
+from nelbo.data.columns import MISSING, ODD_MISSING, Content, Dialect, content_of
 from nelbo.data.dialects import SAMPLE, check_widths, decimal_of, decoded, delimiter_note, delimiter_of, names_columns
 from nelbo.data.formats import damaged, unreadable
+from nelbo.data.notation import is_number
 from nelbo.data.tables import ParquetTable, TextTable, UserTable
 
 
@@ -229,6 +230,9 @@ def _typed(pandas: Any, column: Any) -> Content:
     if types.is_bool_dtype(column.dtype) or set(map(type, column.dropna())) == {bool}:
         numbers = column.astype(object).map(float, na_action="ignore").to_numpy(dtype=float, na_value=np.nan)
         return Content("truth", numbers, codes, tuple(distinct), words=("False", "True"))
+    if isinstance(column.dtype, pandas.CategoricalDtype) and column.dtype.ordered:
+        order = tuple(str(level) for level in column.dtype.categories)
+        return Content("text", empty, codes, tuple(distinct), order=order)
     if not types.is_numeric_dtype(column.dtype) or types.is_complex_dtype(column.dtype):
         return Content("text", empty, codes, tuple(distinct))
     numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)

@@ -1,20 +1,20 @@
 """Which columns of a table are modelled, which is the label, and which are set aside."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from nelbo.core import InputError, choice
+from nelbo.data.answer_columns import Targets
+from nelbo.data.asked import as_asked, check_kind, not_numeric
 from nelbo.data.columns import Column, Content, sentinel_in
 from nelbo.data.reading import ReadTable
 
 LABEL_COLUMNS = ("label", "y")
 MOST_LEVELS = 100  # of a column of words
-Targets = Literal["number", "class"]
-# how a column can be asked to be modelled; "ignore" sets it aside
-ASKED = ("real", "positive", "count", "student", "words", "ignore")
+MIXED = "it mixes numbers and words"
+_MOST_NUMBERS, _MIXED_SHARE = 10, 0.2  # different numbers that may be words, and their share of the cells
 _INDEX_NAMES = ("", "Unnamed: 0")
 
 
@@ -30,7 +30,7 @@ class TableOptions:
         targets: what is predicted: numbers or classes; None: nothing is, and labels are labels.
         words: model columns of words too, each word being an entry of 0 or 1; a column `label` or `y` is then a
             column like others.
-        kinds: how columns are to be modelled, by name, see `ASKED`.
+        kinds: how columns are to be modelled, by name, see `nelbo.data.asked`.
     """
 
     header: bool | None = None
@@ -43,22 +43,7 @@ class TableOptions:
 
     def __post_init__(self) -> None:
         for _, kind in self.kinds:
-            choice("kind of column", kind, ASKED)
-
-
-def kinds_asked(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """NAME=KIND as pairs.
-
-    Raises:
-        InputError: no such text.
-    """
-    pairs = []
-    for text in texts:
-        name, sign, kind = text.rpartition("=")
-        if not sign or not name:
-            raise InputError(f"A column's kind is given as NAME=KIND, with one of {', '.join(ASKED)}, got {text!r}.")
-        pairs.append((name, kind))
-    return tuple(pairs)
+            check_kind(kind)
 
 
 @dataclass(frozen=True)
@@ -101,15 +86,15 @@ def assign_roles(reading: ReadTable, options: TableOptions, cleaned: Sequence[Co
     for i, (name, content) in enumerate(zip(names, contents, strict=True)):
         index = named and i == 0 and table.names[i] in _INDEX_NAMES and len(table) > 1 and content.counts_rows
         how = asked.get(name, "")
-        content = _as_asked(table.where, name, content, how)
+        content = as_asked(table, name, content, how)
         reason = _reason(name, content, options, index=index, asked=how)
         own, answer = (target, "target") if target is not None else (label, "label")
         role = answer if name == own else "set aside" if reason else "feature"
         if role == "feature" and content.fault:
-            raise not_numeric(table.where, name, content.fault)
-        worded = role == "feature" and content.kind == "text"
+            raise not_numeric(table, name, content)
+        worded = role == "feature" and (content.kind == "text" or bool(content.order))
         if worded and target is None and not options.words:  # named by `columns`
-            raise not_numeric(table.where, name, f"its first cell is {content.texts[0]!r}")
+            raise not_numeric(table, name, content)
         levels = content.levels if worded else None
         why = reason if role == "set aside" else ""
         columns.append(
@@ -123,10 +108,17 @@ def assign_roles(reading: ReadTable, options: TableOptions, cleaned: Sequence[Co
                 levels,
                 content.form,
                 sentinel_in(reading.contents[i]),
-                "" if how in {"words", "ignore"} else how,
+                "ordinal" if worded and content.order else "" if how in {"words", "ignore"} else how,
+                content.pattern,
             )
         )
     _check_levels(table.where, names, columns)
+    if options.words and not any(column.role == "feature" for column in columns):
+        why = "; ".join(f"{name!r}: {column.reason}" for name, column in zip(names[:3], columns, strict=False))
+        raise InputError(
+            f"{table.where} has no column that can be modelled ({why}{'; ...' * (len(names) > 3)}): at least one of "
+            "numbers, dates or words that stand in several rows was expected."
+        )
     if not any(column.role == "feature" for column in columns):
         text = next(
             (f" ({n!r} holds {c.texts[0]!r})" for n, c in zip(names, contents, strict=True) if c.kind == "text"), ""
@@ -169,15 +161,6 @@ def _check_levels(where: str, names: Sequence[str], columns: Sequence[Column]) -
         )
 
 
-def not_numeric(where: str, name: str, fault: str) -> InputError:
-    """The sentence for text among the numbers of a column."""
-    return InputError(
-        f"{where}: column {name!r} is not numeric ({fault}); numbers or blanks were expected: correct it, leave the "
-        f"cell blank, encode the column as numbers, set it aside with --ignore {name!r}, or call it 'label' if it is "
-        "one."
-    )
-
-
 def shown_names(names: Sequence[str]) -> tuple[str, ...]:
     """Names to call columns by: a column without a name, or with the name of one before it, is told by its place."""
     shown: list[str] = []
@@ -200,23 +183,18 @@ def _reason(name: str, content: Content, options: TableOptions, *, index: bool, 
     reasons = {
         "it has no values": content.kind == "empty",
         "it holds dates": content.kind == "date" and not with_words,
+        MIXED: options.words and content.kind == "text" and _mixes(content),
         "it holds text": content.kind == "text" and not (with_words and _repeats(content)),
         "saved index": index,
     }
     return next((reason for reason, holds in reasons.items() if holds), "")
 
 
-def _as_asked(where: str, name: str, content: Content, how: str) -> Content:
-    """A column of numbers as one of words, where that is asked for.
-
-    Raises:
-        InputError: a column of text as one of numbers.
-    """
-    if how == "words":
-        return replace(content, kind="text", places=None, words=None, fault="")
-    if how not in {"", "ignore"} and (content.kind == "text" or content.fault):
-        raise not_numeric(where, name, content.fault or f"its first cell is {content.texts[0]!r}")
-    return content
+def _mixes(content: Content) -> bool:
+    """Whether a column of words holds many different numbers too, each of which would be a word."""
+    numbers = content.numbers[~np.isnan(content.numbers)]
+    many = len(np.unique(numbers)) > _MOST_NUMBERS
+    return many and not content.order and _MIXED_SHARE * int((content.codes >= 0).sum()) <= len(numbers)
 
 
 def _repeats(content: Content) -> bool:
@@ -239,6 +217,9 @@ def _notes(where: str, names: Sequence[str], columns: Sequence[Column], contents
             notes.append(f"{where}: {listed} set aside, for want of values: nothing can be learned about it.")
         elif reason == "it holds text":
             notes.append(f"{where}: {listed} set aside, for holding text.")
+        elif reason == MIXED:
+            notes.append(f"{where}: {listed} set aside, for holding numbers and words: correct the cells, or have each "
+                         "of them taken for a word (--column NAME=words).")  # fmt: skip
         else:
             notes.append(f"{where}: {listed} set aside ({reason}).")
     return [
@@ -251,15 +232,52 @@ def _notes(where: str, names: Sequence[str], columns: Sequence[Column], contents
 def _readings(where: str, names: Sequence[str], columns: Sequence[Column], contents: Sequence[Content]) -> list[str]:
     """How the cells of modelled columns were read, where they are no plain numbers."""
     notes = []
-    for name, column, content in zip(names, columns, contents, strict=True):
-        if column.levels is not None:
+    for name, column in zip(names, columns, strict=True):
+        if column.asked == "ordinal":
+            order = " < ".join(map(repr, (column.levels or ())[:8])) + (" < ..." if column.width > 8 else "")
+            notes.append(f"{where}: column {name!r} is ordered ({order}).")
+        elif column.levels is not None:
             words = ", ".join(map(repr, column.levels[:8])) + (", ..." if column.width > 8 else "")
             notes.append(f"{where}: column {name!r} holds words, each of which became a feature of 0 or 1 ({words}).")
         if column.kind == "date" and column.role == "feature":
             notes.append(f"{where}: column {name!r} holds dates, which are modelled as days.")
-        if content.marker and column.role == "feature":
-            notes.append(f"{where}: {content.marker!r} in column {name!r} was read as a missing number.")
-    return notes
+    modelled = [place for place, column in enumerate(columns) if column.role == "feature"]
+    return [*notes, *marker_notes(where, [names[i] for i in modelled], [contents[i] for i in modelled])]
+
+
+def marker_notes(where: str, names: Sequence[str], contents: Sequence[Content]) -> list[str]:
+    """A sentence for each text that was taken for a missing cell, such as "NA".
+
+    Args:
+        where: for messages.
+        names: of the modelled columns.
+        contents: their cells.
+    """
+    having: dict[tuple[str, bool], list[str]] = {}
+    for name, content in zip(names, contents, strict=True):
+        for marker in content.markers:
+            having.setdefault((marker, content.kind == "text"), []).append(name)
+    what = {True: "word", False: "number"}
+    return [
+        f"{where}: {marker!r} in {listing(which).rpartition(' ')[0]} was read as a missing {what[text]}."
+        for (marker, text), which in having.items()
+    ]
+
+
+def set_aside_notes(where: str, columns: Sequence[Column], contents: Mapping[str, Content]) -> list[str]:
+    """A sentence about the columns of a table that were set aside when the model was fitted.
+
+    Args:
+        where: for messages.
+        columns: of the table that the model was fitted to.
+        contents: of the columns of the table at hand, by name.
+    """
+    there = [column.name for column in columns if column.role == "set aside" and column.name in contents]
+    if not there:
+        return []
+    blank = sum(int(np.count_nonzero(contents[name].codes < 0)) for name in there)
+    stay = f", and {blank} blank cell{'s' * (blank > 1)} there stay{'s' * (blank == 1)} blank" if blank else ""
+    return [f"{where}: {listing(there)} set aside when the model was fitted, and left alone{stay}."]
 
 
 def holes_that_stay(names: Sequence[str], columns: Sequence[Column], contents: Sequence[Content]) -> list[str]:
@@ -283,115 +301,3 @@ def listing(names: Sequence[str], most: int = 8) -> str:
         f" and {len(names) - most} more" if len(names) > most else ""
     )
     return f"column {shown} was" if len(names) == 1 else f"columns {shown} were"
-
-
-def read_labels(
-    where: str, column: Column, content: Content, known: tuple[str, ...] | None
-) -> tuple[np.ndarray, tuple[str, ...] | None]:
-    """The labels in a column: whole numbers as they are, or text, whose sorted values are numbered.
-
-    Args:
-        where: for messages.
-        column: the label column.
-        content: its cells.
-        known: the label names of data that these must agree with.
-
-    Raises:
-        InputError: a blank, fractions, or a label that is not known.
-    """
-    blank = content.codes < 0
-    if blank.any():
-        row = int(np.argmax(blank))
-        raise InputError(f"{where}: the label in row {row} is blank; give every row a label, or remove the column.")
-    if known is None and not content.fault and content.kind in {"whole", "binary"}:
-        return content.numbers.astype(np.int64), None
-    if known is None and not content.fault and content.kind == "real":
-        raise InputError(f"{where}: the labels in {column.name!r} are fractions; integers or text were expected.")
-    names = known or tuple(sorted({content.texts[code] for code in np.unique(content.codes)}))
-    number = {name: index for index, name in enumerate(names)}
-    unknown = [text for code in np.unique(content.codes) if (text := content.texts[code]) not in number]
-    if unknown:
-        raise InputError(f"{where}: the label {unknown[0]!r} is not one of {', '.join(names)}.")
-    return np.array([number.get(text, -1) for text in content.texts])[content.codes], names
-
-
-MISSING_CLASS, UNKNOWN_CLASS = -1, -2
-
-
-def read_targets(
-    where: str, column: Column, content: Content, targets: Targets, known: tuple[str, ...] | None
-) -> tuple[np.ndarray, tuple[str, ...] | None, tuple[str, ...]]:
-    """What is to be predicted, as a column holds it; what is missing is NaN, or the class `MISSING_CLASS`.
-
-    Args:
-        where: for messages.
-        column: the target column.
-        content: its cells.
-        targets: numbers or classes.
-        known: the class names of data that these must agree with; others become `UNKNOWN_CLASS`.
-
-    Returns:
-        `(n,)` float64 numbers or int32 classes, the names of the classes, and what is to be said.
-
-    Raises:
-        InputError: text where numbers are predicted, or a column without a value.
-    """
-    if known is None and not (content.codes >= 0).any():
-        raise InputError(
-            f"{where}: the target column {column.name!r} has no values; at least two rows with one are needed."
-        )
-    if targets == "number":
-        if content.fault or content.kind == "text":
-            held = (
-                content.fault
-                or f"row {int(np.argmax(content.codes >= 0))} holds {content.texts[content.codes.max()]!r}"
-            )
-            raise InputError(
-                f"{where}: the target column {column.name!r} is not numeric ({held}), but a regression predicts "
-                "numbers: use classification, or correct the column."
-            )
-        return content.numbers.astype(np.float64), None, ()
-    names = known or _class_names(content)
-    number = {name: place for place, name in enumerate(names)}
-    places = np.array(
-        [number.get(_class_name(content, code), UNKNOWN_CLASS) for code in range(len(content.texts))], np.int32
-    )
-    codes = content.codes
-    y = np.where(codes >= 0, places[codes] if len(places) else MISSING_CLASS, MISSING_CLASS).astype(np.int32)
-    unknown = sorted({_class_name(content, int(code)) for code in np.unique(codes[y == UNKNOWN_CLASS])})
-    if not unknown:
-        return y, names, ()
-    note = (
-        f"{where}: {np.count_nonzero(y == UNKNOWN_CLASS)} rows have a class that the model was not fitted to "
-        f"({', '.join(map(repr, unknown[:8]))}): it gives them no probability."
-    )
-    return y, names, (note,)
-
-
-def numbered_classes(y: np.ndarray, own: Mapping[int, str] | Sequence[str], names: Sequence[str]) -> np.ndarray:
-    """Labels of an array as places in the names of classes; others are `UNKNOWN_CLASS`.
-
-    Args:
-        y: `(n,)` whole numbers.
-        own: the name of each of them.
-        names: of the classes.
-    """
-    number = {name: place for place, name in enumerate(names)}
-    values, places = np.unique(y, return_inverse=True)
-    return np.array([number.get(own[int(value)], UNKNOWN_CLASS) for value in values], np.int32)[places]
-
-
-def _class_name(content: Content, code: int) -> str:
-    """A class as it is called, whichever way its number is written: "3" for 3, 3.0 and 03."""
-    text = content.texts[code]
-    if content.kind in {"whole", "binary"} and not content.fault:
-        with_point = text.replace(",", ".")
-        return str(int(float(with_point)))
-    return text
-
-
-def _class_names(content: Content) -> tuple[str, ...]:
-    """The classes of a column: whole numbers in their order, text in that of the alphabet."""
-    names = {_class_name(content, int(code)) for code in np.unique(content.codes[content.codes >= 0])}
-    whole = content.kind in {"whole", "binary"} and not content.fault
-    return tuple(sorted(names, key=int) if whole else sorted(names))

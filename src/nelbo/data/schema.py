@@ -331,6 +331,7 @@ def _column(record: Mapping[str, Any]) -> Column:
         None if (form := record.get("form")) is None else _checked(form, str),
         None if (sentinel := record.get("sentinel")) is None else float(_checked(sentinel, float | int)),
         _checked(record.get("asked", ""), str),
+        _checked(record.get("pattern", ""), str),
     )
 
 

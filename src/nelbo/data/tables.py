@@ -16,6 +16,7 @@ from nelbo.core import InputError
 from nelbo.data.columns import Column, Dialect
 from nelbo.data.written import frame_bytes
 
+_LINE_END = re.compile(r"\r\n|\r|\n")
 _LARGE = 1e8  # numbers beyond it would lose whole units to eight digits
 
 
@@ -38,6 +39,10 @@ class UserTable(abc.ABC):
     @abc.abstractmethod
     def cells(self, place: int) -> list[str]:
         """The cells of one column, as text."""
+
+    @abc.abstractmethod
+    def place(self, row: int) -> str:
+        """Where a row, counted from 0, is found by a person: "line 7", with the header as line 1."""
 
     @abc.abstractmethod
     def __len__(self) -> int:
@@ -97,6 +102,14 @@ class TextTable(UserTable):
     def cells(self, place: int) -> list[str]:
         """See `UserTable.cells`."""
         return [self._cells(span)[place].strip() for span in self._parts()[1]]
+
+    def place(self, row: int) -> str:
+        """See `UserTable.place`."""
+        try:
+            start = self._parts()[1][row][0]
+        except InputError:  # quotes that can be read in two ways
+            return f"row {row}"
+        return f"line {len(_LINE_END.findall(self.text, 0, start)) + 1}"
 
     @cached_property
     def _cell(self) -> re.Pattern[str]:
@@ -238,6 +251,10 @@ class ParquetTable(UserTable):
     def _bytes(self, frame: Any) -> bytes:
         return frame_bytes(frame, self.suffix)
 
+    def place(self, row: int) -> str:
+        """See `UserTable.place`."""
+        return f"row {row}"
+
     def __len__(self) -> int:
         return len(self.frame)
 
@@ -276,7 +293,7 @@ class ParquetTable(UserTable):
             old, new = frame.iloc[:, place], values[:, j]
             if column.levels is not None:
                 gaps = gaps & ~np.array([not pd.isna(cell) and column.keeps(str(cell)) for cell in old], bool)
-                new = np.asarray(column.levels, object)[new.astype(int)]
+                new = np.array(_in_type(column.levels, old), object)[new.astype(int)]
             elif column.kind == "date" and column.form is None:
                 new = pd.to_datetime(new, unit="D").round("s").tz_localize(old.dt.tz)
             elif column.kind == "date":
@@ -307,3 +324,12 @@ class ParquetTable(UserTable):
         for name, column in new.items():
             frame[name] = column
         return self._bytes(frame)
+
+
+def _in_type(levels: Sequence[str], column: Any) -> list[Any]:
+    """Levels as the cells of a pandas column have them: numbers where they are, not text."""
+    own = column.dropna().unique().tolist()
+    categories = column.dtype.categories.tolist() if column.dtype.name == "category" else []
+    cells = {str(cell): cell for cell in [*own, *categories]}
+    numbers = column.dtype.kind in "iuf"
+    return [cells.get(level, float(level) if numbers else level) for level in levels]

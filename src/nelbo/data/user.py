@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from nelbo.core import InputError
+from nelbo.data.answer_columns import UNKNOWN_CLASS, numbered_classes, read_labels, read_targets
 from nelbo.data.archives import archive_splits
+from nelbo.data.asked import not_numeric, ordered
 from nelbo.data.catalogue import IDX_FILES
-from nelbo.data.columns import Column, Content, dates_in, sentinel_in, without_sentinel
+from nelbo.data.columns import Column, Content, dates_in, sentinel_in, without_markers, without_sentinel
 from nelbo.data.cuts import Cuts, complete
 from nelbo.data.entries import read_entries
 from nelbo.data.formats import read_idx, read_npy, read_npz
@@ -18,13 +20,10 @@ from nelbo.data.pictures import read_pictures
 from nelbo.data.prepare import Prepared, is_grey_image, offset_of, prepare, with_targets
 from nelbo.data.reading import ReadTable, read_csv, read_excel, read_feather, read_frame, read_parquet
 from nelbo.data.roles import (
-    UNKNOWN_CLASS,
     TableOptions,
     assign_roles,
-    not_numeric,
-    numbered_classes,
-    read_labels,
-    read_targets,
+    marker_notes,
+    set_aside_notes,
     shown_names,
 )
 from nelbo.data.schema import Schema, Values
@@ -147,7 +146,7 @@ def _from_table(reading: ReadTable, options: TableOptions, like: Schema | None) 
     # roles first: they keep each column's own mark for "missing"
     marked = replace(reading, contents=tuple(map(_without_mark, reading.contents)))
     roles = assign_roles(reading, options, marked.contents)
-    reading = marked
+    reading = replace(marked, contents=tuple(map(_as_levels, roles.columns, marked.contents)))
     places = [i for i, column in enumerate(roles.columns) if column.role == "feature"]
     y, label_names, notes = None, None, roles.notes
     for column, content in zip(roles.columns, reading.contents, strict=True):
@@ -157,6 +156,8 @@ def _from_table(reading: ReadTable, options: TableOptions, like: Schema | None) 
         if column.role == "label":
             y, label_names = read_labels(reading.table.where, column, content, None)
     features = [roles.columns[i] for i in places]
+    for i in places:
+        _refuse_infinite(reading.table, shown_names(reading.table.names)[i], roles.columns[i], reading.contents[i])
     x, said = read_entries(reading.table.where, features, [reading.contents[i] for i in places], modelled=options.words)
     return Found({"train": Split(x, y)}, label_names, roles.columns, reading.table, (*notes, *said))
 
@@ -164,15 +165,19 @@ def _from_table(reading: ReadTable, options: TableOptions, like: Schema | None) 
 def _like_table(reading: ReadTable, like: Schema, options: TableOptions) -> Found:
     """The columns that were modelled in the table of a run, in its order; labels and targets where they are there."""
     table, contents = reading.table, reading.contents
+    if len(table) == 0:
+        raise InputError(f"{table.where} has no rows; a table with at least one row was expected.")
     places, notes = like.matched(table)
     names = shown_names(table.names)
     contents = list(contents)
     for i, column in zip(places, like.features, strict=True):
-        contents[i] = _like_column(table.where, names[i], column, contents[i])
+        contents[i] = _like_column(table, names[i], column, contents[i])
         if column.levels is None and (contents[i].kind == "text" or contents[i].fault):
-            raise not_numeric(table.where, names[i], contents[i].fault or f"it holds {contents[i].texts[0]!r}")
+            raise not_numeric(table, names[i], contents[i])
+        _refuse_infinite(table, names[i], column, contents[i])
     x, said = read_entries(table.where, like.features, [contents[i] for i in places], modelled=like.target is None)
-    notes = (*notes, *said)
+    notes = (*notes, *set_aside_notes(table.where, like.columns, dict(zip(table.names, contents, strict=True))), *said)
+    notes = (*notes, *marker_notes(table.where, [names[i] for i in places], [contents[i] for i in places]))
     label = next((column for column in like.columns if column.role in {"label", "target"}), None)
     y = None
     at = None if label is None else _place_of(label, like, table)
@@ -189,12 +194,34 @@ def _like_table(reading: ReadTable, like: Schema, options: TableOptions) -> Foun
     return Found({"train": Split(x, y)}, like.label_names, like.columns, table, (*reading.notes, *notes))
 
 
+def _refuse_infinite(table: UserTable, name: str, column: Column, content: Content) -> None:
+    """Refuse numbers that are none to a model.
+
+    Raises:
+        InputError: an infinity, or a number beyond those of float32.
+    """
+    large = np.abs(content.numbers) > np.finfo(np.float32).max
+    if column.levels is not None or not large.any():
+        return
+    row = int(np.argmax(large))
+    infinite = np.isinf(content.numbers[row])
+    what = "infinite values" if infinite else f"values up to {content.numbers[row]:.1e}, too large for float32"
+    raise InputError(
+        f"{table.where}: column {name!r} holds {what} (first in {table.place(row)}): correct them, or leave the cells "
+        "blank."
+    )
+
+
+def _as_levels(column: Column, content: Content) -> Content:
+    return ordered(content, column.levels or ()) if column.asked == "ordinal" else content
+
+
 def _without_mark(content: Content) -> Content:
     value = sentinel_in(content)
     return content if value is None else without_sentinel(content, value)
 
 
-def _like_column(where: str, name: str, column: Column, content: Content) -> Content:
+def _like_column(table: UserTable, name: str, column: Column, content: Content) -> Content:
     """A column as that of the run was read: with its mark for "missing", its form of dates.
 
     Raises:
@@ -202,13 +229,17 @@ def _like_column(where: str, name: str, column: Column, content: Content) -> Con
     """
     if column.sentinel is not None:
         content = without_sentinel(content, column.sentinel)
+    if column.levels is not None:
+        content = without_markers(content, column.levels)
+    if column.asked == "ordinal":
+        return ordered(content, column.levels or ())
     if column.kind != "date" or column.form is None or content.kind == "empty":
         return content
     try:
-        return dates_in(content, column.form)
+        return dates_in(content, column.form, table.place)
     except InputError as error:
         raise InputError(
-            f"{where}: column {name!r} holds dates, but {error}: correct it, or leave it blank."
+            f"{table.where}: column {name!r} holds dates, but {error}: correct it, or leave it blank."
         ) from error
 
 

@@ -39,6 +39,7 @@ from nelbo.distributions.orderless import OrderAgnosticNade, observed_first
 from nelbo.distributions.quantized import DENSITY_SHAPES, LEAST_MASS, Rounded, UnitMass, UnitUniform
 from nelbo.distributions.ratings import AveragedNormal, Ordinal
 from nelbo.distributions.readings import READINGS, Reading, reading
+from nelbo.distributions.scores import Scored
 from nelbo.distributions.sequential import BernoulliMixture, Nade, SequentialBernoulli
 from nelbo.distributions.simplex import LEAST, Dirichlet, OneHot, expected_log, log_beta, log_proportions
 from nelbo.distributions.sobol import sobol_normals, sobol_uniforms
@@ -87,6 +88,7 @@ __all__ = [
     "Reading",
     "RmtppProcess",
     "Rounded",
+    "Scored",
     "SequentialBernoulli",
     "StudentT",
     "UnitMass",

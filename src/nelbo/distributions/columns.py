@@ -1,5 +1,6 @@
 """The cells of one row of a table, each column with a distribution of its own kind."""
 
+import itertools
 import math
 from typing import Any
 
@@ -15,7 +16,8 @@ from numpyro.distributions import constraints
 from nelbo.core import InputError, choice, softplus
 
 NUMBERS, BITS, COUNTS, HEAVY = ("real", "positive"), ("binary",), ("count",), ("student",)
-COLUMN_KINDS = (*NUMBERS, *COUNTS, *HEAVY, *BITS, "words")
+LEVELS = ("words", "ordinal")  # an entry for each level, 1 for the one that is there
+COLUMN_KINDS = (*NUMBERS, *COUNTS, *HEAVY, *BITS, *LEVELS)
 ONE_NUMBER = (*NUMBERS, *COUNTS, *HEAVY)
 DEGREES = 4.0  # of freedom of heavy-tailed columns
 _HALF_LOG_TAU = 0.5 * math.log(2.0 * math.pi)
@@ -25,7 +27,7 @@ _LEAST = 1e-30  # a positive number that float32 has, in place of what is missin
 
 
 def column_widths(kinds: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
-    """Kind and number of entries of each column: "words:5" has five, all others have one.
+    """Kind and number of entries of each column: "words:5" and "ordinal:5" have five, all others have one.
 
     Raises:
         InputError: another kind.
@@ -34,14 +36,16 @@ def column_widths(kinds: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
     for kind in kinds:
         name, _, width = kind.partition(":")
         choice("kind of column", name, COLUMN_KINDS)
-        if (name == "words") != width.isdigit() or width == "0":
-            raise InputError(f"A kind of column is {', '.join(COLUMN_KINDS[:-1])} or words:COUNT, got {kind!r}.")
+        if (name in LEVELS) != width.isdigit() or width == "0" or kind == "ordinal:1":
+            raise InputError(
+                f"A kind of column is {', '.join(ONE_NUMBER + BITS)}, words:COUNT or ordinal:COUNT, got {kind!r}."
+            )
         found.append((name, int(width or 1)))
     return tuple(found)
 
 
 class Columns(nd.Distribution):
-    """Independent columns: normals, log-normals, counts, heavy tails, bits, and words as one-hot entries.
+    """Independent columns: normals, log-normals, counts, heavy tails, bits, and words or levels as one-hot entries.
 
     Counts are negative binomial with variance m + s^2 m^2, which is a Poisson law for s = 0; heavy tails are those of a
     Student t with four degrees of freedom.
@@ -51,9 +55,9 @@ class Columns(nd.Distribution):
 
     Args:
         loc: `(*batch, entries)`; of numbers the mean (of the logarithm, where they are positive); of counts the
-            logarithm of their mean m; of heavy tails the middle; of bits and words their logits.
+            logarithm of their mean m; of heavy tails the middle; of bits, words and levels their logits.
         scale: the same shape; standard deviation of numbers (of their logarithms); s of counts; the unit of heavy
-            tails; not read elsewhere.
+            tails; not read elsewhere. Ordered levels differ from words in where their logits come from alone.
         kinds: of the columns, see `column_widths`.
     """
 
@@ -76,7 +80,7 @@ class Columns(nd.Distribution):
         parts, at = [], 0
         for name, width in column_widths(self.kinds):
             own = [array[..., at : at + width] for array in (values, *more)]
-            parts.append(function(*own) if name == "words" else own[0])
+            parts.append(function(*own) if name in LEVELS else own[0])
             at += width
         return jnp.concatenate(parts, -1)
 
@@ -90,23 +94,38 @@ class Columns(nd.Distribution):
         words = value * self._by_words(log_softmax, self.loc)
         found = self._pick(NUMBERS, numbers, self._pick(BITS, bits, words))
         if self._has(COUNTS):
-            found = self._pick(COUNTS, self._counts(jnp.maximum(value, 0.0)), found)
+            found = self._with(COUNTS, _count_log_prob(*self._only(COUNTS, value, self.loc, self.scale)), found)
         if self._has(HEAVY):
-            found = self._pick(HEAVY, nd.StudentT(DEGREES, self.loc, self.scale).log_prob(value), found)
+            value, loc, scale = self._only(HEAVY, value, self.loc, self.scale)
+            found = self._with(HEAVY, nd.StudentT(DEGREES, loc, scale).log_prob(value), found)
         return found
 
     def _has(self, names: tuple[str, ...]) -> bool:
         return any(name in names for name, _ in column_widths(self.kinds))
 
-    def _counts(self, value: Float[Array, "..."]) -> Float[Array, "..."]:
-        """Log probability of counts, written so that a small s loses no digits [nats]."""
-        # other columns are put where nothing overflows, for a gradient sees them too
-        loc = self._pick(COUNTS, self.loc, jnp.zeros_like(self.loc))
-        scale = self._pick(COUNTS, self.scale, jnp.ones_like(self.scale))
-        value = self._pick(COUNTS, value, jnp.zeros_like(value))
-        mean, size = jnp.exp(loc), 1.0 / jnp.maximum(scale, _LEAST_SCALE) ** 2
-        same = gammaln(value + size) - gammaln(size) - value * jnp.log(size)  # zero for s = 0
-        return value * loc - gammaln(value + 1.0) + same - (size + value) * jnp.log1p(mean / size)
+    def _runs(self, names: tuple[str, ...]) -> list[tuple[bool, slice]]:
+        """Neighbouring entries that are, or are not, of columns of these kinds."""
+        own = [name in names for name, width in column_widths(self.kinds) for _ in range(width)]
+        runs, at = [], 0
+        for is_own, group in itertools.groupby(own):
+            size = len(list(group))
+            runs.append((is_own, slice(at, at + size)))
+            at += size
+        return runs
+
+    def _only(self, names: tuple[str, ...], *arrays: Float[Array, "*batch d"]) -> list[Array]:
+        """The entries of columns of these kinds alone: what is dear to compute is not computed for all others."""
+        runs = [run for is_own, run in self._runs(names) if is_own]
+        return [jnp.concatenate([array[..., run] for run in runs], -1) for array in arrays]
+
+    def _with(self, names: tuple[str, ...], these: Float[Array, "*batch k"], others: Float[Array, "*batch d"]) -> Array:
+        """All entries, with those that `_only` took out in their places."""
+        parts, at = [], 0
+        for is_own, run in self._runs(names):
+            size = run.stop - run.start
+            parts.append(these[..., at : at + size] if is_own else others[..., run])
+            at += size if is_own else 0
+        return jnp.concatenate(parts, -1)
 
     def sample(self, key: Key[Array, ""], sample_shape: tuple[int, ...] = ()) -> Float[Array, "..."]:  # pyright: ignore
         """Draw a row; a word is a 1 among zeros."""
@@ -120,11 +139,14 @@ class Columns(nd.Distribution):
         found = self._pick(NUMBERS, numbers, self._pick(BITS, bits, words))
         if self._has(COUNTS):
             rate_key, count_key = jr.split(jr.fold_in(normal_key, 1))
-            size = 1.0 / jnp.maximum(scale, _LEAST_SCALE) ** 2
-            rates = jnp.exp(loc) * jr.gamma(rate_key, size) / size
-            found = self._pick(COUNTS, jr.poisson(count_key, jnp.minimum(rates, _MOST)).astype(dtype), found)
+            own_loc, own_scale = self._only(COUNTS, loc, scale)
+            size = 1.0 / jnp.maximum(own_scale, _LEAST_SCALE) ** 2
+            rates = jnp.exp(own_loc) * jr.gamma(rate_key, size) / size
+            found = self._with(COUNTS, jr.poisson(count_key, jnp.minimum(rates, _MOST)).astype(dtype), found)
         if self._has(HEAVY):
-            found = self._pick(HEAVY, loc + scale * jr.t(jr.fold_in(normal_key, 2), DEGREES, shape, dtype), found)
+            own_loc, own_scale = self._only(HEAVY, loc, scale)
+            tails = jr.t(jr.fold_in(normal_key, 2), DEGREES, own_loc.shape, dtype)
+            found = self._with(HEAVY, own_loc + own_scale * tails, found)
         return found
 
     @property
@@ -148,3 +170,13 @@ class Columns(nd.Distribution):
 def _largest(values: Float[Array, "*batch k"]) -> Float[Array, "*batch k"]:
     """One at the largest entry, zero elsewhere."""
     return jax.nn.one_hot(jnp.argmax(values, -1), values.shape[-1], dtype=values.dtype)
+
+
+def _count_log_prob(
+    value: Float[Array, "*batch k"], loc: Float[Array, "*batch k"], scale: Float[Array, "*batch k"]
+) -> Float[Array, "*batch k"]:
+    """Log probability of counts, written so that a small s loses no digits [nats]."""
+    value = jnp.maximum(value, 0.0)
+    mean, size = jnp.exp(loc), 1.0 / jnp.maximum(scale, _LEAST_SCALE) ** 2
+    same = gammaln(value + size) - gammaln(size) - value * jnp.log(size)  # zero for s = 0
+    return value * loc - gammaln(value + 1.0) + same - (size + value) * jnp.log1p(mean / size)

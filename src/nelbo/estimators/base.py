@@ -57,13 +57,17 @@ class RunEstimator(BaseEstimator):
         cuts = Cuts(seed, float(settings["valid_fraction"]) if enough else 0.0, test if enough else 0.0)
         rows = self._read(x, reset=True, cuts=cuts)
         experiment = Experiment(
-            model={"name": self.family, "arguments": self._model_arguments()},
+            model={"name": self._model_name(), "arguments": self._model_arguments()},
             data={"name": f"rows of {type(self).__name__}"},
             objective={"name": self._objective(), "arguments": {}},
             training=self._training(),
             seed=seed,
         )
         return fit_rows(experiment, rows), rows
+
+    def _model_name(self) -> str:
+        """The family of the model."""
+        return self.family
 
     def _objective(self) -> str:
         """What trains the model."""

@@ -12,10 +12,11 @@ from sklearn.base import OneToOneFeatureMixin, OutlierMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from nelbo.core import NATS_PER_BIT
+from nelbo.core import NATS_PER_BIT, choice
 from nelbo.data import Cuts, Data, Source, filled_frame, load_frame, made_frame
 from nelbo.estimators.base import RunEstimator
 from nelbo.evaluation import RowTerms, row_terms
+from nelbo.runs import default_objective
 from nelbo.tasks import Imputation, ImputationSettings, Novelty, impute, novelty, sample
 
 _ENDS = 19  # draws, whose ends are a 90 % interval
@@ -33,7 +34,7 @@ class FrameEstimator(RunEstimator):
         return tags
 
     def _objective(self) -> str:
-        return "iwae"
+        return default_objective(self._model_name())
 
     def _model_arguments(self) -> dict[str, Any]:
         given = self.get_params(deep=False)
@@ -183,8 +184,9 @@ class NoveltyDetector(OutlierMixin, FrameEstimator):
 
     Args:
         alpha: chance that `predict` calls a row novel that is not.
-        latents: how many.
-        hidden: widths of the hidden layers of both networks.
+        latents: how many, of the model `table`.
+        hidden: widths of the hidden layers of both networks, of the model `table`.
+        model: "table", or "neutral-ad", which has no density but a score by learned transformations (Qiu et al. 2021).
         ignore: names of columns to set aside.
         held_out: share of the rows that p-values are from; fewer than 20 rows are compared with themselves.
         epochs: see `TableImputer`.
@@ -202,6 +204,7 @@ class NoveltyDetector(OutlierMixin, FrameEstimator):
         latents: int = 10,
         hidden: Sequence[int] = (64,),
         *,
+        model: str = "table",
         ignore: Sequence[str] = (),
         held_out: float | int = 0.2,
         epochs: float | int | None = None,
@@ -214,6 +217,7 @@ class NoveltyDetector(OutlierMixin, FrameEstimator):
     ) -> None:
         """Store the parameters, which are those of the class."""
         self.alpha, self.latents, self.hidden, self.ignore, self.held_out = alpha, latents, hidden, ignore, held_out
+        self.model = model
         self.epochs, self.learning_rate, self.batch_size, self.patience = epochs, learning_rate, batch_size, patience
         self.valid_fraction, self.num_samples, self.random_state = valid_fraction, num_samples, random_state
 
@@ -228,6 +232,7 @@ class NoveltyDetector(OutlierMixin, FrameEstimator):
             InputError: no column that can be modelled, or an option that makes no sense.
         """
         del y
+        choice("model of a detector", self.model, ("table", "neutral-ad"))
         self.run_, rows = self._fitted(self._frame(X, reset=True), test=self.held_out)
         name = "test" if "test" in rows.splits else "train"
         _, source = self.run_.scored(dataclasses.replace(rows, splits={name: rows.split(name)}))
@@ -244,6 +249,12 @@ class NoveltyDetector(OutlierMixin, FrameEstimator):
         self.offset_ = float(ordered[max(least, 1) - 1])
         return self
 
+    def _model_name(self) -> str:
+        return self.model
+
+    def _model_arguments(self) -> dict[str, Any]:
+        return super()._model_arguments() if self.model == "table" else {}
+
     def held_out_scores(self) -> np.ndarray:
         """`score_samples` of the rows that were held out of training."""
         return -self._novelty(RowTerms(**self.held_out_)).excess * NATS_PER_BIT
@@ -256,6 +267,8 @@ class NoveltyDetector(OutlierMixin, FrameEstimator):
 
     def novelty(self, X: Any) -> Novelty:
         """All that is known of the novelty of rows: excess bits, p-values, flags, and the bits of each entry.
+
+        A detector without a density gives its score in place of nats; its "bits" are that divided by log 2.
 
         Args:
             X: rows like those of `fit`.
@@ -272,7 +285,7 @@ class NoveltyDetector(OutlierMixin, FrameEstimator):
         return self.novelty(X).p_values
 
     def score_samples(self, X: Any) -> np.ndarray:
-        """Minus the excess code length of each row [nats]: low is novel.
+        """Minus the excess code length of each row [nats], or minus a detector's score beyond its mean: low is novel.
 
         Args:
             X: rows like those of `fit`.

@@ -86,6 +86,7 @@ def over_batches(
     """
     if len(data) == 0:
         raise InputError("There is no example to score.")
+    model.require_density("A bound on log p(x)")
     check_source(model, data)
     parts: list[dict[str, np.ndarray]] = []
     done, total = 0, 0.0

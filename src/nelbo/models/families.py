@@ -27,6 +27,7 @@ from nelbo.models.gaussian_mixture import gaussian_mixture
 from nelbo.models.image_codec import image_codec
 from nelbo.models.lda import lda
 from nelbo.models.matrix import factorization
+from nelbo.models.neutral_ad import neutral_ad
 from nelbo.models.orderless import eonade
 from nelbo.models.series import gp_vae, state_space
 from nelbo.models.stack import Model
@@ -52,6 +53,7 @@ class Family:
         arguments: options that are better than the signature's defaults where a run decides, by likelihood or "*".
         training: the same of training settings.
         least_steps: epochs that nobody asked for are so many that training takes at least this number of steps.
+        most_steps: and so few that it takes at most this number, or one epoch; None: no matter how many.
         targets: what a supervised model predicts; None: the examples themselves are modelled. The likelihoods of a
             supervised family are its own.
         objective_arguments: options of its objective that are better than their defaults.
@@ -70,6 +72,7 @@ class Family:
     arguments: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     training: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     least_steps: int = 0
+    most_steps: int | None = None
     targets: Literal["number", "class"] | None = None
     objective_arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     examples: Literal["rows", "columns", "pairs", "pictures", "series", "events"] = "rows"
@@ -90,9 +93,15 @@ _FACTORIZATION = {
     "*": {"learning_rate": 0.02, "schedule": "cosine", "batch_size": 1000, "keep": "last"},
 }
 
+# on 100,000 rows of 50 columns the bound after these steps is within 0.3 of 99 nats of that after 24,000
+_MOST_OF_TABLE = 10_000
 _TABLE = {"*": {"learning_rate": 0.003, "schedule": "cosine"}}
 # it counts once a data set: small tables are fitted less closely, and large ones as without
 _TABLE_PRIOR = {"weight_prior": 0.3}
+
+# batch and rate of the authors (Qiu et al. 2021)
+_DETECTOR = {"*": {"learning_rate": 0.001, "batch_size": 128, "keep": "last"}}
+_LEAST_OF_DETECTOR = 1000
 
 # the maximum a posteriori estimate: weights of standardized features without a prior grow on small data
 _MAP = {"weight_prior": 1.0}
@@ -147,7 +156,16 @@ MODELS: dict[str, Family] = {
         objective="iwae",
         training=_TABLE,
         least_steps=_LEAST,
+        most_steps=_MOST_OF_TABLE,
         objective_arguments=_TABLE_PRIOR,
+        examples="columns",
+    ),
+    "neutral-ad": Family(
+        neutral_ad,
+        likelihood="columns",
+        objective="mean-score",
+        training=_DETECTOR,
+        least_steps=_LEAST_OF_DETECTOR,
         examples="columns",
     ),
     "gaussian-mixture": Family(gaussian_mixture, likelihood="gaussian", objective="svi", training=_CONJUGATE),

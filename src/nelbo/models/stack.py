@@ -20,6 +20,7 @@ from nelbo.models.globals import Globals
 from nelbo.models.layers import Context, Latents, Layer, OverTime, Reads
 from nelbo.models.marginal import log_marginal
 from nelbo.models.recognition import Posterior, Recognition, Through, reparameterized, totals
+from nelbo.models.scored import ScoreLayer
 from nelbo.models.spec import ModelSpec
 
 
@@ -68,9 +69,13 @@ class Stack(eqx.Module):
 
 
 def _every_distribution(stack: Stack, key: Key[Array, ""], context: Context) -> tuple[Distribution, ...]:
-    x, z = stack.sample(key, context)
-    nodes = (x, *z)
-    return tuple(layer(nodes[i + 1 :], context) for i, layer in enumerate(stack.layers))
+    found: tuple[Distribution, ...] = ()
+    nodes: tuple[Any, ...] = ()
+    keys = jr.split(key, len(stack.layers))
+    for layer, node_key in zip(reversed(stack.layers), keys, strict=True):
+        nodes = (found[0].sample(node_key), *nodes) if found else ()  # the example itself is not drawn
+        found = (layer(nodes, context), *found)
+    return found
 
 
 _shapes = abstract(_every_distribution)
@@ -134,6 +139,20 @@ class Model(eqx.Module):
         """Whether its latents are processes over time, so that an example is a window of a series."""
         return isinstance(self.generative.layers[-1], OverTime)
 
+    @property
+    def is_detector(self) -> bool:
+        """Whether it has a score of novelty in place of a density."""
+        return isinstance(self.generative.layers[0], ScoreLayer)
+
+    def require_density(self, task: str) -> None:
+        """Refuse a task that is about log p(x).
+
+        Raises:
+            InputError: the model is a detector; `task` begins the sentence.
+        """
+        if self.is_detector:
+            raise InputError(f"{task} needs a density, but this model has a score alone: use `nelbo score`.")
+
     def require_latents(self, task: str) -> None:
         """Refuse a task that is about latents.
 
@@ -193,6 +212,7 @@ class Model(eqx.Module):
         Raises:
             InputError: any other model.
         """
+        self.require_density("An exact likelihood")
         exact = self.recognition.log_evidence(x, self.generative)
         if exact is not None:
             return exact

@@ -1,4 +1,4 @@
-"""Rows of a table whose columns are of different kinds: numbers, positive numbers, bits, and words."""
+"""Rows of a table whose columns are of different kinds: numbers, positive numbers, bits, words, and ordered levels."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from jax.scipy.special import logit
 from jaxtyping import Array, Float, Key
 
 from nelbo.core import InputError, choice
-from nelbo.distributions import ONE_NUMBER, Columns, column_widths
+from nelbo.distributions import ONE_NUMBER, Columns, Ordinal, column_widths
 from nelbo.models.heads import LOG_FACTOR, Head, soft_bound
 from nelbo.models.parts import constant_array, drawn_at_once, frozen, one_layer, positive
 from nelbo.models.posteriors import posterior_head
@@ -26,14 +26,16 @@ MIN_SCALE = 0.01  # of a column's spread: a number that the others give away wou
 _ROW_FACTOR = (-2.0, 2.0)
 _FIRST_SCALE = 0.5
 _COUNT_FACTOR = 5.0  # how far the logarithm of a count's mean can be from that of all rows
-_SURE = 1e-3  # the least probability that a bit or word begins with
+_SURE = 1e-3  # the least probability that a bit, word or level begins with
+_STEP_FACTOR = (-5.0, 5.0)  # log of the factor by which the step between two cuts can differ from its start
 
 
 class TableHead(Head):
     """A distribution for each column, in units of the training data.
 
     Args:
-        raw_scale: log of the noise of each entry's number, in units of its spread.
+        raw_scale: log of the noise of each entry's number, in units of its spread; of ordered levels what moves the
+            cuts between them: the first by so much, the steps after it by factors.
         centre: mean of each entry, of its logarithm where it is positive; not trained.
         spread: standard deviation, the same.
         kinds: of the columns, see `nelbo.distributions.Columns`.
@@ -72,7 +74,30 @@ class TableHead(Head):
         if self.by_row:
             log_scale = log_scale + soft_bound(planes[1], _ROW_FACTOR)
         scale = unit * (MIN_SCALE + _FIRST_SCALE * jnp.exp(log_scale))
+        if any(name == "ordinal" for name, _ in widths):
+            loc = self._with_levels(loc, planes[0])
         return Columns(loc, jnp.broadcast_to(scale, loc.shape), self.kinds)
+
+    def _with_levels(self, loc: Float[Array, " d"], shift: Float[Array, " d"]) -> Float[Array, " d"]:
+        """Log probabilities of ordered levels by cumulative logits (McCullagh 1980), the other entries as they are.
+
+        P(level k or below) = sigmoid(cut_k - f), where f is what the network gives for the column's first entry. For
+        f = 0 the cuts begin at the shares of the training rows.
+        """
+        parts, at = [], 0
+        for name, width in column_widths(self.kinds):
+            own = slice(at, at + width)
+            at += width
+            if name != "ordinal":
+                parts.append(loc[own])
+                continue
+            share = jnp.maximum(self.centre()[own], _SURE)
+            start = logit(jnp.cumsum(share / share.sum())[:-1])
+            moved = self.raw_scale[own]
+            steps = jnp.diff(start) * jnp.exp(soft_bound(moved[1 : width - 1], _STEP_FACTOR))
+            cuts = start[0] + moved[0] + jnp.concatenate([jnp.zeros(1, loc.dtype), jnp.cumsum(steps)])
+            parts.append(Ordinal(shift[own.start], cuts, jnp.arange(width, dtype=loc.dtype)).log_probs)
+        return jnp.concatenate(parts)
 
 
 @drawn_at_once
@@ -99,11 +124,11 @@ def table(
 
     Args:
         key: for the weights.
-        shape: of one row, a column of words counting as many entries as it has words.
+        shape: of one row, a column of words or levels counting as many entries as it has of them.
         latents: how many.
         hidden: widths of the hidden layers of the recognition network, the generative one has them reversed.
         kinds: of the columns: "real", "positive" (a log-normal), "count" (negative binomial), "student" (heavy tails),
-            "binary", or "words:5"; () makes all of them real.
+            "binary", "words:5" or "ordinal:5" (five ordered levels); () makes all of them real.
         noise: of numbers: "column" (one standard deviation for each column) or "row" (by the latents of each row).
         posterior: covariance of q(z | x): "diagonal", "rank-one", "low-rank" (precisions) or "full".
         rank: of a "low-rank" posterior.

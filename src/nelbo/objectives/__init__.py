@@ -19,6 +19,7 @@ from nelbo.objectives.contrastive import (
     pseudo_log_likelihood,
     tempered_kernel,
 )
+from nelbo.objectives.detection import MeanScore
 from nelbo.objectives.draws import DRAWS, checked_draws, each_draw
 from nelbo.objectives.importance import IWAE_FORMS, Iwae
 from nelbo.objectives.monte_carlo_em import MonteCarloEM
@@ -59,6 +60,7 @@ __all__ = [
     "Iwae",
     "Loss",
     "MaximumLikelihood",
+    "MeanScore",
     "MonteCarloEM",
     "NamedObjective",
     "NegativePhase",

@@ -9,6 +9,7 @@ from nelbo.models import Model
 from nelbo.objectives.base import Objective
 from nelbo.objectives.binary_gradients import half, straight_through
 from nelbo.objectives.contrastive import ContrastiveDivergence, Greedy, NegativePhase
+from nelbo.objectives.detection import MeanScore
 from nelbo.objectives.importance import Iwae
 from nelbo.objectives.monte_carlo_em import MonteCarloEM
 from nelbo.objectives.orderless import OrderAgnostic
@@ -44,7 +45,9 @@ class NamedObjective:
         prepare: from the model and the options to the model that is trained, where that is another (one with a
             posterior over its weights); None: the model itself.
         reports: what the bound that it reports is: "elbo", "iwae" (the importance-weighted bound of as many draws as
-            its option `samples` says), "perturbative", "exact", log p(x) itself, or "pseudo", a pseudo-log-likelihood.
+            its option `samples` says), "perturbative", "exact", log p(x) itself, "pseudo", a pseudo-log-likelihood, or
+            "score", minus the score of a detector.
+        detects: it trains detectors, which have a score and no density, and which no other objective trains.
         natural: it gives natural gradients of a conjugate posterior: for models that are built with one, which no other
             objective trains, and for the optimizer `natural`.
     """
@@ -52,7 +55,8 @@ class NamedObjective:
     make: Callable[..., Objective]
     draws_latents: bool = True
     prepare: Callable[[Model, Mapping[str, Any]], Model] | None = None
-    reports: Literal["elbo", "iwae", "perturbative", "exact", "pseudo"] = "elbo"
+    reports: Literal["elbo", "iwae", "perturbative", "exact", "pseudo", "score"] = "elbo"
+    detects: bool = False
     natural: bool = False
 
 
@@ -306,6 +310,16 @@ def straight_through_gradient(setting: Setting, *, samples: int = 1) -> Objectiv
     return Sgvb("path", num_samples=samples, through=straight_through)
 
 
+def mean_score(setting: Setting) -> Objective:
+    """The mean score of a detector, which training rows are to have low.
+
+    Args:
+        setting: of the run.
+    """
+    del setting
+    return MeanScore()
+
+
 NAMED: dict[str, NamedObjective] = {
     "sgvb": NamedObjective(sgvb, draws_latents=False),
     "maximum-likelihood": NamedObjective(maximum_likelihood, draws_latents=False, reports="exact"),
@@ -322,6 +336,7 @@ NAMED: dict[str, NamedObjective] = {
     "monte-carlo-em": NamedObjective(monte_carlo_em),
     "darn": NamedObjective(darn),
     "straight-through": NamedObjective(straight_through_gradient),
+    "mean-score": NamedObjective(mean_score, draws_latents=False, reports="score", detects=True),
 }
 
 

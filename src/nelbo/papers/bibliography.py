@@ -284,6 +284,12 @@ BIBLIOGRAPHY: dict[str, str] = {
   pages   = {993--1022},
   year    = {2003}
 }""",
+    "qiu2021": """@inproceedings{qiu2021,
+  title     = {Neural Transformation Learning for Deep Anomaly Detection Beyond Images},
+  author    = {Qiu, Chen and Pfrommer, Timo and Kloft, Marius and Mandt, Stephan and Rudolph, Maja},
+  booktitle = {International Conference on Machine Learning},
+  year      = {2021},
+}""",
     "mandt2014": """@inproceedings{mandt2014,
   title     = {Smoothed Gradients for Stochastic Variational Inference},
   author    = {Mandt, Stephan and Blei, David},

@@ -64,6 +64,11 @@ def pictures_of(run: RunRecord) -> list[Picture]:
     found += [_reliability(kind, arrays[kind]) for kind in _RELIABILITY if kind in arrays]
     if "receptive_fields" in arrays:
         found.append(_receptive_fields(arrays["receptive_fields"], run.data.columns))
+    for which, order in (("most", "nearest to"), ("least", "farthest from")):
+        if f"{which}_typical" in arrays:
+            stem, heading = f"{which}_typical", f"{which.capitalize()} typical examples"
+            caption = f"Test examples whose code lengths are {order} the mean, in this order."
+            found.append(_set_of(stem, heading, caption, arrays[stem], run.data.columns))
     return [*found, *_gradients(run.variance)]
 
 
@@ -76,6 +81,8 @@ def bound_caption(bound: str, *, exact: bool = False) -> str:
     """
     if exact or bound == "log p(x)":
         return "log p(x), mean over examples; higher is better."
+    if bound in {"pseudo-log-likelihood", "minus the score"}:
+        return f"{bound[:1].upper()}{bound[1:]}, mean over examples, no bound on log p(x); higher is better."
     return f"{bound}: a lower bound on log p(x), mean over examples; higher is better."
 
 

@@ -55,6 +55,7 @@ def run_page(run: RunRecord) -> str:
         section("Results", *_results(run)),
         *_draws(run),
         *_columns(run),
+        *_typical(run),
         section("Settings", columns(*_settings(run), style="cards")),
         section("Training history", html_table(_history_rows(run))),
         section("How to reproduce", *reproduction(run)),
@@ -187,6 +188,27 @@ def _columns(run: RunRecord) -> list[str]:
             html_table(rows),
         ]
     return [section("Columns", *parts)]
+
+
+def _typical(run: RunRecord) -> list[str]:
+    """The test rows whose codes are nearest to the mean, and farthest from it."""
+    parts = []
+    for which in ("most", "least"):
+        rows = [
+            {name: cell_text(value) for name, value in row.items() if name != "typical"}
+            for row in run.typical
+            if row.get("typical") == which
+        ]
+        if rows:
+            heading = f"{which.capitalize()} typical"
+            parts += [paragraph(f"{heading}:"), html_table(rows)]
+    if not parts:
+        return []
+    words = (
+        "Test rows by how far the length of their code, by the bound, is from what their entries take on average "
+        "[bits]. Rows with a longer code surprise the model, rows with a shorter one are plainer than the others."
+    )
+    return [section("Typical rows", paragraph(words), *parts)]
 
 
 def _filled_cell(name: str, value: Any) -> Any:

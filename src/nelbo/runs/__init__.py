@@ -66,6 +66,7 @@ from nelbo.runs.sampling import RUN_OPTIMIZERS
 from nelbo.runs.settings import TRAINING_DEFAULTS, Experiment, Training, checked_seed
 from nelbo.runs.size import MOST_BYTES
 from nelbo.runs.tables import column_summary, interval_columns, is_table_of_columns, keep_summary, settings_for
+from nelbo.runs.typical import keep_typical
 
 __all__ = [
     "CHAIN_STEPS",
@@ -124,6 +125,7 @@ __all__ = [
     "is_run",
     "is_table_of_columns",
     "keep_summary",
+    "keep_typical",
     "known_columns",
     "model_options",
     "named_objective_options",

@@ -44,7 +44,7 @@ def column_arguments(data: Data, arguments: dict[str, Any]) -> dict[str, Any]:
         values = x[observed[:, at], at]
         other = np.concatenate([values, *(_column_of(split, at) for split in data.splits.values())])
         if column is not None and column.levels is not None:
-            kinds.append(f"words:{column.width}")
+            kinds.append(f"{'ordinal' if column.asked == 'ordinal' else 'words'}:{column.width}")
         elif len(values) and np.isin(other, (0.0, 1.0)).all() and (column is None or not column.asked):
             kinds.append("binary")
         else:
@@ -63,7 +63,8 @@ def column_arguments(data: Data, arguments: dict[str, Any]) -> dict[str, Any]:
     constant = np.where(np.abs(mean) > 0, _CONSTANT * np.abs(mean), 1.0)
     moments = {"centre": mean, "spread": np.where(spread > _CONSTANT**2 * np.abs(mean), spread, constant)}
     shaped = {
-        name: jnp.asarray(moment, jnp.float32) if arguments.get(name) else False for name, moment in moments.items()
+        name: jnp.asarray(moment.reshape(data.shape), jnp.float32) if arguments.get(name) else False
+        for name, moment in moments.items()
     }
     return {"kinds": kinds} | shaped
 

@@ -139,7 +139,7 @@ def _carried(ready: Ready, claim: FolderClaim, how: _Way) -> dict[str, Any]:
               "training_seconds": fitted.state.seconds, "steps": fitted.state.step, "data": about,
               "batches": fitted.order,
               **({} if sampling is None else {"sampling": sampling}), "command": command, **environment()}  # fmt: skip
-    if how.figures and score and ready.schema.has_rows and not pictures:
+    if how.figures and score and ready.schema.has_rows and not pictures and not model.is_detector:
         arrays = arrays or figure_arrays(ready.keys["figures"], model, ready.score, ready.sources["test"])
         notes = {"kind": "figure data", "samples": "means" if model.depth else "draws"}
         write_arrays(folder / ARRAYS, arrays, notes)
@@ -195,6 +195,8 @@ def _save(folder: Path, model: Any) -> Model:
 def _results(ready: Ready, trained: Any, model: Model) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
     """Rows of results, and of a supervised model the arrays of its figures, which come of the same predictions."""
     key = ready.keys["score"]
+    if model.is_detector:
+        return [], {}  # nothing to score it by but rows that are known to be novel
     if ready.schema.pairs is not None:
         return pair_results(key, model, ready.sources, ready.score), {}
     if model.is_supervised:

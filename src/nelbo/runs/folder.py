@@ -30,7 +30,7 @@ from nelbo.runs.supervised import is_supervised
 
 CONFIG, MODEL, HISTORY, RECORD = "config.json", "model.safetensors", "history.jsonl", "record.json"
 CHECKPOINTS, ARRAYS, POSTERIOR, ROWS = "checkpoints", "arrays.safetensors", "posterior.safetensors", "rows.safetensors"
-FILLED = "filled.json"
+FILLED, TYPICAL, TYPICAL_ARRAYS = "filled.json", "typical.json", "typical.safetensors"
 ROW_DIGESTS = "row digests"  # what ROWS holds: `nelbo.data.row_digests` of each split
 
 

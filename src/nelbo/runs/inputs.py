@@ -241,6 +241,7 @@ def settled(experiment: Experiment, data: Data) -> Experiment:
             len(data.train),
             usual=training_defaults(name, likelihood),
             least_steps=family(name).least_steps,
+            most_steps=family(name).most_steps,
         ),
         seed=checked_seed(experiment.seed),
     )

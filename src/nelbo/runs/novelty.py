@@ -2,17 +2,17 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import jax.random as jr
 import numpy as np
 from jaxtyping import Bool, Int
 
-from nelbo.core import InputError
+from nelbo.core import NATS_PER_BIT, InputError
 from nelbo.data import Data, Schema, Source, row_digests
 from nelbo.evaluation import RowTerms, row_terms
 from nelbo.runs.folder import Run
-from nelbo.tasks import FALSE_DISCOVERIES, Novelty, novelty
+from nelbo.tasks import FALSE_DISCOVERIES, Novelty, compressed_bits, novelty
 
 HELD_OUT = "valid,test"
 _CAUSES = 3  # columns named for a row
@@ -59,6 +59,7 @@ class NoveltyAnswer:
             whole rows.
         names: of these columns.
         notes: what is to be said.
+        unit: of the excess: "bits" of a code, or "score" of a detector, which has none.
     """
 
     data: Data
@@ -66,6 +67,7 @@ class NoveltyAnswer:
     by_column: np.ndarray | None
     names: tuple[str, ...]
     notes: tuple[str, ...]
+    unit: Literal["bits", "score"] = "bits"
 
     def columns(self, *, everything: bool = False) -> dict[str, np.ndarray]:
         """New columns of the user's table, by name: numbers in bits, p-values, 1 where a row is flagged, and causes.
@@ -75,11 +77,12 @@ class NoveltyAnswer:
         """
         found = self.found
         columns: dict[str, np.ndarray] = {
-            "excess bits": found.excess,
+            f"excess {self.unit}": found.excess,
             "p-value": found.p_values,
             "novel": found.flagged.astype(int),
-            "latent bits": found.kl,
         }
+        if self.unit == "bits":
+            columns["latent bits"] = found.kl
         if self.by_column is not None:
             columns["unusual columns"] = np.array(self.causes(), object)
             if everything:
@@ -111,6 +114,7 @@ def novel_rows(
     Raises:
         InputError: data of another shape, no held-out rows, or a background run on other rows.
     """
+    _check_detector(run, question)
     data, source = run.rows(question.data, question.split, question.data_dir)
     held, held_source = _held_out(run, question)
     parts = {"rows": source, "held-out rows": held_source}
@@ -119,8 +123,11 @@ def novel_rows(
     if question.background is not None:
         background = _by_background(question, parts, progress)
     copies, notes = _known(run, question, data, held)
+    complexity = None
+    if question.score == "complexity":
+        complexity = (_complexity([data]), _complexity(held))
     result = novelty(found["rows"], found["held-out rows"], score=question.score, rate=question.rate,
-                     background=background, copies=copies)  # fmt: skip
+                     background=background, complexity=complexity, copies=copies)  # fmt: skip
     if not result.can_flag:
         few = (
             f"{result.held_out} held-out rows give no p-value below {result.least:.2g}, too large to flag rows among "
@@ -128,8 +135,37 @@ def novel_rows(
             "more rows (--held-out FILE)."
         )
         notes = (*notes, few)
-    by_column, names = _by_column(data.schema, result.entries)
+    if run.model.is_detector:
+        result = dataclasses.replace(result, excess=result.excess * NATS_PER_BIT)  # a score is no code length
+        return NoveltyAnswer(data, result, None, (), (*data.notes, *notes), "score")
+    by_column, names = bits_by_column(data.schema, result.entries)
     return NoveltyAnswer(data, result, by_column, names, (*data.notes, *notes))
+
+
+def _complexity(parts: Sequence[Data]) -> np.ndarray:
+    """Compressed lengths of all rows of some data [bits].
+
+    Raises:
+        InputError: gaps, or other values than bytes.
+    """
+    for part in parts:
+        if part.only.observed is not None and not part.only.observed.all():
+            raise InputError(f"{part.name} has gaps, and how they would be compressed says nothing: use another score.")
+    return np.concatenate([compressed_bits(np.asarray(part.only.x), part.shape) for part in parts])
+
+
+def _check_detector(run: Run, question: NoveltyQuestion) -> None:
+    """Refuse what is about a density for models that have a score alone.
+
+    Raises:
+        InputError: another score than the detector's own, or a likelihood ratio.
+    """
+    background = question.background is not None
+    if run.model.is_detector and (question.score != "elbo" or background):
+        what = "--background" if background else f"--by {question.score}"
+        raise InputError(f"{run.folder} is a detector, which has a score of its own and no density: leave {what} out.")
+    if question.background is not None:
+        question.background.model.require_density("A likelihood ratio")
 
 
 def _held_out(run: Run, question: NoveltyQuestion) -> tuple[list[Data], Source]:
@@ -213,7 +249,7 @@ def _known(
     return copies, (note,)
 
 
-def _by_column(schema: Schema, entries: np.ndarray | None) -> tuple[np.ndarray | None, tuple[str, ...]]:
+def bits_by_column(schema: Schema, entries: np.ndarray | None) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """Bits of each column of a table, or of each entry of other rows; None of images."""
     if entries is None or entries.ndim != 2:
         return None, ()

@@ -323,6 +323,11 @@ def objective_for(experiment: Experiment, setting: Setting, model: Model) -> tup
             f"{name} draws latents, but {experiment.model['name']} has none and its log p(x) is exact: train it with "
             f"{default_objective(experiment.model['name'])} (the default) or full-vb."
         )
+    if named.detects != model.is_detector:
+        raise InputError(
+            f"{experiment.model['name']} is trained by {default_objective(experiment.model['name'])} (the default) and "
+            f"not by {name}: a detector has a score and no density, and every other model has a density."
+        )
     _check_natural(experiment, named, model)
     own = {option: value for option, value in arguments.items() if option in defaults(named.make)}
     objective = named.make(setting, **own)

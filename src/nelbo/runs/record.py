@@ -11,7 +11,7 @@ import numpy as np
 
 from nelbo.core import InputError, os_error, read_arrays, read_json
 from nelbo.models import families, likelihoods
-from nelbo.runs.folder import ARRAYS, CONFIG, FILLED, HISTORY, RECORD
+from nelbo.runs.folder import ARRAYS, CONFIG, FILLED, HISTORY, RECORD, TYPICAL, TYPICAL_ARRAYS
 from nelbo.runs.objectives import objectives
 
 MAX_HISTORY_BYTES = 2**30
@@ -64,6 +64,7 @@ class RunRecord:
         samples_are: "means" (E[x | z]) or "draws" (of x): what the array "samples" holds.
         variance: of gradients, `variance[estimator][layer]["variance"]`.
         filled: what the last filling said of each column, see `nelbo.runs.column_summary`.
+        typical: the most and the least typical test rows, see `nelbo.runs.keep_typical`.
     """
 
     folder: Path
@@ -84,6 +85,7 @@ class RunRecord:
     samples_are: str = "means"
     variance: Mapping[str, Mapping[str, Mapping[str, Any]]] = dataclasses.field(default_factory=dict)
     filled: tuple[Mapping[str, Any], ...] = ()
+    typical: tuple[Mapping[str, Any], ...] = ()
 
 
 def read_run_record(folder: Path | str) -> RunRecord:
@@ -122,10 +124,11 @@ def read_run_record(folder: Path | str) -> RunRecord:
         versions=_object(record.get("versions")),
         wall_seconds=float(wall) if isinstance(wall, int | float) else None,
         facts={name: value for name, value in record.items() if name not in _OWN_FIELDS},
-        arrays=arrays,
+        arrays=arrays | _read_figure_arrays(folder / TYPICAL_ARRAYS)[0],
         samples_are=_text(notes.get("samples")) or ("means" if "reconstructions" in arrays else "draws"),
         variance=_read_variance(folder / VARIANCE),
         filled=_rows_of(_read_object(folder / FILLED).get("columns")),
+        typical=_rows_of(_read_object(folder / TYPICAL).get("rows")),
     )
 
 
@@ -216,6 +219,8 @@ def _history_bound(objective: Mapping[str, Any]) -> str:
         return "log p(x)"
     if named.reports == "pseudo":
         return "pseudo-log-likelihood"
+    if named.reports == "score":
+        return "minus the score"
     if named.reports == "perturbative":
         return "perturbative bound"
     samples = _object(objective.get("arguments")).get("samples", 1)

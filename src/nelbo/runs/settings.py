@@ -141,6 +141,7 @@ def training_for(
     *,
     usual: Mapping[str, Any] = MappingProxyType({}),
     least_steps: int = 0,
+    most_steps: int | None = None,
 ) -> dict[str, Any]:
     """Training settings with the defaults filled in: the optimizer's usual learning rate, a batch that is there.
 
@@ -149,6 +150,7 @@ def training_for(
         num_data: training examples, where known; fewer than the usual batch make one batch.
         usual: the model family's own defaults.
         least_steps: epochs that were not given are so many, whole ones, that these steps are taken.
+        most_steps: they are not so many that more steps than these are taken, but at least one; None: no matter.
 
     Raises:
         InputError: an unknown setting or an impossible value.
@@ -160,6 +162,9 @@ def training_for(
         training["batch_size"] = min(training["batch_size"], num_data)
     if num_data is not None and settings.get("epochs") is None:
         training["epochs"] = max(training["epochs"], float(math.ceil(least_steps * training["batch_size"] / num_data)))
+        if most_steps is not None:
+            most = max(1.0, float(math.floor(most_steps * training["batch_size"] / num_data)))
+            training["epochs"] = min(training["epochs"], most)
         if training["evaluate_every"] is None and training["epochs"] > _MOST_EVALUATIONS:
             # a pass over a small table is a step or two: to validate as often takes longer than to train
             training["evaluate_every"] = math.ceil(steps_for(training, num_data) / _MOST_EVALUATIONS)

@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from nelbo.core import Example, write_json
-from nelbo.data import Data, Schema, Source
+from nelbo.data import Column, Data, Schema, Source
 from nelbo.models import Model, family
 from nelbo.runs.folder import FILLED, Run
-from nelbo.tasks import Imputation, ImputationSettings, hide, impute, mean_fill, rows_as_seen
+from nelbo.tasks import COVERAGE, Imputation, ImputationSettings, hide, impute, mean_fill, rows_as_seen
 
 _FOLDS, _MOST_ROWS = 5, 1000  # how often a part of the known cells is hidden, and of how many rows
 _MANY, _QUICK = 10_000, 200  # rows that are filled in by so many weighted proposals each
@@ -43,6 +43,8 @@ def settings_for(settings: ImputationSettings, run: Run, rows: int) -> Imputatio
 def interval_columns(data: Data, result: Imputation) -> dict[str, np.ndarray]:
     """Columns that say how sure each filled cell is: ends of its 90 % interval, or the chance of the word there.
 
+    Of ordered levels there are both; the ends are the levels in which a new draw lies with that chance at least.
+
     They are blank (NaN) where a cell was known, and there are none of columns without a gap.
 
     Args:
@@ -56,14 +58,25 @@ def interval_columns(data: Data, result: Imputation) -> dict[str, np.ndarray]:
         known = result.observed[:, at]
         if known.all():
             continue
+        own = slice(at, at + column.width)
         ends = {"low": low[:, at], "high": high[:, at]}
         if column.levels is not None:
-            ends = {"chance": result.mean[:, at : at + column.width].max(1)}
-        found |= {
-            _new_name(f"{name} {end}", schema): np.where(known, np.nan, _seven_digits(values))
-            for end, values in ends.items()
-        }
+            ends = {"chance": result.mean[:, own].max(1)}
+        written = {end: np.where(known, np.nan, _seven_digits(values)) for end, values in ends.items()}
+        if column.asked == "ordinal":
+            levels = _level_ends(column, result.draws[..., own])
+            written = {end: np.where(known, "", level) for end, level in levels.items()} | written
+        found |= {_new_name(f"{name} {end}", schema): values for end, values in written.items()}
     return found
+
+
+def _level_ends(column: Column, draws: np.ndarray) -> dict[str, np.ndarray]:
+    """The levels at the ends of a 90 % interval of draws `(draws, rows, levels)`."""
+    places = np.sort(draws.argmax(-1), axis=0)
+    below = int(np.floor((1.0 - COVERAGE) / 2.0 * (len(places) + 1) + 1e-9))  # draws below the interval, and above it
+    outside = max(below - 1, 0)
+    levels = np.asarray(column.levels, object)
+    return {"low": levels[places[outside]], "high": levels[places[-1 - outside]]}
 
 
 def _new_name(name: str, schema: Schema) -> str:

@@ -2,10 +2,11 @@
 
 from nelbo.tasks.baselines import NEIGHBOURS, Filling, filling_scores, imputation_scores, mean_fill, neighbour_fill
 from nelbo.tasks.cautions import Columns
+from nelbo.tasks.complexity import compressed_bits
 from nelbo.tasks.embed import embed
 from nelbo.tasks.filled import Imputation
 from nelbo.tasks.generate import decode, manifold, reconstruct, sample
-from nelbo.tasks.impute import chain_frames, impute
+from nelbo.tasks.impute import COVERAGE, chain_frames, impute
 from nelbo.tasks.methods import METHODS, ImputationSettings, default_method
 from nelbo.tasks.novelty import (
     FALSE_DISCOVERIES,
@@ -31,6 +32,7 @@ from nelbo.tasks.rows import hide, rows_as_seen, spoiled
 from nelbo.tasks.series import SERIES_DRAWS, Foretold, SeriesErrors, crps, foretell, series_errors
 
 __all__ = [
+    "COVERAGE",
     "FALSE_DISCOVERIES",
     "METHODS",
     "NEIGHBOURS",
@@ -48,6 +50,7 @@ __all__ = [
     "Prediction",
     "SeriesErrors",
     "chain_frames",
+    "compressed_bits",
     "conformal_p_values",
     "crps",
     "decode",

@@ -125,7 +125,7 @@ def _far_out(result: Imputation, given: np.ndarray, columns: Columns) -> str | N
     with np.errstate(invalid="ignore"):
         room = _FAR * (most - least)
         out = (result.low < least - room) | (result.high > most + room)
-    far = (out & ~given).any(0) & judged
+    far = (out & ~given).any(0) & judged & (most > least)  # a constant's own noise is no spread
     if not far.any():
         return None
     worst = int(np.flatnonzero(far)[0])

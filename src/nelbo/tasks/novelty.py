@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from nelbo.core import NATS_PER_BIT, InputError, choice
 from nelbo.evaluation import RowTerms
 
-SCORES = ("elbo", "importance", "typicality", "kl", "reconstruction")
+SCORES = ("elbo", "importance", "typicality", "complexity", "kl", "reconstruction")
 FALSE_DISCOVERIES = 0.1
 
 
@@ -102,6 +102,7 @@ def novelty(
     score: str = "elbo",
     rate: float | int = FALSE_DISCOVERIES,
     background: tuple[RowTerms, RowTerms] | None = None,
+    complexity: tuple[Float[np.ndarray, " rows"], Float[np.ndarray, " others"]] | None = None,
     copies: Int[np.ndarray, " rows"] | None = None,
 ) -> Novelty:
     """Compare rows with held-out rows of the training data.
@@ -113,14 +114,17 @@ def novelty(
         rows: `nelbo.evaluation.row_terms` of the rows in question.
         held_out: the same of rows that the model was not fitted to.
         score: "elbo" (code length by the bound), "importance" (by the importance-weighted bound), "typicality" (how far
-            the bound is from its mean, on either side; Nalisnick et al. 2019), "kl" or "reconstruction" alone.
+            the bound is from its mean, on either side; Nalisnick et al. 2019), "complexity" (code length by the bound
+            less that of a general compressor; Serra et al. 2020), "kl" or "reconstruction" alone.
         rate: false-discovery rate of the flags.
         background: the two by a model of what is common to all rows; its code length is subtracted, a likelihood ratio
             (Ren et al. 2019).
+        complexity: `compressed_bits` of the rows and of the held-out ones, for the score of that name.
         copies: see `conformal_p_values`.
 
     Raises:
-        InputError: an unknown score, a background for a score without a likelihood, or see `discoveries`.
+        InputError: an unknown score, one without what it needs, a background for a score without a likelihood, or see
+            `discoveries`.
     """
     choice("novelty score", score, SCORES)
     if background is not None and score not in {"elbo", "importance"}:
@@ -130,6 +134,10 @@ def novelty(
     if background is not None:
         common, usual_common = _excess(*background, score)
         lengths, usual = lengths - common, usual - usual_common
+    if score == "complexity":
+        if complexity is None:
+            raise InputError("The score complexity needs the compressed lengths of all rows, and they were not given.")
+        lengths, usual = (one - bits * NATS_PER_BIT for one, bits in zip((lengths, usual), complexity, strict=True))
     middle = 0.0 if score == "typicality" else usual.mean()
     entries = None if rows.entries is None or held_out.entries is None else -(rows.entries - _levels(rows, held_out))
     p_values = conformal_p_values(lengths, usual, copies)
@@ -149,7 +157,7 @@ def _excess(rows: RowTerms, held_out: RowTerms, score: str) -> tuple[np.ndarray,
     """The scores of the rows and of the held-out ones [nats]."""
     if score == "kl":
         return rows.kl, held_out.kl
-    name = "elbo" if score == "typicality" else score
+    name = "elbo" if score in {"typicality", "complexity"} else score
     found = []
     for part in (rows, held_out):
         bound = {"elbo": part.elbo, "importance": part.importance, "reconstruction": part.reconstruction}[name]
