@@ -101,8 +101,10 @@ def write(
         write_pictures(path, values / run.white, ids)
     else:
         units = run.in_user_units(values)
-        made = path.suffix in TABLES and schema is not None and schema.columns
-        content = made_file(schema, units, path.suffix) if made else array_bytes(units, path.suffix, ids=ids)
+        if path.suffix in TABLES and schema is not None and schema.columns:
+            content = made_file(schema, units, path.suffix)
+        else:
+            content = array_bytes(units, path.suffix, ids=ids)
         with atomic_write(path) as file:
             file.write(content)
 
