@@ -206,6 +206,7 @@ def test_what_is_to_be_said_is_said_once_and_as_it_is_typed(table, nelbo, tmp_pa
     assert len(set(header)) == len(header)
 
 
+@pytest.mark.slow
 def test_a_report_shows_the_most_and_the_least_typical_rows(table, fitted, nelbo, tmp_path):
     for _ in range(2):  # the second reads what the first worked out
         assert nelbo("report", fitted, "-o", tmp_path / "r.html", "--quiet").code == 0

@@ -125,3 +125,14 @@ def test_marks_among_numbers_of_excel_are_missing(tmp_path):
     data = load_rows(tmp_path / "t.xlsx", words=True)
     assert data.only.observed[:, 0].tolist() == [True, False, True]
     assert any("of its 2 sheets the first" in note for note in data.notes)
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [("12" * 10, "text"), ("01" * 10, "binary"), ("1213" * 5, "whole"), ("1" * 19 + "2", "whole"), ("12", "whole")],
+)
+def test_two_whole_numbers_alone_are_words(cells, kind, tmp_path):
+    path = write(tmp_path / "t.csv", "sex,h\n" + "".join(f"{cell},{i}.5\n" for i, cell in enumerate(cells)))
+    data = load_rows(path, words=True)
+    assert kinds(data)["sex"] == ("feature", kind)
+    assert data.schema.columns[0].levels == (("1", "2") if kind == "text" else None)

@@ -82,6 +82,7 @@ def test_flips_of_another_density_miss_the_evidence(monkeypatch):
     assert np.abs(score.per_example - exact).max() > 0.1
 
 
+@pytest.mark.slow
 def test_brackets_of_binary_latents_hold_the_evidence_and_shrink():
     """The rule for real latents above: fewer than 164 of 200 have probability 2e-4."""
     case, gaps = zoo.belief_network(), []

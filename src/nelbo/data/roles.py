@@ -15,6 +15,7 @@ LABEL_COLUMNS = ("label", "y")
 MOST_LEVELS = 100  # of a column of words
 MIXED = "it mixes numbers and words"
 _MOST_NUMBERS, _MIXED_SHARE = 10, 0.2  # different numbers that may be words, and their share of the cells
+_FEWEST_CODES = 20  # cells that show that a column holds two numbers and no third one
 _INDEX_NAMES = ("", "Unnamed: 0")
 
 
@@ -86,7 +87,7 @@ def assign_roles(reading: ReadTable, options: TableOptions, cleaned: Sequence[Co
     for i, (name, content) in enumerate(zip(names, contents, strict=True)):
         index = named and i == 0 and table.names[i] in _INDEX_NAMES and len(table) > 1 and content.counts_rows
         how = asked.get(name, "")
-        content = as_asked(table, name, content, how)
+        content = as_asked(table, name, content, how or ("words" if options.words and _is_code(content) else ""))
         reason = _reason(name, content, options, index=index, asked=how)
         own, answer = (target, "target") if target is not None else (label, "label")
         role = answer if name == own else "set aside" if reason else "feature"
@@ -188,6 +189,14 @@ def _reason(name: str, content: Content, options: TableOptions, *, index: bool, 
         "saved index": index,
     }
     return next((reason for reason, holds in reasons.items() if holds), "")
+
+
+def _is_code(content: Content) -> bool:
+    """Whether a column holds two whole numbers alone, such as 1 and 2 for the sexes, which no normal describes."""
+    if content.kind != "whole" or content.fault or len(content.levels) != 2:
+        return False
+    counts = np.unique(content.codes[content.codes >= 0], return_counts=True)[1]
+    return bool(counts.sum() >= _FEWEST_CODES and counts.min() > 1)
 
 
 def _mixes(content: Content) -> bool:
