@@ -97,6 +97,7 @@ CASES = (
     Case("vae", "rows-10000", 5, (), INPUTS_BINARY | INITS | RATES),
     Case("vae", "patches", 3, ("--activation", "tanh"), INPUTS | RATES),
     Case("vae", "patches", 3, ("--activation", "relu"), INPUTS | {"adam 1e-4": ("--learning-rate", "1e-4")}),
+    Case("vae", "patches", 3, likelihood("discretized-logistic"), INPUTS | RATES),
     Case("vae", "sotu", 3, ("--likelihood", "multinomial"), INPUTS | RATES),
     Case("sbn", "sotu", 3, ("--likelihood", "multinomial"), INPUTS_BINARY | RATES),
 )
