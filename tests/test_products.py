@@ -124,7 +124,7 @@ def gradient_shapes(name, model, batch):
     return eqx.filter_eval_shape(gradient, jr.key(0), model)
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(4)
 @pytest.mark.parametrize(("objective", "model"), product(OBJECTIVES, MODELS, every=5))
 def test_every_objective_trains_every_family_or_says_why_not(objective, model):
     if OBJECTIVES[objective].natural != (model in CONJUGATE):
@@ -142,6 +142,7 @@ def test_every_objective_trains_every_family_or_says_why_not(objective, model):
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize(
     ("objective", "model", "missing"),
     product(
@@ -156,6 +157,7 @@ def test_every_rule_for_missing_entries_goes_with_every_objective(objective, mod
     assert jax.tree.leaves(gradient_shapes(objective, chosen, batch_of(masked=True)))
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize(
     ("model", "likelihood"),
     product(
@@ -174,6 +176,7 @@ def test_every_likelihood_goes_with_every_family_that_has_a_choice(model, likeli
     assert jax.tree.leaves(gradient_shapes(objective, chosen, batch_of()))
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize(
     ("model", "likelihood", "architecture", "missing"),
     product(
@@ -194,6 +197,7 @@ def test_every_target_goes_with_every_network_and_rule(model, likelihood, archit
     assert jax.tree.leaves(gradient_shapes("full-vb", chosen, batch))
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize(
     ("model", "posterior"),
     product([name for name in MODELS if "posterior" in family_options(name) and name not in SERIES], POSTERIORS),
@@ -203,6 +207,7 @@ def test_every_posterior_goes_with_every_family_that_has_a_choice(model, posteri
     assert jax.tree.leaves(gradient_shapes("sgvb", chosen, batch_of()))
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("objective", [name for name, named in OBJECTIVES.items() if not named.natural])
 def test_every_objective_takes_a_context(objective):
     chosen = model_of("vae", context=3)

@@ -46,7 +46,7 @@ def of_all_priors(name):
     return costs_and_ratios(posterior(name), {before: prior(before) for before in PRIORS})
 
 
-@pytest.mark.share(18)
+@pytest.mark.share(36)
 @pytest.mark.parametrize("before", PRIORS)
 @pytest.mark.parametrize("name", NORMAL)
 def test_every_posterior_pays_log_q_minus_log_p_on_average(name, before):

@@ -30,7 +30,7 @@ def answers(found, value, key):
     return draws, found.marginals(MEANS), found.log_prob(MEANS, value), cost
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(4)
 @pytest.mark.parametrize(("name", "options"), CASES, ids=IDS)
 def test_a_family_is_its_dense_normal(name, options):
     """Draws have its mean and covariance; density, marginals, entropy and KL are its own."""
@@ -49,6 +49,7 @@ def test_a_family_is_its_dense_normal(name, options):
     np.testing.assert_allclose(cost, dense, rtol=1e-5)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("name", NORMAL)
 def test_a_family_begins_with_the_scale_that_is_wanted(name):
     found = POSTERIORS[name](MEANS, log_scale=-2.0)

@@ -110,7 +110,7 @@ def test_local_temperatures_of_a_normal_mean_solve_their_equations():
     assert found[2] < 0.75 * found[0]
 
 
-@pytest.mark.share(6)
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["global", "local", "annealed"])
 @pytest.mark.parametrize("make", [tiny_lda, tiny_mixture])
 def test_one_temperature_is_variational_bayes(how, make):

@@ -44,7 +44,9 @@ def test_every_command_has_help_with_an_example_that_parses(name, capsys):
 
 def test_a_command_is_one_row_and_one_file():
     files = Path(commands_module.__file__).parent.glob("*.py")
-    assert {path.stem for path in files if "\nCOMMAND = Command(" in path.read_text()} == set(COMMANDS)
+    assert {path.stem.replace("_", "-") for path in files if "\nCOMMAND = Command(" in path.read_text()} == set(
+        COMMANDS
+    )
 
 
 def test_a_parser_knows_its_flags():

@@ -86,6 +86,7 @@ def test_who_has_an_option_and_its_defaults_are_told():
     assert all("[" not in flag.help for flag in groups()["training"])
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("name", sorted(families()))
 def test_typed_defaults_are_the_defaults(name):
     words = []
@@ -162,6 +163,7 @@ def test_a_users_own_model_has_flags(capsys):
     assert "unknown option --width" in capsys.readouterr().err
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("name", [name for name in UNSUPERVISED if name != "lda"])  # which takes word counts
 def test_models_show_prints_what_a_run_has(name, nelbo):
     shown = json.loads(nelbo("models", "show", name, "--json").out)

@@ -101,6 +101,7 @@ def odd_table(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_words_equal_columns_few_rows_and_a_class_that_no_training_row_has(odd_table, nelbo, tmp_path):
     done = nelbo("fit", "classification", "--data", odd_table, "--target", "kind", "--architecture", "linear",
                  "--epochs", "20", "--no-figures", "--out", tmp_path / "r")  # fmt: skip
@@ -121,6 +122,7 @@ def test_words_equal_columns_few_rows_and_a_class_that_no_training_row_has(odd_t
     assert [row["colour"] for row in found] == ["red", "green", "blue"]
 
 
+@pytest.mark.slow
 def test_a_sampler_whose_steps_are_too_long_stops_with_its_last_good_state(odd_table, nelbo, tmp_path):
     done = nelbo("fit", "classification", "--data", odd_table, "--target", "kind", "--architecture", "linear",
                  "--epochs", "40", "--optimizer", "sgld", "--learning-rate", "1e9", "--no-figures", "--quiet",

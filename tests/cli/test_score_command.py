@@ -95,6 +95,7 @@ def test_what_cannot_be_scored_is_refused(fitted, nelbo, tmp_path):
     for words, told in (
         (("-o", tmp_path / "s.xyz"), "ends in .csv"),
         (("-o", tmp_path / "s.csv", "--truth", "old=1"), "no column 'old'"),
+        (("-o", tmp_path / "s.csv", "--truth", "odd=7"), "None of the"),
         (("-o", tmp_path / "s.csv", "--fdr", "2"), "between 0 and 1"),
     ):
         assert nelbo("score", run, new, *words, "--samples", "2", "--quiet").is_refusal(told)

@@ -96,6 +96,7 @@ def test_a_forecast_goes_on_from_the_last_row_of_each_series(run, stations, nelb
     assert (stations / "again.csv").read_bytes() == out.read_bytes()
 
 
+@pytest.mark.slow
 def test_held_out_futures_are_scored(run, nelbo):
     done = nelbo("evaluate", run, "--horizon", "4", "--samples", "40", "--json")
     assert done.code == 0, done.err

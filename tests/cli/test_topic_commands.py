@@ -55,6 +55,7 @@ def test_topics_and_proportions(nelbo, fitted, tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "s.npy").sum(1), 100)
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -75,6 +76,7 @@ def test_what_cannot_work_is_one_sentence(nelbo, tmp_path, words, told):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_what_is_no_document_or_no_codec_is_refused(nelbo, fitted, tmp_path):
     empty = load("bars").test.x[:3].copy()
     empty[1] = 0

@@ -62,6 +62,7 @@ def test_options_that_make_no_sense(nelbo, tmp_path, words, told):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_mixture_takes_missing_entries_and_nade_refuses_them(nelbo, tmp_path):
     x = np.random.default_rng(0).integers(0, 2, (60, 4)).astype(float)
     x[::3, 1] = np.nan

@@ -109,6 +109,7 @@ def own_model(make, shape=(5,), latents=2):
     return Model(Stack((down, StandardNormal(latents))), Amortized((up,), InputRule()))
 
 
+@pytest.mark.slow
 def test_a_users_own_distribution_is_coded_at_its_log_probability():
     """No latents, so the message is -log2 p(x): within 1 % for the grid, and a start."""
     layer = Unconditional(jnp.linspace(-1.5, 1.5, 5), _Head(Steps, (5,)))

@@ -24,7 +24,7 @@ MODELS = {
 }
 
 
-@pytest.mark.share(4)
+@pytest.mark.share(8)
 @pytest.mark.parametrize("name", MODELS)
 def test_a_second_call_compiles_nothing(name):
     first, second = (zoo.randomized(MODELS[name](jr.key(i)), jr.key(i + 2)) for i in range(2))

@@ -40,7 +40,7 @@ def test_there_are_streams_of_every_format():
     assert all(sum(number(name) == one for name in FILES) >= 8 for one in (1, FORMAT))
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(4)
 @pytest.mark.parametrize("name", FILES)
 def test_a_stream_decodes(name):
     assert describe(FILES[name].read_bytes())["format"] == number(name)

@@ -249,6 +249,7 @@ def test_bits_one_by_one_are_as_long_as_the_likelihood_says_and_forgives_roundof
         decompress(packed, model)
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(
     name=st.sampled_from(sorted(UNIT_BY_UNIT)),

@@ -50,7 +50,7 @@ def tables(rng, count):
     }
 
 
-@pytest.mark.share(4)
+@pytest.mark.share(8)
 @pytest.mark.parametrize("name", list(tables(np.random.default_rng(0), 1)))
 def test_a_million_random_symbols_come_back(name):
     rng = np.random.default_rng(1)
@@ -71,7 +71,7 @@ def ideal_bits(table, symbols):
     return (16.0 - np.log2(table.interval(symbols)[1])).sum()
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(6)
 @pytest.mark.parametrize("name", list(tables(np.random.default_rng(0), 1)))
 def test_a_million_symbols_are_drawn_and_given_back(name):
     rng = np.random.default_rng(1)
@@ -147,6 +147,7 @@ def test_the_ground_is_the_plain_sequence():
     assert ground_words(5, 7).tolist() == [ground(i) for i in range(5, 12)]
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("lanes", [1, 2, 64, 1024])
 def test_popping_is_undone_by_pushing(lanes):
     """Latents drawn from a message and put back leave it as it was, bit for bit."""

@@ -83,6 +83,7 @@ def test_quality_is_monotone(codec):
     assert errors[-1] < 0.5
 
 
+@pytest.mark.slow
 def test_a_large_picture_is_coded_tile_by_tile(codec):
     x = np.full((TILE + 40, TILE + 10, 1), 90, np.uint8)
     x[TILE:] = 200
@@ -137,6 +138,7 @@ def test_whole_numbers_are_the_model(model, codec):
     assert np.abs(coder.picture(whole, step) - np.clip(np.asarray(decoded), 0, 255)).max() <= 1.0
 
 
+@pytest.mark.slow
 def test_the_file_is_as_long_as_the_rate_term():
     """Within 1 % and 200 bytes of -log2 p(z), plain rounding on both sides."""
     x = picture(128, 192)

@@ -85,6 +85,11 @@ def test_a_number_that_means_missing_is_found_where_it_is_plain(tmp_path):
     assert new.only.observed.tolist() == [[False, True]]
 
 
+def test_a_column_has_one_kind(tmp_path):
+    with pytest.raises(InputError, match="given twice, words and count"):
+        load_rows(write(tmp_path / "t.csv", "a,b\n1,2\n3,4\n"), column=["a=words", "a=count"], words=True)
+
+
 def test_a_kind_that_was_asked_for_holds(tmp_path):
     path = write(tmp_path / "t.csv", "grade,age,note\n1,30,u\n2,40,v\n1,50,u\n")
     data = load_rows(path, words=True, column=("grade=words", "age=count", "note=ignore"))

@@ -77,6 +77,7 @@ def test_counts_are_negative_binomial_and_poisson_at_the_limit():
     np.testing.assert_allclose(counts.variance, mean + s**2 * mean**2, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_draws_of_counts_and_of_heavy_tails_have_their_law():
     """20,000 draws: the mean and variance of counts within 5 standard errors, quartiles of a t within 0.05."""
     loc, scale = jnp.asarray([math.log(3.0), 1.0]), jnp.asarray([0.5, 2.0])

@@ -55,7 +55,7 @@ def precision_of(dtype):
     return float64() if dtype == jnp.float64 else contextlib.nullcontext()
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(6)
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
 @settings(max_examples=15, deadline=None, derandomize=True)

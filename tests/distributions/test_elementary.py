@@ -131,6 +131,7 @@ def test_beta_binomial_equals_scipy(a, b):
     assert float(made.mean[0]) == pytest.approx(exact.mean(), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_beta_binomial_samples_follow_its_masses():
     """H0: the counts are multinomial with SciPy's masses; chi-square, p > 1e-6."""
     drawn = np.asarray(sample(BetaBinomial(jnp.asarray(2.0), jnp.asarray(3.0), 255), jr.key(2), (5_000,)))

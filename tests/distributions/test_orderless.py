@@ -118,6 +118,7 @@ def enumerated(ensemble, x, known, order):
     return joint / joint.sum()
 
 
+@pytest.mark.slow
 def test_completions_are_the_conditional_of_their_order():
     """A chi-square statistic with 3 degrees of freedom above 27 comes once in 170,000 seeds."""
     ensemble, order = law(2), ORDERS[7]

@@ -93,6 +93,7 @@ def test_simulated_data_pass_the_test_of_time_rescaling_and_another_model_fails_
     assert kstest(np.asarray(flat), "expon").pvalue < 1e-4
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize(("level", "slope"), [(0.3, -0.9), (-0.5, 0.7), (0.2, 0.0)])
 def test_gaps_by_inversion_and_by_thinning_have_the_right_distribution(level, slope):
     """2000 draws each; Kolmogorov and Smirnov's test at 1e-4, which is its false alarm."""

@@ -52,7 +52,7 @@ BITS = {"bernoulli", "autoregressive", "nade", "mixture", "eonade"}
 WHOLE = {"logistic", "beta-binomial", "categorical"}
 
 
-@pytest.mark.share(4)
+@pytest.mark.share(8)
 @pytest.mark.parametrize("name", EVERY)
 def test_draws_lie_in_the_support_and_have_the_shape_of_an_example(name):
     made = EVERY[name]

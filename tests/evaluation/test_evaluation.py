@@ -95,6 +95,7 @@ def wide():
     return case, eqx.tree_at(places, case.model, replace_fn=lambda leaf: leaf + 0.3)
 
 
+@pytest.mark.slow
 def test_many_samples_reach_the_evidence():
     """H0: L_20000 is log p(x) to within its bias of -Var(w) / 2K (under 0.01 here) and 5 standard errors."""
     case, model = wide()
@@ -104,6 +105,7 @@ def test_many_samples_reach_the_evidence():
         assert score.standard_error < 0.1
 
 
+@pytest.mark.slow
 def test_two_samples_on_a_belief_network_have_the_enumerated_mean():
     """H0: E log (w_1 + w_2) / 2 is the sum over all pairs of states; |z| < 5 over 10000 replicates."""
     case = zoo.belief_network()

@@ -19,6 +19,7 @@ def data_of(case):
     return source(Split(np.asarray(case.batch)), "real")
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize(("start", "temperatures"), [("prior", 60), pytest.param("q", 500, marks=pytest.mark.slow)])
 def test_annealing_reaches_the_evidence(start, temperatures):
     """The rule: within 0.05 nats, with 100 chains."""
@@ -64,6 +65,7 @@ def test_annealing_of_binary_latents_reaches_the_evidence():
     assert 0.4 < score.details["acceptance"] < 0.97
 
 
+@pytest.mark.slow
 def test_flips_of_another_density_miss_the_evidence(monkeypatch):
     """So the test above can fail: chains that are drawn to p(x, z) squared."""
     case = zoo.belief_network()
@@ -136,6 +138,12 @@ def test_the_shape_of_pareto_tails_is_found(shape):
     log_w = -shape * np.log(np.random.default_rng(0).uniform(size=(3, 5000)))
     found = jax.jit(tail_shape)(jnp.asarray(log_w, jnp.float32))
     np.testing.assert_allclose(found, shape, atol=5 * (1 + shape) / np.sqrt(212))
+
+
+def test_weights_of_a_few_states_have_no_tail():
+    """Two states give two weights: the largest of 1000 draws are one number many times."""
+    log_w = np.random.default_rng(1).integers(0, 2, (3, 1000))
+    np.testing.assert_array_equal(jax.jit(tail_shape)(jnp.asarray(log_w, jnp.float32)), 0.0)
 
 
 def test_what_cannot_be_annealed_is_refused():

@@ -133,6 +133,7 @@ def wide():
     return node, RestrictedBoltzmann(node.logits, *padded, None, 200)
 
 
+@pytest.mark.slow
 def test_annealing_finds_log_z_from_both_sides(wide):
     """Within 0.05 nats of a sum over 2^12 states; each hidden unit without weights adds log 2."""
     node, padded = wide

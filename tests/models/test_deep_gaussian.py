@@ -43,6 +43,7 @@ def exact_visible(model, latents):
     return (means[:-1] - means[-1]).T, means[-1], scales[-1]
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("covariance", ["diagonal", "low-rank", "full"])
 def test_mixing_starts_as_the_identity_and_is_the_matrix_it_says(covariance):
     mixing = Mixing(jr.key(0), 4, covariance=covariance, rank=2)
@@ -55,7 +56,7 @@ def test_mixing_starts_as_the_identity_and_is_the_matrix_it_says(covariance):
     assert (np.abs(off).max() > 0) == (covariance != "diagonal")
 
 
-@pytest.mark.share(4)
+@pytest.mark.slow
 @pytest.mark.parametrize("posterior", FAMILIES)
 def test_bound_and_kl_of_linear_models_are_their_closed_forms(posterior):
     """With T linear the exact ELBO of N(m, C) is known; layer for layer the KL is, too (relative 1e-5)."""

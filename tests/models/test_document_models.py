@@ -17,6 +17,7 @@ def corpus(documents, words, seed=0):
     return jnp.asarray(rng.poisson(0.3, (documents, words)).astype(np.float32))
 
 
+@pytest.mark.slow
 def test_rows_hold_every_word_once():
     counts = corpus(9, 150).at[4].set(0.0)  # an empty document among long ones
     rows = in_rows(counts)
@@ -40,6 +41,7 @@ def test_a_batch_is_its_documents_one_by_one_whether_it_fits_rows_or_not():
         np.testing.assert_allclose(together, alone, rtol=2e-3, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_an_empty_document_has_the_priors_proportions():
     model = lda(jr.key(0), (6,), topics=3, concentration=0.4)
     q = model.recognition(jnp.zeros(6)).part(0, ())

@@ -24,7 +24,7 @@ def log_prob(model, value, observed):
     return model.log_prob(Example(value, observed))
 
 
-@pytest.mark.share(3)
+@pytest.mark.slow
 @pytest.mark.parametrize("process", PROCESSES)
 def test_padding_and_the_time_of_the_first_event_change_nothing(process):
     model = made("point-process", process=process)
@@ -70,6 +70,7 @@ def test_draws_have_residuals_of_an_exponential(process):
     assert kstest(found[events], "expon").pvalue > 1e-4
 
 
+@pytest.mark.slow
 def test_latents_of_users_are_read_by_q_and_set_the_process():
     model = made("events", latents=2)
     x = Example(VALUE, OBSERVED)

@@ -16,6 +16,7 @@ from nelbo.models import factor_analysis, linear, sbn, vae
 log_prob = eqx.filter_jit(lambda model, x: model.log_prob(x))
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize(
     "name", ["linear-gaussian", "linear-gaussian-masked", "linear-stack", "nade", "eonade", "rbm", "mixture"]
 )

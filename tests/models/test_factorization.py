@@ -143,6 +143,7 @@ def trained(model, source, steps=600, rate=0.05):
                batch_size=len(source), keep="last", evaluate_every=steps).model  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_gaussian_likelihood_has_the_optimum_of_alternating_closed_forms():
     _, y, known = planted(noise=0.3)
     noise, prior = 0.3, 0.9
@@ -166,6 +167,7 @@ def test_the_loop_comes_back_to_the_optimum_of_alternating_closed_forms():
     assert gradient(ours, source_of(y, known))[1] == pytest.approx(found[-1], abs=0.05)
 
 
+@pytest.mark.slow
 def test_a_cauchy_expectation_agrees_with_quadrature():
     model = randomized(model_for("cauchy"), 1, 0.4)
     pair, y, count = jnp.asarray([[2.0, 3.0]]), 0.7, 20_000
@@ -197,7 +199,7 @@ def error(likelihood, outliers, noise):
     return math.sqrt((found**2).mean()), np.abs(found).mean()
 
 
-@pytest.mark.share(2)
+@pytest.mark.slow
 @pytest.mark.parametrize("likelihood", ["gaussian", "cauchy"])
 def test_planted_data_are_recovered_within_the_noise(likelihood):
     assert error(likelihood, 0.0, 0.3)[0] < 0.3
@@ -356,6 +358,7 @@ def test_a_distilled_prior_needs_models_that_fit():
         distilled_prior(model_for(rank=1, distilled=True), point, range(ROWS), range(COLUMNS))
 
 
+@pytest.mark.slow
 def test_a_physical_prediction_is_what_residuals_stand_on():
     model = randomized(model_for(physical=True, centre=jnp.full(1, 2.0), spread=jnp.full(1, 4.0)), 12, 0.2)
     pairs = np.array([[1, 2, 0.0], [1, 2, 7.5]], np.float32)

@@ -66,7 +66,7 @@ CASES = [
 ]
 
 
-@pytest.mark.share(2)
+@pytest.mark.slow
 @pytest.mark.parametrize(("functions", "visible"), CASES)
 def test_no_sweep_lowers_the_bound_and_the_bound_is_one(functions, visible):
     """Coordinate ascent from the prior, the bound against E_q log w by Monte Carlo (z-test, |z| < 5, fixed seed).

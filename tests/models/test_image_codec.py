@@ -70,6 +70,7 @@ def test_noise_costs_what_rounding_costs_about(model, batch):
     assert rates[1] == pytest.approx(rates[0], rel=0.25)
 
 
+@pytest.mark.slow
 def test_sgvb_trains_it(model, batch):
     objective = Sgvb("A")
 

@@ -26,6 +26,7 @@ def model():
     return vae(jr.key(0), (5,), **SMALL)
 
 
+@pytest.mark.slow
 def test_one_newton_step_reaches_the_exact_posterior():
     """A linear network of the plain gradient: the mean's step is the inverse precision, the scale is a constant."""
     case = zoo.linear_gaussian(latents=1)

@@ -32,6 +32,7 @@ def exact_elbo(net, x, mu):
     return total
 
 
+@pytest.mark.slow
 def test_the_exact_bound_is_the_enumerated_one_and_the_others_lie_below():
     _, net = fixture()
     mu = jnp.array([0.2, 0.9, 0.5, 0.35])
@@ -104,6 +105,7 @@ def test_the_amortization_gap_is_what_free_parameters_gain():
     assert gaps[0] == pytest.approx(exact_elbo(net, X, free.mu) - exact_elbo(net, X, mu), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_bad_settings_are_one_sentence():
     model, net = fixture()
     with pytest.raises(InputError, match="mean-field bound"):

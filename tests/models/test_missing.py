@@ -33,6 +33,7 @@ def row(batch, i=0):
     return jax.tree.map(lambda leaf: leaf[i], batch)
 
 
+@pytest.mark.slow
 def test_what_q_sees_under_each_rule():
     x = row(masked(0.0))
     seen = {name: np.asarray(model_of(name).recognition.see(x)) for name in ("zero", "mean", "mask")}

@@ -17,6 +17,7 @@ OBSERVED = jnp.array([[True, True, False, True], [True, False, False, True], [Tr
 BATCH = Example(jnp.where(OBSERVED, X, 0.0), OBSERVED)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("posterior", ["full", pytest.param("diagonal", marks=pytest.mark.slow)])
 def test_steps_end_at_the_exact_posterior_also_with_missing_entries(posterior):
     """Of independent normals the best has the exact mean and the reciprocals of the posterior precision's diagonal."""

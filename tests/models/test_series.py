@@ -134,6 +134,7 @@ def test_an_identity_kernel_makes_a_plain_auto_encoder_of_every_frame():
     np.testing.assert_allclose(reversed_mean, mean[::-1], rtol=1e-5)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("posterior", ["smoothed", "banded"])
 def test_nothing_depends_on_what_a_missing_entry_holds(posterior):
     made, x = model(posterior=posterior), window()

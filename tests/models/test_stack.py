@@ -79,6 +79,7 @@ def test_recognition_draws_have_the_chains_moments():
     assert_unbiased((nodes - mean)[:, upper[0]] * (nodes - mean)[:, upper[1]], cov[upper], what="Cov z")
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("name", ["linear-gaussian", "linear-stack", "belief-network"])
 def test_closed_form_kl_is_the_mean_of_the_sampled_one(name):
     """H0: E[kl] = E[log q - log p] in every layer. |z| < 5 over 20000 paired draws."""

@@ -25,6 +25,7 @@ def model():
     return build(jr.key(0), "table", SMALL | {"centre": centre, "spread": spread})
 
 
+@pytest.mark.slow
 def test_it_obeys_the_laws(model):
     observed = jnp.asarray([True, True, False] + [True] * 9)
     check_model(model, jr.key(1), Example(jnp.asarray(ROW), observed), eager=False)

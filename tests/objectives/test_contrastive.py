@@ -63,7 +63,7 @@ def model():
     return randomized(rbm(jr.key(0), (SIZE,), hidden=(3,)), jr.key(1), 1.0)
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(4)
 @pytest.mark.parametrize("chains", ["data", "persistent", "tempered"])
 def test_long_chains_give_the_exact_gradient(model, chains):
     """Each slope is a mean of at least 4000 draws in [0, 1]: 0.04 is at least 5 standard errors of 22 such means."""

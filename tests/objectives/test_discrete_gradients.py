@@ -70,7 +70,7 @@ def frozen(signals, objective=None, model=None):
     return ObjectiveState(None if objective is None else objective.init(jr.key(5), model).trained, averages)
 
 
-@pytest.mark.share(3)
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_every_combination_of_variance_reductions_is_unbiased(name):
     model = network(*MODELS[name])

@@ -48,6 +48,7 @@ def test_the_gradient_is_that_of_the_evidence(trajectories, right):
     assert (np.abs(z[jnp.abs(exact) > 0]).max() < 5) == right
 
 
+@pytest.mark.slow
 def test_the_step_size_follows_the_acceptance():
     case = zoo.linear_gaussian()
     objective = MonteCarloEM(trajectories=2, leapfrogs=3)

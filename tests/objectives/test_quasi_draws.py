@@ -30,7 +30,7 @@ def variance(objective, case, repeats=200):
     return sum(float(leaf.var(0).sum()) for leaf in jax.tree.leaves(draws))
 
 
-@pytest.mark.share(2)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "objective",
     [

@@ -76,6 +76,7 @@ def test_claims_can_fail():
     assert ahead.check({})[0] is None
 
 
+@pytest.mark.slow
 def test_a_run_of_another_page_is_read_where_it_is(tmp_path):
     """And not where its settings differ."""
     experiment = Experiment(

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import pytest
 from scipy import stats
 from zoo import randomized
 
@@ -33,6 +34,7 @@ def test_masses_are_differences_of_the_distribution_function():
     np.testing.assert_allclose(mass, want, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_draws_follow_the_masses():
     """A Kolmogorov-Smirnov test of 4000 draws of each channel at 1e-6: one seed in 300,000 would fail."""
     own = FactorizedMass(DENSITY, (3,))

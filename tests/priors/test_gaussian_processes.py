@@ -81,7 +81,7 @@ PRECISION = np.array([[4.0, 0.5], [0.0, 2.0], [1.0, 0.0], [0.0, 0.0], [9.0, 3.0]
 FAST = {("matern32*cosine+matern12", "dense"), ("matern32*cosine+matern12", "state-space"), ("matern52", "state-space")}
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(4)
 @pytest.mark.parametrize(
     ("name", "form"),
     [

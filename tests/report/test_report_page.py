@@ -114,6 +114,7 @@ def test_an_exact_number_is_called_exact(make_run):
     assert "lower bound" not in page.text
 
 
+@pytest.mark.slow
 def test_captions_say_what_is_shown(make_run):
     run = make_run()
     text = read(write_report([run])).text
@@ -280,7 +281,7 @@ def test_the_same_records_give_the_same_bytes(make_run):
     assert write_report([run]).read_bytes() == first
 
 
-@pytest.mark.share(4)
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["config.json", "history.jsonl", "record.json", "arrays.safetensors"])
 def test_any_part_may_be_missing_or_alone(make_run, part):
     run, alone = make_run("run"), make_run("alone")

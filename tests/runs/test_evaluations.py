@@ -20,6 +20,7 @@ def scored(model, name: str, observed: np.ndarray | None = None):
     return found, result_row(found, name, "test", data, model)
 
 
+@pytest.mark.slow
 def test_the_exact_number_is_the_density_of_a_normal():
     model = build(jr.key(0), "linear", {"shape": [3], "latents": 2})
     observed = np.random.default_rng(1).random(X.shape) < 0.8

@@ -33,6 +33,7 @@ def test_every_estimate_of_a_linear_model_is_in_order():
     assert found.record()["bracket"]["examples"] == 3
 
 
+@pytest.mark.slow
 def test_what_does_not_apply_is_said():
     found = ladder(zoo.belief_network(), "binary", {"temperatures": 20})
     assert set(found.skipped) == {"hmc"}

@@ -31,6 +31,7 @@ def experiment(**changes) -> Experiment:
     return Experiment(**(parts | changes))
 
 
+@pytest.mark.slow
 def test_the_configuration_repeats_the_run(tmp_path):
     asked = experiment(data={"name": "digits", "binarize": "dynamic"})
     record = execute(asked, tmp_path / "one", command="nelbo fit", figures=False)

@@ -84,7 +84,7 @@ def estimates(found, reverse=False):
 BETAS = jnp.asarray(sigmoid_betas(25), jnp.float32)
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(4)
 @pytest.mark.parametrize("reverse", [False, True])
 def test_the_mean_weight_is_the_ratio_of_the_integrals(reverse):
     """H0: unbiased both ways; |z| < 4.5, false alarm 7e-6."""

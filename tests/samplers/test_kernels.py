@@ -86,7 +86,7 @@ def test_one_step_leaves_the_target_as_it_is():
     assert 0.2 < float(accepted.mean()) < 0.95  # without the correction the distances would grow
 
 
-@pytest.mark.share(4)
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", [1e-3, 1.0, 30.0])
 def test_the_step_size_is_learned_from_whatever_units(unit):
     """Two thousand chains whose target is a thousand times narrower, or thirty times wider, than the first step."""

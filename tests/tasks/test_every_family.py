@@ -58,7 +58,7 @@ def case(row):
     return model, rows, reader(Source(rows, "real", dynamic=False))
 
 
-@pytest.mark.share(4)
+@pytest.mark.share(8)
 @pytest.mark.parametrize("row", CASES)
 def test_every_family_is_sampled_embedded_and_reconstructed(row):
     model, rows, how = case(row)
@@ -89,7 +89,7 @@ FILLED = [
 ]
 
 
-@pytest.mark.share(4)
+@pytest.mark.share(8)
 @pytest.mark.parametrize(("row", "method"), FILLED)
 def test_every_family_fills_in_by_every_method_or_says_which_one_to_use(row, method):
     model, rows, how = case(row)

@@ -111,6 +111,7 @@ def test_draws_follow_the_exact_conditional_unless_an_uncorrected_chain_has_a_wr
         assert 0.1 < result.accepted < 0.98
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [pytest.param("resample", marks=pytest.mark.slow), "importance"])
 def test_weighted_means_are_the_conditional_ones(method):
     """4000 proposals, weighted: within 0.1 of the exact conditional mean, whose standard deviations are near one."""
@@ -136,6 +137,7 @@ def test_means_over_hamiltonian_chains_are_the_conditional_ones():
         filled(jr.key(0), belief, one_row(1, np.ones(SIZE, np.float32)), method="hmc")
 
 
+@pytest.mark.slow
 def test_the_exact_posterior_is_always_accepted():
     _, model = pair()
     result = filled(jr.key(1), model, one_row(50), method="metropolis", steps=5, draws=4)
@@ -209,7 +211,7 @@ def test_hiding_adds_to_what_is_missing_and_takes_one_mask_for_all_rows():
     assert hide(grey, np.eye(3, dtype=bool)).arrays.observed.shape == (2, 3, 3, 1)
 
 
-@pytest.mark.share(3)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method", ["metropolis", pytest.param("resample", marks=pytest.mark.slow), "importance", "hmc"]
 )

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = """
 import sys
 import jax
@@ -33,6 +35,7 @@ print("equal")
 """
 
 
+@pytest.mark.slow
 def test_a_mesh_of_devices_equals_one_device():
     path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     environment = os.environ | {

@@ -271,7 +271,7 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--ignore", metavar="NAME,...", help="columns of a table that is fitted now to set aside")
     parser.add_argument("--column", metavar="NAME=KIND,...", help="how columns of a table that is fitted now are modelled: real, positive, count, student (heavy tails), words, ordinal ('NAME=ordinal:LOW<HIGH' says the order), ignore")  # fmt: skip  # noqa: E501
     parser.add_argument("--keep", metavar="DIR", help="where the run of a table that is fitted now stays")
-    parser.add_argument("-o", "--output", metavar="FILE", help=".npz (all), .npy, .csv or .png (default RUN/imputed.npz)")  # fmt: skip  # noqa: E501
+    parser.add_argument("-o", "--output", metavar="FILE", help=".npz (all), .npy, a table, .png or a folder of pictures (default RUN/imputed.npz)")  # fmt: skip  # noqa: E501
 
 
 COMMAND = Command("nelbo impute runs/mnist --hide 0.6", _arguments, impute)

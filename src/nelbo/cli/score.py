@@ -62,12 +62,11 @@ def score(options: argparse.Namespace) -> None:
     for text in answer.notes:
         note(options, text)
     truth = None if options.truth is None else truth_of(answer.data, options.truth)
+    detected = {} if truth is None else detection_scores(truth, answer.found.excess)
     _write(path, answer, everything=options.by_column)
-    record = _record(path, answer, options)
-    if truth is not None:
-        record |= detection_scores(truth, answer.found.excess)
-        if answer.found.flagged.any():
-            record["false_discoveries"] = float((~truth[answer.found.flagged]).mean())
+    record = _record(path, answer, options) | detected
+    if truth is not None and answer.found.flagged.any():
+        record["false_discoveries"] = float((~truth[answer.found.flagged]).mean())
     _show(options, record, answer)
 
 

@@ -126,8 +126,10 @@ def annealed(
 
 def refined_picture(
     key: Key[Array, ""], model: Model, x: np.ndarray, log_step: float, *, steps: int, thrift: float
-) -> list[np.ndarray]:
+) -> list[np.ndarray] | None:
     """Whole numbers of each band of a picture, the coarsest first, that cost less than those of one pass.
+
+    None where so few steps find none: their noise has not settled.
 
     Args:
         key: for the noise.
@@ -139,6 +141,8 @@ def refined_picture(
     """
     given, start = _begun(model, x, log_step, thrift)
     found = annealed(key, picture_loss, given, start, steps=steps)
+    if _loss(given, found) >= _loss(given, tuple(jnp.round(part) for part in start)):
+        return None
     return [np.asarray(part, np.int64) for part in reversed(found)]
 
 

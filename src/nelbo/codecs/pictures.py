@@ -42,8 +42,8 @@ class PictureCodec:
     arrays: Mapping[str, np.ndarray] = dataclasses.field(repr=False, compare=False)
     arguments: Mapping[str, Any] = dataclasses.field(repr=False, compare=False)
 
-    def refined(self, x: np.ndarray, step: int, steps: int) -> list[np.ndarray]:
-        """Whole numbers of each band of a tile that cost less than those of one pass; see `refined_picture`."""
+    def refined(self, x: np.ndarray, step: int, steps: int) -> list[np.ndarray] | None:
+        """Whole numbers of each band of a tile that cost less than those of one pass, or None: `refined_picture`."""
         # these load JAX, for which other pictures do not wait
         import jax.random as jr
 
@@ -137,7 +137,7 @@ def compress_picture(
         codec: None takes the one that comes with nelbo.
         progress: told (tiles done, all tiles).
         refine: steps of stochastic Gumbel annealing for each tile (Yang, Bamler and Mandt 2020), which take seconds
-            each and make the file shorter; 0: none.
+            each and make the file shorter; 0: none. Where so few steps find nothing better, a tile stays as it is.
 
     Returns:
         A whole `.nlb` file.

@@ -20,7 +20,7 @@ def kinds_asked(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """NAME=KIND as pairs; of an ordinal column the kind can have its levels behind it: NAME=ordinal:LOW<HIGH.
 
     Raises:
-        InputError: no such text.
+        InputError: no such text, or a column named twice.
     """
     pairs = []
     for text in texts:
@@ -30,6 +30,10 @@ def kinds_asked(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
             name, sign, kind = text.rpartition("=")
         if not sign or not name:
             raise InputError(f"A column's kind is given as NAME=KIND, with one of {', '.join(ASKED)}, got {text!r}.")
+        if name in dict(pairs):
+            raise InputError(
+                f"The kind of column {name!r} is given twice, {dict(pairs)[name]} and {kind}: leave one out."
+            )
         pairs.append((name, kind))
     return tuple(pairs)
 

@@ -64,8 +64,8 @@ def complete(where: str, found: Mapping[str, Split], cuts: Cuts, *, shuffle: boo
     if len(whole) == 0 or len(whole) <= sum(sizes.values()):
         raise InputError(
             f"{where} has {len(whole)} {'row' if len(whole) == 1 else 'rows'}: too few for "
-            f"{', '.join(['train', *sizes])}; at least one in each was expected: give more rows, or leave splits out "
-            "(--valid-fraction 0, --test-fraction 0)."
+            f"{', '.join(['train', *sizes])}; at least one in each was expected: give more rows, or, with "
+            "`nelbo fit`, leave splits out (--valid-fraction 0, --test-fraction 0)."
         )
     order = Stream("split", cuts.seed).permutation(len(whole)) if shuffle and sizes else None
     splits = dict(found) | _cut(whole, sizes, order)

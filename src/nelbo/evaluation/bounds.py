@@ -98,8 +98,10 @@ def tail_shape(log_w: Float[Array, "batch k"]) -> Float[Array, " batch"]:
 
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         k = jax.vmap(lambda row: psis_weights(row)[1])(log_w).astype(jnp.float32)
-    # the weights of an exact posterior are equal, and have no tail to fit
-    return jnp.where(log_w.max(-1) - log_w.min(-1) < _EQUAL, 0.0, k)
+    # the weights of an exact posterior are equal, and have no tail to fit; nor have those of a few states, of which the
+    # largest are one value many times: the fit divides zero by zero there
+    no_tail = (log_w.max(-1) - log_w.min(-1) < _EQUAL) | (jnp.isnan(k) & ~jnp.isnan(log_w).any(-1))
+    return jnp.where(no_tail, 0.0, k)
 
 
 def jackknife_variance(log_w: Float[Array, "... k"]) -> Float[Array, "..."]:

@@ -135,11 +135,26 @@ def novel_rows(
             "more rows (--held-out FILE)."
         )
         notes = (*notes, few)
+    blank = _blank(data)
+    if blank.any():
+        nothing = f"{blank.sum()} rows have no observed entry: nothing tells if they are novel, and their p-value is 1."
+        notes = (*notes, nothing)
+        result = dataclasses.replace(
+            result, p_values=np.where(blank, 1.0, result.p_values), flagged=result.flagged & ~blank
+        )
     if run.model.is_detector:
         result = dataclasses.replace(result, excess=result.excess * NATS_PER_BIT)  # a score is no code length
         return NoveltyAnswer(data, result, None, (), (*data.notes, *notes), "score")
     by_column, names = bits_by_column(data.schema, result.entries)
     return NoveltyAnswer(data, result, by_column, names, (*data.notes, *notes))
+
+
+def _blank(data: Data) -> Bool[np.ndarray, " rows"]:
+    """Rows in which everything is missing."""
+    observed = data.only.observed
+    if observed is None:
+        return np.zeros(len(data.only), bool)
+    return ~np.asarray(observed).reshape(len(data.only), -1).any(axis=1)
 
 
 def _complexity(parts: Sequence[Data]) -> np.ndarray:
@@ -266,7 +281,7 @@ def truth_of(data: Data, asked: str) -> Bool[np.ndarray, " rows"]:
         asked: COLUMN=VALUE; "=VALUE" may be left out for 1. Of other data than tables COLUMN is "label".
 
     Raises:
-        InputError: no such column, or no labels.
+        InputError: no such column, no labels, or all rows of one kind.
     """
     name, _, value = asked.partition("=")
     value = value or "1"
@@ -281,7 +296,14 @@ def truth_of(data: Data, asked: str) -> Bool[np.ndarray, " rows"]:
     else:
         raise InputError(f"{data.name} has no column {name!r} that tells which rows are novel: give COLUMN=VALUE, or "
                          "label=VALUE for data with labels.")  # fmt: skip
-    return np.array(held, bool)
+    novel = np.array(held, bool)
+    if novel.all() or not novel.any():
+        which = "All" if novel.all() else "None"
+        raise InputError(
+            f"{which} of the {len(novel)} rows of {data.name} have {name} {value!r}; AUROC needs others too: "
+            "give the value of the novel ones."
+        )
+    return novel
 
 
 def _plain(text: str) -> str:
