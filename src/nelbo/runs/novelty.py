@@ -154,7 +154,7 @@ def _blank(data: Data) -> Bool[np.ndarray, " rows"]:
     observed = data.only.observed
     if observed is None:
         return np.zeros(len(data.only), bool)
-    return ~np.asarray(observed).reshape(len(data.only), -1).any(axis=1)
+    return np.logical_not(np.asarray(observed).reshape(len(data.only), -1).any(axis=1))
 
 
 def _complexity(parts: Sequence[Data]) -> np.ndarray:
