@@ -283,3 +283,9 @@ def test_kingma_claims_can_fail(bounds, gaps, rises, no_overfitting):
     assert third.check(parts)[0] is True
     parts["mnist/nz-3"]["results"][0]["standard_error"] = 1.5
     assert third.check(parts)[0] is False
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_no_claim_holds_of_what_was_not_run(name):
+    """A page is redrawn before its first part is finished, too."""
+    assert all(claim.check({})[0] is None for claim in PAPERS[name].claims)

@@ -317,6 +317,8 @@ def _online(parts: Mapping[str, Record]) -> tuple[bool | None, str]:
 
 
 def _steady(parts: Mapping[str, Record]) -> tuple[bool | None, str]:
+    if not parts:
+        return None, "not run"
     worst = max(part["results"][0]["standard_error"] ** 2 for part in parts.values())
     return worst < 1.0, f"largest variance {worst:.2g} nats^2"
 
