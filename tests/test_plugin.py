@@ -25,13 +25,11 @@ run("fit", "skip", "--data", "waves", "--likelihood", "geometric", "--objective"
     "floor=0.5", "--epochs", "3", "--set", "hidden=[6]", "--out", "run", "--no-figures")
 run("evaluate", "run", "--bound", "iwae", "--samples", "20")
 run("sample", "run", "-n", "3", "-o", "samples.npy")
-run("reconstruct", "run", "-n", "3", "-o", "means.npy")
 run("embed", "run", "-o", "z.npy")
 run("impute", "run", "--hide", "0.3", "--steps", "4", "--draws", "3", "-o", "filled.npz")
 run("compress", "run", "-o", "waves.nlb", "--self-contained")
 run("decompress", "waves.nlb", "-o", "back.npy")
 run("models", "list")
-run("report", "run")
 """
 
 

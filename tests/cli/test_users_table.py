@@ -42,6 +42,7 @@ def test_embed_gives_a_row_for_each_row(fitted, nelbo, tmp_path):
         assert set(rows[0]) == {"id", "z1", "z2"}
 
 
+@pytest.mark.slow
 def test_evaluate_matches_columns_by_name_and_keeps_each_rows_score(fitted, nelbo, tmp_path):
     found = []
     for order in (("id", *NAMES), ("c", "id", "b", "a")):
@@ -72,6 +73,7 @@ def test_impute_gives_the_table_back(fitted, nelbo, tmp_path):
     assert np.isfinite(float(filled[2]))
 
 
+@pytest.mark.slow
 def test_another_form_than_the_tables_is_refused_before_work(fitted, nelbo, tmp_path):
     new = write(tmp_path / "new.csv", 1, 20)
     for command in (("embed", fitted, new), ("evaluate", fitted, "--data", new), ("impute", fitted, new)):
@@ -81,12 +83,14 @@ def test_another_form_than_the_tables_is_refused_before_work(fitted, nelbo, tmp_
         assert ".csv" in done.err
 
 
+@pytest.mark.slow
 def test_what_a_run_was_not_told_about_is_refused(fitted, nelbo, tmp_path):
     new = write(tmp_path / "new.csv", 1, 20, ("id", "a", "b", "c"))
     new.write_text(new.read_text().replace("c", "d", 1))
     assert nelbo("evaluate", fitted, "--data", new).is_refusal("lacks the column 'c'", "'d' was not known")
 
 
+@pytest.mark.slow
 def test_a_damaged_schema_is_said(fitted, nelbo, tmp_path):
     import shutil
 

@@ -33,6 +33,7 @@ def test_annealing_reaches_the_evidence(start, temperatures):
     assert score.standard_error < 0.02
 
 
+@pytest.mark.slow
 def test_brackets_hold_the_evidence_and_shrink():
     """200 simulated examples, each bracket widened by 3 nats holds log p(x) with probability 0.9 at least.
 

@@ -53,12 +53,14 @@ def test_pictures_of_arrays_leave_recorded_parts_out(recorded, tmp_path):
     assert [figure["kind"] for figure in result["figures"]] == ["curves"]
 
 
+@pytest.mark.slow
 def test_a_record_of_other_settings_is_not_shown(recorded, tmp_path):
     _, records = recorded
     result = TINY.reproduce(tmp_path, budget="smoke", seed=1, records=records, redraw=True, say=lambda _: None)
     assert result["parts"] == {}  # part 1 of seed 1 has the seed of part 2 of seed 0, but another name
 
 
+@pytest.mark.slow
 def test_a_damaged_record_is_named(recorded, tmp_path):
     result, _ = recorded
     write_record(tmp_path, "smoke", "first", result["parts"]["first"])
@@ -68,6 +70,7 @@ def test_a_damaged_record_is_named(recorded, tmp_path):
         TINY.reproduce(tmp_path / "page", budget="smoke", records=tmp_path, redraw=True, say=lambda _: None)
 
 
+@pytest.mark.slow
 def test_a_record_is_small_and_has_both_ends_of_its_curve(recorded, tmp_path):
     result, _ = recorded
     long = {"examples": list(range(1000)), "test_bound": [float(i) for i in range(1000)]}
