@@ -66,6 +66,7 @@ from nelbo.models.heads import (
     StandardizedHead,
     soft_bound,
 )
+from nelbo.models.inducing import InducingPrior, SparseReadings
 from nelbo.models.iterative import ENCODINGS, Iterative, iterative
 from nelbo.models.layers import Conditional, Context, Latents, Layer, Reads, StandardNormal, Unconditional
 from nelbo.models.lda import Proportions, TopicMixing, Topics, Words, lda
@@ -98,6 +99,7 @@ from nelbo.models.recognition import (
     Posterior,
     Recognition,
     Through,
+    Together,
     detached,
     reparameterized,
 )
@@ -107,8 +109,10 @@ from nelbo.models.spec import ModelSpec
 from nelbo.models.stack import Draw, Model, Stack, stop_gradient
 from nelbo.models.supervised import CLASS_LIKELIHOODS, NUMBER_LIKELIHOODS, FromFeatures, classification, regression
 from nelbo.models.support import check_source
+from nelbo.models.svgp import svgp_vae
 from nelbo.models.temporal import (
     BandedHead,
+    ChannelReadings,
     ExactSmoother,
     Framewise,
     IndependentHead,
@@ -144,6 +148,7 @@ __all__ = [
     "BetaBinomialHead",
     "BoltzmannHead",
     "CategoricalHead",
+    "ChannelReadings",
     "CholeskyHead",
     "Conditional",
     "ConjugateGlobals",
@@ -169,6 +174,7 @@ __all__ = [
     "Globals",
     "Head",
     "IndependentHead",
+    "InducingPrior",
     "InputRule",
     "Iterative",
     "JointMeans",
@@ -205,10 +211,12 @@ __all__ = [
     "Sets",
     "SharedCovarianceHead",
     "SharedNormalHead",
+    "SparseReadings",
     "Stack",
     "StandardNormal",
     "StandardizedHead",
     "Through",
+    "Together",
     "TopicMixing",
     "Topics",
     "Unconditional",
@@ -281,6 +289,7 @@ __all__ = [
     "state_space",
     "stop_gradient",
     "stored",
+    "svgp_vae",
     "unknown_widths",
     "vae",
     "variational_em",

@@ -32,6 +32,7 @@ from nelbo.models.orderless import eonade
 from nelbo.models.series import gp_vae, state_space
 from nelbo.models.stack import Model
 from nelbo.models.supervised import classification, regression
+from nelbo.models.svgp import svgp_vae
 from nelbo.models.table import table
 from nelbo.models.visible import mixture, nade
 
@@ -61,7 +62,8 @@ class Family:
             words among them; "pairs": the values of pairs, see `nelbo.data.load_pairs`; "pictures": crops of
             photographs, see `nelbo.data.load_photographs`. Models of pairs bring a posterior over what all pairs
             share. "series": windows of series over time, see `nelbo.data.load_series`. "events": sequences of marked
-            events of users, see `nelbo.data.load_events`.
+            events of users, see `nelbo.data.load_events`. "covariates": rows and what is known of each, see
+            `nelbo.data.load_covariates`.
     """
 
     make: Callable[..., Model]
@@ -75,7 +77,7 @@ class Family:
     most_steps: int | None = None
     targets: Literal["number", "class"] | None = None
     objective_arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    examples: Literal["rows", "columns", "pairs", "pictures", "series", "events"] = "rows"
+    examples: Literal["rows", "columns", "pairs", "pictures", "series", "events", "covariates"] = "rows"
 
 
 # Measured, see docs/defaults.md. On a table of 1095 rows of 9 measurements 3000 such steps end where the closed-form
@@ -114,6 +116,8 @@ _STATE_SPACE = {"*": {"learning_rate": 0.02, "schedule": "cosine", "batch_size":
 
 # gaps are rare in training frames and what models of series are asked about: q must have seen some
 _HIDING = {"input_noise": "hide", "noise_rate": 0.5}
+# the bound of a batch is an estimate: the last parameters are kept, at a rate gone to zero
+_SPARSE = {"*": {"schedule": "cosine", "batch_size": 256, "keep": "last"}}
 _EVENTS = {"*": {"learning_rate": 0.003, "schedule": "cosine"}}
 
 # one place of one order is a noisy estimate: a rate that goes to zero averages it out
@@ -181,6 +185,14 @@ MODELS: dict[str, Family] = {
         least_steps=_LEAST,
         objective_arguments=_HIDING,
         examples="series",
+    ),
+    "svgp-vae": Family(
+        svgp_vae,
+        usual={"real": "gaussian-pixel", "unit": "gaussian-shared", "uint8": "gaussian-shared"},
+        objective="sparse-process",
+        training=_SPARSE,
+        least_steps=_LEAST,
+        examples="covariates",
     ),
     "state-space": Family(
         state_space,

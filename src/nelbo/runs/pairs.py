@@ -86,7 +86,7 @@ def check_examples(name: str, data: Data, advice: Callable[[str, Data], str]) ->
         InputError: so it is.
     """
     wanted, schema = family(name).examples, data.schema
-    there = {"pairs": schema.pairs, "series": schema.series, "events": schema.events}
+    there = {"pairs": schema.pairs, "series": schema.series, "events": schema.events, "covariates": schema.covariates}
     held = next((kind for kind, part in there.items() if part is not None), "rows")
     if held == "rows" and wanted in _WANTED:
         raise InputError(
@@ -102,8 +102,14 @@ _WANTED = {
     "pairs": "the values of pairs (--columns ROW,COLUMN,VALUE)",
     "series": "series over time (--columns id=NAME,time=NAME)",
     "events": "events of users (--columns USER,TIME,MARK)",
+    "covariates": "rows with covariates (--context time,id=station)",
 }
-_HELD = {"events": "events of users", "pairs": "the values of pairs", "series": "series over time"}
+_HELD = {
+    "events": "events of users",
+    "pairs": "the values of pairs",
+    "series": "series over time",
+    "covariates": "rows with covariates",
+}
 
 
 def pair_arguments(settings: Mapping[str, Any], data: Data, arguments: Mapping[str, Any]) -> dict[str, Any]:
