@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Key
 
 from nelbo.core import InputError, choice
-from nelbo.models.heads import NormalHead
+from nelbo.models.heads import Head, NormalHead
 from nelbo.models.inducing import InducingPrior, SparseReadings
 from nelbo.models.layers import Conditional
 from nelbo.models.parts import constant_array, drawn_at_once, input_rule, positive, visible_head
@@ -16,7 +17,7 @@ from nelbo.models.recognition import Amortized
 from nelbo.models.spec import ModelSpec
 from nelbo.models.stack import Model, Stack
 from nelbo.nets import MLP, ConvDecoder, ConvEncoder, Frozen, Network
-from nelbo.priors import InducingMemory, kernel_named
+from nelbo.priors import InducingMemory, Kernel, kernel_named
 
 # log variance of a reading of a latent whose prior variance is one
 _READING_LOG_VARIANCE = (-8.0, 6.0)
@@ -91,35 +92,15 @@ def svgp_vae(
         missing = "zero"
     visible, inputs = visible_head(likelihood, shape, **moments), input_rule(missing, shape, **moments)
     code = NormalHead((latents,), bounds=_READING_LOG_VARIANCE)
-    shared, seen = {"activation": activation, "init": init}, inputs.shape(shape)
-    if architecture == "mlp":
-        encoder: Network = MLP(encoder_key, (math.prod(seen), *hidden, code.size), **shared)
-        decoder: Network = MLP(decoder_key, (latents, *reversed(hidden), visible.size), **shared)
-    else:
-        encoder = ConvEncoder(encoder_key, seen, channels, code.size, hidden=hidden, **shared)
-        outer = {"planes": visible.planes, "hidden": tuple(reversed(hidden))}
-        decoder = ConvDecoder(decoder_key, latents, channels, shape, **outer, **shared)
-    rows = constant_array(places, (inducing, numbers + (objects > 0)))
-    table = jr.normal(vector_key, (objects, object_size), jnp.float32) if isinstance(vectors, bool) else vectors
-    rows = jnp.zeros((inducing, numbers + 1), jnp.float32) if rows is None else rows
-    first = jnp.asarray(table, jnp.float32)[rows[:, -1].astype(jnp.int32)] if objects else None
-    formulas = list(kernels) * numbers if len(kernels) == 1 else list(kernels)
-    if len(formulas) != numbers:
-        raise InputError(f"Give one kernel, or one for each of {numbers} numbers, got {len(kernels)}.")
-    if len(lengths) not in {0, 1, latents, latents * numbers}:
-        raise InputError(f"Give one length for all latents or one for each of the {latents}, got {len(lengths)}.")
-    each = tuple(lengths or (1.0,)) * (latents * numbers if len(lengths) <= 1 else numbers if len(lengths) == latents else 1)  # fmt: skip  # noqa: E501
-    made = tuple(
-        kernel_named(text, each[i * latents : (i + 1) * latents], period=period, learn=learn_kernel)
-        for i, text in enumerate(formulas)
-    )
-    prior = InducingPrior(
-        made,
-        jnp.asarray(table, jnp.float32) if objects else None,
-        rows[:, :numbers],
-        first,
-        Frozen(InducingMemory.empty(latents, inducing)),
-    )
+    shared = {"activation": activation, "init": init}
+    encoder, decoder = _networks(
+        (encoder_key, decoder_key), inputs.shape(shape), shape, (latents, code.size, visible),
+        architecture=architecture, hidden=hidden, channels=channels, **shared,
+    )  # fmt: skip
+    rows, table, first = _beginnings(vector_key, places, vectors, (inducing, numbers), (objects, object_size))
+    made = _kernels(kernels, lengths, (latents, numbers), period, learn=learn_kernel)
+    empty = Frozen(InducingMemory.empty(latents, inducing))
+    prior = InducingPrior(made, table, rows[:, :numbers], first, empty)
     arguments = {"latents": latents, "hidden": hidden, "inducing": inducing, "kernels": list(kernels),
                  "lengths": list(lengths), "period": period, "learn_kernel": learn_kernel, "object_size": object_size,
                  "likelihood": likelihood, "architecture": architecture, "channels": channels, **shared,
@@ -130,4 +111,61 @@ def svgp_vae(
         Stack((Conditional(decoder, visible), prior), prior.context_size),
         SparseReadings(amortized),
         ModelSpec.of("svgp-vae", shape=shape, **arguments),
+    )
+
+
+def _beginnings(
+    key: Key[Array, ""],
+    places: Array | bool,  # noqa: FBT001 (True: they come from a file)
+    vectors: Array | bool,  # noqa: FBT001
+    inducing: tuple[int, int],
+    objects: tuple[int, int],
+) -> tuple[Array, Array | None, Array | None]:
+    """The contexts of the inducing points, the vectors of objects, and those of the inducing points."""
+    (count, numbers), (owners, _) = inducing, objects
+    rows = constant_array(places, (count, numbers + (owners > 0)))
+    rows = jnp.zeros((count, numbers + 1), jnp.float32) if rows is None else rows
+    if not owners:
+        return rows, None, None
+    drawn = jr.normal(key, objects, jnp.float32) if isinstance(vectors, bool) else jnp.asarray(vectors, jnp.float32)
+    return rows, drawn, drawn[jnp.clip(rows[:, -1].astype(jnp.int32), 0, owners - 1)]
+
+
+def _networks(
+    keys: tuple[Key[Array, ""], Key[Array, ""]],
+    seen: tuple[int, ...],
+    shape: tuple[int, ...],
+    sizes: tuple[int, int, Head],
+    *,
+    architecture: str,
+    hidden: Sequence[int],
+    channels: Sequence[int],
+    **shared: Any,
+) -> tuple[Network, Network]:
+    """From what is seen of an example to the readings, and from latents to the example."""
+    (latents, code, visible), outer = sizes, tuple(reversed(hidden))
+    if architecture == "mlp":
+        encoder = MLP(keys[0], (math.prod(seen), *hidden, code), **shared)
+        return encoder, MLP(keys[1], (latents, *outer, visible.size), **shared)
+    return (
+        ConvEncoder(keys[0], seen, channels, code, hidden=hidden, **shared),
+        ConvDecoder(keys[1], latents, channels, shape, planes=visible.planes, hidden=outer, **shared),
+    )
+
+
+def _kernels(
+    names: Sequence[str], lengths: Sequence[float], counts: tuple[int, int], period: float | None, *, learn: bool
+) -> tuple[Kernel, ...]:
+    """A kernel for each number that is known."""
+    latents, numbers = counts
+    formulas = list(names) * numbers if len(names) == 1 else list(names)
+    if len(formulas) != numbers:
+        raise InputError(f"Give one kernel, or one for each of {numbers} numbers, got {len(names)}.")
+    if len(lengths) not in {0, 1, latents, latents * numbers}:
+        raise InputError(f"Give one length for all latents or one for each of the {latents}, got {len(lengths)}.")
+    whole = latents * numbers
+    each = tuple(lengths or (1.0,)) * (whole // max(1, len(lengths)))
+    return tuple(
+        kernel_named(text, each[i * latents : (i + 1) * latents], period=period, learn=learn)
+        for i, text in enumerate(formulas)
     )

@@ -248,18 +248,14 @@ BIBLIOGRAPHY: dict[str, str] = {
   title     = {{GP-VAE}: Deep Probabilistic Time Series Imputation},
   author    = {Fortuin, Vincent and Baranchuk, Dmitry and R{\"a}tsch, Gunnar and Mandt, Stephan},
   booktitle = {International Conference on Artificial Intelligence and Statistics},
-  year      = {2020},
-  eprint    = {1907.04155},
-  archiveprefix = {arXiv}
+  year      = {2020}
 }""",
     "jazbec2021": """@inproceedings{jazbec2021,
   title     = {Scalable {Gaussian} Process Variational Autoencoders},
   author    = {Jazbec, Metod and Ashman, Matthew and Fortuin, Vincent and Pearce, Michael and Mandt, Stephan
                and R{\"a}tsch, Gunnar},
   booktitle = {International Conference on Artificial Intelligence and Statistics},
-  year      = {2021},
-  eprint    = {2010.13472},
-  archiveprefix = {arXiv}
+  year      = {2021}
 }""",
     "marino2018": """@inproceedings{marino2018,
   title     = {Iterative Amortized Inference},

@@ -16,7 +16,7 @@ from nelbo.runs.columns import column_arguments, with_words
 from nelbo.runs.context import CONTEXTS, conditioned, label_names
 from nelbo.runs.covariates import covariate_arguments
 from nelbo.runs.kinds import KIND_OPTIONS, arguments_of_kind, check_kind, read_of_kind
-from nelbo.runs.likelihoods import check_suits, likelihood_advice, likelihood_for
+from nelbo.runs.likelihoods import check_suits, likelihood_for, models_advice
 from nelbo.runs.moments import mean_of, spread_of
 from nelbo.runs.objectives import objective_arguments
 from nelbo.runs.pairs import check_examples
@@ -219,7 +219,7 @@ def settled(experiment: Experiment, data: Data) -> Experiment:
     experiment = with_words(with_targets(experiment))
     name, targets = experiment.model["name"], family(experiment.model["name"]).targets
     make, classes = family(name).make, None if targets is None else classes_of(data, targets)
-    check_examples(name, data, lambda *of: likelihood_advice(*of).partition("so ")[2])
+    check_examples(name, data, models_advice)
     given = {key: value for key, value in experiment.model.get("arguments", {}).items() if value is not None}
     for key in MOMENTS:
         if not isinstance(given.get(key, True), bool):

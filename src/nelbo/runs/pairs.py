@@ -74,7 +74,7 @@ def read_pairs(settings: Mapping[str, Any], schema: Schema | None = None, *, who
     return dataclasses.replace(data, splits={"rows": data.train}) if whole else data
 
 
-def check_examples(name: str, data: Data, advice: Callable[[str, Data], str]) -> None:
+def check_examples(name: str, data: Data, advice: Callable[[Data], str]) -> None:
     """Refuse rows for a family of pairs or of series, and pairs or series for any other.
 
     Args:
@@ -90,8 +90,7 @@ def check_examples(name: str, data: Data, advice: Callable[[str, Data], str]) ->
     held = next((kind for kind, part in there.items() if part is not None), "rows")
     if held == "rows" and wanted in _WANTED:
         raise InputError(
-            f"{name} takes {_WANTED[wanted]}, but {data.name} holds rows: for these {advice(name, data)}, or give "
-            "other data."
+            f"{name} takes {_WANTED[wanted]}, but {data.name} holds rows: for these {advice(data)}, or give other data."
         )
     if held not in ("rows", wanted):
         able = [other for other in families() if family(other).examples == held]
