@@ -31,7 +31,7 @@ def embed(options: argparse.Namespace) -> None:
     path = target(options, run, "embedding", (".npy", ".npz", *table_suffixes(data)))
     values = embed_data(jr.key(options.seed), inferring(options, run), rows)
     write_columns(path, data, {f"z{i + 1}": column for i, column in enumerate(values.T)})
-    tell(options, path, values)
+    tell(options, path, values.shape)
 
 
 COMMAND = Command("nelbo embed runs/digits digits -o z.npy", _arguments, embed)

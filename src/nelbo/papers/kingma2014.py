@@ -218,7 +218,7 @@ class Evidence:
     draws: int = 100
 
     def experiment(self, method: str, size: int, seed: int, *, trial: bool = False) -> Experiment:
-        """The run by one method on so many training examples. A trial, chosen by its training bound, watches nothing."""
+        """The run by one method on so many training examples. A trial, chosen by its training bound, is not watched."""
         examples = self.trial if trial else self.examples
         model = {"latents": 3, "hidden": [self.hidden], "activation": "tanh", "centre": False, "init": 0.1}
         training = {"optimizer": "adagrad", "batch_size": 100, "epochs": examples / size, "keep": "last"}
