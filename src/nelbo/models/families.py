@@ -29,6 +29,7 @@ from nelbo.models.lda import lda
 from nelbo.models.matrix import factorization
 from nelbo.models.neutral_ad import neutral_ad
 from nelbo.models.orderless import eonade
+from nelbo.models.sequences import dsae, sequence_flow
 from nelbo.models.series import gp_vae, state_space
 from nelbo.models.stack import Model
 from nelbo.models.supervised import classification, regression
@@ -112,6 +113,9 @@ _CONJUGATE = {"*": {"optimizer": "natural", "schedule": "robbins-monro", "epochs
 _SERIES = {"*": {"learning_rate": 0.01, "schedule": "cosine", "batch_size": 16}}
 _STATE_SPACE = {"*": {"learning_rate": 0.02, "schedule": "cosine", "batch_size": 32}}
 
+# of these a model of films learns its frames first, at the usual rate, and what is static afterwards
+_SEQUENCES = {"*": {"learning_rate": 0.002, "schedule": "cosine", "batch_size": 32}}
+
 # gaps are rare in training frames and what models of series are asked about: q must have seen some
 _HIDING = {"input_noise": "hide", "noise_rate": 0.5}
 _EVENTS = {"*": {"learning_rate": 0.003, "schedule": "cosine"}}
@@ -187,6 +191,20 @@ MODELS: dict[str, Family] = {
         likelihood="gaussian-pixel",
         objective="maximum-likelihood",
         training=_STATE_SPACE,
+        examples="series",
+    ),
+    "dsae": Family(
+        dsae,
+        usual={"real": "gaussian-pixel", "uint8": "gaussian-shared", "unit": "gaussian-shared"},
+        training=_SEQUENCES,
+        least_steps=_LEAST,
+        examples="series",
+    ),
+    "sequence-flow": Family(
+        sequence_flow,
+        usual={"real": "gaussian-pixel", "uint8": "gaussian-pixel", "unit": "gaussian-pixel"},
+        training=_SEQUENCES,
+        least_steps=_LEAST,
         examples="series",
     ),
     "events": Family(events, training=_EVENTS, examples="events"),
