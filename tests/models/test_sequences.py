@@ -36,6 +36,7 @@ class Given(Layer):
     is_linear_gaussian = False
 
     def __call__(self, parents, context=None):
+        del context
         return CholeskyNormal(self.bias + self.weight @ parents[0], self.lower)
 
 
@@ -124,7 +125,9 @@ def pasts():
     for past in (RecurrentPast(jr.key(0), 2, 3), RecentPast(jr.key(1), (2,), 2), RecentPast(jr.key(2), (2, 2, 1), 2)):
         leaves, structure = jax.tree.flatten(past)
         keys = jr.split(jr.key(4), len(leaves))
-        yield jax.tree.unflatten(structure, [leaf + 0.3 * jr.normal(k, leaf.shape) for k, leaf in zip(keys, leaves)])
+        yield jax.tree.unflatten(
+            structure, [leaf + 0.3 * jr.normal(k, leaf.shape) for k, leaf in zip(keys, leaves, strict=True)]
+        )
 
 
 @pytest.mark.parametrize("past", [pytest.param(past, id=str(i)) for i, past in enumerate(pasts())])

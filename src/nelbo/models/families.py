@@ -61,7 +61,7 @@ class Family:
         examples: "rows": arrays, or rows of a table; "columns": rows of a table whose columns are of different kinds,
             words among them; "pairs": the values of pairs, see `nelbo.data.load_pairs`; "pictures": crops of
             photographs, see `nelbo.data.load_photographs`. Models of pairs bring a posterior over what all pairs
-            share. "series": windows of series over time, see `nelbo.data.load_series`. "events": sequences of marked
+            share. "series": windows of series over time, see `nelbo.data.load_series`. "sequences": the same, or films. "events": sequences of marked
             events of users, see `nelbo.data.load_events`.
     """
 
@@ -76,7 +76,7 @@ class Family:
     most_steps: int | None = None
     targets: Literal["number", "class"] | None = None
     objective_arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    examples: Literal["rows", "columns", "pairs", "pictures", "series", "events"] = "rows"
+    examples: Literal["rows", "columns", "pairs", "pictures", "series", "sequences", "events"] = "rows"
 
 
 # Measured, see docs/defaults.md. On a table of 1095 rows of 9 measurements 3000 such steps end where the closed-form
@@ -198,14 +198,14 @@ MODELS: dict[str, Family] = {
         usual={"real": "gaussian-pixel", "uint8": "gaussian-shared", "unit": "gaussian-shared"},
         training=_SEQUENCES,
         least_steps=_LEAST,
-        examples="series",
+        examples="sequences",
     ),
     "sequence-flow": Family(
         sequence_flow,
         usual={"real": "gaussian-pixel", "uint8": "gaussian-pixel", "unit": "gaussian-pixel"},
         training=_SEQUENCES,
         least_steps=_LEAST,
-        examples="series",
+        examples="sequences",
     ),
     "events": Family(events, training=_EVENTS, examples="events"),
     "point-process": Family(point_process, objective="maximum-likelihood", training=_EVENTS, examples="events"),

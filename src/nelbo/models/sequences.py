@@ -1,4 +1,4 @@
-"""Model families of sequences: what stays and what changes (Li and Mandt 2018), and flows over frames (Marino et al. 2020).
+"""Model families of sequences: static and dynamic codes (Li and Mandt 2018), flows over frames (Marino et al. 2020).
 
 An example is a window of a series, time x channels, or a film, time x height x width x channels.
 """
@@ -10,13 +10,13 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Key
 
 from nelbo.core import AnyExample, InputError, as_example, choice
 from nelbo.distributions import Distribution
 from nelbo.models.flows import FlowedFrames, FlowPrior, SameFrames, ThroughFlow
 from nelbo.models.heads import NormalHead
-from nelbo.models.layers import Conditional, Context, Latents, Layer, OverTime, Reads, StandardNormal
+from nelbo.models.layers import Conditional, Context, FrameLayer, Latents, Layer, OverTime, Reads, StandardNormal
 from nelbo.models.likelihoods import likelihood as likelihood_called
 from nelbo.models.parts import constant_array, drawn_at_once, frozen, input_rule, positive, visible_head
 from nelbo.models.recognition import Amortized, InputRule, Posterior, Recognition
@@ -272,6 +272,7 @@ def sequence_flow(
         options |= {"hidden": hidden, "likelihood": likelihood}
     found: Model = _BASES[base](base_key, shape, **options)
     inner, *above = found.generative.layers
+    assert isinstance(inner, FrameLayer)
     generative = Stack((FlowedFrames(inner, past, frozen(moments["centre"])), *above), found.generative.context_size)
     return Model(generative, ThroughFlow(found.recognition), spec)
 

@@ -140,6 +140,11 @@ class Model(eqx.Module):
         return isinstance(self.generative.layers[0], FrameLayer)
 
     @property
+    def has_static_code(self) -> bool:
+        """Whether a series has latents of its own beside those of its frames: they are then the nearest to the data."""
+        return self.is_of_series and self.depth == 2
+
+    @property
     def is_detector(self) -> bool:
         """Whether it has a score of novelty in place of a density."""
         return isinstance(self.generative.layers[0], ScoreLayer)

@@ -1,4 +1,4 @@
-"""Networks that read the frames of a series: of each frame its features, of these a code of the series and of frames."""
+"""Networks that read the frames of a series: features of frames, and from these codes of the series and of frames."""
 
 import math
 from collections.abc import Sequence

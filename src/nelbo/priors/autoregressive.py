@@ -1,8 +1,8 @@
 """Affine autoregressive flows over a series (Marino, Chen, He and Mandt 2020), and recurrent priors, which are such.
 
-A base distribution of frames y_1, ..., y_T becomes one of frames x_t = mu(x_<t) + s(x_<t) y_t. Since mu and s of a frame
-see earlier frames alone, the Jacobian is triangular: log p(x) = log p(y) - sum_t sum_i log s_i(x_<t). With a base of
-independent standard normals this is p(x_t | x_<t) = N(mu, s^2), a recurrent prior.
+A base distribution of frames y_1, ..., y_T becomes one of frames x_t = mu(x_<t) + s(x_<t) y_t. Since mu and s of a
+frame see earlier frames alone, the Jacobian is triangular: log p(x) = log p(y) - sum_t sum_i log s_i(x_<t). With a base
+of independent standard normals this is p(x_t | x_<t) = N(mu, s^2), a recurrent prior.
 """
 
 import abc
