@@ -217,7 +217,7 @@ def test_a_flow_on_the_state_space_model_has_an_exact_likelihood():
         ("sequence-flow", {"base": "gp-vae", "shape": (2, 4, 4, 1)}, "not pictures"),
         ("sequence-flow", {"likelihood": "bernoulli"}, "normal likelihood"),
         ("sequence-flow", {"irregular": True}, "irregular"),
-        ("sequence-flow", {"order": 0}, "order"),
+        ("sequence-flow", {"order": -1}, "order"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(name, options, said):

@@ -15,9 +15,9 @@ def archive_splits(arrays: Mapping[str, np.ndarray], where: str) -> tuple[dict[s
     """The splits among the arrays of a `.npz` file, and what is to be said about them.
 
     Args:
-        arrays: `x_train` (then `x_valid`, `x_test`), or `x` or `values`, or one array of any name; `y_...` and `observed_...`
-            beside them. `val` and `validation` are valid, `mask` is observed (True where there is a value), and small
-            and capital letters are the same.
+        arrays: `x_train` (then `x_valid`, `x_test`), or `x` or `values`, or one array of any name; `y_...` and
+            `observed_...` beside them. `val` and `validation` are valid, `mask` is observed (True where there is a
+            value), and small and capital letters are the same.
         where: for messages.
 
     Raises:

@@ -61,7 +61,8 @@ class Family:
         examples: "rows": arrays, or rows of a table; "columns": rows of a table whose columns are of different kinds,
             words among them; "pairs": the values of pairs, see `nelbo.data.load_pairs`; "pictures": crops of
             photographs, see `nelbo.data.load_photographs`. Models of pairs bring a posterior over what all pairs
-            share. "series": windows of series over time, see `nelbo.data.load_series`. "sequences": the same, or films. "events": sequences of marked
+            share. "series": windows of series over time, see `nelbo.data.load_series`. "sequences": these or
+            films. "events": sequences of marked
             events of users, see `nelbo.data.load_events`.
     """
 

@@ -232,7 +232,7 @@ def sequence_flow(
         shape: of one window: time x channels, or time x height x width x channels.
         base: of y: "normal" (independent frames, whose likelihood is exact), "state-space" (exact as well), "gp-vae"
             or "dsae"; their further options are as by default.
-        order: how many of the last frames mu and s look at.
+        order: how many of the last frames mu and s look at; 0: there is no flow, the base alone.
         flow_hidden: widths of the hidden layers of mu and s; channels of convolutions where frames are pictures.
         latents: of each frame, of a base with latents.
         hidden: of a base with networks.
@@ -247,7 +247,8 @@ def sequence_flow(
     """
     shape, flow_hidden = _checked(shape), positive("flow_hidden", flow_hidden)
     choice("base of a flow", base, FLOW_BASES)
-    (order,) = positive("order", (order,))
+    if order < 0:
+        raise InputError(f"A flow looks at a number of frames, zero or more (no flow), got order {order}.")
     length, frame = shape[0], shape[1:]
     if not likelihood_called(likelihood).standardizes:
         raise InputError(f"A flow needs a normal likelihood (gaussian, gaussian-pixel, ...), got {likelihood}.")
@@ -258,7 +259,7 @@ def sequence_flow(
                          "base gp-vae.")  # fmt: skip
     moments = {name: constant_array(value, frame) for name, value in (("centre", centre), ("spread", spread))}
     flow_key, base_key = jr.split(key)
-    past = RecentPast(flow_key, frame, order, hidden=flow_hidden, **moments)
+    past = RecentPast(flow_key, frame, order, hidden=flow_hidden, **moments) if order else None
     arguments = {"base": base, "order": order, "flow_hidden": flow_hidden, "latents": latents, "hidden": hidden,
                  "likelihood": likelihood, "irregular": irregular}  # fmt: skip
     arguments |= {name: value is not None for name, value in moments.items()}
@@ -266,15 +267,17 @@ def sequence_flow(
     if base == "normal":
         head = visible_head(likelihood, frame, **moments)
         frames = SameFrames(jnp.zeros(head.size, jnp.float32), head, length)
-        return Model(Stack((FlowedFrames(frames, past, frozen(moments["centre"])),)), Amortized(()), spec)
+        layer = frames if past is None else FlowedFrames(frames, past, frozen(moments["centre"]))
+        return Model(Stack((layer,)), Amortized(()), spec)
     options: dict[str, Any] = {"latents": latents, "irregular": irregular, **moments}
     if base != "state-space":
         options |= {"hidden": hidden, "likelihood": likelihood}
     found: Model = _BASES[base](base_key, shape, **options)
     inner, *above = found.generative.layers
-    assert isinstance(inner, FrameLayer)
-    generative = Stack((FlowedFrames(inner, past, frozen(moments["centre"])), *above), found.generative.context_size)
-    return Model(generative, ThroughFlow(found.recognition), spec)
+    if past is None or not isinstance(inner, FrameLayer):
+        return Model(found.generative, found.recognition, spec)
+    generative = (FlowedFrames(inner, past, frozen(moments["centre"])), *above)
+    return Model(Stack(generative, found.generative.context_size), ThroughFlow(found.recognition), spec)
 
 
 _BASES: dict[str, Callable[..., Model]] = {"gp-vae": gp_vae, "state-space": state_space, "dsae": dsae}

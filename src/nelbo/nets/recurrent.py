@@ -26,20 +26,15 @@ class Recurrent(eqx.Module):
         """Of the state."""
         return self.cell.hidden_size
 
-    def __call__(self, x: Float[Array, "n in"], *, reverse: bool = False) -> Float[Array, "n size"]:
-        """The state after each frame, or with `reverse` after it and all that follow it.
-
-        Args:
-            x: frames.
-            reverse: read from the last frame to the first.
-        """
+    def __call__(self, x: Float[Array, "n in"]) -> Float[Array, "n size"]:
+        """The state after each frame."""
 
         def step(state: Array, frame: Array) -> tuple[Array, Array]:
             after = self.cell(frame, state)
             return after, after
 
         start = jnp.zeros(self.size, x.dtype)
-        return jax.lax.scan(step, start, x, reverse=reverse)[1]
+        return jax.lax.scan(step, start, x)[1]
 
 
 class BothWays(eqx.Module):
@@ -51,17 +46,20 @@ class BothWays(eqx.Module):
         size: of each state.
     """
 
-    forward: Recurrent
-    backward: Recurrent
+    pair: Recurrent
 
     def __init__(self, key: Key[Array, ""], in_size: int, size: int) -> None:
-        forward_key, backward_key = jr.split(key)
-        self.forward, self.backward = Recurrent(forward_key, in_size, size), Recurrent(backward_key, in_size, size)
+        # stacked, so that both are one loop
+        self.pair = jax.vmap(lambda one: Recurrent(one, in_size, size))(jr.split(key))
+
+    def _states(self, x: Float[Array, "n in"]) -> Float[Array, "two n size"]:
+        return jax.vmap(lambda network, frames: network(frames))(self.pair, jnp.stack([x, x[::-1]]))
 
     def __call__(self, x: Float[Array, "n in"]) -> Float[Array, "n both"]:
         """Both states at each frame: of what came up to it, and of what comes from it on."""
-        return jnp.concatenate([self.forward(x), self.backward(x, reverse=True)], -1)
+        forward, backward = self._states(x)
+        return jnp.concatenate([forward, backward[::-1]], -1)
 
     def ends(self, x: Float[Array, "n in"]) -> Float[Array, " both"]:
         """The state of each network after the whole series."""
-        return jnp.concatenate([self.forward(x)[-1], self.backward(x, reverse=True)[0]])
+        return jnp.ravel(self._states(x)[:, -1])

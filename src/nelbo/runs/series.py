@@ -99,8 +99,8 @@ def check_films(name: str, data: Data) -> None:
     """
     shape = data.shape
     if len(shape) not in {2, FILM_AXES} or (len(shape) == FILM_AXES and shape[-1] not in {1, 3}):
-        raise InputError(f"{name} takes films (time x height x width x channels, 1 or 3) or windows of channels (time x "
-                         f"channels), but the examples of {data.name} have the shape {list(shape)}: give an array of "
+        raise InputError(f"{name} takes films (time x height x width x 1 or 3 channels) or windows of time x channels, "
+                         f"but the examples of {data.name} have the shape {list(shape)}: give an array of "
                          "films with their channel axis, such as sprites or moving-digits.")  # fmt: skip
 
 

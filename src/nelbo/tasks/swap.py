@@ -1,4 +1,4 @@
-"""What stays and what changes: static and dynamic codes of sequences, and the content of one in the motion of another."""
+"""What stays and what changes: static and dynamic codes of sequences, the content of one in the motion of another."""
 
 import jax
 import jax.numpy as jnp
@@ -43,7 +43,7 @@ def require_static(model: Model, task: str) -> None:
         InputError: so it is; `task` begins the sentence.
     """
     if not model.has_static_code:
-        raise InputError(f"{task} needs a model with a static code of each sequence and dynamic ones of its frames, and "
+        raise InputError(f"{task} needs a model with a static code of each sequence and dynamic ones of its frames: "
                          "this one has no static code: fit dsae, or sequence-flow with --base dsae.")  # fmt: skip
 
 
