@@ -10,7 +10,7 @@ from nelbo.cli.output import fetching, note, print_json
 from nelbo.core import InputError, atomic_write
 from nelbo.data import TABLES, Data, Source, array_bytes, made_file
 from nelbo.models import Model, refined
-from nelbo.report import as_images, save_png
+from nelbo.report import as_images, save_gif, save_png
 from nelbo.runs import Run, open_run
 
 FOLDER = ""  # the suffix of a folder of pictures
@@ -77,6 +77,8 @@ def check_form(path: Path, suffixes: tuple[str, ...]) -> None:
 def suffixes(run: Run) -> tuple[str, ...]:
     """The forms that examples can be written in, the usual one first."""
     arrays = (".npy", ".npz")
+    if run.is_film:
+        return (".png", ".gif", *arrays)
     if run.is_picture:
         return (".png", *arrays, FOLDER)
     return (*arrays, *TABLES) if len(run.shape) == 1 else arrays
@@ -101,6 +103,8 @@ def write(
     schema, shape = run.fitted_data.schema, values.shape
     if path.suffix == ".png":
         save_png(grid(), path)
+    elif path.suffix == ".gif":
+        save_gif(values / run.white, path)
     elif path.suffix == FOLDER:
         write_pictures(path, values / run.white, ids)
     else:
