@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from nelbo.data.documents import documents_dataset as documents_dataset
     from nelbo.data.documents import tokens as tokens
     from nelbo.data.documents import vocabulary_of as vocabulary_of
+    from nelbo.data.drawn import SPRITE_MOTIONS as SPRITE_MOTIONS
+    from nelbo.data.drawn import SPRITE_PARTS as SPRITE_PARTS
+    from nelbo.data.drawn import sprite_attributes as sprite_attributes
     from nelbo.data.events import EventRows as EventRows
     from nelbo.data.events import last_events as last_events
     from nelbo.data.events import load_events as load_events
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
     from nelbo.data.loading import load_frame as load_frame
     from nelbo.data.loading import load_rows as load_rows
     from nelbo.data.long import LongSeries as LongSeries
+    from nelbo.data.long import holds_frames as holds_frames
     from nelbo.data.long import read_series as read_series
     from nelbo.data.made import MADE as MADE
     from nelbo.data.made import healing_truth as healing_truth
@@ -119,6 +123,8 @@ _HOMES = {
     "Pairs": "schema",
     "SPLITS": "splits",
     "SPLITS_BY": "series",
+    "SPRITE_MOTIONS": "drawn",
+    "SPRITE_PARTS": "drawn",
     "Schema": "schema",
     "Series": "series_schema",
     "Source": "sources",
@@ -148,6 +154,7 @@ _HOMES = {
     "filled_table": "answers",
     "frame_bytes": "written",
     "healing_truth": "made",
+    "holds_frames": "long",
     "known_targets": "prepare",
     "last_events": "events",
     "load": "loading",
@@ -182,6 +189,7 @@ _HOMES = {
     "row_digests": "digests",
     "source": "sources",
     "split_by_digests": "digests",
+    "sprite_attributes": "drawn",
     "tokens": "documents",
     "vocabulary_of": "documents",
     "write_picture": "photo_files",

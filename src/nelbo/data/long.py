@@ -15,6 +15,7 @@ from nelbo.data.roles import shown_names
 from nelbo.data.tables import UserTable
 
 PARTS = ("id", "time")
+_MOST_AXES = 3  # of `values`: series x time x channels; what has more is films
 _OFFSET = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
 _CLOCK = re.compile(r"\d:\d\d")
 
@@ -120,6 +121,19 @@ def read_series(
     return _from_table(reading, parts, channels, ignore)
 
 
+def holds_frames(path: Path) -> bool:
+    """Whether a file holds arrays of frames, such as films, and no series of channels: `.npy`, and `.npz` whose
+    `values` have more than three axes, or that has none.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in {".npz", ".npy"} or not path.is_file():
+        return False
+    if suffix == ".npy":
+        return True
+    arrays = read_npz(path)
+    return "values" not in arrays or arrays["values"].ndim > _MOST_AXES
+
+
 def _from_table(
     reading: ReadTable, parts: Mapping[str, str], wanted: Sequence[str], ignore: Sequence[str]
 ) -> LongSeries:
@@ -213,7 +227,7 @@ def _from_arrays(
     if "values" not in arrays:
         raise InputError(f"{path} has no array `values` (it has {', '.join(arrays)}): name the numbers so.")
     values = arrays["values"]
-    if values.dtype.kind not in "buif" or values.ndim not in {1, 2, 3} or not values.size:
+    if values.dtype.kind not in "buif" or values.ndim not in range(1, _MOST_AXES + 1) or not values.size:
         raise InputError(
             f"{path}: `values` must be numbers of shape time, time x channels or series x time x channels."
         )

@@ -9,10 +9,12 @@ from nelbo.papers import (
     jirasek2020,
     kingma2014,
     kingma2019,
+    li2018,
     mandt2014,
     mandt2016,
     mandt2017,
     marino2018,
+    marino2020,
     mnih2014,
     mnih2016,
     recognition_models,
@@ -57,6 +59,8 @@ PAGES = (
     yang2022.PAGE,
     fortuin2020.PAGE,
     jazbec2021.PAGE,
+    li2018.PAGE,
+    marino2020.PAGE,
 )
 PAPERS: dict[str, Page] = {page.key: page for page in PAGES}
 

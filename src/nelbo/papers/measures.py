@@ -25,6 +25,7 @@ from nelbo.models import Model, build
 from nelbo.papers.completion import completion
 from nelbo.papers.process_measures import contexts, healing
 from nelbo.papers.quantization import quantization
+from nelbo.papers.swaps import swaps
 from nelbo.runs import Run, imputation_study, open_run, result_row, weight_rows
 from nelbo.training import examples
 
@@ -200,6 +201,7 @@ MEASURES: dict[str, Callable[..., Measured]] = {
     "quantization": quantization,
     "contexts": contexts,
     "healing": healing,
+    "swaps": swaps,
 }
 
 
