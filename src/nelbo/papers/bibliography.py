@@ -246,14 +246,14 @@ BIBLIOGRAPHY: dict[str, str] = {
 }""",
     "fortuin2020": """@inproceedings{fortuin2020,
   title     = {{GP-VAE}: Deep Probabilistic Time Series Imputation},
-  author    = {Fortuin, Vincent and Baranchuk, Dmitry and R{\"a}tsch, Gunnar and Mandt, Stephan},
+  author    = {Fortuin, Vincent and Baranchuk, Dmitry and R{\\"a}tsch, Gunnar and Mandt, Stephan},
   booktitle = {International Conference on Artificial Intelligence and Statistics},
   year      = {2020}
 }""",
     "jazbec2021": """@inproceedings{jazbec2021,
   title     = {Scalable {Gaussian} Process Variational Autoencoders},
   author    = {Jazbec, Metod and Ashman, Matthew and Fortuin, Vincent and Pearce, Michael and Mandt, Stephan
-               and R{\"a}tsch, Gunnar},
+               and R{\\"a}tsch, Gunnar},
   booktitle = {International Conference on Artificial Intelligence and Statistics},
   year      = {2021}
 }""",

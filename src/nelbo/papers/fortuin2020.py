@@ -45,7 +45,7 @@ def plan(budget: str, seed: int, data_dir: str | None) -> Plan:
             Experiment(
                 model={"name": "gp-vae", "arguments": {**shared, **arguments}},
                 data={"name": "healing-mnist", "data_dir": data_dir},
-                objective={"name": "sgvb", "arguments": {"beta": 0.8, "input_noise": None}},
+                objective={"name": "sgvb", "arguments": {"beta": 0.8, "input_noise": None, "weight_prior": None}},
                 training={"epochs": epochs, "learning_rate": 1e-3, "batch_size": 64, "schedule": "constant"},
                 seed=seed,
             ),
