@@ -49,13 +49,14 @@ def joint(made, x):
 def exact_answers(made, x):
     q = made.posterior(x).part(0, ())
     draw = made.draw(jr.key(3), x)
-    return made.log_prob(x), q.mean, q.covariances, draw.log_w, q.sample(jr.key(1))
+    kl = closed_form_kl(q, made.generative.root(1, jnp.zeros(1) if x.context is None else x.context))
+    return made.log_prob(x), q.mean, q.covariances, draw.log_w, q.sample(jr.key(1)), kl
 
 
 @pytest.mark.parametrize("irregular", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_linear_decoder_has_the_exact_evidence_and_posterior(irregular):
     made, x = model("state-space", kernels=("matern32",), irregular=irregular), window(irregular=irregular)
-    log_p, mean, covariances, log_w, _ = exact_answers(made, x)
+    log_p, mean, covariances, log_w, _, kl = exact_answers(made, x)
     prior, reading, centre, noise, values = joint(made, x)
     cov = reading @ prior @ reading.T + noise
     evidence = multivariate_normal(centre, cov).logpdf(values)
@@ -67,6 +68,10 @@ def test_a_linear_decoder_has_the_exact_evidence_and_posterior(irregular):
     posterior = prior - gain @ reading @ prior
     for t in range(TIME):
         np.testing.assert_allclose(covariances[t], posterior[2 * t : 2 * t + 2, 2 * t : 2 * t + 2], atol=2e-5)
+    inverse, shift = np.linalg.inv(prior), gain @ (values - centre)
+    spread = np.trace(inverse @ posterior) + shift @ inverse @ shift - len(prior)
+    wanted = 0.5 * (spread + np.linalg.slogdet(prior)[1] - np.linalg.slogdet(posterior)[1])
+    np.testing.assert_allclose(kl, wanted, rtol=1e-3)
 
 
 @pytest.mark.slow

@@ -120,7 +120,7 @@ _SEQUENCES = {"*": {"learning_rate": 0.002, "schedule": "cosine", "batch_size": 
 
 # gaps are rare in training frames and what models of series are asked about: q must have seen some. A decoder without a
 # prior learns few windows by heart, and its noise and intervals become too narrow (docs/sequences.md)
-_HIDING = {"input_noise": "hide", "noise_rate": 0.5, "weight_prior": 0.1}
+_HIDING = {"input_noise": "hide", "noise_rate": 0.5, "weight_prior": 0.03}
 _LEAST_OF_SERIES = 600
 # the bound of a batch is an estimate: the last parameters are kept, at a rate gone to zero
 _SPARSE = {"*": {"schedule": "cosine", "batch_size": 256, "keep": "last"}}
