@@ -213,7 +213,7 @@ def sequence_flow(
     key: Key[Array, ""],
     shape: Sequence[int],
     *,
-    base: str = "normal",
+    base: str = "dsae",
     order: int = 2,
     flow_hidden: Sequence[int] = (32,),
     latents: int = 8,
@@ -230,8 +230,8 @@ def sequence_flow(
     Args:
         key: for the weights.
         shape: of one window: time x channels, or time x height x width x channels.
-        base: of y: "normal" (independent frames, whose likelihood is exact), "state-space" (exact as well), "gp-vae"
-            or "dsae"; their further options are as by default.
+        base: of y: "dsae", "gp-vae", "state-space", or "normal" (independent frames); the likelihood of the last two is
+            exact (`--objective maximum-likelihood`). Their further options are as by default.
         order: how many of the last frames mu and s look at; 0: there is no flow, the base alone.
         flow_hidden: widths of the hidden layers of mu and s; channels of convolutions where frames are pictures.
         latents: of each frame, of a base with latents.
