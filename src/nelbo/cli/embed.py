@@ -41,7 +41,7 @@ def embed(options: argparse.Namespace) -> None:
         return
     values = embed_data(jr.key(options.seed), inferring(options, run), rows)
     write_columns(path, data, {f"z{i + 1}": column for i, column in enumerate(values.T)})
-    tell(options, path, values)
+    tell(options, path, values.shape)
 
 
 def _embed_sequences(options: argparse.Namespace, path: Path, run: Run, data: Data, rows: Source) -> None:
@@ -57,7 +57,7 @@ def _embed_sequences(options: argparse.Namespace, path: Path, run: Run, data: Da
         for t in range(dynamic.shape[1]):
             columns |= {f"z{t + 1}_{i + 1}": column for i, column in enumerate(dynamic[:, t].T)}
         write_columns(path, data, columns)
-    tell(options, path, static)
+    tell(options, path, static.shape)
     note(
         options, f"  static codes {'x'.join(map(str, static.shape))}, dynamic ones {'x'.join(map(str, dynamic.shape))}"
     )

@@ -57,7 +57,7 @@ def swap(options: argparse.Namespace) -> None:
             save_gif(films, path, columns=2, width=_ACROSS)
             note(options, f"  {path.with_suffix('.png')}")
     note(options, f"In this order: {'; '.join(names)} (all as the model decodes them)")
-    tell(options, path, made)
+    tell(options, path, made.shape)
 
 
 def _write_npz(path: Path, run: Run, made: np.ndarray, names: list[str]) -> None:
