@@ -46,10 +46,10 @@ DEEP = {"dlgm", "hvae", "nonlinear-belief-network"}
 REPARAMETERIZED = {"sgvb", "iwae", "monte-carlo-em", "full-vb", "stochastic-backpropagation", "perturbative"}
 REFUSED = {(objective, model) for objective in REPARAMETERIZED for model in DISCRETE}
 REFUSED |= {(objective, model) for objective in ("darn", "straight-through") for model in set(MODELS) - DISCRETE}
-REFUSED |= {
-    ("maximum-likelihood", model) for model in (*DEEP, "vae", "nonlinear-factor-analysis", "table", "gp-vae", "dsae", "sequence-flow", "events")
-}
-REFUSED |= {("stochastic-backpropagation", model) for model in ("hvae", "gp-vae", "state-space", "dsae", "sequence-flow")}
+LATENT_SERIES = {"gp-vae", "dsae", "sequence-flow"}
+BOUNDED = (*DEEP, *LATENT_SERIES, "vae", "nonlinear-factor-analysis", "table", "events")
+REFUSED |= {("maximum-likelihood", model) for model in BOUNDED}
+REFUSED |= {("stochastic-backpropagation", model) for model in ("hvae", "state-space", *LATENT_SERIES)}
 REFUSED |= {
     (objective, "image-codec")
     for objective in ("perturbative", "nvil", "maximum-likelihood", "stochastic-backpropagation")

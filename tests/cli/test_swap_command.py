@@ -68,7 +68,7 @@ def test_arrays_that_are_no_films_are_refused(tmp_path, nelbo):
     done = nelbo("fit", "dsae", "--data", tmp_path / "one.npz", "--out", tmp_path / "run")
     assert done.is_refusal("A sequence of one frame"), (done.code, done.err)
     done = nelbo("fit", "dsae", "--data", "digits", "--out", tmp_path / "run")
-    assert done.is_refusal("give an array of films"), (done.code, done.err)
+    assert done.is_refusal("or films (time x height"), (done.code, done.err)
     ragged = np.empty(2, object)
     ragged[0], ragged[1] = np.zeros((3, 4, 4, 1)), np.zeros((5, 4, 4, 1))
     np.savez(tmp_path / "ragged.npz", values=ragged)
