@@ -43,7 +43,7 @@ def test_codes_and_samples_of_films(films, nelbo):
         assert arrays["static"].shape == (3, 2)
         assert arrays["dynamic"].shape == (3, 3, 1)
     assert nelbo("embed", films / "run", "-o", films / "codes.csv").code == 0
-    assert (films / "codes.csv").read_text().splitlines()[0] == "f1,f2,z1_1,z2_1,z3_1"
+    assert np.loadtxt(films / "codes.csv", delimiter=",").shape == (3, 2 + 3 * 1)
     assert nelbo("sample", films / "run", "-n", "4", "-o", films / "samples.gif").code == 0
     assert nelbo("report", films / "run").code == 0
 
