@@ -34,9 +34,10 @@ def test_claims_can_fail():
     assert claims(li2018, {}) == [None, None, None]
 
     def bounds(flowed, size=5188):
-        data = {"sizes": {"train": size}}
-        plain = {"data": data, "results": [{"nats": 0.0}]}
-        return {"model": plain, "frames": plain} | dict.fromkeys(("flow-model", "flow"), {"data": data, "results": [{"nats": flowed}]})  # fmt: skip  # noqa: E501
+        def part(nats):
+            return {"data": {"sizes": {"train": size}}, "results": [{"nats": nats}]}
+
+        return {name: part(flowed if "flow" in name else 0.0) for name in marino2020.LABELS}
 
     assert claims(marino2020, bounds(1.0)) == [True, True]
     assert claims(marino2020, bounds(-1.0)) == [False, False]
