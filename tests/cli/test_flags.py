@@ -86,7 +86,8 @@ def test_who_has_an_option_and_its_defaults_are_told():
         "16,32)"
     )
     assert found["latents"].endswith(
-        "(default 20; linear, factor-analysis 2; table 10; gp-vae, svgp-vae, events 8; state-space 4)"
+        "(default 20; linear, factor-analysis 2; table 10; gp-vae, svgp-vae, dsae, sequence-flow, events 8; "
+        "state-space 4)"
     )
     assert "bernoulli, gaussian," in found["likelihood"]
     assert "(default bernoulli)" not in found["likelihood"]  # the data decide
@@ -174,8 +175,9 @@ def test_a_users_own_model_has_flags(capsys):
 @pytest.mark.parametrize("name", [name for name in UNSUPERVISED if name != "lda"])  # which takes word counts
 def test_models_show_prints_what_a_run_has(name, nelbo):
     shown = json.loads(nelbo("models", "show", name, "--json").out)
-    kinds = {"pairs": values_of_pairs, "series": windows_of_series, "events": events_of_users,
-             "covariates": rows_with_a_number, "pictures": lambda: dataset("uint8")}  # fmt: skip
+    kinds = {"pairs": values_of_pairs, "series": windows_of_series, "sequences": windows_of_series,
+             "events": events_of_users, "covariates": rows_with_a_number,
+             "pictures": lambda: dataset("uint8")}  # fmt: skip
     made = kinds.get(families()[name].examples)
     whole = settled(experiment(name), dataset("binary") if made is None else made())
     options = {key: value for key, value in whole.model["arguments"].items() if key != "likelihood"}

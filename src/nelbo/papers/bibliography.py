@@ -1,4 +1,4 @@
-"""The papers that nelbo implements or cites, as BibTeX (longer than other files: it is a list)."""
+"""The papers that nelbo implements or cites, as BibTeX: a list, longer than other files."""
 
 BIBLIOGRAPHY: dict[str, str] = {
     "kingma2014": """@inproceedings{kingma2014,
