@@ -32,7 +32,9 @@ def read_covariate_data(settings: Mapping[str, Any], schema: Schema | None = Non
             raise InputError(f"{name} holds series, whose rows have no covariates: use gp-vae.")
         return data
     cuts = Cuts(settings.get("split_seed") or 0, settings.get("valid_fraction"), settings.get("test_fraction"))
-    more = {key: settings.get(key) for key in ("header", "columns", "ignore") if settings.get(key) is not None}
+    more: dict[str, Any] = {
+        key: settings.get(key) for key in ("header", "columns", "ignore") if settings.get(key) is not None
+    }
     return load_covariates(
         Path(name).expanduser(), settings.get("context"), cuts=None if whole else cuts, like=schema, **more
     )
