@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from nelbo.data.catalogue import CatalogueEntry as CatalogueEntry
     from nelbo.data.columns import Column as Column
     from nelbo.data.columns import Dialect as Dialect
+    from nelbo.data.covariates import context_of as context_of
+    from nelbo.data.covariates import load_covariates as load_covariates
+    from nelbo.data.covariates import named_covariates as named_covariates
+    from nelbo.data.covariates_schema import Covariates as Covariates
     from nelbo.data.crops import Crops as Crops
     from nelbo.data.crops import LogSteps as LogSteps
     from nelbo.data.cuts import Cuts as Cuts
@@ -51,6 +55,9 @@ if TYPE_CHECKING:
     from nelbo.data.long import LongSeries as LongSeries
     from nelbo.data.long import holds_frames as holds_frames
     from nelbo.data.long import read_series as read_series
+    from nelbo.data.made import MADE as MADE
+    from nelbo.data.made import healing_truth as healing_truth
+    from nelbo.data.made import load_made as load_made
     from nelbo.data.masks import missing_at_random as missing_at_random
     from nelbo.data.masks import missing_grid as missing_grid
     from nelbo.data.masks import missing_random_square as missing_random_square
@@ -101,6 +108,7 @@ _HOMES = {
     "CatalogueEntry": "catalogue",
     "Column": "columns",
     "Corpus": "documents",
+    "Covariates": "covariates_schema",
     "Crops": "crops",
     "Cuts": "cuts",
     "Data": "splits",
@@ -110,6 +118,7 @@ _HOMES = {
     "FetchProgress": "fetch",
     "LogSteps": "crops",
     "LongSeries": "long",
+    "MADE": "made",
     "NamedData": "registered",
     "Pairs": "schema",
     "SPLITS": "splits",
@@ -133,6 +142,7 @@ _HOMES = {
     "binarize": "binarization",
     "cache_folder": "named",
     "check_values": "schema",
+    "context_of": "covariates",
     "crops_of": "photographs",
     "cut_windows": "series",
     "data_from_arrays": "registered",
@@ -143,13 +153,16 @@ _HOMES = {
     "filled_frame": "answers",
     "filled_table": "answers",
     "frame_bytes": "written",
+    "healing_truth": "made",
     "holds_frames": "long",
     "known_targets": "prepare",
     "last_events": "events",
     "load": "loading",
     "load_array": "loading",
+    "load_covariates": "covariates",
     "load_events": "events",
     "load_frame": "loading",
+    "load_made": "made",
     "load_pairs": "pairs",
     "load_photographs": "photographs",
     "load_rows": "loading",
@@ -161,6 +174,7 @@ _HOMES = {
     "missing_grid": "masks",
     "missing_random_square": "masks",
     "missing_square": "masks",
+    "named_covariates": "covariates",
     "names": "registered",
     "pair_context": "pairs",
     "picture_files": "pictures",

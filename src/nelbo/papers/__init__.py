@@ -4,6 +4,8 @@ from nelbo.papers import (
     balle2018,
     bamler2017,
     buchholz2018,
+    fortuin2020,
+    jazbec2021,
     jirasek2020,
     kingma2014,
     kingma2019,
@@ -55,6 +57,8 @@ PAGES = (
     yang2020.PAGE,
     yang2020vbq.PAGE,
     yang2022.PAGE,
+    fortuin2020.PAGE,
+    jazbec2021.PAGE,
     li2018.PAGE,
     marino2020.PAGE,
 )
