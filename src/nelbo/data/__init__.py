@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from nelbo.data.loading import load_frame as load_frame
     from nelbo.data.loading import load_rows as load_rows
     from nelbo.data.long import LongSeries as LongSeries
-    from nelbo.data.long import read_series as read_series
     from nelbo.data.masks import missing_at_random as missing_at_random
     from nelbo.data.masks import missing_grid as missing_grid
     from nelbo.data.masks import missing_random_square as missing_random_square
@@ -77,6 +76,8 @@ if TYPE_CHECKING:
     from nelbo.data.series import cut_windows as cut_windows
     from nelbo.data.series import load_series as load_series
     from nelbo.data.series import read_like as read_like
+    from nelbo.data.series import series_data as series_data
+    from nelbo.data.series_files import read_series as read_series
     from nelbo.data.series_schema import Series as Series
     from nelbo.data.sources import Source as Source
     from nelbo.data.sources import dynamic_draw as dynamic_draw
@@ -88,8 +89,12 @@ if TYPE_CHECKING:
     from nelbo.data.splits import missing_fraction as missing_fraction
     from nelbo.data.tables import UserTable as UserTable
     from nelbo.data.user import TABLES as TABLES
+    from nelbo.data.wide import LAYOUTS as LAYOUTS
     from nelbo.data.written import array_bytes as array_bytes
     from nelbo.data.written import frame_bytes as frame_bytes
+    from nelbo.data.xarrays import filled_xarray as filled_xarray
+    from nelbo.data.xarrays import future_xarray as future_xarray
+    from nelbo.data.xarrays import is_xarray as is_xarray
 
 _HOMES = {
     "BINARIZATIONS": "binarization",
@@ -104,6 +109,7 @@ _HOMES = {
     "EventRows": "events",
     "Events": "events_schema",
     "FetchProgress": "fetch",
+    "LAYOUTS": "wide",
     "LogSteps": "crops",
     "LongSeries": "long",
     "NamedData": "registered",
@@ -136,7 +142,10 @@ _HOMES = {
     "extended_table": "answers",
     "filled_frame": "answers",
     "filled_table": "answers",
+    "filled_xarray": "xarrays",
     "frame_bytes": "written",
+    "future_xarray": "xarrays",
+    "is_xarray": "xarrays",
     "known_targets": "prepare",
     "last_events": "events",
     "load": "loading",
@@ -163,9 +172,10 @@ _HOMES = {
     "read_npy": "formats",
     "read_photo": "photo_files",
     "read_picture": "photo_files",
-    "read_series": "long",
+    "read_series": "series_files",
     "read_triples": "pairs",
     "row_digests": "digests",
+    "series_data": "series",
     "source": "sources",
     "split_by_digests": "digests",
     "tokens": "documents",

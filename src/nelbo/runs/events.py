@@ -27,7 +27,7 @@ def read_event_data(settings: Mapping[str, Any], schema: Schema | None = None, *
         InputError: see `nelbo.data.load_events`; settings that are about other data.
     """
     asked = {name for name, value in settings.items() if value is not None}
-    if odd := asked & {"context", "ignore", "split_by"}:
+    if odd := asked & {"context", "ignore", "split_by", "layout"}:
         raise InputError(f"A table of events is read whole and split by user, so leave {', '.join(sorted(odd))} out.")
     if whole and schema is not None and schema.events is not None:
         schema = dataclasses.replace(schema, events=dataclasses.replace(schema.events, held=((), ())))

@@ -9,15 +9,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from nelbo.core import InputError, choice
-from nelbo.data import SPLITS_BY, Cuts, Data, Schema, load_series
+from nelbo.data import LAYOUTS, SPLITS_BY, Cuts, Data, Schema, load_series
 
 
-def series_settings(*, window: int | None = None, split_by: str | None = None) -> dict[str, Any]:
+def series_settings(
+    *, window: int | None = None, split_by: str | None = None, layout: str | None = None
+) -> dict[str, Any]:
     """Settings of the data of models of series.
 
     Args:
         window: frames in a window of a series; the longest series up to 100, else 64, where none is given.
         split_by: "series" (hold whole series out), "time" (hold the end of all out), or "auto" (by series from 20 on).
+        layout: of a table of series: "long" (a row for each series and time), "columns" (a row for each time, a column
+            for each series) or "rows" (a row for each series, columns named by times).
 
     Raises:
         InputError: another way to split, or no frame.
@@ -26,7 +30,9 @@ def series_settings(*, window: int | None = None, split_by: str | None = None) -
         raise InputError(f"A window has at least one frame, got {window}.")
     if split_by is not None:
         choice("way to split series", split_by, SPLITS_BY)
-    return {"window": window, "split_by": split_by}
+    if layout is not None:
+        choice("layout of series", layout, LAYOUTS)
+    return {"window": window, "split_by": split_by, "layout": layout}
 
 
 def read_series_data(settings: Mapping[str, Any], schema: Schema | None = None, *, whole: bool = False) -> Data:
@@ -43,7 +49,7 @@ def read_series_data(settings: Mapping[str, Any], schema: Schema | None = None, 
     asked = {name for name, value in settings.items() if value is not None}
     if odd := asked & {"context", "data_dir"} - ({"data_dir"} if whole else set()):
         raise InputError(f"Series are read from a file of theirs, so leave {', '.join(sorted(odd))} out.")
-    given = series_settings(window=settings.get("window"), split_by=settings.get("split_by"))
+    given = series_settings(**{name: settings.get(name) for name in ("window", "split_by", "layout")})
     parts = (settings.get("split_seed") or 0, settings.get("valid_fraction"), settings.get("test_fraction"))
     if whole and schema is not None and schema.series is not None:
         # no cut: every series from its beginning to its end
@@ -56,6 +62,7 @@ def read_series_data(settings: Mapping[str, Any], schema: Schema | None = None, 
         split_by=given["split_by"] or "auto",
         ignore=settings.get("ignore") or (),
         header=settings.get("header"),
+        layout=given["layout"],
         like=schema,
     )
     return dataclasses.replace(data, splits={"rows": data.train}) if whole else data
