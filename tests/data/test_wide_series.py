@@ -77,7 +77,7 @@ def test_a_wide_table_comes_back_with_its_blanks_filled_in(tmp_path, form):
         assert ends[f"{STAMPS[1]}_high"].tolist()[0] == 101.25
 
 
-def test_xarray_comes_back_as_xarray(tmp_path):
+def test_xarray_comes_back_as_xarray():
     cube = xarray.Dataset({"u": (("name", "time"), VALUES.T), "v": (("time", "name"), VALUES)},
                           {"time": STAMPS, "name": ["b", "a"]}, {"unit": "K"})  # fmt: skip
     rows = read_series(cube)

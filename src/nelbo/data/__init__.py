@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from nelbo.data.series import cut_windows as cut_windows
     from nelbo.data.series import load_series as load_series
     from nelbo.data.series import read_like as read_like
+    from nelbo.data.series import rows_by_split as rows_by_split
     from nelbo.data.series import series_data as series_data
     from nelbo.data.series_files import read_series as read_series
     from nelbo.data.series_schema import Series as Series
@@ -175,6 +176,7 @@ _HOMES = {
     "read_series": "series_files",
     "read_triples": "pairs",
     "row_digests": "digests",
+    "rows_by_split": "series",
     "series_data": "series",
     "source": "sources",
     "split_by_digests": "digests",

@@ -90,12 +90,14 @@ def load_series(
     return series_data(found, Schema((series.window, len(series.channels)), _kind(found), series=series))
 
 
-def series_data(found: LongSeries, schema: Schema) -> Data:
+def series_data(found: LongSeries, schema: Schema, *, stride: int | None = None, every: bool = False) -> Data:
     """Windows of series in the splits of a schema.
 
     Args:
         found: the series.
         schema: of series.
+        stride: frames from one training window to the next; None: half a window.
+        every: keep windows in which nothing is observed.
 
     Raises:
         InputError: nothing is left to train on.
@@ -103,11 +105,11 @@ def series_data(found: LongSeries, schema: Schema) -> Data:
     series = schema.series
     if series is None:
         raise InputError(f"{found.where} holds series, and other data were expected.")
-    parts = _parts(found, series)
+    parts = rows_by_split(found, series)
     splits = {}
     for name, rows in parts.items():
-        stride = max(1, series.window // 2) if name == "train" else None
-        windows = cut_windows(found.rows(rows), series, stride=stride)
+        further = (stride or max(1, series.window // 2)) if name == "train" else None
+        windows = cut_windows(found.rows(rows), series, stride=further, every=every)
         if len(windows.x):
             splits[name] = windows.split(series)
     if "train" not in splits:
@@ -211,8 +213,13 @@ def _frames(found: LongSeries, rows: slice, step: float, *, regular: bool) -> in
     return round(count)
 
 
-def _parts(found: LongSeries, series: Series) -> dict[str, np.ndarray]:
-    """The rows of each split."""
+def rows_by_split(found: LongSeries, series: Series) -> dict[str, np.ndarray]:
+    """Which rows are of each split, by the cuts of `series`.
+
+    Args:
+        found: the rows.
+        series: what they are.
+    """
     if series.by_series:
         place = {name: i for i, ids in enumerate(series.held, 1) for name in ids}
         code = np.array([place.get(str(one), 0) for one in found.ids.tolist()])

@@ -86,12 +86,12 @@ def fill_rows(
     windows = cut_windows(rows, series, stride=max(1, series.window // 2), every=True)
     context = None if series.regular else windows.context(series.step)
     found = foretell(key, run.model, windows.x, windows.observed, context, draws=draws, level=level, progress=progress)
-    where = _most_central(windows, len(rows.ids))
+    where = most_central(windows, len(rows.ids))
     parts = (part[where] for part in (found.mean, found.std, found.low, found.high))
     return FilledSeries(rows, *parts, draws=np.moveaxis(found.draws, 1, 0)[:, where[0], where[1]])
 
 
-def _most_central(windows: Windows, count: int) -> tuple[np.ndarray, np.ndarray]:
+def most_central(windows: Windows, count: int) -> tuple[np.ndarray, np.ndarray]:
     """For each row the window and the frame that it is taken from."""
     length = windows.rows.shape[1]
     depth = np.minimum(np.arange(length), np.arange(length)[::-1])

@@ -276,7 +276,7 @@ def model_arguments(experiment: Experiment, data: Data) -> dict[str, Any]:
     whole = settled(experiment, data)
     arguments = dict(whole.model["arguments"])
     arguments["shape"] = list(data.shape)
-    if (found := arguments_of_kind(whole.data, data, arguments)) is not None:
+    if (found := arguments_of_kind(experiment.model["name"], whole.data, data, arguments)) is not None:
         return arguments | found
     if family(experiment.model["name"]).examples == "columns":
         return arguments | column_arguments(data, arguments)

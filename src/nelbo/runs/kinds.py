@@ -54,12 +54,14 @@ def read_of_kind(settings: Mapping[str, Any], schema: Schema | None, *, whole: b
     return None
 
 
-def arguments_of_kind(settings: Mapping[str, Any], data: Data, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+def arguments_of_kind(
+    name: str, settings: Mapping[str, Any], data: Data, arguments: Mapping[str, Any]
+) -> dict[str, Any] | None:
     """What data of pairs, series or events decide about a model; None of others."""
     if data.schema.pairs is not None:
         return pair_arguments(settings, data, arguments)
     if data.schema.series is not None:
-        return series_arguments(data, arguments)
+        return series_arguments(name, data, arguments)
     if data.schema.events is not None:
         return event_arguments(data)
     return None

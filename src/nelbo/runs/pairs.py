@@ -93,7 +93,7 @@ def check_examples(name: str, data: Data, advice: Callable[[str, Data], str]) ->
             f"{name} takes {_WANTED[wanted]}, but {data.name} holds rows: for these {advice(name, data)}, or give "
             "other data."
         )
-    if held not in ("rows", wanted):
+    if held not in ("rows", wanted) and not (held == "series" and family(name).series_too):
         able = [other for other in families() if family(other).examples == held]
         raise InputError(f"{data.name} holds {_HELD[held]}: use the model {' or '.join(able)}.")
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from nelbo.core import InputError, choice
 from nelbo.data import LAYOUTS, SPLITS_BY, Cuts, Data, Schema, load_series
+from nelbo.models import family_options
 
 
 def series_settings(
@@ -33,6 +34,12 @@ def series_settings(
     if layout is not None:
         choice("layout of series", layout, LAYOUTS)
     return {"window": window, "split_by": split_by, "layout": layout}
+
+
+def names_series(settings: Mapping[str, Any]) -> bool:
+    """Whether data settings say that a table holds series, to models that take rows of tables too."""
+    named = any(str(name).startswith(("id=", "time=")) for name in settings.get("columns") or ())
+    return named or any(settings.get(name) is not None for name in ("window", "split_by", "layout", "series"))
 
 
 def read_series_data(settings: Mapping[str, Any], schema: Schema | None = None, *, whole: bool = False) -> Data:
@@ -68,10 +75,11 @@ def read_series_data(settings: Mapping[str, Any], schema: Schema | None = None, 
     return dataclasses.replace(data, splits={"rows": data.train}) if whole else data
 
 
-def series_arguments(data: Data, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def series_arguments(name: str, data: Data, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """What the data decide about a model of series: mean and standard deviation of each channel over training frames.
 
     Args:
+        name: of the model.
         data: windows of series.
         arguments: of the model.
 
@@ -87,7 +95,7 @@ def series_arguments(data: Data, arguments: Mapping[str, Any]) -> dict[str, Any]
     spread = np.sqrt((np.where(observed, train.x - centre, 0.0) ** 2).sum((0, 1), dtype=float) / count)
     moments = {"centre": centre, "spread": np.where(spread > 0.0, spread, 1.0)}
     found = {
-        name: jnp.asarray(moments[name], jnp.float32) if arguments.get(name) and data.values == "real" else False
-        for name in moments
+        part: jnp.asarray(moments[part], jnp.float32) if arguments.get(part) and data.values == "real" else False
+        for part in moments
     }
-    return {"irregular": not series.regular, **found}
+    return found | ({"irregular": not series.regular} if "irregular" in family_options(name) else {})
