@@ -15,20 +15,25 @@ from nelbo.distributions import (
     END,
     HawkesProcess,
     Marginalizable,
+    NeuralHawkesProcess,
     PointProcess,
     PoissonProcess,
     RmtppProcess,
     excitations,
+    hidden_at,
 )
+from nelbo.models.experts import Experts
 from nelbo.models.heads import NormalHead
 from nelbo.models.layers import Conditional, Context, Latents, Layer, Reads, StandardNormal
 from nelbo.models.parts import drawn_at_once, positive
-from nelbo.models.recognition import Amortized, InputRule
+from nelbo.models.recognition import Amortized, InputRule, Recognition
 from nelbo.models.spec import ModelSpec
 from nelbo.models.stack import Model, Stack
 from nelbo.nets import Dense, Network
 
-PROCESSES = ("rmtpp", "hawkes", "poisson")
+INTENSITIES = ("rmtpp", "neural-hawkes")
+PROCESSES = (*INTENSITIES, "hawkes", "poisson")
+_STRATA = 16  # of a gap, in each of which the intensity is read once
 
 
 class States(eqx.Module):
@@ -123,6 +128,82 @@ class RecurrentStates(States):
         return RmtppProcess(raw[:, 0], raw[:, 1], raw[:, 2:])
 
 
+class DecayingStates(States):
+    """The continuous-time LSTM of the neural Hawkes process (Mei and Eisner 2017, eq. 5 and 6).
+
+    With latents of the user these set the first state, and are added to the intensities (Boyd et al. 2020).
+
+    Args:
+        gates: from mark and state to the seven gates.
+        marks: an embedding of each mark, and of the beginning.
+        start: from the latents to what is added to that of the beginning.
+        read: from state and latents to the intensities of the marks, before their softplus.
+    """
+
+    gates: Dense
+    marks: Float[Array, "more embedded"]
+    start: Dense | None
+    read: Dense
+
+    def __init__(self, key: Key[Array, ""], marks: int, hidden: int, latents: int) -> None:
+        gate_key, mark_key, start_key, read_key = jr.split(key, 4)
+        self.gates = Dense(gate_key, 2 * hidden, 7 * hidden)
+        self.marks = jr.normal(mark_key, (marks + 1, hidden), jnp.float32) / jnp.sqrt(jnp.float32(hidden))
+        self.start = Dense(start_key, latents, hidden) if latents else None
+        read = Dense(read_key, hidden + latents, marks)
+        # one event a unit of time, of all marks together
+        usual = jnp.full(marks, jnp.log(jnp.expm1(1.0 / marks)), jnp.float32)
+        self.read = eqx.tree_at(lambda one: one.bias, read, usual)
+
+    def __call__(self, value: Float[Array, "rows 2"], z: Float[Array, " latents"] | None) -> NeuralHawkesProcess:
+        """The state before each row; where the intensity is read for its integral depends on the sequence and on z."""
+        hidden, count = self.marks.shape[1], len(self.marks) - 1
+        beside = jnp.zeros(0, jnp.float32) if z is None else z
+        mark = jnp.where(value[:, 1] >= 0.0, jnp.clip(value[:, 1], 0, count - 1), count).astype(jnp.int32)
+        begin = self.marks[count] + (0.0 if self.start is None else jnp.tanh(self.start(beside)))
+        zero = jnp.zeros((4, hidden), jnp.float32)
+        first = self._after(zero, begin, jnp.zeros((), jnp.float32))
+
+        def step(state: Array, row: tuple[Array, Array]) -> tuple[Array, Array]:
+            embedded, gap = row
+            return self._after(state, embedded, gap), state
+
+        states = jax.lax.scan(step, first, (self.marks[mark], value[:, 0]))[1]
+        bias = self.read.bias + beside @ self.read.kernel[hidden:]
+        offsets = jr.uniform(_key_of(value, beside), (len(value), _STRATA), jnp.float32)
+        return NeuralHawkesProcess(states, self.read.kernel[:hidden], bias, offsets)
+
+    def _after(
+        self, state: Float[Array, "4 hidden"], mark: Float[Array, " hidden"], gap: Float[Array, ""]
+    ) -> Float[Array, "4 hidden"]:
+        """The state after an event, a gap after the one before."""
+        c, last, decay, _ = state
+        seen = jnp.concatenate([mark, hidden_at(state, gap[None])])
+        raw = jnp.reshape(self.gates(seen), (7, -1))
+        take, forget, out, take_last, forget_last = (jax.nn.sigmoid(raw[i]) for i in range(5))
+        new, fading = jnp.tanh(raw[5]), jax.nn.softplus(raw[6])
+        now = last + (c - last) * jnp.exp(-decay * gap)
+        return jnp.stack([forget * now + take * new, forget_last * last + take_last * new, fading, out])
+
+
+def _key_of(*arrays: Array) -> Key[Array, ""]:
+    """A key of these numbers: other numbers, such as another draw of latents, have another one.
+
+    Densities are functions of their values and have no key of their own.
+    """
+    key = jr.key(0)
+    for array in arrays:
+        total = jax.lax.stop_gradient((array * jnp.arange(1.0, array.size + 1.0).reshape(array.shape)).sum())
+        key = jr.fold_in(key, jax.lax.bitcast_convert_type(total, jnp.uint32))
+    return key
+
+
+_RECURRENT: dict[str, type[RecurrentStates] | type[DecayingStates]] = {
+    "rmtpp": RecurrentStates,
+    "neural-hawkes": DecayingStates,
+}
+
+
 def _states(cell: eqx.nn.GRUCell, inputs: Float[Array, "rows inputs"], first: Float[Array, " hidden"]) -> Array:
     """The state before each row."""
 
@@ -193,7 +274,8 @@ class EventSequence(Marginalizable):
             gap_key, mark_key = jr.split(jr.fold_in(key, row))
             process = self.process(value)
             gap = process.next_gap(gap_key, row)
-            mark = jr.categorical(mark_key, process.marks[row]).astype(value.dtype)
+            waited = jnp.full(len(value), jnp.where(jnp.isinf(gap), 0.0, gap))
+            mark = jr.categorical(mark_key, process.mark_logits(waited)[row]).astype(value.dtype)
             ended = jnp.isinf(gap) | ((row > 0) & (value[row - 1, 1] < 0.0))
             event = jnp.where(ended, jnp.asarray([0.0, END], value.dtype), jnp.stack([gap, mark]))
             return value.at[row].set(event), None
@@ -267,7 +349,8 @@ def point_process(
     Args:
         key: for the weights.
         shape: of one sequence: events x 2.
-        process: "rmtpp" (a recurrent network, Du et al. 2016), "hawkes" (events excite events) or "poisson".
+        process: "rmtpp" (a recurrent network, Du et al. 2016), "neural-hawkes" (a network whose state decays between
+            events, Mei and Eisner 2017; its integral is estimated), "hawkes" (events excite events) or "poisson".
         state_size: size of the network's state.
         marks: how many kinds of events there are.
 
@@ -277,8 +360,8 @@ def point_process(
     choice("point process", process, PROCESSES)
     rows, state_size, marks = _sizes(shape, state_size, marks)
     zero = jnp.zeros((), jnp.float32)
-    if process == "rmtpp":
-        states: States = RecurrentStates(key, marks, state_size, 0)
+    if process in _RECURRENT:
+        states: States = _RECURRENT[process](key, marks, state_size, 0)
     elif process == "hawkes":
         states = HawkesStates(zero - 0.7, zero - 0.7, zero, jnp.zeros(marks, jnp.float32))
     else:
@@ -289,14 +372,25 @@ def point_process(
 
 @drawn_at_once
 def events(
-    key: Key[Array, ""], shape: Sequence[int], *, latents: int = 8, state_size: int = 32, marks: int = 1
+    key: Key[Array, ""],
+    shape: Sequence[int],
+    *,
+    latents: int = 8,
+    intensity: str = "rmtpp",
+    experts: int = 0,
+    state_size: int = 32,
+    marks: int = 1,
 ) -> Model:
-    """Point process of the events of users with latents for each user (Boyd et al. 2020), by RMTPP.
+    """Point process of the events of users with latents for each user (Boyd et al. 2020).
 
     Args:
         key: for the weights.
         shape: of one sequence: events x 2.
         latents: of each user.
+        intensity: "rmtpp" (a recurrent network, Du et al. 2016) or "neural-hawkes" (one whose state decays between
+            events, Mei and Eisner 2017; its integral is estimated).
+        experts: how many of the user's other sequences q is a mixture over, one normal for each (the sequence itself is
+            not seen, and without others q is the prior); 0: q reads the sequence itself.
         state_size: size of the networks' states.
         marks: how many kinds of events there are.
 
@@ -305,13 +399,18 @@ def events(
     """
     rows, state_size, marks = _sizes(shape, state_size, marks)
     (latents,) = positive("latents", (latents,))
+    choice("intensity", intensity, INTENSITIES)
+    if experts < 0:
+        raise InputError(f"experts is a number of other sequences, got {experts}: give 0 for none.")
     state_key, encoder_key = jr.split(key)
     code = NormalHead((latents,))
-    layer = EventLayer(RecurrentStates(state_key, marks, state_size, latents), rows, latent=True)
-    recognition = Amortized(
+    layer = EventLayer(_RECURRENT[intensity](state_key, marks, state_size, latents), rows, latent=True)
+    recognition: Recognition = Amortized(
         (Conditional(EventEncoder(encoder_key, marks, state_size, code.size), code),), InputRule(missing="mask")
     )
-    spec = ModelSpec.of("events", shape=tuple(shape), latents=latents, state_size=state_size, marks=marks)
+    recognition = Experts(recognition) if experts else recognition
+    spec = ModelSpec.of("events", shape=tuple(shape), latents=latents, intensity=intensity, experts=experts,
+                        state_size=state_size, marks=marks)  # fmt: skip
     return Model(Stack((layer, StandardNormal(latents))), recognition, spec)
 
 

@@ -33,7 +33,7 @@ from nelbo.runs.supervised import (
 TABLE_OPTIONS = ("header", "columns", "ignore", "column")  # how a table is read, see `nelbo.data.load`
 _DATA_OPTIONS = ("name", "data_dir", "binarize", "binarize_seed", "split_seed", "valid_fraction", "test_fraction",
                  "train_rows", *TABLE_OPTIONS, "target", "targets", "words", "context", "labels", "classes", "pairs",
-                 "series", "events", "photographs", *(option.name for option in KIND_OPTIONS))  # fmt: skip
+                 "series", "events", "experts", "photographs", *(option.name for option in KIND_OPTIONS))  # fmt: skip
 # never the user's
 _FILLED = (
     "key",

@@ -34,7 +34,10 @@ def reading_as(experiment: Experiment) -> Experiment:
         kind = "series"
     if kind not in {"pairs", "series", "events"}:
         return experiment
-    return dataclasses.replace(experiment, data=experiment.data | {kind: True})
+    asked = {kind: True}
+    if experts := experiment.model.get("arguments", {}).get("experts"):
+        asked["experts"] = experts  # sequences of the same user, which the data must bring
+    return dataclasses.replace(experiment, data=experiment.data | asked)
 
 
 def with_rank(
