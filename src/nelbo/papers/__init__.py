@@ -3,6 +3,7 @@
 from nelbo.papers import (
     balle2018,
     bamler2017,
+    boyd2020,
     buchholz2018,
     jirasek2020,
     kingma2014,
@@ -38,6 +39,7 @@ PAGES = (
     townsend2019.PAGE,
     kingma2019.PAGE,
     bamler2017.PAGE,
+    boyd2020.PAGE,
     buchholz2018.PAGE,
     marino2018.PAGE,
     mandt2014.PAGE,
