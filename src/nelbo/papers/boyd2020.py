@@ -167,7 +167,7 @@ PAGE = Page(
             "memory",
         ),
         Published("where the gain is largest", "early in a sequence", "memory"),
-    ),  # fmt: skip
+    ),
     claims=(
         Claim(
             "Latents of users raise the likelihood of their sequences.",
