@@ -24,7 +24,9 @@ if WORKER and hasattr(os, "sched_setaffinity"):
 # XLA's two code generators (half the time of the other), and each program in one piece (a worker has one core).
 os.environ.setdefault(
     "XLA_FLAGS",
-    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+    # the command line's own, so that its processes find what is compiled
+    " --xla_backend_extra_options=-unroll-full-max-count=0",
 )
 
 # Below pytest's own cache, which git ignores. JAX writes an entry in place, so another process may read half of it:

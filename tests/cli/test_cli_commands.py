@@ -1,7 +1,9 @@
 """What commands print and write, and how little `nelbo --help` needs."""
 
 import argparse
+import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 from shell import SOURCES, TINY, finish, start
 
+from nelbo.cli import COMPILER_OPTION, _choose_compiler_options
 from nelbo.cli import commands as commands_module
 from nelbo.cli.commands import COMMANDS, command
 from nelbo.cli.parser import parse, parsers
@@ -26,6 +29,23 @@ def test_the_list_of_commands_imports_no_jax():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": SOURCES})  # fmt: skip  # noqa: E501
     assert run.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("given", "known"),
+    [
+        (None, COMPILER_OPTION),
+        ("--xla_dump_to=d", f"--xla_dump_to=d {COMPILER_OPTION}"),
+        ("--xla_backend_extra_options=-unroll-count=2", "--xla_backend_extra_options=-unroll-count=2"),
+    ],
+)
+def test_the_compiler_is_told_what_was_measured_unless_the_user_says_otherwise(given, known, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)  # no accelerator here
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    if given is not None:
+        monkeypatch.setenv("XLA_FLAGS", given)
+    _choose_compiler_options()
+    assert os.environ["XLA_FLAGS"] == known
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from nelbo.core import InputError
-from nelbo.data import Schema, filled_table, load_frame, load_rows
+from nelbo.data import Schema, filled_table, load_frame, load_rows, made_frame
 from nelbo.data.dates import date_text, days_of, form_of_dates
 
 
@@ -141,3 +141,15 @@ def test_two_whole_numbers_alone_are_words(cells, kind, tmp_path):
     data = load_rows(path, words=True)
     assert kinds(data)["sex"] == ("feature", kind)
     assert data.schema.columns[0].levels == (("1", "2") if kind == "text" else None)
+
+
+def test_new_rows_of_a_data_frame_have_the_columns_types(tmp_path):
+    """Two numbers that are words are numbers again, decimals are those of the column, and a code keeps its zero."""
+    lines = [f"{1 + i % 2},0{1 + i % 3},{i / 7:.2f}" for i in range(40)]
+    path = write(tmp_path / "t.csv", "\n".join(["sex,code,grams", *lines]) + "\n")
+    data = load_rows(path, words=True)
+    frame = made_frame(data.schema, data.schema.restored(np.asarray(data.only.x)) + 0.0012)
+    assert (frame["sex"].dtype, frame["grams"].dtype) == (np.int64, np.float64)
+    assert sorted(set(frame["sex"])) == [1, 2]
+    assert sorted(set(frame["code"])) == ["01", "02", "03"]
+    assert sorted(frame["grams"]) == [round(i / 7, 2) for i in range(40)]

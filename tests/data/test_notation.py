@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from nelbo.core import InputError
 from nelbo.data import Schema, filled_table, load_rows
 
 
@@ -78,3 +79,20 @@ def test_columns_that_were_set_aside_are_named_when_a_new_file_has_them(tmp_path
         for note in new.notes
     )
     assert load_rows(write(tmp_path / "m.csv", "b,a\n1,2\n"), data.schema).notes == ()
+
+
+@pytest.mark.parametrize("bad", ["12,34", "abc"])
+def test_a_wrong_cell_among_grouped_numbers_is_the_one_that_is_named(tmp_path, bad):
+    cells = [f"{1000 + 37 * i:,}" for i in range(20)]
+    cells[9] = bad
+    path = write(tmp_path / "t.csv", "\n".join(["a;b", *(f"{cell};1.5" for cell in cells)]) + "\n")
+    with pytest.raises(InputError, match=rf"line 11 holds '{bad}'"):
+        load_rows(path, words=True)
+
+
+def test_a_number_without_its_separator_is_a_number_all_the_same(tmp_path):
+    cells = [*(f"{1000 + 37 * i:,}" for i in range(19)), "5678"]
+    path = write(tmp_path / "t.csv", "\n".join(["a;b", *(f"{cell};1.5" for cell in cells)]) + "\n")
+    data = load_rows(path, words=True)
+    assert data.schema.features[0].kind == "whole"
+    assert data.schema.restored(np.asarray(data.only.x))[-1, 0] == pytest.approx(5678)

@@ -12,7 +12,7 @@ import pytest
 from nelbo.core import Example
 from nelbo.distributions import BernoulliMixture, OrderAgnosticNade, observed_first
 from nelbo.models import eonade
-from nelbo.objectives import OrderAgnostic, estimate_at
+from nelbo.objectives import OrderAgnostic, estimate_given, random_known
 
 SIZE, HIDDEN, DRAWS = 4, 3, 20_000
 ORDERS = jnp.asarray(list(itertools.permutations(range(SIZE))))
@@ -62,14 +62,30 @@ def test_the_ensemble_is_the_mean_of_densities_and_no_worse_than_its_members():
 
 def test_the_training_estimate_has_the_mean_over_orders_of_the_log_density():
     """All orders and places of four entries, so nothing is left to chance."""
-    ensemble, observed = law(2), jnp.ones(SIZE, bool)
+    ensemble, observed = law(2), jnp.ones((2, 2), bool)
 
     def mean(x):
-        one = lambda order, d: estimate_at(ensemble, x, jnp.argsort(order), d, observed)  # noqa: E731
+        first = lambda order, d: (jnp.argsort(order) < d).reshape(2, 2)  # noqa: E731
+        one = lambda order, d: estimate_given(ensemble, x, first(order, d), observed)  # noqa: E731
         return jax.vmap(lambda order: jax.vmap(lambda d: one(order, d))(jnp.arange(SIZE)).mean())(ORDERS).mean()
 
     found = jax.jit(jax.vmap(mean))(pictures())
     np.testing.assert_allclose(found, np.asarray(every_order(ensemble), float).mean(1), rtol=1e-5)
+
+
+def test_known_entries_are_the_first_of_a_random_order():
+    """Every set of the three observed entries but all, one in 3 (3 choose d) times: chi-square with 6 degrees of
+    freedom above 40 comes once in two million seeds."""
+    observed = jnp.asarray([True, True, False, True])
+    known = jax.jit(jax.vmap(lambda key: random_known(key, observed)))(jr.split(jr.key(5), DRAWS))
+    counts = np.bincount(np.asarray(known, int) @ (1 << np.arange(SIZE)), minlength=2**SIZE)
+    sets = {bits: int(bits).bit_count() for bits in range(2**SIZE) if bits & 0b0100 == 0 and bits != 0b1011}
+    expected = np.zeros(2**SIZE)
+    for bits, size in sets.items():
+        expected[bits] = DRAWS / (3 * (1, 3, 3)[size])
+    possible = expected > 0
+    assert counts[~possible].sum() == 0
+    assert ((counts - expected)[possible] ** 2 / expected[possible]).sum() < 40
 
 
 def test_the_objective_draws_orders_and_places_evenly():

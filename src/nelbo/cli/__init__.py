@@ -2,6 +2,7 @@
 
 import codecs
 import contextlib
+import importlib.util
 import io
 import os
 import signal
@@ -12,6 +13,8 @@ from typing import Any, NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 INTERRUPTED = 130
+# LLVM unrolls the rounds of random numbers of few dimensions to code that takes seconds to compile and runs slower
+COMPILER_OPTION = "--xla_backend_extra_options=-unroll-full-max-count=0"
 # what a console that has no such character is shown instead
 PLAIN = {"–": "-", "—": "-", "…": "...", "·": "|", "±": "+/-", "×": "x", "−": "-", "²": "^2", "≥": ">=", "≤": "<="}
 
@@ -41,6 +44,7 @@ def run() -> NoReturn:
     """The command as a process of its own: run it and leave with its exit code."""
     _listen(lambda *_: _leave())
     _show_plain_characters()
+    _choose_compiler_options()
     try:
         code = main()
     finally:
@@ -53,6 +57,14 @@ def run() -> NoReturn:
                 stream.flush()
         os._exit(code)
     sys.exit(code)
+
+
+def _choose_compiler_options() -> None:
+    """Tell XLA what was measured on processors, unless the user told it something else (docs/performance.md)."""
+    chosen = os.environ.get("XLA_FLAGS", "")
+    has_accelerator = importlib.util.find_spec("jax_plugins") is not None
+    if "xla_backend_extra_options" not in chosen and not has_accelerator:
+        os.environ["XLA_FLAGS"] = f"{chosen} {COMPILER_OPTION}".strip()
 
 
 def _guarded(options: Any) -> int:

@@ -15,6 +15,7 @@ COMMANDS = {  # name -> what it does; `nelbo.cli.NAME`, - being _, has its `COMM
     "predict": "predict the target of new rows, or the values of pairs",
     "impute": "fill in missing entries",
     "forecast": "foretell the next values of series",
+    "swap": "put the content of one sequence into the motion of another",
     "score": "say which rows are novel, and which columns made them so",
     "compress": "code data without loss, in about -ELBO bits, or pictures with loss",
     "decompress": "give back what was compressed",

@@ -1,14 +1,21 @@
 """`nelbo embed`."""
 
 import argparse
+import io
+from pathlib import Path
 
 import jax.random as jr
+import numpy as np
 
 from nelbo.cli.commands import Command
+from nelbo.cli.output import note
 from nelbo.cli.parser import Parser, data_folder, refine, run_folder, split
 from nelbo.cli.writing import inferring, opened, target, tell
-from nelbo.runs import table_suffixes, write_columns
+from nelbo.core import atomic_write
+from nelbo.data import Data, Source
+from nelbo.runs import Run, table_suffixes, write_columns
 from nelbo.tasks import embed as embed_data
+from nelbo.tasks import sequence_codes
 
 
 def _arguments(parser: Parser) -> None:
@@ -29,9 +36,31 @@ def embed(options: argparse.Namespace) -> None:
     """Posterior means of a split."""
     run, data, rows = opened(options, options.split)
     path = target(options, run, "embedding", (".npy", ".npz", *table_suffixes(data)))
+    if run.model.has_static_code and options.refine is None:
+        _embed_sequences(options, path, run, data, rows)
+        return
     values = embed_data(jr.key(options.seed), inferring(options, run), rows)
     write_columns(path, data, {f"z{i + 1}": column for i, column in enumerate(values.T)})
-    tell(options, path, values)
+    tell(options, path, values.shape)
+
+
+def _embed_sequences(options: argparse.Namespace, path: Path, run: Run, data: Data, rows: Source) -> None:
+    """Static and dynamic codes: columns f1, f2, ... and, frame by frame, z1_1, z1_2, ...; in .npz two arrays."""
+    static, dynamic = sequence_codes(run.model, rows)
+    if path.suffix == ".npz":
+        stream = io.BytesIO()
+        np.savez_compressed(stream, allow_pickle=False, static=static, dynamic=dynamic)
+        with atomic_write(path) as file:
+            file.write(stream.getvalue())
+    else:
+        columns = {f"f{i + 1}": column for i, column in enumerate(static.T)}
+        for t in range(dynamic.shape[1]):
+            columns |= {f"z{t + 1}_{i + 1}": column for i, column in enumerate(dynamic[:, t].T)}
+        write_columns(path, data, columns)
+    tell(options, path, static.shape)
+    note(
+        options, f"  static codes {'x'.join(map(str, static.shape))}, dynamic ones {'x'.join(map(str, dynamic.shape))}"
+    )
 
 
 COMMAND = Command("nelbo embed runs/digits digits -o z.npy", _arguments, embed)

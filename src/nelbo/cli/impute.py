@@ -83,7 +83,8 @@ def impute(options: argparse.Namespace) -> None:
             print_json({"file": options.output, "missing_entries": 0})
         return
     with opened(options) as (run, data, fitted_now):
-        if run.model.is_of_series:
+        schema = run.fitted_data.schema
+        if schema is not None and schema.series is not None:
             impute_series(options, run)
         else:
             check_rows(run, "impute")

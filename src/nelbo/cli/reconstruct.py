@@ -46,8 +46,8 @@ def reconstruct(options: argparse.Namespace) -> None:
     def first_pairs() -> np.ndarray:
         return pair_grid(*(part[:MOST_SHOWN] / run.white for part in (shown(originals), means)), width=GRID_WIDTH)
 
-    write(path, run, means, first_pairs, None if data.only.ids is None else data.only.ids[:count])
-    tell(options, path, means)
+    shape = write(path, run, means, first_pairs, None if data.only.ids is None else data.only.ids[:count])
+    tell(options, path, shape)
 
 
 COMMAND = Command("nelbo reconstruct runs/mnist -n 10", _arguments, reconstruct)

@@ -31,8 +31,8 @@ def sample(options: argparse.Namespace) -> None:
     path = target(options, run, "samples", suffixes(run))
     context = run.context(options.context)
     values = draw_samples(jr.key(options.seed), run.model, options.count, mean=options.mean, context=context)
-    write(path, run, values, lambda: image_grid(values / run.white, width=GRID_WIDTH))
-    tell(options, path, values)
+    shape = write(path, run, values, lambda: image_grid(values / run.white, width=GRID_WIDTH))
+    tell(options, path, shape)
 
 
 COMMAND = Command("nelbo sample runs/mnist -n 64", _arguments, sample)

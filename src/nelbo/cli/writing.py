@@ -1,7 +1,7 @@
 """What commands that read a run and write a file share."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from nelbo.cli.output import fetching, note, print_json
 from nelbo.core import InputError, atomic_write
 from nelbo.data import TABLES, Data, Source, array_bytes, made_file
 from nelbo.models import Model, refined
-from nelbo.report import as_images, save_png
+from nelbo.report import as_images, save_gif, save_png
 from nelbo.runs import Run, open_run
 
 FOLDER = ""  # the suffix of a folder of pictures
@@ -77,6 +77,8 @@ def check_form(path: Path, suffixes: tuple[str, ...]) -> None:
 def suffixes(run: Run) -> tuple[str, ...]:
     """The forms that examples can be written in, the usual one first."""
     arrays = (".npy", ".npz")
+    if run.is_film:
+        return (".png", ".gif", *arrays)
     if run.is_picture:
         return (".png", *arrays, FOLDER)
     return (*arrays, *TABLES) if len(run.shape) == 1 else arrays
@@ -84,7 +86,7 @@ def suffixes(run: Run) -> tuple[str, ...]:
 
 def write(
     path: Path, run: Run, values: np.ndarray, grid: Callable[[], np.ndarray], ids: np.ndarray | None = None
-) -> None:
+) -> tuple[int, ...]:
     """Write examples as the name of the file says; rows like those of a table in its columns.
 
     Args:
@@ -93,20 +95,27 @@ def write(
         values: `(examples, *shape)`, as the model has them.
         grid: gives the picture that `.png` holds.
         ids: `(examples,)`, what tells them apart.
+
+    Returns:
+        The shape of what was written: a column of words is one column of a table, and an entry for each word of an
+        array.
     """
-    schema = run.fitted_data.schema
+    schema, shape = run.fitted_data.schema, values.shape
     if path.suffix == ".png":
         save_png(grid(), path)
+    elif path.suffix == ".gif":
+        save_gif(values / run.white, path)
     elif path.suffix == FOLDER:
         write_pictures(path, values / run.white, ids)
     else:
         units = run.in_user_units(values)
         if path.suffix in TABLES and schema is not None and schema.columns:
-            content = made_file(schema, units, path.suffix)
+            content, shape = made_file(schema, units, path.suffix), (len(values), len(schema.features))
         else:
             content = array_bytes(units, path.suffix, ids=ids)
         with atomic_write(path) as file:
             file.write(content)
+    return shape
 
 
 def write_pictures(folder: Path, images: np.ndarray, ids: np.ndarray | None) -> None:
@@ -130,9 +139,9 @@ def write_pictures(folder: Path, images: np.ndarray, ids: np.ndarray | None) -> 
             Image.fromarray(image[..., 0] if grey else image).save(file, "PNG")
 
 
-def tell(options: argparse.Namespace, path: Path, values: np.ndarray) -> None:
+def tell(options: argparse.Namespace, path: Path, shape: Sequence[int]) -> None:
     """Say what was written."""
     if options.json:
-        print_json({"file": str(path), "shape": list(values.shape)})
+        print_json({"file": str(path), "shape": list(shape)})
     else:
-        note(options, f"Wrote {path}: {'x'.join(map(str, values.shape))}")
+        note(options, f"Wrote {path}: {'x'.join(map(str, shape))}")

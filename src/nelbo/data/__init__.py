@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from nelbo.data.documents import documents_dataset as documents_dataset
     from nelbo.data.documents import tokens as tokens
     from nelbo.data.documents import vocabulary_of as vocabulary_of
+    from nelbo.data.drawn import SPRITE_MOTIONS as SPRITE_MOTIONS
+    from nelbo.data.drawn import SPRITE_PARTS as SPRITE_PARTS
+    from nelbo.data.drawn import sprite_attributes as sprite_attributes
     from nelbo.data.events import EventRows as EventRows
     from nelbo.data.events import last_events as last_events
     from nelbo.data.events import load_events as load_events
@@ -78,6 +81,7 @@ if TYPE_CHECKING:
     from nelbo.data.series import read_like as read_like
     from nelbo.data.series import rows_by_split as rows_by_split
     from nelbo.data.series import series_data as series_data
+    from nelbo.data.series_files import holds_frames as holds_frames
     from nelbo.data.series_files import read_series as read_series
     from nelbo.data.series_schema import Series as Series
     from nelbo.data.sources import Source as Source
@@ -117,6 +121,8 @@ _HOMES = {
     "Pairs": "schema",
     "SPLITS": "splits",
     "SPLITS_BY": "series",
+    "SPRITE_MOTIONS": "drawn",
+    "SPRITE_PARTS": "drawn",
     "Schema": "schema",
     "Series": "series_schema",
     "Source": "sources",
@@ -146,6 +152,7 @@ _HOMES = {
     "filled_xarray": "xarrays",
     "frame_bytes": "written",
     "future_xarray": "xarrays",
+    "holds_frames": "series_files",
     "is_xarray": "xarrays",
     "known_targets": "prepare",
     "last_events": "events",
@@ -180,6 +187,7 @@ _HOMES = {
     "series_data": "series",
     "source": "sources",
     "split_by_digests": "digests",
+    "sprite_attributes": "drawn",
     "tokens": "documents",
     "vocabulary_of": "documents",
     "write_picture": "photo_files",

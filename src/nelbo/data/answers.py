@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -76,16 +77,25 @@ def made_frame(schema: Schema, values: np.ndarray) -> Any:
     columns = {}
     for name, column, new in zip(schema.modelled_names, schema.features, cells, strict=True):
         if column.levels is not None:
-            numeric = column.kind != "text"  # ordered numbers
-            levels = [float(level.replace(",", ".")) if numeric else level for level in column.levels]
-            columns[name] = np.array(levels, float if numeric else object)[new.astype(int)]
+            columns[name] = _typed_levels(column)[new.astype(int)]
         elif column.kind == "truth":
             columns[name] = new >= 0.5
         elif column.kind == "date":
             columns[name] = pd.to_datetime(new, unit="D")
         else:
-            columns[name] = np.rint(new).astype(int) if column.kind in {"whole", "binary"} else new
+            rounded = new if column.places is None else np.round(new, column.places)
+            columns[name] = np.rint(new).astype(int) if column.kind in {"whole", "binary"} else rounded
     return pd.DataFrame(columns)
+
+
+def _typed_levels(column: Column) -> np.ndarray:
+    """The levels of a column as cells of a data frame: numbers where all are, such as 1 and 2, but no 007."""
+    levels = column.levels or ()
+    if all(re.fullmatch(r"0|-?[1-9]\d{0,17}", level) for level in levels):
+        return np.array([int(level) for level in levels], np.int64)
+    if column.kind == "text":
+        return np.array(levels, object)
+    return np.array([float(level.replace(",", ".")) for level in levels])
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,16 @@ from nelbo.core import InputError
 from nelbo.data.splits import SPLITS, Split
 
 _SPLIT_ENDS = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test"}
-_KINDS = {"x": "x", "y": "y", "observed": "observed", "mask": "observed"}
+_KINDS = {"x": "x", "values": "x", "y": "y", "observed": "observed", "mask": "observed"}
 
 
 def archive_splits(arrays: Mapping[str, np.ndarray], where: str) -> tuple[dict[str, Split], tuple[str, ...]]:
     """The splits among the arrays of a `.npz` file, and what is to be said about them.
 
     Args:
-        arrays: `x_train` (then `x_valid`, `x_test`), or `x`, or one array of any name; `y_...` and `observed_...`
-            beside them. `val` and `validation` are valid, `mask` is observed (True where there is a value), and small
-            and capital letters are the same.
+        arrays: `x_train` (then `x_valid`, `x_test`), or `x` or `values`, or one array of any name; `y_...` and
+            `observed_...` beside them. `val` and `validation` are valid, `mask` is observed (True where there is a
+            value), and small and capital letters are the same.
         where: for messages.
 
     Raises:

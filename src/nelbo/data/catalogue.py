@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from nelbo.data.drawn import moving_digit_names, sprite_names
+
 IDX_FILES = MappingProxyType(
     {
         "x_train": "train-images-idx3-ubyte",
@@ -44,7 +46,7 @@ class CatalogueEntry:
         digests: `array_digest` of each array; ("x", "y") where the split is drawn here, ("x_train", ...) where the
             data set has its own.
         label_names: of the labels.
-        embedded: comes with a package that nelbo needs anyway.
+        embedded: drawn, or comes with a package that nelbo needs anyway.
     """
 
     name: str
@@ -109,6 +111,49 @@ _TABLE = (
             }
         ),
         label_names=("temple", "flower"),
+        embedded=True,
+    ),
+    CatalogueEntry(
+        name="sprites",
+        title="films of 81 small figures in six motions, 8 frames of 16x16 pixels in colour",
+        shape=(8, 16, 16, 3),
+        sizes=(1512, 216, 216),
+        licence="BSD-3-Clause (drawn by nelbo)",
+        citation="nelbo; after the sprites of Y. Li and S. Mandt, Disentangled sequential autoencoder, ICML 2018",
+        found=("drawn when it is loaded",),
+        digests=MappingProxyType(
+            {
+                "x_train": "d985bf596a03db34dd66480689f8bf9e8115407c9fbfd16e261620b2463b8900",
+                "y_train": "0d6eeab664543f6808c5eaa4cd189c8b9729e9b84870e4e3ce00ee55bc6319d4",
+                "x_valid": "c4aa16991cd4007083399745a3e529e54ac66f807aa452eb5677a96b669a3eb1",
+                "y_valid": "0c44bfcad7d6ae84d89639a008863432799120a7866197e3029705cd8eb756de",
+                "x_test": "652cc52146117bd68e5ee3f703821048e6de806c04ea40ad72459a4349cd094d",
+                "y_test": "ddee23878f30cccc1826dc7a3a9026caa6c5b652ce067cbeea9f6baeaab90e7d",
+            }
+        ),
+        label_names=sprite_names(),
+        embedded=True,
+    ),
+    CatalogueEntry(
+        name="moving-digits",
+        title="films of handwritten digits (those of scikit-learn) that bounce, 10 frames of 16x16 grey pixels",
+        shape=(10, 16, 16, 1),
+        sizes=(5188, 1000, 1000),
+        licence="CC BY 4.0",
+        citation="nelbo; digits of E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI "
+        "Repository, 1998",
+        found=("drawn when it is loaded",),
+        digests=MappingProxyType(
+            {
+                "x_train": "eddad144064f6aae0606b4829ce05036f621e08f855d200ca30cbd182ba1c291",
+                "y_train": "eeb91222455d9fc25bf57d53f1316bfdc1a389c522f6d0d9053ab1481808ea9a",
+                "x_valid": "7d9c79f9135453a7284a632d31dcc1abb978f2a3e62e6cffe96f35c04fe4d173",
+                "y_valid": "965686ea0e02ab8517cc5d779f8c5c54f099b33478482d73c3e9c2748d91adc7",
+                "x_test": "5a12dbd9bdcae78b0801e765c43ca91d8b31dd6dafd68c893176d29570ef1e51",
+                "y_test": "cd5fb931110ca2d2843d56552cdda02deb153f827c8cfc7d6c1e6b5352df3e72",
+            }
+        ),
+        label_names=moving_digit_names(),
         embedded=True,
     ),
     CatalogueEntry(

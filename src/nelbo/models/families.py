@@ -29,6 +29,7 @@ from nelbo.models.lda import lda
 from nelbo.models.matrix import factorization
 from nelbo.models.neutral_ad import neutral_ad
 from nelbo.models.orderless import eonade
+from nelbo.models.sequences import dsae, sequence_flow
 from nelbo.models.series import gp_vae, state_space
 from nelbo.models.stack import Model
 from nelbo.models.supervised import classification, regression
@@ -60,7 +61,8 @@ class Family:
         examples: "rows": arrays, or rows of a table; "columns": rows of a table whose columns are of different kinds,
             words among them; "pairs": the values of pairs, see `nelbo.data.load_pairs`; "pictures": crops of
             photographs, see `nelbo.data.load_photographs`. Models of pairs bring a posterior over what all pairs
-            share. "series": windows of series over time, see `nelbo.data.load_series`. "events": sequences of marked
+            share. "series": windows of series over time, see `nelbo.data.load_series`. "sequences": these or
+            films. "events": sequences of marked
             events of users, see `nelbo.data.load_events`.
         series_too: whether windows of series are examples too.
     """
@@ -76,7 +78,7 @@ class Family:
     most_steps: int | None = None
     targets: Literal["number", "class"] | None = None
     objective_arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    examples: Literal["rows", "columns", "pairs", "pictures", "series", "events"] = "rows"
+    examples: Literal["rows", "columns", "pairs", "pictures", "series", "sequences", "events"] = "rows"
     series_too: bool = False
 
 
@@ -113,6 +115,9 @@ _CONJUGATE = {"*": {"optimizer": "natural", "schedule": "robbins-monro", "epochs
 # a few long windows: lengths of kernels are found faster at a higher rate, which then has to end
 _SERIES = {"*": {"learning_rate": 0.01, "schedule": "cosine", "batch_size": 16}}
 _STATE_SPACE = {"*": {"learning_rate": 0.02, "schedule": "cosine", "batch_size": 32}}
+
+# of these a model of films learns its frames first, at the usual rate, and what is static afterwards
+_SEQUENCES = {"*": {"learning_rate": 0.002, "schedule": "cosine", "batch_size": 32}}
 
 # gaps are rare in training frames and what models of series are asked about: q must have seen some
 _HIDING = {"input_noise": "hide", "noise_rate": 0.5}
@@ -191,6 +196,20 @@ MODELS: dict[str, Family] = {
         objective="maximum-likelihood",
         training=_STATE_SPACE,
         examples="series",
+    ),
+    "dsae": Family(
+        dsae,
+        usual={"real": "gaussian-pixel", "uint8": "gaussian-shared", "unit": "gaussian-shared"},
+        training=_SEQUENCES,
+        least_steps=_LEAST,
+        examples="sequences",
+    ),
+    "sequence-flow": Family(
+        sequence_flow,
+        usual={"real": "gaussian-pixel", "uint8": "gaussian-pixel", "unit": "gaussian-pixel"},
+        training=_SEQUENCES,
+        least_steps=_LEAST,
+        examples="sequences",
     ),
     "events": Family(events, training=_EVENTS, examples="events"),
     "point-process": Family(point_process, objective="maximum-likelihood", training=_EVENTS, examples="events"),

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float, Key, PyTree
 
+from nelbo.core import Example
 from nelbo.distributions import Distribution, Normal
 from nelbo.models.heads import Head
 from nelbo.nets import Network
@@ -146,3 +147,37 @@ class Unconditional(Layer):
 
 class OverTime(Layer):
     """Abstract: a prior over the latents of all times of a series at once."""
+
+    @abc.abstractmethod
+    def continued(
+        self, key: Key[Array, ""], z: Float[Array, "n latents"], horizon: int, times: Float[Array, " all"] | None
+    ) -> Float[Array, "horizon latents"]:
+        """A draw of the latents after those of a series.
+
+        Args:
+            key: for the draw.
+            z: of the series.
+            horizon: how many frames further.
+            times: of all frames, those of the series first; None where they are counted.
+        """
+
+
+class FrameLayer(Layer):
+    """Abstract: p(x | z) of all frames of a series."""
+
+    # whether a frame depends on the frames before it, beside the latents
+    follows_past: AbstractVar[bool]
+
+    @abc.abstractmethod
+    def foretold(
+        self, key: Key[Array, ""], parents: Latents, past: Example, horizon: int
+    ) -> tuple[Float[Array, "horizon *frame"], Distribution]:
+        """A draw of the frames after those of a series, and the distribution of each of their values given those
+        before it in this draw.
+
+        Args:
+            key: for the draw.
+            parents: latents, those over time of the further frames alone.
+            past: the series.
+            horizon: how many frames further.
+        """

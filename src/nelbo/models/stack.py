@@ -17,7 +17,7 @@ from nelbo.core import AnyExample, InputError, abstract, as_example
 from nelbo.distributions import Distribution, closed_form_kl, total_log_prob
 from nelbo.models.factors import FactorLayer
 from nelbo.models.globals import Globals
-from nelbo.models.layers import Context, Latents, Layer, OverTime, Reads
+from nelbo.models.layers import Context, FrameLayer, Latents, Layer, Reads
 from nelbo.models.marginal import log_marginal
 from nelbo.models.recognition import Posterior, Recognition, Through, reparameterized, totals
 from nelbo.models.scored import ScoreLayer
@@ -136,8 +136,13 @@ class Model(eqx.Module):
 
     @property
     def is_of_series(self) -> bool:
-        """Whether its latents are processes over time, so that an example is a window of a series."""
-        return isinstance(self.generative.layers[-1], OverTime)
+        """Whether an example is a window of a series, whose frames are one node."""
+        return isinstance(self.generative.layers[0], FrameLayer)
+
+    @property
+    def has_static_code(self) -> bool:
+        """Whether a series has latents of its own beside those of its frames: they are then the nearest to the data."""
+        return self.is_of_series and self.depth == 2
 
     @property
     def is_detector(self) -> bool:

@@ -7,14 +7,14 @@ from typing import ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Key
 from numpyro.distributions.batch_util import promote_batch_shape
 
 from nelbo.core import AnyExample, Example, InputError, as_example
 from nelbo.distributions import BandedNormal, Distribution, Normal
 from nelbo.models.conjugate import Known
 from nelbo.models.heads import LATENT_LOG_VARIANCE, Head, soft_bound
-from nelbo.models.layers import Context, Latents, Layer, OverTime, Reads
+from nelbo.models.layers import Context, FrameLayer, Latents, Layer, OverTime, Reads
 from nelbo.models.recognition import Amortized, Posterior, Recognition
 from nelbo.models.stack import Stack
 from nelbo.nets import Network
@@ -68,27 +68,55 @@ class ProcessPrior(OverTime):
         """The same process over another number of times."""
         return dataclasses.replace(self, length=length)
 
+    def continued(
+        self, key: Key[Array, ""], z: Float[Array, "n latents"], horizon: int, times: Float[Array, " all"] | None
+    ) -> Float[Array, "horizon latents"]:
+        """By the process given its past."""
+        process = self.over(len(z) + horizon)((), times)
+        whole = jnp.concatenate([z, jnp.zeros((horizon, z.shape[1]), z.dtype)])
+        return process.pinned(key, whole, jnp.arange(len(whole)) < len(z))[len(z) :]
 
-class Framewise(Layer):
-    """p(x | z) = prod_t p(x_t | z_t): one network and one head for every frame.
+
+class Framewise(FrameLayer):
+    """p(x | z) = prod_t p(x_t | z_t, f): one network and one head for every frame.
 
     Args:
-        net: from the latents of a frame to `head.size` numbers.
+        net: from the latents of a frame, and those of the whole series behind them, to `head.size` numbers.
         head: of one frame.
+        has_static: whether there are latents f of the whole series, which are the node next to the data.
     """
 
     net: Network
     head: Head
-    reads: ClassVar[Reads] = Reads.NEAREST
+    has_static: bool = eqx.field(static=True, default=False)
+    follows_past: ClassVar[bool] = False
     conditioned: ClassVar[bool] = False
     direct_weight: ClassVar[None] = None
     is_linear_gaussian: ClassVar[bool] = False
 
+    @property
+    def reads(self) -> Reads:
+        """The latents of the frames, and those of the series where there are some."""
+        return Reads.ALL if self.has_static else Reads.NEAREST
+
     def __call__(self, parents: Latents, context: Context = None) -> Distribution:
         """The distribution of all frames."""
         del context
+        *static, frames = parents
+
+        def one(z: Array) -> Distribution:
+            return self.head(self.net(jnp.concatenate([z, *static]) if static else z))
+
         # the latents of a frame are flat as a network takes them; frames are the leading axis of every parameter
-        return promote_batch_shape(jax.vmap(lambda z: self.head(self.net(z)))(parents[0]))
+        return promote_batch_shape(jax.vmap(one)(frames))
+
+    def foretold(
+        self, key: Key[Array, ""], parents: Latents, past: Example, horizon: int
+    ) -> tuple[Float[Array, "horizon *frame"], Distribution]:
+        """By the latents alone."""
+        del past, horizon
+        found = self(parents)
+        return jnp.asarray(found.sample(key)), found
 
     def affine(self) -> tuple[Float[Array, "channels latents"], Float[Array, " channels"], Float[Array, " channels"]]:
         """W, b and the noise variance of x_t = W z_t + b + noise.

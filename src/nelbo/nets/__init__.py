@@ -3,18 +3,25 @@
 from nelbo.nets.convolution import Conv, ConvDecoder, ConvEncoder, depth_to_space, space_to_depth
 from nelbo.nets.dense import ACTIVATIONS, MLP, Dense, Frozen, Network, SkipMLP, activation, initial_weight, trainable
 from nelbo.nets.lapped import LappedTransform, colour_matrix, cosine_matrix, lapping_matrix
+from nelbo.nets.recurrent import BothWays, Recurrent
+from nelbo.nets.sequences import FrameCodes, FrameEncoder, SeriesCode
 from nelbo.nets.temporal import TemporalNetwork, TimeConv
 
 __all__ = [
     "ACTIVATIONS",
     "MLP",
+    "BothWays",
     "Conv",
     "ConvDecoder",
     "ConvEncoder",
     "Dense",
+    "FrameCodes",
+    "FrameEncoder",
     "Frozen",
     "LappedTransform",
     "Network",
+    "Recurrent",
+    "SeriesCode",
     "SkipMLP",
     "TemporalNetwork",
     "TimeConv",

@@ -25,7 +25,7 @@ from nelbo.objectives.importance import IWAE_FORMS, Iwae
 from nelbo.objectives.monte_carlo_em import MonteCarloEM
 from nelbo.objectives.named import NAMED, NamedObjective, Setting, sgvb, with_added
 from nelbo.objectives.noise import NOISES, InputNoise
-from nelbo.objectives.orderless import OrderAgnostic, estimate_at
+from nelbo.objectives.orderless import OrderAgnostic, estimate_given, random_known
 from nelbo.objectives.perturbative import (
     Energies,
     Perturbative,
@@ -83,7 +83,7 @@ __all__ = [
     "checked_draws",
     "checked_order",
     "each_draw",
-    "estimate_at",
+    "estimate_given",
     "gaussian_gradient",
     "half",
     "leave_one_out_bounds",
@@ -91,6 +91,7 @@ __all__ = [
     "over_batch",
     "perturbative_bound",
     "pseudo_log_likelihood",
+    "random_known",
     "series_loss",
     "sgvb",
     "straight_through",

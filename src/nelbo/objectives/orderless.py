@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Bool, Float, Key
 
 from nelbo.core import AnyExample, InputError, as_example
 from nelbo.distributions import OrderAgnosticNade
@@ -56,30 +56,36 @@ def _node(model: Model) -> OrderAgnosticNade:
 
 def _estimate(key: Key[Array, ""], node: OrderAgnosticNade, x: AnyExample) -> Float[Array, ""]:
     x = as_example(x)
-    order_key, place_key = jr.split(key)
-    values = jnp.ravel(x.values)
-    observed = jnp.ones(values.shape, bool) if x.observed is None else jnp.ravel(x.observed)
-    rank = jr.permutation(order_key, values.size)
-    if x.observed is not None:
-        rank = jnp.argsort(jnp.argsort(jnp.where(observed, rank, rank + values.size)))  # the observed entries in front
-    count = observed.sum()
-    place = jr.randint(place_key, (), 0, jnp.maximum(count, 1))
-    return estimate_at(node, x.values, rank, place, observed)
+    observed = jnp.ones(jnp.shape(x.values), bool) if x.observed is None else x.observed
+    return estimate_given(node, x.values, random_known(key, observed), observed)
 
 
-def estimate_at(node: OrderAgnosticNade, value: Array, rank: Array, place: Array, observed: Array) -> Float[Array, ""]:
-    """The estimate of one example at one order and place [nats].
+def random_known(key: Key[Array, ""], observed: Bool[Array, "*d"]) -> Bool[Array, "*d"]:
+    """Which entries come before a random place in a random order of the observed ones.
+
+    A random entry stays unknown and each other one is known with a probability that is uniform itself. Then the count
+    of known entries is uniform over 0 .. D - 1, and every set of so many is as likely as another: the law of the first
+    entries of a random order, whose sort took a third of a training step.
+    """
+    target_key, share_key, known_key = jr.split(key, 3)
+    unknown = jnp.argmax(jnp.where(observed, jr.uniform(target_key, observed.shape), -1.0))  # of the flattened example
+    known = observed & (jr.uniform(known_key, observed.shape) < jr.uniform(share_key))
+    return known & (jnp.arange(observed.size) != unknown).reshape(observed.shape)
+
+
+def estimate_given(
+    node: OrderAgnosticNade, value: Float[Array, "*d"], known: Bool[Array, "*d"], observed: Bool[Array, "*d"]
+) -> Float[Array, ""]:
+    """The estimate of one example where these entries come first in the order [nats].
 
     Args:
         node: the distribution.
         value: the example.
-        rank: the rank of each entry of the flattened example in the order, from 0.
-        place: how many entries are known.
-        observed: which entries there are; they have the first ranks.
+        known: which entries are given.
+        observed: which entries there are; all known ones are.
     """
-    known, count = rank < place, observed.sum().astype(jnp.float32)
-    shape = jnp.shape(value)
-    value = jnp.where(observed.reshape(shape), value, 0.0)
-    log_probs = jnp.ravel(node.given(value, known.reshape(shape)).log_prob(value))
-    total = jnp.where(observed & ~known, log_probs, 0.0).sum()
-    return total * count / jnp.maximum(count - place.astype(jnp.float32), 1.0)
+    value = jnp.where(observed, value, 0.0)
+    log_probs = node.given(value, known).log_prob(value)
+    asked = observed & ~known
+    counts = observed.sum().astype(jnp.float32), asked.sum().astype(jnp.float32)
+    return jnp.where(asked, log_probs, 0.0).sum() * counts[0] / jnp.maximum(counts[1], 1.0)

@@ -8,10 +8,12 @@ from nelbo.papers import (
     jirasek2020,
     kingma2014,
     kingma2019,
+    li2018,
     mandt2014,
     mandt2016,
     mandt2017,
     marino2018,
+    marino2020,
     mnih2014,
     mnih2016,
     recognition_models,
@@ -55,6 +57,8 @@ PAGES = (
     yang2020.PAGE,
     yang2020vbq.PAGE,
     yang2022.PAGE,
+    li2018.PAGE,
+    marino2020.PAGE,
 )
 PAPERS: dict[str, Page] = {page.key: page for page in PAGES}
 

@@ -1,4 +1,4 @@
-"""The papers that nelbo implements or cites, as BibTeX."""
+"""The papers that nelbo implements or cites, as BibTeX: a list, longer than other files."""
 
 BIBLIOGRAPHY: dict[str, str] = {
     "kingma2014": """@inproceedings{kingma2014,
@@ -390,6 +390,22 @@ BIBLIOGRAPHY: dict[str, str] = {
   booktitle = {International Conference on Learning Representations},
   year      = {2022},
   eprint    = {2111.12166},
+  archiveprefix = {arXiv}
+}""",
+    "li2018": """@inproceedings{li2018,
+  title     = {Disentangled Sequential Autoencoder},
+  author    = {Li, Yingzhen and Mandt, Stephan},
+  booktitle = {International Conference on Machine Learning},
+  year      = {2018},
+  eprint    = {1803.02991},
+  archiveprefix = {arXiv}
+}""",
+    "marino2020": """@inproceedings{marino2020,
+  title     = {Improving Sequential Latent Variable Models with Autoregressive Flows},
+  author    = {Marino, Joseph and Chen, Lei and He, Jiawei and Mandt, Stephan},
+  booktitle = {Symposium on Advances in Approximate Bayesian Inference},
+  year      = {2020},
+  eprint    = {2010.03172},
   archiveprefix = {arXiv}
 }""",
 }

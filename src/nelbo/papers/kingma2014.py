@@ -217,11 +217,15 @@ class Evidence:
     rates: tuple[float, ...]
     draws: int = 100
 
-    def experiment(self, method: str, size: int, examples: int, seed: int) -> Experiment:
-        """The run by one method on so many training examples."""
+    def experiment(self, method: str, size: int, seed: int, *, trial: bool = False) -> Experiment:
+        """The run by one method on so many training examples. A trial, chosen by its training bound, is not watched."""
+        examples = self.trial if trial else self.examples
         model = {"latents": 3, "hidden": [self.hidden], "activation": "tanh", "centre": False, "init": 0.1}
         training = {"optimizer": "adagrad", "batch_size": 100, "epochs": examples / size, "keep": "last"}
-        training |= {"evaluate_every": max(1, examples // 1000), "watch": ["test"], "watch_samples": self.draws}
+        if trial:
+            training |= {"evaluate_every": max(1, examples // 400)}
+        else:
+            training |= {"evaluate_every": max(1, examples // 1000), "watch": ["test"], "watch_samples": self.draws}
         return Experiment(
             model={"name": "vae", "arguments": model},
             data={**self.data, "train_rows": size},
@@ -235,8 +239,8 @@ class Evidence:
         found = []
         for size, method in itertools.product(self.sizes, METHODS):
             place = f"evidence/{size}"
-            trial = Trial(f"{place}/trial-{method}", self.experiment(method, size, self.trial, seed), self.rates)
-            run = self.experiment(method, size, self.examples, seed)
+            trial = Trial(f"{place}/trial-{method}", self.experiment(method, size, seed, trial=True), self.rates)
+            run = self.experiment(method, size, seed)
             label = f"{method}, {size} training examples"
             found.append(Part(f"{place}/{method}", label, run, trial, importance_samples=self.draws))
         return found

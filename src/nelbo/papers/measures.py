@@ -24,6 +24,7 @@ from nelbo.evaluation import elbo, importance_bound, smoothing_error
 from nelbo.models import Model, build
 from nelbo.papers.completion import completion
 from nelbo.papers.quantization import quantization
+from nelbo.papers.swaps import swaps
 from nelbo.runs import Run, imputation_study, open_run, result_row, weight_rows
 from nelbo.training import examples
 
@@ -197,6 +198,7 @@ MEASURES: dict[str, Callable[..., Measured]] = {
     "weights": weights,
     "completion": completion,
     "quantization": quantization,
+    "swaps": swaps,
 }
 
 

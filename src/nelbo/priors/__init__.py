@@ -1,4 +1,5 @@
-"""Priors p(z | context): Gaussian processes and their state-space forms, factorized densities, bands of pictures.
+"""Priors p(z | context): Gaussian processes in dense and state-space form, recurrent priors and flows over time,
+factorized densities, bands of pictures.
 
 Names are imported on first use, so that the codec of pictures, which needs the layout of bands alone, needs no JAX.
 """
@@ -8,6 +9,11 @@ from typing import TYPE_CHECKING
 from nelbo._lazy import lazy
 
 if TYPE_CHECKING:
+    from nelbo.priors.autoregressive import AutoregressiveFlow as AutoregressiveFlow
+    from nelbo.priors.autoregressive import Past as Past
+    from nelbo.priors.autoregressive import RecentPast as RecentPast
+    from nelbo.priors.autoregressive import RecurrentPast as RecurrentPast
+    from nelbo.priors.autoregressive import independent_normals as independent_normals
     from nelbo.priors.conditioned import ConditionedProcess as ConditionedProcess
     from nelbo.priors.factorized import FactorizedDensity as FactorizedDensity
     from nelbo.priors.factorized import FactorizedMass as FactorizedMass
@@ -36,6 +42,7 @@ if TYPE_CHECKING:
     from nelbo.priors.state_space import kalman_smoother as kalman_smoother
 
 _HOMES = {
+    "AutoregressiveFlow": "autoregressive",
     "COARSE": "layout",
     "COLOURS": "layout",
     "Chain": "state_space",
@@ -52,11 +59,15 @@ _HOMES = {
     "LESS": "layout",
     "LOWEST": "layout",
     "MarkovProcess": "processes",
+    "Past": "autoregressive",
+    "RecentPast": "autoregressive",
+    "RecurrentPast": "autoregressive",
     "SmoothedProcess": "smoothed",
     "chain": "state_space",
     "coarse_basis": "layout",
     "gaussian_process": "processes",
     "image_bands": "layout",
+    "independent_normals": "autoregressive",
     "joined": "state_space",
     "kalman_filter": "state_space",
     "kalman_smoother": "state_space",

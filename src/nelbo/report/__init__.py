@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from nelbo.report.figures import learning_curves as learning_curves
     from nelbo.report.figures import vector_pairs as vector_pairs
     from nelbo.report.figures import vector_rows as vector_rows
+    from nelbo.report.films import film_frames as film_frames
+    from nelbo.report.films import save_gif as save_gif
     from nelbo.report.folders import draw_figures as draw_figures
     from nelbo.report.folders import write_report as write_report
     from nelbo.report.gradient_noise import variance_figure as variance_figure
@@ -65,20 +67,22 @@ _HOMES = {
     "draw_figures": "folders",
     "embedding_scatter": "figures",
     "fan_chart": "fans",
+    "film_frames": "films",
     "html_table": "tables",
     "image_grid": "pixels",
     "learning_curves": "figures",
     "manifold_grid": "pixels",
     "markdown_table": "tables",
     "pair_grid": "pixels",
-    "published_figure": "published",
     "png_bytes": "style",
+    "published_figure": "published",
     "rate_distortion_figure": "rate_distortion",
+    "reliability_figure": "reliability",
     "result_rows": "results",
     "run_page": "single_run",
+    "save_gif": "films",
     "save_png": "style",
     "text_table": "tables",
-    "reliability_figure": "reliability",
     "variance_figure": "gradient_noise",
     "vector_pairs": "figures",
     "vector_rows": "figures",

@@ -20,7 +20,8 @@ def as_images(values: np.ndarray, name: str) -> UInt8[np.ndarray, "count height 
     """Bring images to 8-bit RGB. Values beyond [0, 1] are clipped; those that are not finite become vermilion.
 
     Args:
-        values: `(count, height, width)` or `(count, height, width, 1 or 3)`, floats in [0, 1], booleans, or uint8.
+        values: `(count, height, width)` or `(count, height, width, 1 or 3)`, floats in [0, 1], booleans, or uint8;
+            films, `(count, time, height, width, 1 or 3)`, become strips of their frames.
         name: what they are, for messages.
 
     Raises:
@@ -29,6 +30,8 @@ def as_images(values: np.ndarray, name: str) -> UInt8[np.ndarray, "count height 
     values = np.asarray(values)
     if values.ndim == 3:
         values = values[..., None]
+    if values.ndim == 5:  # a film is the strip of its frames
+        values = np.moveaxis(values, 1, 2).reshape(len(values), values.shape[2], -1, values.shape[-1])
     if values.ndim != 4 or values.shape[-1] not in (1, 3) or not values.size:
         raise InputError(f"{name}: expected images of shape (count, height, width, 1 or 3), got {values.shape}.")
     if values.dtype == np.uint8:

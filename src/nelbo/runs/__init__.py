@@ -64,6 +64,7 @@ from nelbo.runs.quantizing import LOSS, QuantizedRun, quantized_run
 from nelbo.runs.ranks import RANKS, rank_scores, with_errors
 from nelbo.runs.record import DataRecord, RunRecord, read_history, read_run_record
 from nelbo.runs.sampling import RUN_OPTIMIZERS
+from nelbo.runs.sequences import sequences_named
 from nelbo.runs.settings import TRAINING_DEFAULTS, Experiment, Training, checked_seed
 from nelbo.runs.size import MOST_BYTES
 from nelbo.runs.tables import column_summary, interval_columns, is_table_of_columns, keep_summary, settings_for
@@ -155,6 +156,7 @@ __all__ = [
     "score_futures",
     "score_run",
     "scored",
+    "sequences_named",
     "series_of",
     "series_rows",
     "settings_for",

@@ -222,6 +222,9 @@ def shown(x: Example) -> np.ndarray:
     return values if x.observed is None else np.where(np.asarray(x.observed), values, np.float32(np.nan))
 
 
+_FILMS = 12  # of each kind
+
+
 def figure_arrays(key: Any, model: Model, data: Data, test: Source) -> dict[str, np.ndarray]:
     """Samples, reconstructions, the manifold and the embedding, with pixels in [0, 1].
 
@@ -237,7 +240,10 @@ def figure_arrays(key: Any, model: Model, data: Data, test: Source) -> dict[str,
     fields = receptive_fields(model, data.shape)
     if fields is not None:
         arrays["receptive_fields"] = fields
-    if len(data.shape) != 1 and not (len(data.shape) == 3 and data.shape[-1] in {1, 3}):  # no pixels: vectors
+    pictures = len(data.shape) in {3, 4} and data.shape[-1] in {1, 3}
+    if len(data.shape) == 4:
+        arrays = {name: value[:_FILMS] for name, value in arrays.items()}
+    if len(data.shape) != 1 and not pictures:  # no pixels: vectors
         arrays = {name: value.reshape(len(value), -1) for name, value in arrays.items()}
     root = model.generative.root(1) if len(model.generative.layers) == 2 else None
     if root is not None and root.shape() == (2,):

@@ -83,6 +83,11 @@ class Run:
         return len(self.shape) == 3 and self.shape[-1] in {1, 3}
 
     @property
+    def is_film(self) -> bool:
+        """Whether examples are sequences of pictures."""
+        return len(self.shape) == 4 and self.shape[-1] in {1, 3}
+
+    @property
     def white(self) -> float:
         """What a full pixel is to the model."""
         return 1.0 if self.likelihood is None else likelihood(self.likelihood).scale

@@ -19,6 +19,7 @@ from nelbo.runs.likelihoods import check_suits, likelihood_advice, likelihood_fo
 from nelbo.runs.moments import mean_of, spread_of
 from nelbo.runs.objectives import objective_arguments
 from nelbo.runs.pairs import check_examples
+from nelbo.runs.series import film_arguments
 from nelbo.runs.settings import Experiment, checked_seed, training_for
 from nelbo.runs.supervised import (
     check_targets,
@@ -278,6 +279,9 @@ def model_arguments(experiment: Experiment, data: Data) -> dict[str, Any]:
     arguments["shape"] = list(data.shape)
     if (found := arguments_of_kind(experiment.model["name"], whole.data, data, arguments)) is not None:
         return arguments | found
+    if family(experiment.model["name"]).examples == "sequences":
+        pixels = data.values == "uint8" and likelihood_called(arguments["likelihood"]).scale == 1.0
+        return arguments | film_arguments(data, arguments, 255.0 if pixels else 1.0)
     if family(experiment.model["name"]).examples == "columns":
         return arguments | column_arguments(data, arguments)
     if "labels" in whole.data:

@@ -17,10 +17,10 @@ KIND_OPTIONS: tuple[Option, ...] = (
 )
 _ONLY = {
     ("pairs",): (("prior_run", "inflate"), "models of the values of pairs alone (factorization)"),
-    ("series",): (("split_by", "layout"), "models of series alone (gp-vae, state-space)"),
+    ("series",): (("split_by", "layout"), "models of series alone (gp-vae, state-space, dsae, sequence-flow)"),
     ("series", "events"): (
         ("window",),
-        "models of series and events alone (gp-vae, state-space, events, point-process)",
+        "models of series and events alone (gp-vae, state-space, dsae, sequence-flow, events, point-process)",
     ),
 }
 

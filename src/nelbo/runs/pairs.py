@@ -12,6 +12,7 @@ import numpy as np
 from nelbo.core import InputError, read_json
 from nelbo.data import Cuts, Data, Pairs, Schema, load_pairs
 from nelbo.models import families, family, layer_of, load_model
+from nelbo.runs.series import check_films
 
 
 def prior_settings(*, prior_run: str | None = None, inflate: float | int = 1.0) -> dict[str, Any]:
@@ -88,13 +89,18 @@ def check_examples(name: str, data: Data, advice: Callable[[str, Data], str]) ->
     wanted, schema = family(name).examples, data.schema
     there = {"pairs": schema.pairs, "series": schema.series, "events": schema.events}
     held = next((kind for kind, part in there.items() if part is not None), "rows")
+    if wanted == "sequences" and held in {"rows", "series"}:
+        if held == "rows":
+            check_films(name, data)
+        return
     if held == "rows" and wanted in _WANTED:
         raise InputError(
             f"{name} takes {_WANTED[wanted]}, but {data.name} holds rows: for these {advice(name, data)}, or give "
             "other data."
         )
     if held not in ("rows", wanted) and not (held == "series" and family(name).series_too):
-        able = [other for other in families() if family(other).examples == held]
+        takes = {held, "sequences"} if held == "series" else {held}
+        able = [other for other in families() if family(other).examples in takes]
         raise InputError(f"{data.name} holds {_HELD[held]}: use the model {' or '.join(able)}.")
 
 
@@ -102,6 +108,7 @@ _WANTED = {
     "pairs": "the values of pairs (--columns ROW,COLUMN,VALUE)",
     "series": "series over time (--columns id=NAME,time=NAME)",
     "events": "events of users (--columns USER,TIME,MARK)",
+    "sequences": "series over time (--columns id=NAME,time=NAME) or films",
 }
 _HELD = {"events": "events of users", "pairs": "the values of pairs", "series": "series over time"}
 

@@ -9,8 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from nelbo.core import InputError, choice
-from nelbo.data import LAYOUTS, SPLITS_BY, Cuts, Data, Schema, load_series
+from nelbo.data import LAYOUTS, SPLITS_BY, Cuts, Data, Schema, holds_frames, load_series, names
 from nelbo.models import family_options
+
+FILM_AXES = 4  # time x height x width x channels
 
 
 def series_settings(
@@ -73,6 +75,47 @@ def read_series_data(settings: Mapping[str, Any], schema: Schema | None = None, 
         like=schema,
     )
     return dataclasses.replace(data, splits={"rows": data.train}) if whole else data
+
+
+def holds_films(settings: Mapping[str, Any]) -> bool:
+    """Whether what data settings name is read as films, or other arrays of frames, and not as a table of series."""
+    name = str(settings["name"])
+    return name in names() or holds_frames(Path(name).expanduser())
+
+
+def film_arguments(data: Data, arguments: Mapping[str, Any], scale: float) -> dict[str, Any]:
+    """What the data decide about a model of films: the mean of a frame, and one standard deviation for all pixels; of
+    frames of channels one for each.
+
+    Args:
+        data: films, or other arrays of frames.
+        arguments: of the model.
+        scale: what a full pixel is in the data.
+    """
+    train = data.train
+    observed = np.ones(train.x.shape, bool) if train.observed is None else train.observed
+    values = np.where(observed, train.x / scale, 0.0)
+    counts = np.maximum(observed.sum((0, 1)), 1)
+    centre = values.sum((0, 1)) / counts
+    squares = np.where(observed, (values - centre) ** 2, 0.0).sum((0, 1))
+    spread = np.sqrt(squares / counts)
+    if len(data.shape) == FILM_AXES:
+        spread = np.full_like(spread, np.sqrt(squares.sum() / counts.sum()))
+    moments = {"centre": centre, "spread": np.where(spread > 0.0, spread, 1.0)}
+    return {key: jnp.asarray(moments[key], jnp.float32) if arguments.get(key) else False for key in moments}
+
+
+def check_films(name: str, data: Data) -> None:
+    """Refuse arrays that are no sequences of frames.
+
+    Raises:
+        InputError: examples of another shape, or of one frame.
+    """
+    shape = data.shape
+    if len(shape) not in {2, FILM_AXES} or (len(shape) == FILM_AXES and shape[-1] not in {1, 3}):
+        raise InputError(f"{name} takes films (time x height x width x 1 or 3 channels) or windows of time x channels, "
+                         f"but the examples of {data.name} have the shape {list(shape)}: give an array of "
+                         "films with their channel axis, such as sprites or moving-digits.")  # fmt: skip
 
 
 def series_arguments(name: str, data: Data, arguments: Mapping[str, Any]) -> dict[str, Any]:

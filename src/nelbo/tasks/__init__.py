@@ -30,6 +30,7 @@ from nelbo.tasks.pooling import Pooled, pool
 from nelbo.tasks.predict import Prediction, predict
 from nelbo.tasks.rows import hide, rows_as_seen, spoiled
 from nelbo.tasks.series import SERIES_DRAWS, Foretold, SeriesErrors, crps, foretell, series_errors
+from nelbo.tasks.swap import require_static, sequence_codes, swap
 
 __all__ = [
     "COVERAGE",
@@ -75,8 +76,11 @@ __all__ = [
     "predict_pairs",
     "predictive_score",
     "reconstruct",
+    "require_static",
     "rows_as_seen",
     "sample",
+    "sequence_codes",
     "series_errors",
     "spoiled",
+    "swap",
 ]

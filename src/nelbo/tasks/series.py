@@ -1,8 +1,8 @@
 """Series: gaps filled in and futures foretold, by draws from the posterior over whole windows."""
 
 import dataclasses
+import math
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,8 +11,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
 from nelbo.core import Example, InputError, compiled, log_mean_exp
-from nelbo.distributions import Distribution
-from nelbo.models import Model, ProcessPrior
+from nelbo.models import FrameLayer, Latents, Model, OverTime
 
 SERIES_DRAWS = 100
 _MOST_NUMBERS = 4_000_000  # of draws that are held at once
@@ -60,26 +59,27 @@ class SeriesErrors:
     values: int
 
 
-def _prior_of(model: Model) -> ProcessPrior:
-    prior = model.generative.layers[-1]
-    if not isinstance(prior, ProcessPrior):
-        raise InputError("This model is of single rows: forecasts are by models of series (gp-vae, state-space).")
-    return prior
+def _frames_of(model: Model) -> FrameLayer:
+    frames = model.generative.layers[0]
+    if not isinstance(frames, FrameLayer):
+        raise InputError("This model is of single rows: forecasts are by models of series (gp-vae, state-space, dsae, "
+                         "sequence-flow).")  # fmt: skip
+    return frames
 
 
 def _drawn(
     key: Key[Array, ""], model: Model, x: Example, further: Float[Array, " horizon"] | None, horizon: int
-) -> Float[Array, "time latents"]:
-    """Latents of one window and of so many frames after it, from the posterior."""
+) -> Latents:
+    """Latents from the posterior of one window: with a horizon, those over time are of so many frames after it."""
+    if not model.depth:
+        return ()
     z_key, further_key = jr.split(key)
-    (z,), _ = model.posterior(x).sample(z_key)
-    if not horizon:
-        return z
-    prior = _prior_of(model).over(len(z) + horizon)
-    context = None if x.context is None or further is None else jnp.concatenate([x.context, further])
-    process: Any = prior((), context)
-    whole = jnp.concatenate([z, jnp.zeros((horizon, z.shape[1]), z.dtype)])
-    return process.pinned(further_key, whole, jnp.arange(len(whole)) < len(z))
+    (*static, z), _ = model.posterior(x).sample(z_key)
+    prior = model.generative.layers[-1]
+    if not horizon or not isinstance(prior, OverTime):
+        return (*static, z)
+    times = None if x.context is None or further is None else jnp.concatenate([x.context, further])
+    return (*static, prior.continued(further_key, z, horizon, times))
 
 
 def _answers(
@@ -87,15 +87,19 @@ def _answers(
     *, draws: int, horizon: int,
 ) -> tuple[Array, ...]:  # fmt: skip
     """All that is said of a batch of windows; with a horizon of the frames after them alone."""
+    frames = _frames_of(model)
 
     def window(window_key: Key[Array, ""], x: Example, further: Array | None, truth: Array | None) -> tuple[Array, ...]:
         def one(draw_key: Key[Array, ""]) -> tuple[Array, Array, Array, Array]:
             z_key, x_key = jr.split(draw_key)
             z = _drawn(z_key, model, x, further, horizon)
-            z = z[-horizon:] if horizon else z
-            found: Distribution = model.generative.layers[0]((z,), x.context)
-            score = jnp.zeros_like(z[:, :1]) if truth is None else jnp.asarray(found.log_prob(truth))
-            return jnp.asarray(found.sample(x_key)), jnp.asarray(found.mean), jnp.asarray(found.variance), score
+            if horizon:
+                drawn, found = frames.foretold(x_key, z, x, horizon)
+            else:
+                found = frames(z, x.context)
+                drawn = jnp.asarray(found.sample(x_key))
+            score = jnp.zeros_like(drawn[:, :1]) if truth is None else jnp.asarray(found.log_prob(truth))
+            return drawn, jnp.asarray(found.mean), jnp.asarray(found.variance), score
 
         sampled, means, variances, scores = jax.vmap(one)(jr.split(window_key, draws))
         std = jnp.sqrt(variances.mean(0) + means.var(0))
@@ -111,13 +115,13 @@ _run_answers = compiled(_answers)
 def foretell(
     key: Key[Array, ""],
     model: Model,
-    x: Float[np.ndarray, "n time channels"],
-    observed: Bool[np.ndarray, "n time channels"],
+    x: Float[np.ndarray, "n time *frame"],
+    observed: Bool[np.ndarray, "n time *frame"],
     context: Float[np.ndarray, "n time"] | None = None,
     *,
     further: Float[np.ndarray, "n horizon"] | None = None,
     horizon: int = 0,
-    truth: Float[np.ndarray, "n frames channels"] | None = None,
+    truth: Float[np.ndarray, "n frames *frame"] | None = None,
     draws: int = SERIES_DRAWS,
     level: float = 0.9,
     progress: Callable[[int], None] | None = None,
@@ -142,12 +146,15 @@ def foretell(
     Raises:
         InputError: another model, no draws, or a level outside of (0, 1).
     """
-    prior = _prior_of(model)
+    frames, irregular = _frames_of(model), model.generative.context_size > 0
+    if frames.follows_past and not horizon:
+        raise InputError("In a flow every frame depends on those before it, and gaps have no answer in closed form: "
+                         "fill in by gp-vae, dsae or state-space.")  # fmt: skip
     if draws < 1 or not 0.0 < level < 1.0:
         raise InputError(f"draws must be at least 1 and the interval's level inside (0, 1), got {draws} and {level}.")
-    if horizon and prior.irregular and further is None:
+    if horizon and irregular and further is None:
         raise InputError("This model is of series at irregular times: say at which times to forecast.")
-    numbers = draws * (x.shape[1] + horizon) * (x.shape[2] + 8)
+    numbers = draws * (x.shape[1] + horizon) * (math.prod(x.shape[2:]) + 8)
     size = int(min(len(x), max(1, _MOST_NUMBERS // numbers)))
     found: list[list[np.ndarray]] = []
     for start in range(0, len(x), size):
@@ -160,7 +167,7 @@ def foretell(
             padding = [(0, size - real), *[(0, 0)] * (array.ndim - 1)]
             return jnp.asarray(np.pad(array[part], padding, mode="edge"))
 
-        example = Example(cut(x), cut(observed), context=cut(context) if prior.irregular else None)
+        example = Example(cut(x), cut(observed), context=cut(context) if irregular else None)
         parts = _run_answers(
             jr.fold_in(key, start), model, example, cut(further), cut(truth), jnp.asarray(level, jnp.float32),
             draws=draws, horizon=horizon,
@@ -190,7 +197,7 @@ def crps(draws: Float[np.ndarray, "n draws ..."], truth: Float[np.ndarray, "n ..
 
 
 def series_errors(
-    found: Foretold, truth: Float[np.ndarray, "n time channels"], known: Bool[np.ndarray, "n time channels"]
+    found: Foretold, truth: Float[np.ndarray, "n time *frame"], known: Bool[np.ndarray, "n time *frame"]
 ) -> SeriesErrors:
     """How well known values were foretold.
 
