@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from nelbo.data.series import Windows as Windows
     from nelbo.data.series import cut_windows as cut_windows
     from nelbo.data.series import load_series as load_series
+    from nelbo.data.series import longest_series as longest_series
     from nelbo.data.series import read_like as read_like
     from nelbo.data.series import rows_by_split as rows_by_split
     from nelbo.data.series import series_data as series_data
@@ -164,6 +165,7 @@ _HOMES = {
     "load_photographs": "photographs",
     "load_rows": "loading",
     "load_series": "series",
+    "longest_series": "series",
     "made_file": "answers",
     "made_frame": "answers",
     "missing_at_random": "masks",

@@ -335,6 +335,12 @@ def ordered(found: LongSeries, named: np.ndarray, notes: list[str]) -> LongSerie
         notes.append(f"{found.where}: {int(again.sum())} {what} repeat the time of another of their series; their mean "
                      "counts.")  # fmt: skip
     rows = rows[~again]
+    silent = [name for name, part in replace(found, ids=found.ids[rows]).bounds() if np.isnan(values[part]).all()]
+    if silent:
+        shown = ", ".join(silent[:3]) + (", ..." if len(silent) > 3 else "") if silent != [""] else "it"
+        notes.append(
+            f"{found.where}: {len(silent)} series have no value ({shown}): what is said of them is the prior's."
+        )
     return replace(
         found, ids=found.ids[rows], times=found.times[rows], values=values, places=places, notes=tuple(notes)
     )

@@ -202,6 +202,19 @@ def clock(found: LongSeries) -> tuple[float, bool]:
     return step, bool(whole and total <= _MOST_MISSING * len(found.times))
 
 
+def longest_series(found: LongSeries, series: Series) -> int:
+    """Frames of the longest series of a file.
+
+    Args:
+        found: the series.
+        series: what they are.
+
+    Raises:
+        InputError: there are too many.
+    """
+    return max(_frames(found, rows, series.step, regular=series.regular) for _, rows in found.bounds())
+
+
 def _frames(found: LongSeries, rows: slice, step: float, *, regular: bool) -> int:
     """How many frames a series has."""
     times = found.times[rows]

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from nelbo.core import InputError
-from nelbo.data import LongSeries, Series, Windows, cut_windows, read_like
+from nelbo.data import LongSeries, Series, Windows, cut_windows, longest_series, read_like
 from nelbo.runs.folder import Run
 from nelbo.tasks import SERIES_DRAWS, Foretold, foretell, series_errors
 
@@ -146,7 +146,10 @@ def forecast_series(
     Raises:
         InputError: a horizon of no frame or beyond reason, a history of none, or see `nelbo.tasks.foretell`.
     """
-    series = dataclasses.replace(series_of(run), window=checked_frames(run, horizon, history))
+    series, frames = series_of(run), checked_frames(run, horizon, history)
+    if history is not None:
+        frames = min(frames, longest_series(rows, series))
+    series = dataclasses.replace(series, window=frames)
     past = last_windows(rows, series)
     steps = np.arange(1, horizon + 1)
     times = past.times[:, -1:] + series.step * steps
