@@ -92,6 +92,9 @@ def test_a_user_is_read_from_other_sequences():
     np.testing.assert_array_equal(mixture(VALUE + 1.0, beside, z)[0], both)  # what is scored is not looked at
     with pytest.raises(InputError, match="other sequences"):
         model.posterior(Example(VALUE, OBSERVED))
+    for options in ({"experts": -1}, {"intensity": "slow"}):
+        with pytest.raises(InputError, match=next(iter(options))):
+            made("events", **options)
 
 
 @pytest.mark.slow

@@ -338,9 +338,8 @@ def ordered(found: LongSeries, named: np.ndarray, notes: list[str]) -> LongSerie
     silent = [name for name, part in replace(found, ids=found.ids[rows]).bounds() if np.isnan(values[part]).all()]
     if silent:
         shown = ", ".join(silent[:3]) + (", ..." if len(silent) > 3 else "") if silent != [""] else "it"
-        notes.append(
-            f"{found.where}: {len(silent)} series have no value ({shown}): what is said of them is the prior's."
-        )
+        said = f"{len(silent)} series without a value ({shown}): what is said of them is the prior's."
+        notes.append(f"{found.where}: {said}")
     return replace(
         found, ids=found.ids[rows], times=found.times[rows], values=values, places=places, notes=tuple(notes)
     )
