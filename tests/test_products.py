@@ -36,6 +36,8 @@ SMALL = {
     "hidden": (3,),
     "recognition_hidden": (3,),
     "components": 3,
+    "static_latents": 2,
+    "state_size": 3,
 }
 SETTING = Setting(50, 5.0)
 DISCRETE = {"sbn", "darn", "fdarn", "dbn"}
@@ -44,10 +46,10 @@ DEEP = {"dlgm", "hvae", "nonlinear-belief-network"}
 REPARAMETERIZED = {"sgvb", "iwae", "monte-carlo-em", "full-vb", "stochastic-backpropagation", "perturbative"}
 REFUSED = {(objective, model) for objective in REPARAMETERIZED for model in DISCRETE}
 REFUSED |= {(objective, model) for objective in ("darn", "straight-through") for model in set(MODELS) - DISCRETE}
-REFUSED |= {
-    ("maximum-likelihood", model) for model in (*DEEP, "vae", "nonlinear-factor-analysis", "table", "gp-vae", "events")
-}
-REFUSED |= {("stochastic-backpropagation", model) for model in ("hvae", "gp-vae", "state-space")}
+LATENT_SERIES = {"gp-vae", "dsae", "sequence-flow"}
+BOUNDED = (*DEEP, *LATENT_SERIES, "vae", "nonlinear-factor-analysis", "table", "events")
+REFUSED |= {("maximum-likelihood", model) for model in BOUNDED}
+REFUSED |= {("stochastic-backpropagation", model) for model in ("hvae", "state-space", *LATENT_SERIES)}
 REFUSED |= {
     (objective, "image-codec")
     for objective in ("perturbative", "nvil", "maximum-likelihood", "stochastic-backpropagation")
@@ -58,7 +60,7 @@ REFUSED |= {(objective, model) for objective, own in OWN.items() for model in se
 CONJUGATE = {name for name, family in MODELS.items() if family.objective == "svi"}
 SUPERVISED = {name for name, family in MODELS.items() if family.targets}
 PAIRS = {name for name, family in MODELS.items() if family.examples == "pairs"}
-SERIES = {name for name, family in MODELS.items() if family.examples == "series"}
+SERIES = {name for name, family in MODELS.items() if family.examples in {"series", "sequences"}}
 PICTURES = {name for name, family in MODELS.items() if family.examples == "pictures"}
 EVENTS = {name for name, family in MODELS.items() if family.examples == "events"}
 WITHOUT_LATENTS = {"neutral-ad", "nade", "mixture", "eonade", "rbm", "point-process", *SUPERVISED, *PAIRS}

@@ -344,6 +344,20 @@ def tiny_factorial_mixture(seed=98):
     return Case(model, jr.normal(jr.key(seed + 1), (3, 4)))
 
 
+def tiny_dsae(seed=100):
+    """Windows of three frames of two channels; a static code of two numbers and dynamic ones of one."""
+    options = {"shape": [3, 2], "latents": 1, "static_latents": 2, "hidden": [3], "state_size": 3}
+    model = build(jr.key(seed), "dsae", options | {"likelihood": "gaussian-pixel"})
+    return Case(model, jr.normal(jr.key(seed + 1), (3, 3, 2)))
+
+
+def tiny_sequence_flow(seed=105):
+    """The same behind a flow that looks at one frame."""
+    options = {"shape": [3, 2], "base": "gp-vae", "latents": 1, "hidden": [3], "flow_hidden": [3], "order": 1}
+    model = build(jr.key(seed), "sequence-flow", options)
+    return Case(model, jr.normal(jr.key(seed + 1), (3, 3, 2)))
+
+
 def with_mask(case, seed=60):
     """The case with about a quarter of the entries missing."""
     observed = jr.bernoulli(jr.key(seed), 0.75, case.batch.shape)
@@ -365,6 +379,9 @@ MODELS: dict[str, Callable[[], Case]] = {
     "rbm": tiny_rbm,
     "dbn": tiny_dbn,
     "mixture": tiny_mixture,
+    "dsae": tiny_dsae,
+    "dsae-masked": lambda: with_mask(tiny_dsae()),
+    "sequence-flow": tiny_sequence_flow,
     "regression": tiny_regression,
     "classification": tiny_classification,
     "lda": tiny_lda,

@@ -76,10 +76,10 @@ def test_who_has_an_option_and_its_defaults_are_told():
     found = {flag.name: flag.help for flag in groups()["model"]}
     assert "(default amortized; sbn, darn, fdarn factorial)" in found["recognition"]
     assert found["channels"].endswith(
-        "[vae, regression, classification] (default 32,64; regression, classification 16,32)"
+        "[vae, regression, classification, dsae] (default 32,64; regression, classification, dsae 16,32)"
     )
     assert found["latents"].endswith(
-        "(default 20; linear, factor-analysis 2; table 10; gp-vae, events 8; state-space 4)"
+        "(default 20; linear, factor-analysis 2; table 10; gp-vae, dsae, sequence-flow, events 8; state-space 4)"
     )
     assert "bernoulli, gaussian," in found["likelihood"]
     assert "(default bernoulli)" not in found["likelihood"]  # the data decide
@@ -167,7 +167,8 @@ def test_a_users_own_model_has_flags(capsys):
 @pytest.mark.parametrize("name", [name for name in UNSUPERVISED if name != "lda"])  # which takes word counts
 def test_models_show_prints_what_a_run_has(name, nelbo):
     shown = json.loads(nelbo("models", "show", name, "--json").out)
-    made = {"pairs": values_of_pairs, "series": windows_of_series, "events": events_of_users,
+    made = {"pairs": values_of_pairs, "series": windows_of_series,
+            "sequences": windows_of_series, "events": events_of_users,
             "pictures": lambda: dataset("uint8")}.get(families()[name].examples)  # fmt: skip
     whole = settled(experiment(name), dataset("binary") if made is None else made())
     options = {key: value for key, value in whole.model["arguments"].items() if key != "likelihood"}

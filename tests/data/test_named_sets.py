@@ -18,6 +18,7 @@ from nelbo.core import InputError
 from nelbo.data import CORPORA, array_digest, catalogue, load, names
 from nelbo.data.catalogue import IDX_FILES, Wheel
 from nelbo.data.cuts import Cuts
+from nelbo.data.drawn import DRAWN
 from nelbo.data.embedded import EMBEDDED
 from nelbo.data.named import load_named, mnist_from_pickle
 
@@ -72,7 +73,7 @@ def assert_tiny(dataset):
 
 def test_the_table_is_whole():
     assert names() == (*catalogue(), *CORPORA)
-    assert {entry.name for entry in catalogue().values() if entry.embedded} == set(EMBEDDED)
+    assert {entry.name for entry in catalogue().values() if entry.embedded} == {*EMBEDDED, *DRAWN}
     for entry in catalogue().values():
         assert all((entry.title, entry.licence, entry.citation, entry.found, entry.sizes, entry.shape))
         assert entry.embedded or entry.advice

@@ -12,7 +12,7 @@ from nelbo.cli.output import fetching, note, print_json, show_results
 from nelbo.cli.parser import Parser, data_folder, setting
 from nelbo.core import InputError, choice
 from nelbo.data import names
-from nelbo.models import families
+from nelbo.models import families, family_options
 from nelbo.runs import (
     MOST_BYTES,
     Experiment,
@@ -101,7 +101,8 @@ def experiment_from(options: argparse.Namespace) -> Experiment:
     for part, name in usual.items():
         record[part] = {"name": name} | record[part]
     arguments = record["model"]["arguments"]
-    if "channels" in arguments and arguments.get("architecture") != "conv":
+    has_choice = "architecture" in family_options(record["model"]["name"])
+    if has_choice and "channels" in arguments and arguments.get("architecture") != "conv":
         raise InputError("--channels are of convolutions: add --architecture conv, or leave them out.")
     return Experiment(**record)
 

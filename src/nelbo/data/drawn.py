@@ -125,10 +125,10 @@ def moving_digits() -> Arrays:
         at = (start[:, None] + steps[:, None] * np.arange(DIGIT_FRAMES)[None, :, None]) % (2 * room)
         at = np.where(at > room, 2 * room - at, at)
         x = np.zeros((len(rows), DIGIT_FRAMES, SIDE, SIDE, 1), np.uint8)
-        down, right = np.indices((8, 8))
-        number, frame = np.indices(at.shape[:2])
-        there = (number[..., None, None], frame[..., None, None])
-        x[(*there, at[..., 0, None, None] + down, at[..., 1, None, None] + right, 0)] = whole["x"][rows][:, None]
+        inside = np.arange(8)
+        number, frame = np.arange(len(rows))[:, None, None, None], np.arange(DIGIT_FRAMES)[:, None, None]
+        down, right = at[..., 0, None, None] + inside[:, None], at[..., 1, None, None] + inside
+        x[number, frame, down, right, 0] = whole["x"][rows][:, None]
         y = whole["y"][rows].astype(np.int32) * len(DIGIT_MOTIONS) + motion
         shuffled = Stream(f"moving digits order {split}", 0).permutation(len(y))
         found |= {f"x_{split}": x[shuffled], f"y_{split}": y[shuffled].astype(np.int32)}

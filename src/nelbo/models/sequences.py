@@ -4,7 +4,7 @@ An example is a window of a series, time x channels, or a film, time x height x 
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -24,7 +24,7 @@ from nelbo.models.series import gp_vae, state_space
 from nelbo.models.spec import ModelSpec
 from nelbo.models.stack import Model, Stack
 from nelbo.models.temporal import Framewise, IndependentHead, ProcessPrior, geometric_lengths
-from nelbo.nets import MLP, ConvDecoder, FrameCodes, FrameEncoder, SeriesCode
+from nelbo.nets import MLP, ConvDecoder, FrameCodes, FrameEncoder, Network, SeriesCode
 from nelbo.priors import RecentPast, RecurrentPast, kernel_named
 
 SEQUENCE_POSTERIORS = ("full", "factorized")
@@ -152,39 +152,42 @@ def dsae(
     moments = {name: constant_array(value, frame) for name, value in (("centre", centre), ("spread", spread))}
     visible = visible_head(likelihood, frame, **moments)
     inputs = input_rule(missing, (1, *frame), **{k: None if v is None else v[None] for k, v in moments.items()})
-    encoder_key, static_key, dynamic_key, decoder_key, prior_key = jr.split(key, 5)
-    encoder = FrameEncoder(
-        encoder_key, inputs.shape(shape)[1:], state_size, channels=channels, hidden=hidden, activation=activation
-    )
-    of_series, of_frames = NormalHead((static_latents,)), IndependentHead((length, latents))
-    full = posterior == "full"
-    summary = SeriesCode(
-        static_key, state_size + 1, state_size, of_series.size, pooled=static_encoder == "pooled", hidden=hidden,
-        activation=activation,
-    )  # fmt: skip
-    codes = FrameCodes(
-        dynamic_key, state_size + 1, state_size, latents, static=static_latents if full else 0,
-        planes=of_frames.planes, activation=activation,
-    )  # fmt: skip
-    layers = (Conditional(summary, of_series, Reads.FURTHEST), DynamicCodes(codes, of_frames, full))
-    size = latents + static_latents
-    outer = tuple(reversed(hidden))
-    if len(frame) == 3:
-        decoder = ConvDecoder(decoder_key, size, channels, frame, planes=visible.planes, hidden=outer, activation=activation)  # fmt: skip  # noqa: E501
-    else:
-        decoder = MLP(decoder_key, (size, *outer, visible.size), activation=activation)
-    over_time = sequence_prior(prior_key, prior, length, latents, state_size, irregular=irregular)
+    recognition_key, decoder_key, prior_key = jr.split(key, 3)
     arguments = {"latents": latents, "static_latents": static_latents, "hidden": hidden, "state_size": state_size,
                  "channels": channels, "likelihood": likelihood, "posterior": posterior, "prior": prior,
                  "static_encoder": static_encoder, "activation": activation, "missing": missing,
                  "irregular": irregular}  # fmt: skip
     arguments |= {name: value is not None for name, value in moments.items()}
+    size, outer = latents + static_latents, tuple(reversed(hidden))
+    if len(frame) == 3:
+        planes = {"planes": visible.planes, "hidden": outer, "activation": activation}
+        decoder: Network = ConvDecoder(decoder_key, size, channels, frame, **planes)
+    else:
+        decoder = MLP(decoder_key, (size, *outer, visible.size), activation=activation)
+    over_time = sequence_prior(prior_key, prior, length, latents, state_size, irregular=irregular)
     generative = (Framewise(decoder, visible, has_static=True), StandardNormal(static_latents), over_time)
     return Model(
         Stack(generative, length if irregular else 0),
-        OfFrames(encoder, layers, inputs),
+        _of_frames(recognition_key, shape, inputs, arguments),
         ModelSpec.of("dsae", shape=shape, **arguments),
     )
+
+
+def _of_frames(key: Key[Array, ""], shape: tuple[int, ...], inputs: InputRule, options: Mapping[str, Any]) -> OfFrames:
+    """The recognition model of `dsae` by its options."""
+    encoder_key, static_key, dynamic_key = jr.split(key, 3)
+    size, units, static = options["state_size"], options["latents"], options["static_latents"]
+    shared = {"hidden": options["hidden"], "activation": options["activation"]}
+    encoder = FrameEncoder(encoder_key, inputs.shape(shape)[1:], size, channels=options["channels"], **shared)
+    of_series, of_frames = NormalHead((static,)), IndependentHead((shape[0], units))
+    pooled, full = options["static_encoder"] == "pooled", options["posterior"] == "full"
+    summary = SeriesCode(static_key, size + 1, size, of_series.size, pooled=pooled, **shared)
+    codes = FrameCodes(
+        dynamic_key, size + 1, size, units, static=static if full else 0, planes=of_frames.planes,
+        activation=options["activation"],
+    )  # fmt: skip
+    layers = (Conditional(summary, of_series, Reads.FURTHEST), DynamicCodes(codes, of_frames, full))
+    return OfFrames(encoder, layers, inputs)
 
 
 def sequence_prior(
@@ -213,7 +216,7 @@ def sequence_flow(
     key: Key[Array, ""],
     shape: Sequence[int],
     *,
-    base: str = "normal",
+    base: str = "dsae",
     order: int = 2,
     flow_hidden: Sequence[int] = (32,),
     latents: int = 8,
@@ -230,8 +233,8 @@ def sequence_flow(
     Args:
         key: for the weights.
         shape: of one window: time x channels, or time x height x width x channels.
-        base: of y: "normal" (independent frames, whose likelihood is exact), "state-space" (exact as well), "gp-vae"
-            or "dsae"; their further options are as by default.
+        base: of y: "dsae", "gp-vae", "state-space", or "normal" (independent frames); the likelihood of the last two is
+            exact (`--objective maximum-likelihood`). Their further options are as by default.
         order: how many of the last frames mu and s look at; 0: there is no flow, the base alone.
         flow_hidden: widths of the hidden layers of mu and s; channels of convolutions where frames are pictures.
         latents: of each frame, of a base with latents.

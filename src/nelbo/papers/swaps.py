@@ -31,7 +31,7 @@ class Judge:
 
         self.networks = []
         for levels in attributes.T:
-            network = MLPClassifier((64,), max_iter=epochs, batch_size=64, random_state=seed)
+            network = MLPClassifier((64,), random_state=seed)
             classes = np.unique(levels)
             order = np.random.default_rng(seed).permutation(len(films))
             for _ in range(epochs):

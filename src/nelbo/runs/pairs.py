@@ -12,7 +12,7 @@ import numpy as np
 from nelbo.core import InputError, read_json
 from nelbo.data import Cuts, Data, Pairs, Schema, load_pairs
 from nelbo.models import families, family, layer_of, load_model
-from nelbo.runs.series import check_films
+from nelbo.runs.series import is_of_frames
 
 
 def prior_settings(*, prior_run: str | None = None, inflate: float | int = 1.0) -> dict[str, Any]:
@@ -89,9 +89,7 @@ def check_examples(name: str, data: Data, advice: Callable[[str, Data], str]) ->
     wanted, schema = family(name).examples, data.schema
     there = {"pairs": schema.pairs, "series": schema.series, "events": schema.events}
     held = next((kind for kind, part in there.items() if part is not None), "rows")
-    if wanted == "sequences" and held in {"rows", "series"}:
-        if held == "rows":
-            check_films(name, data)
+    if wanted == "sequences" and (held == "series" or (held == "rows" and is_of_frames(data))):
         return
     if held == "rows" and wanted in _WANTED:
         raise InputError(
@@ -108,7 +106,7 @@ _WANTED = {
     "pairs": "the values of pairs (--columns ROW,COLUMN,VALUE)",
     "series": "series over time (--columns id=NAME,time=NAME)",
     "events": "events of users (--columns USER,TIME,MARK)",
-    "sequences": "series over time (--columns id=NAME,time=NAME) or films",
+    "sequences": "series over time (--columns id=NAME,time=NAME) or films (time x height x width x 1 or 3 channels)",
 }
 _HELD = {"events": "events of users", "pairs": "the values of pairs", "series": "series over time"}
 

@@ -105,17 +105,10 @@ def film_arguments(data: Data, arguments: Mapping[str, Any], scale: float) -> di
     return {key: jnp.asarray(moments[key], jnp.float32) if arguments.get(key) else False for key in moments}
 
 
-def check_films(name: str, data: Data) -> None:
-    """Refuse arrays that are no sequences of frames.
-
-    Raises:
-        InputError: examples of another shape, or of one frame.
-    """
+def is_of_frames(data: Data) -> bool:
+    """Whether examples are films, time x height x width x 1 or 3 channels, or windows of time x channels."""
     shape = data.shape
-    if len(shape) not in {2, FILM_AXES} or (len(shape) == FILM_AXES and shape[-1] not in {1, 3}):
-        raise InputError(f"{name} takes films (time x height x width x 1 or 3 channels) or windows of time x channels, "
-                         f"but the examples of {data.name} have the shape {list(shape)}: give an array of "
-                         "films with their channel axis, such as sprites or moving-digits.")  # fmt: skip
+    return len(shape) == 2 or (len(shape) == FILM_AXES and shape[-1] in {1, 3})
 
 
 def series_arguments(name: str, data: Data, arguments: Mapping[str, Any]) -> dict[str, Any]:
