@@ -36,9 +36,9 @@ SMALL = {
     "hidden": (3,),
     "recognition_hidden": (3,),
     "components": 3,
-    "inducing": 3,
     "static_latents": 2,
     "state_size": 3,
+    "inducing": 3,
 }
 SETTING = Setting(50, 5.0)
 DISCRETE = {"sbn", "darn", "fdarn", "dbn"}

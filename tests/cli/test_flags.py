@@ -82,8 +82,8 @@ def test_who_has_an_option_and_its_defaults_are_told():
     found = {flag.name: flag.help for flag in groups()["model"]}
     assert "(default amortized; sbn, darn, fdarn factorial)" in found["recognition"]
     assert found["channels"].endswith(
-        "[vae, regression, classification, svgp-vae, dsae] (default 32,64; regression, classification, svgp-vae, dsae "
-        "16,32)"
+        "[vae, regression, classification, svgp-vae, dsae] "
+        "(default 32,64; regression, classification, svgp-vae, dsae 16,32)"
     )
     assert found["latents"].endswith(
         "(default 20; linear, factor-analysis 2; table 10; gp-vae, svgp-vae, dsae, sequence-flow, events 8; "

@@ -53,8 +53,6 @@ if TYPE_CHECKING:
     from nelbo.data.loading import load_frame as load_frame
     from nelbo.data.loading import load_rows as load_rows
     from nelbo.data.long import LongSeries as LongSeries
-    from nelbo.data.long import holds_frames as holds_frames
-    from nelbo.data.long import read_series as read_series
     from nelbo.data.made import MADE as MADE
     from nelbo.data.made import healing_truth as healing_truth
     from nelbo.data.made import load_made as load_made
@@ -87,7 +85,12 @@ if TYPE_CHECKING:
     from nelbo.data.series import Windows as Windows
     from nelbo.data.series import cut_windows as cut_windows
     from nelbo.data.series import load_series as load_series
+    from nelbo.data.series import longest_series as longest_series
     from nelbo.data.series import read_like as read_like
+    from nelbo.data.series import rows_by_split as rows_by_split
+    from nelbo.data.series import series_data as series_data
+    from nelbo.data.series_files import holds_frames as holds_frames
+    from nelbo.data.series_files import read_series as read_series
     from nelbo.data.series_schema import Series as Series
     from nelbo.data.sources import Source as Source
     from nelbo.data.sources import dynamic_draw as dynamic_draw
@@ -99,8 +102,12 @@ if TYPE_CHECKING:
     from nelbo.data.splits import missing_fraction as missing_fraction
     from nelbo.data.tables import UserTable as UserTable
     from nelbo.data.user import TABLES as TABLES
+    from nelbo.data.wide import LAYOUTS as LAYOUTS
     from nelbo.data.written import array_bytes as array_bytes
     from nelbo.data.written import frame_bytes as frame_bytes
+    from nelbo.data.xarrays import filled_xarray as filled_xarray
+    from nelbo.data.xarrays import future_xarray as future_xarray
+    from nelbo.data.xarrays import is_xarray as is_xarray
 
 _HOMES = {
     "BINARIZATIONS": "binarization",
@@ -116,6 +123,7 @@ _HOMES = {
     "EventRows": "events",
     "Events": "events_schema",
     "FetchProgress": "fetch",
+    "LAYOUTS": "wide",
     "LogSteps": "crops",
     "LongSeries": "long",
     "MADE": "made",
@@ -152,9 +160,12 @@ _HOMES = {
     "extended_table": "answers",
     "filled_frame": "answers",
     "filled_table": "answers",
+    "filled_xarray": "xarrays",
     "frame_bytes": "written",
+    "future_xarray": "xarrays",
     "healing_truth": "made",
-    "holds_frames": "long",
+    "holds_frames": "series_files",
+    "is_xarray": "xarrays",
     "known_targets": "prepare",
     "last_events": "events",
     "load": "loading",
@@ -167,6 +178,7 @@ _HOMES = {
     "load_photographs": "photographs",
     "load_rows": "loading",
     "load_series": "series",
+    "longest_series": "series",
     "made_file": "answers",
     "made_frame": "answers",
     "missing_at_random": "masks",
@@ -184,9 +196,11 @@ _HOMES = {
     "read_npy": "formats",
     "read_photo": "photo_files",
     "read_picture": "photo_files",
-    "read_series": "long",
+    "read_series": "series_files",
     "read_triples": "pairs",
     "row_digests": "digests",
+    "rows_by_split": "series",
+    "series_data": "series",
     "source": "sources",
     "split_by_digests": "digests",
     "sprite_attributes": "drawn",

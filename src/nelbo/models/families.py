@@ -65,6 +65,7 @@ class Family:
             share. "series": windows of series over time, see `nelbo.data.load_series`. "sequences": these or
             films. "events": sequences of marked events of users, see `nelbo.data.load_events`. "covariates": rows and
             what is known of each, see `nelbo.data.load_covariates`.
+        series_too: whether windows of series are examples too.
     """
 
     make: Callable[..., Model]
@@ -79,6 +80,7 @@ class Family:
     targets: Literal["number", "class"] | None = None
     objective_arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     examples: Literal["rows", "columns", "pairs", "pictures", "series", "sequences", "events", "covariates"] = "rows"
+    series_too: bool = False
 
 
 # Measured, see docs/defaults.md. On a table of 1095 rows of 9 measurements 3000 such steps end where the closed-form
@@ -177,6 +179,7 @@ MODELS: dict[str, Family] = {
         training=_DETECTOR,
         least_steps=_LEAST_OF_DETECTOR,
         examples="columns",
+        series_too=True,
     ),
     "gaussian-mixture": Family(gaussian_mixture, likelihood="gaussian", objective="svi", training=_CONJUGATE),
     "factorial-mixture": Family(factorial_mixture, likelihood="gaussian", objective="svi", training=_CONJUGATE),

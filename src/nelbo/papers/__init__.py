@@ -3,6 +3,7 @@
 from nelbo.papers import (
     balle2018,
     bamler2017,
+    boyd2020,
     buchholz2018,
     fortuin2020,
     jazbec2021,
@@ -42,6 +43,7 @@ PAGES = (
     townsend2019.PAGE,
     kingma2019.PAGE,
     bamler2017.PAGE,
+    boyd2020.PAGE,
     buchholz2018.PAGE,
     marino2018.PAGE,
     mandt2014.PAGE,

@@ -349,6 +349,14 @@ BIBLIOGRAPHY: dict[str, str] = {
   eprint    = {2002.02655},
   archiveprefix = {arXiv}
 }""",
+    "boyd2020": """@inproceedings{boyd2020,
+  title     = {User-Dependent Neural Sequence Models for Continuous-Time Event Data},
+  author    = {Boyd, Alex and Bamler, Robert and Mandt, Stephan and Smyth, Padhraic},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2020},
+  eprint    = {2011.03231},
+  archiveprefix = {arXiv}
+}""",
     "zhang2017": """@inproceedings{zhang2017,
   title     = {Determinantal Point Processes for Mini-Batch Diversification},
   author    = {Zhang, Cheng and Kjellstr{\\"o}m, Hedvig and Mandt, Stephan},

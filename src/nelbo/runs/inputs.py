@@ -35,7 +35,7 @@ from nelbo.runs.supervised import (
 TABLE_OPTIONS = ("header", "columns", "ignore", "column")  # how a table is read, see `nelbo.data.load`
 _DATA_OPTIONS = ("name", "data_dir", "binarize", "binarize_seed", "split_seed", "valid_fraction", "test_fraction",
                  "train_rows", *TABLE_OPTIONS, "target", "targets", "words", "context", "labels", "classes", "pairs",
-                 "series", "events", "photographs", "covariates",
+                 "series", "events", "experts", "photographs", "covariates",
                  *(option.name for option in KIND_OPTIONS))  # fmt: skip
 # never the user's
 _FILLED = (
@@ -287,7 +287,7 @@ def model_arguments(experiment: Experiment, data: Data) -> dict[str, Any]:
     whole = settled(experiment, data)
     arguments = dict(whole.model["arguments"])
     arguments["shape"] = list(data.shape)
-    if (found := arguments_of_kind(whole.data, data, arguments)) is not None:
+    if (found := arguments_of_kind(experiment.model["name"], whole.data, data, arguments)) is not None:
         return arguments | found
     if family(experiment.model["name"]).examples == "sequences":
         pixels = data.values == "uint8" and likelihood_called(arguments["likelihood"]).scale == 1.0

@@ -18,7 +18,7 @@ KIND_OPTIONS: tuple[Option, ...] = (
 )
 _ONLY = {
     ("pairs",): (("prior_run", "inflate"), "models of the values of pairs alone (factorization)"),
-    ("series",): (("split_by",), "models of series alone (gp-vae, state-space, dsae, sequence-flow)"),
+    ("series",): (("split_by", "layout"), "models of series alone (gp-vae, state-space, dsae, sequence-flow)"),
     ("series", "events"): (
         ("window",),
         "models of series and events alone (gp-vae, state-space, dsae, sequence-flow, events, point-process)",
@@ -57,12 +57,14 @@ def read_of_kind(settings: Mapping[str, Any], schema: Schema | None, *, whole: b
     return None
 
 
-def arguments_of_kind(settings: Mapping[str, Any], data: Data, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+def arguments_of_kind(
+    name: str, settings: Mapping[str, Any], data: Data, arguments: Mapping[str, Any]
+) -> dict[str, Any] | None:
     """What data of pairs, series or events decide about a model; None of others."""
     if data.schema.pairs is not None:
         return pair_arguments(settings, data, arguments)
     if data.schema.series is not None:
-        return series_arguments(data, arguments)
+        return series_arguments(name, data, arguments)
     if data.schema.events is not None:
         return event_arguments(data)
     return None

@@ -95,7 +95,7 @@ def check_examples(name: str, data: Data, advice: Callable[[Data], str]) -> None
         raise InputError(
             f"{name} takes {_WANTED[wanted]}, but {data.name} holds rows: for these {advice(data)}, or give other data."
         )
-    if held not in ("rows", wanted):
+    if held not in ("rows", wanted) and not (held == "series" and family(name).series_too):
         takes = {held, "sequences"} if held == "series" else {held}
         able = [other for other in families() if family(other).examples in takes]
         raise InputError(f"{data.name} holds {_HELD[held]}: use the model {' or '.join(able)}.")
