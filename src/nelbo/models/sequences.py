@@ -272,7 +272,8 @@ def sequence_flow(
         frames = SameFrames(jnp.zeros(head.size, jnp.float32), head, length)
         layer = frames if past is None else FlowedFrames(frames, past, frozen(moments["centre"]))
         return Model(Stack((layer,)), Amortized(()), spec)
-    options: dict[str, Any] = {"latents": latents, "irregular": irregular, **moments}
+    given = {name: False if value is None else value for name, value in moments.items()}
+    options: dict[str, Any] = {"latents": latents, "irregular": irregular, **given}
     if base != "state-space":
         options |= {"hidden": hidden, "likelihood": likelihood}
     found: Model = _BASES[base](base_key, shape, **options)
