@@ -8,7 +8,7 @@ import pytest
 
 from nelbo.cli import main
 from nelbo.core import InputError
-from nelbo.data import Cuts, load_events
+from nelbo.data import Cuts, last_events, load_events, read_events
 
 COLUMNS = ("--columns", "user,time,mark")
 
@@ -89,6 +89,27 @@ def test_tables_that_hold_no_events(tmp_path, rows, columns, said):
     (tmp_path / "e.csv").write_text("\n".join(["user,time,mark", *rows]) + "\n")
     with pytest.raises(InputError, match=said):
         load_events(tmp_path / "e.csv", columns.split(","), cuts=Cuts())
+
+
+def test_the_other_sequences_of_a_user_are_the_context(tmp_path):
+    rows = ["u,1,a,s", "u,2,b,s", "u,5,a,t", "u,3,b,t", "v,1,b,s", "u,4,a,s"]
+    (tmp_path / "e.csv").write_text("\n".join(["user,time,mark,visit", *rows]) + "\n")
+    names = ["user", "time", "mark", "visit"]
+    data = load_events(tmp_path / "e.csv", names, cuts=Cuts(0, 0.0, 0.0), others=2)
+    marks = [row[seen].tolist() for row, seen in zip(data.train.x[..., 1], data.train.observed[..., 1], strict=True)]
+    assert marks == [[0.0, 1.0, 0.0], [1.0, 0.0], [1.0]]  # s of u, t of u, which ends later, and v
+    context = data.train.context
+    assert context.shape == (3, 2, 3, 4)
+    assert (context[:2, 1] == 0).all()  # u has one other sequence
+    assert (context[2] == 0).all()  # v has none
+    np.testing.assert_array_equal(context[0, 0, :, 1], [1.0, 0.0, 0.0])
+    np.testing.assert_array_equal(context[1, 0, :, 3], [1.0, 1.0, 1.0])
+    users, x, _, beside = last_events(read_events(tmp_path / "e.csv", names), data.schema.events, others=2)
+    assert users == ["u", "v"]
+    np.testing.assert_array_equal(x[0, :, 1], [1.0, 0.0, 0.0])
+    np.testing.assert_array_equal(beside, context[1:])
+    with pytest.raises(InputError, match="A window has 1 to 3 events"):
+        load_events(tmp_path / "e.csv", names, cuts=Cuts(0, 0.0, 0.0), window=4)
 
 
 def test_an_unknown_mark_is_refused(run, users, nelbo):

@@ -119,6 +119,8 @@ def test_held_out_futures_are_scored(run, nelbo):
         (("impute", "RUN", "--hide", "much"), "--hide takes a share"),
         (("evaluate", "RUN", "--horizon", "4000"), "No held-out series goes on for"),
         (("compress", "RUN"), "series"),
+        (("score", "RUN", "--by", "kl"), "leave it out"),
+        (("score", "RUN", "-o", "x.docx"), "choose the name of a file that ends in"),
         (("sample", "RUN", "-n", "2", "-o", "x.csv"), "ends in"),
     ],
 )

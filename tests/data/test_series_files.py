@@ -168,6 +168,12 @@ def test_what_is_no_series_is_refused_in_a_sentence(tmp_path, rows, columns, opt
     assert "\n" not in str(refusal.value)
 
 
+def test_a_series_without_a_value_is_named(tmp_path):
+    found = read_series(table(tmp_path, ["a 0 1 2", "b 0 . .", "b 1 . .", "a 1 . 3"]), LONG)
+    assert any("1 series without a value (b)" in note for note in found.notes)
+    assert not any("without a value" in note for note in read_series(table(tmp_path, hourly(3)), LONG).notes)
+
+
 def test_one_time_stamp_and_equal_stamps_make_one_frame(tmp_path):
     data = data_of(table(tmp_path, ["a 5 1 2", "a 5 3 4"]), valid=0.0, test=0.0)
     assert data.train.x.tolist() == [[[2.0, 3.0]]]

@@ -8,7 +8,16 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import kstest
 
-from nelbo.distributions import END, HawkesProcess, PoissonProcess, RmtppProcess, excitations, next_gap, thinned
+from nelbo.distributions import (
+    END,
+    HawkesProcess,
+    NeuralHawkesProcess,
+    PoissonProcess,
+    RmtppProcess,
+    excitations,
+    next_gap,
+    thinned,
+)
 
 GAPS = np.array([0.4, 1.3, 0.2, 2.0, 0.7])
 MARKS = np.array([0.0, 2.0, 1.0, 2.0, END])
@@ -48,6 +57,46 @@ def test_the_integral_of_rmtpp_is_that_of_quadrature():
     np.testing.assert_allclose(q.log_prob(value), log_p, rtol=1e-5)
     more = RmtppProcess(*(jnp.asarray(np.append(a, [7.0]), jnp.float32) for a in (LEVELS, SLOPES)), logits(6))
     np.testing.assert_allclose(more.observed_log_prob(*padded(1)), log_p, rtol=1e-5)
+
+
+RANDOM = np.random.default_rng(2)
+STATE = np.stack([RANDOM.normal(size=(5, 6)), RANDOM.normal(size=(5, 6)), RANDOM.uniform(0.1, 6.0, (5, 6)), RANDOM.uniform(size=(5, 6))], 1)  # fmt: skip  # noqa: E501
+WEIGHT, BIAS = RANDOM.normal(size=(6, 3)), RANDOM.normal(size=3)
+
+
+def neural(offsets, weight=WEIGHT):
+    return NeuralHawkesProcess(*(jnp.asarray(a, jnp.float32) for a in (STATE, weight, BIAS)), offsets)
+
+
+def rates(row, t):
+    c, last, decay, out = STATE[row]
+    return np.log1p(np.exp(out * np.tanh(last + (c - last) * np.exp(-decay * t)) @ WEIGHT + BIAS))
+
+
+@jax.jit
+def estimates(keys):
+    draw = lambda key: neural(jr.uniform(key, (5, 4))).integral(jnp.asarray(GAPS, jnp.float32))  # noqa: E731
+    return jax.vmap(draw)(keys)
+
+
+def test_the_integral_of_a_neural_process_is_unbiased_and_exact_where_nothing_decays():
+    """2000 estimates of 5 integrals from 4 strata, within 4.5 standard errors of quadrature: 3e-5 of false alarm."""
+    found = np.asarray(estimates(jr.split(jr.key(0), 2000)), float)
+    exact = np.array([quad(lambda t, i=i: rates(i, t).sum(), 0, gap)[0] for i, gap in enumerate(GAPS)])
+    z = (found.mean(0) - exact) / (found.std(0) / np.sqrt(2000))
+    assert np.abs(z).max() < 4.5, z
+    assert (found.std(0) < 0.05 * exact).all()
+    # a homogeneous Poisson process: no state is read
+    rate = np.log1p(np.exp(BIAS))
+    flat = neural(jr.uniform(jr.key(1), (5, 4)), 0.0 * WEIGHT).log_prob(jnp.asarray(SEQUENCE, jnp.float32))
+    wanted = sum(np.log(rate[int(k)]) for k in MARKS if k >= 0) - rate.sum() * GAPS.sum()
+    np.testing.assert_allclose(flat, wanted, rtol=1e-5)
+
+
+def test_marks_of_a_neural_process_are_its_intensities_at_the_event():
+    gap = jnp.asarray(GAPS, jnp.float32)
+    wanted = np.log([rates(i, t) for i, t in enumerate(GAPS)])
+    np.testing.assert_allclose(neural(jnp.zeros((5, 1))).mark_logits(gap), wanted, rtol=1e-4)
 
 
 BASE, JUMP, DECAY = 0.5, 0.8, 1.4

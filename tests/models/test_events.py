@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
-from scipy.stats import kstest
+from scipy.stats import kstest, norm
 
 from nelbo.core import Example, InputError
 from nelbo.models import PROCESSES, build, load_model, save_model
@@ -49,7 +49,7 @@ def test_the_first_event_of_an_unknown_beginning_has_a_mark_and_no_time():
     assert (kinds[:4] < 0).all()
 
 
-@pytest.mark.share(3)
+@pytest.mark.share(2)
 @pytest.mark.parametrize("process", PROCESSES)
 def test_draws_have_residuals_of_an_exponential(process):
     """600 gaps; Kolmogorov and Smirnov's test at 1e-4, which is its false alarm."""
@@ -70,6 +70,33 @@ def test_draws_have_residuals_of_an_exponential(process):
     assert kstest(found[events], "expon").pvalue > 1e-4
 
 
+def test_a_user_is_read_from_other_sequences():
+    model = made("events", latents=2, experts=3)
+    other = jnp.concatenate([jnp.where(OBSERVED, VALUE, 0.0), OBSERVED.astype(jnp.float32)], 1)
+    beside = jnp.stack([other, other.at[1, 0].set(3.0), jnp.zeros_like(other)])
+
+    @jax.jit
+    def mixture(value, context, z):
+        posterior = model.posterior(Example(value, OBSERVED, context=context))
+        return posterior.log_prob((z,)), posterior.part(0, ()).mean, model.recognition.inner.layers[0]((context[1],))
+
+    z = jnp.array([0.3, -0.7])
+    both, _, one = mixture(VALUE, beside, z)
+    only, _, first = mixture(VALUE, jnp.stack([jnp.zeros_like(other), other, jnp.zeros_like(other)]), z)
+    alone, mean, _ = mixture(VALUE, jnp.zeros_like(beside), z)
+    log_normal = lambda q: norm.logpdf(z, q.mean, np.sqrt(q.variance)).sum()  # noqa: E731
+    np.testing.assert_allclose(both, np.logaddexp(log_normal(first), log_normal(one)) - np.log(2), rtol=1e-5)
+    np.testing.assert_allclose(only, log_normal(first), rtol=1e-5)
+    np.testing.assert_allclose(alone, norm.logpdf(z).sum(), rtol=1e-6)  # the prior
+    assert (mean == 0.0).all()
+    np.testing.assert_array_equal(mixture(VALUE + 1.0, beside, z)[0], both)  # what is scored is not looked at
+    with pytest.raises(InputError, match="other sequences"):
+        model.posterior(Example(VALUE, OBSERVED))
+    for options in ({"experts": -1}, {"intensity": "slow"}):
+        with pytest.raises(InputError, match=next(iter(options))):
+            made("events", **options)
+
+
 @pytest.mark.slow
 def test_latents_of_users_are_read_by_q_and_set_the_process():
     model = made("events", latents=2)
@@ -85,7 +112,11 @@ def test_latents_of_users_are_read_by_q_and_set_the_process():
 
 
 def test_files_give_the_same_model(tmp_path):
-    for name, options in (("events", {"latents": 2}), *(("point-process", {"process": one}) for one in PROCESSES)):
+    for name, options in (
+        ("events", {"latents": 2}),
+        ("events", {"intensity": "neural-hawkes", "experts": 2}),
+        *(("point-process", {"process": one}) for one in PROCESSES),
+    ):
         model = made(name, **options)
         save_model(tmp_path / "model.safetensors", model)
         found = load_model(tmp_path / "model.safetensors")

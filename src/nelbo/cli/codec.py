@@ -88,7 +88,10 @@ def _array(options: argparse.Namespace, run: Run) -> tuple[np.ndarray, str, Any]
             f"The model in {run.folder} predicts {what} and is no model of the data: compress with another."
         )
     if run.model.is_of_series:
-        raise InputError(f"The model in {run.folder} is of series, which are not compressed yet: use a model of rows.")
+        raise InputError(
+            f"The model in {run.folder} is of series, whose latents are draws of processes, for which there is no "
+            "coder: use a model of rows."
+        )
     check_rows(run, "compress")
     if options.context is not None:
         raise InputError("--context goes with a .npy file: other data have their labels with them.")

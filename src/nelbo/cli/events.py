@@ -61,7 +61,7 @@ def forecast_events(options: argparse.Namespace, run: Run) -> None:
 
 def _columns(found: NextEvents, events: Events, level: float) -> dict[str, list]:
     """The quantiles of the time of the next event, whether one comes at all, and of which kind it is."""
-    user, time, mark = events.names
+    user, time, mark = events.names[:3]
     ends = np.quantile(found.gaps, [0.5 - 0.5 * level, 0.5, 0.5 + 0.5 * level], axis=1, method="inverted_cdf")
     columns: dict[str, list] = {user: list(found.users), f"{time}_last": found.since.tolist()}
     for name, gap in zip(("low", "median", "high"), ends, strict=True):

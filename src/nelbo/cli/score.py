@@ -12,6 +12,7 @@ from nelbo.cli.commands import Command
 from nelbo.cli.events import check_rows
 from nelbo.cli.output import Line, note, print_json
 from nelbo.cli.parser import Parser, data_folder, refine, run_folder, split
+from nelbo.cli.series_scores import score_series
 from nelbo.cli.writing import refinement
 from nelbo.core import InputError, atomic_write
 from nelbo.data import TABLES
@@ -41,9 +42,10 @@ def _arguments(parser: Parser) -> None:
 def score(options: argparse.Namespace) -> None:
     """Say how novel each row is, and why."""
     run = open_run(options.run)
-    if run.model.is_of_series:
-        raise InputError(f"{run.folder} is a run on series, whose rows are not scored one by one: its held-out futures "
-                         "are, by `nelbo evaluate --horizon`.")  # fmt: skip
+    schema = run.fitted_data.schema
+    if schema is not None and schema.series is not None:
+        score_series(options, run)
+        return
     check_rows(run, "score")
     path = Path(options.output or run.folder / "scores.csv")
     line = Line()

@@ -40,8 +40,8 @@ def impute_series(options: argparse.Namespace, run: Run) -> None:
     hidden = _hidden(options.hide, rows, options.seed)
     shown = rows.hiding(hidden)
     filled = fill_rows(jr.key(options.seed), run, shown, draws=draws, progress=counter(options, "windows"))
-    blank = rows.blank & (rows.places >= 0)[:, None]
-    record: dict[str, Any] = {"file": str(path), "rows": len(rows.places), "missing_entries": int(blank.sum()),
+    blank, count = rows.unknown, len(rows.places) if rows.table is None else len(rows.table)
+    record: dict[str, Any] = {"file": str(path), "rows": count, "missing_entries": int(blank.sum()),
                               "draws": draws}  # fmt: skip
     with atomic_write(path) as file:
         file.write(_npz(rows, filled) if path.suffix == ".npz" else filled_series(rows, filled, options.intervals))
@@ -50,7 +50,7 @@ def impute_series(options: argparse.Namespace, run: Run) -> None:
     if options.json:
         print_json(record)
         return
-    note(options, f"Wrote {path}: {int(blank.sum())} missing values of {len(rows.places)} rows filled in")
+    note(options, f"Wrote {path}: {int(blank.sum())} missing values of {count} rows filled in")
     if "hidden" in record:
         print(text_table(record["hidden"]), end="")
 
@@ -111,40 +111,34 @@ def filled_series(rows: LongSeries, filled: FilledSeries, intervals: bool) -> by
     table = rows.table
     if table is None:
         raise InputError(f"{rows.where} is no table: write the result as .npz.")
-    places = {name: i for i, name in enumerate(table.names)}
-    columns = {places[column.name]: column for column in rows.channels}
-    there = rows.places >= 0
-    cells = np.maximum(rows.places, 0)
     # a repeated time may have its value in another row
-    values = np.where(np.isnan(rows.values), filled.mean, rows.values)[cells]
-    blank = rows.blank & there[:, None]
-    content = table.filled(columns, values.astype(float), blank)
+    values = rows.in_file(np.where(np.isnan(rows.values), filled.mean, rows.values))
+    content = table.filled(rows.columns(), values, rows.unknown)
     if not intervals:
         return content
-    beside = {}
-    for i, column in enumerate(rows.channels):
-        for name, ends in (("low", filled.low), ("high", filled.high)):
-            beside[f"{column.name}_{name}"] = np.where(blank[:, i], ends[cells, i], np.nan).astype(float)
+    ends = {name: np.where(rows.unknown, rows.in_file(vars(filled)[name]), np.nan) for name in ("low", "high")}
+    beside = {f"{c.name}_{name}": part[:, i] for i, c in enumerate(rows.written) for name, part in ends.items()}
     return table.reread(content, len(table)).extended(range(len(table.names)), beside, None)
 
 
 def _npz(rows: LongSeries, filled: FilledSeries) -> bytes:
-    """Everything, in the order of the file's rows; one without a time or an id is NaN."""
-    there = rows.places >= 0
-    cells = np.maximum(rows.places, 0)
+    """Everything, in the places of the file's rows; one without a time or an id is NaN."""
     stream = io.BytesIO()
     known = np.where(np.isnan(rows.values), filled.mean, rows.values)
-    parts = {"values": known, "mean": filled.mean, "std": filled.std, "low": filled.low, "high": filled.high}
-    arrays = {name: np.where(there[:, None], part[cells], np.nan).astype(np.float32) for name, part in parts.items()}
-    draws = np.where(there[None, :, None], filled.draws[:, cells], np.nan).astype(np.float32)
+    parts = {"values": known, **{name: vars(filled)[name] for name in ("mean", "std", "low", "high", "draws")}}
+    arrays = {name: rows.in_file(part).astype(np.float32) for name, part in parts.items()}
     names = np.array([column.name for column in rows.channels], dtype=str)
-    np.savez_compressed(stream, allow_pickle=False, observed=~rows.blank, names=names, draws=draws, **arrays)
+    observed = np.logical_not(rows.blank.reshape(rows.shape) if rows.shape else rows.blank)
+    np.savez_compressed(stream, allow_pickle=False, observed=observed, names=names, **arrays)
     return stream.getvalue()
 
 
 def written_table(path: Path, columns: dict[str, list[Any]], rows: LongSeries) -> bytes:
-    """A table of its own in the form of the user's: delimiter, decimal mark, Parquet."""
+    """A table of its own in the form of the user's: delimiter, decimal mark, Parquet with its dates."""
     import pandas as pd
 
     frame = pd.DataFrame(columns)
+    time = rows.parts[1]
+    if rows.dated and time in columns and (rows.table is None or rows.table.dialect is None):
+        frame[time] = pd.to_datetime(frame[time])
     return frame_bytes(frame, path.suffix, None if rows.table is None else rows.table.dialect)

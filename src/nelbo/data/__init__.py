@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from nelbo.data.catalogue import CatalogueEntry as CatalogueEntry
     from nelbo.data.columns import Column as Column
     from nelbo.data.columns import Dialect as Dialect
+    from nelbo.data.covariates import context_of as context_of
+    from nelbo.data.covariates import load_covariates as load_covariates
+    from nelbo.data.covariates import named_covariates as named_covariates
+    from nelbo.data.covariates_schema import Covariates as Covariates
     from nelbo.data.crops import Crops as Crops
     from nelbo.data.crops import LogSteps as LogSteps
     from nelbo.data.cuts import Cuts as Cuts
@@ -49,8 +53,9 @@ if TYPE_CHECKING:
     from nelbo.data.loading import load_frame as load_frame
     from nelbo.data.loading import load_rows as load_rows
     from nelbo.data.long import LongSeries as LongSeries
-    from nelbo.data.long import holds_frames as holds_frames
-    from nelbo.data.long import read_series as read_series
+    from nelbo.data.made import MADE as MADE
+    from nelbo.data.made import healing_truth as healing_truth
+    from nelbo.data.made import load_made as load_made
     from nelbo.data.masks import missing_at_random as missing_at_random
     from nelbo.data.masks import missing_grid as missing_grid
     from nelbo.data.masks import missing_random_square as missing_random_square
@@ -80,7 +85,12 @@ if TYPE_CHECKING:
     from nelbo.data.series import Windows as Windows
     from nelbo.data.series import cut_windows as cut_windows
     from nelbo.data.series import load_series as load_series
+    from nelbo.data.series import longest_series as longest_series
     from nelbo.data.series import read_like as read_like
+    from nelbo.data.series import rows_by_split as rows_by_split
+    from nelbo.data.series import series_data as series_data
+    from nelbo.data.series_files import holds_frames as holds_frames
+    from nelbo.data.series_files import read_series as read_series
     from nelbo.data.series_schema import Series as Series
     from nelbo.data.sources import Source as Source
     from nelbo.data.sources import dynamic_draw as dynamic_draw
@@ -92,8 +102,12 @@ if TYPE_CHECKING:
     from nelbo.data.splits import missing_fraction as missing_fraction
     from nelbo.data.tables import UserTable as UserTable
     from nelbo.data.user import TABLES as TABLES
+    from nelbo.data.wide import LAYOUTS as LAYOUTS
     from nelbo.data.written import array_bytes as array_bytes
     from nelbo.data.written import frame_bytes as frame_bytes
+    from nelbo.data.xarrays import filled_xarray as filled_xarray
+    from nelbo.data.xarrays import future_xarray as future_xarray
+    from nelbo.data.xarrays import is_xarray as is_xarray
 
 _HOMES = {
     "BINARIZATIONS": "binarization",
@@ -101,6 +115,7 @@ _HOMES = {
     "CatalogueEntry": "catalogue",
     "Column": "columns",
     "Corpus": "documents",
+    "Covariates": "covariates_schema",
     "Crops": "crops",
     "Cuts": "cuts",
     "Data": "splits",
@@ -108,8 +123,10 @@ _HOMES = {
     "EventRows": "events",
     "Events": "events_schema",
     "FetchProgress": "fetch",
+    "LAYOUTS": "wide",
     "LogSteps": "crops",
     "LongSeries": "long",
+    "MADE": "made",
     "NamedData": "registered",
     "Pairs": "schema",
     "SPLITS": "splits",
@@ -133,6 +150,7 @@ _HOMES = {
     "binarize": "binarization",
     "cache_folder": "named",
     "check_values": "schema",
+    "context_of": "covariates",
     "crops_of": "photographs",
     "cut_windows": "series",
     "data_from_arrays": "registered",
@@ -142,18 +160,25 @@ _HOMES = {
     "extended_table": "answers",
     "filled_frame": "answers",
     "filled_table": "answers",
+    "filled_xarray": "xarrays",
     "frame_bytes": "written",
-    "holds_frames": "long",
+    "future_xarray": "xarrays",
+    "healing_truth": "made",
+    "holds_frames": "series_files",
+    "is_xarray": "xarrays",
     "known_targets": "prepare",
     "last_events": "events",
     "load": "loading",
     "load_array": "loading",
+    "load_covariates": "covariates",
     "load_events": "events",
     "load_frame": "loading",
+    "load_made": "made",
     "load_pairs": "pairs",
     "load_photographs": "photographs",
     "load_rows": "loading",
     "load_series": "series",
+    "longest_series": "series",
     "made_file": "answers",
     "made_frame": "answers",
     "missing_at_random": "masks",
@@ -161,6 +186,7 @@ _HOMES = {
     "missing_grid": "masks",
     "missing_random_square": "masks",
     "missing_square": "masks",
+    "named_covariates": "covariates",
     "names": "registered",
     "pair_context": "pairs",
     "picture_files": "pictures",
@@ -170,9 +196,11 @@ _HOMES = {
     "read_npy": "formats",
     "read_photo": "photo_files",
     "read_picture": "photo_files",
-    "read_series": "long",
+    "read_series": "series_files",
     "read_triples": "pairs",
     "row_digests": "digests",
+    "rows_by_split": "series",
+    "series_data": "series",
     "source": "sources",
     "split_by_digests": "digests",
     "sprite_attributes": "drawn",

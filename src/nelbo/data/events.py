@@ -1,7 +1,7 @@
 """Events of users (purchases, diagnoses, messages) as sequences of gaps and marks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,23 +29,30 @@ class EventRows:
 
     Args:
         where: the file.
-        names: of the columns of user, time and mark.
+        names: of the columns of user, time and mark, and maybe of what tells the sequences of a user apart.
         users: `(n,)` text.
         times: `(n,)` float64, seconds since 1970 where times are dates.
         marks: `(n,)` text.
         dated: whether times are dates.
         notes: what was left out.
         table: the user's table; None of arrays.
+        sequences: `(n,)` numbers that tell the sequences of a user apart, in the order of their ends.
     """
 
     where: str
-    names: tuple[str, str, str]
+    names: tuple[str, ...]
     users: np.ndarray
     times: np.ndarray
     marks: np.ndarray
     dated: bool
     notes: tuple[str, ...] = ()
     table: UserTable | None = None
+    sequences: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
+
+    def parts(self, rows: slice) -> list[slice]:
+        """The sequences of a user, in the order of their ends."""
+        cuts = np.flatnonzero(np.diff(self.sequences[rows])) + rows.start + 1
+        return [slice(int(a), int(b)) for a, b in zip([rows.start, *cuts], [*cuts, rows.stop], strict=True)]
 
     def bounds(self) -> list[tuple[str, slice]]:
         """Each user with the events."""
@@ -59,15 +66,16 @@ def read_events(path: Path | str, names: Sequence[str], *, header: bool | None =
 
     Args:
         path: a table (.csv, .tsv, .parquet), or a `.npz` file of equally long arrays.
-        names: of the columns of user, time and mark.
+        names: of the columns of user, time and mark; a fourth one tells the sequences of a user apart.
         header: whether the first line of a CSV file names its columns; None finds out.
 
     Raises:
         InputError: no such file or column, times that are none, or no event at all.
     """
     path = Path(path)
-    if len(names) != 3 or len(set(names)) != 3:
-        raise InputError("Say which columns hold user, time and mark of each event: --columns USER,TIME,MARK.")
+    if len(names) not in {3, 4} or len(set(names)) != len(names):
+        raise InputError("Say which columns hold user, time and mark of each event: --columns USER,TIME,MARK, and "
+                         "maybe a fourth that tells the sequences of a user apart.")  # fmt: skip
     if not path.exists():
         raise InputError(f"There is no file {path}: correct the path; a table of events was expected.")
     suffix = path.suffix.lower()
@@ -85,11 +93,13 @@ def _from_table(reading: ReadTable, names: Sequence[str]) -> EventRows:
         choice("column", name, shown)
     contents = dict(zip(shown, reading.contents, strict=True))
     notes = list(reading.notes)
-    user, mark = (contents[names[i]] for i in (0, 2))
+    user, mark, *session = (contents[names[i]] for i in (0, 2, 3)[: len(names) - 1])
     times, dated, _ = table_times(table.where, {"time": names[1]}, contents, len(table), notes)
-    texts = [np.array([*one.texts, ""], object)[one.codes] for one in (user, mark)]
+    texts = [np.array([*one.texts, ""], object)[one.codes] for one in (user, mark, *session)]
     keep = (user.codes >= 0) & (mark.codes >= 0) & ~np.isnan(times)
-    return replace(_sorted(table.where, names, texts[0], times, texts[1], keep, notes), dated=dated, table=table)
+    for one in session:
+        keep &= one.codes >= 0
+    return replace(_sorted(table.where, names, texts, times, keep, notes), dated=dated, table=table)
 
 
 def _from_arrays(path: Path, names: Sequence[str]) -> EventRows:
@@ -99,29 +109,34 @@ def _from_arrays(path: Path, names: Sequence[str]) -> EventRows:
     found = [arrays[name] for name in names]
     if len({one.shape for one in found}) != 1 or found[0].ndim != 1 or found[1].dtype.kind not in "buif":
         raise InputError(f"{path}: {', '.join(names)} must be vectors of one length, the times numbers.")
-    users, marks = (np.array([str(one) for one in found[i].tolist()], object) for i in (0, 2))
+    users, marks, *session = (np.array([str(v) for v in one.tolist()], object) for one in (found[0], *found[2:]))
     named = arrays.get(f"{names[2]}_names")
     if named is not None and found[2].dtype.kind in "ui":
         marks = np.array([str(one) for one in named], object)[found[2]]
     times = found[1].astype(float)
-    return _sorted(str(path), names, users, times, marks, ~np.isnan(times), [])
+    return _sorted(str(path), names, [users, marks, *session], times, ~np.isnan(times), [])
 
 
 def _sorted(
-    where: str, names: Sequence[str], users: np.ndarray, times: np.ndarray, marks: np.ndarray, keep: np.ndarray,
-    notes: list[str],
-) -> EventRows:  # fmt: skip
+    where: str, names: Sequence[str], texts: Sequence[np.ndarray], times: np.ndarray, keep: np.ndarray, notes: list[str]
+) -> EventRows:
     if np.isinf(times).any():
         raise InputError(f"{where}: the time in row {int(np.argmax(np.isinf(times)))} is infinite: give a number.")
     if not keep.any():
         raise InputError(f"{where}: no row has a user, a time and a mark; at least one event was expected.")
     if not keep.all():
         notes.append(f"{where}: {int((~keep).sum())} rows with a blank among {', '.join(names)} were left out.")
-    users, times, marks = users[keep], times[keep], marks[keep]
+    times, (users, marks, *session) = times[keep], [one[keep] for one in texts]
     _, codes = np.unique(users.astype(str), return_inverse=True)
-    order = np.lexsort((times, codes))
-    triple = (str(names[0]), str(names[1]), str(names[2]))
-    return EventRows(where, triple, users[order], times[order], marks[order], dated=False, notes=tuple(notes))
+    rank = np.zeros(len(times), int)
+    if session:
+        _, both = np.unique([f"{c} {s}" for c, s in zip(codes, session[0], strict=True)], return_inverse=True)
+        ends = np.full(int(both.max()) + 1, -np.inf)
+        np.maximum.at(ends, both, times)
+        rank = np.argsort(np.lexsort((np.arange(len(ends)), ends)))[both]
+    order = np.lexsort((times, rank, codes))
+    return EventRows(where, tuple(map(str, names)), users[order], times[order], marks[order], dated=False,
+                     notes=tuple(notes), sequences=rank[order])  # fmt: skip
 
 
 def load_events(
@@ -130,6 +145,7 @@ def load_events(
     *,
     cuts: Cuts,
     window: int | None = None,
+    others: int = 0,
     header: bool | None = None,
     like: Schema | None = None,
 ) -> Data:
@@ -143,7 +159,9 @@ def load_events(
         path: see `read_events`.
         names: see `read_events`.
         cuts: how many users to hold out.
-        window: events in an example at most; None: as many as the longest user has, up to 64.
+        window: events in an example at most; None: as many as the longest sequence has, up to 64.
+        others: how many other sequences of the user are the context of each, `(others, events, 4)`: gap, mark, and
+            which of the two are there. The nearest in their order are taken; the sequence itself is not among them.
         header: whether the first line of a CSV file names its columns; None finds out.
         like: the schema of data that a model was fitted to: its names, marks, unit and held-out users are used.
 
@@ -155,11 +173,17 @@ def load_events(
     events = _described(found, window, cuts) if known is None else known
     check_marks(found, events)
     place = {user: i for i, ids in enumerate(events.held, 1) for user in ids}
-    parts: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {"train": [], "valid": [], "test": []}
+    parts: dict[str, list[tuple[np.ndarray, ...]]] = {"train": [], "valid": [], "test": []}
     for user, rows in found.bounds():
-        parts[("train", "valid", "test")[place.get(user, 0)]] += _sequences(found, rows, events)
-    splits = {name: Split(np.stack([x for x, _ in part]), observed=np.stack([o for _, o in part]))
-              for name, part in parts.items() if part}  # fmt: skip
+        own = _sequences(found, rows, events)
+        parts[("train", "valid", "test")[place.get(user, 0)]] += [
+            (*one, _beside(own, i, others)) for i, one in enumerate(own)
+        ]
+    splits = {}
+    for name, part in parts.items():
+        if part:
+            x, observed, context = (np.stack(arrays) for arrays in zip(*part, strict=True))
+            splits[name] = Split(x, observed=observed, context=context if others else None)
     schema = like or Schema((events.window, 2), "real", events=events)
     count, users = len(found.users), len(found.bounds())
     said = f"{path}: {count} events of {len(events.marks)} kinds of {users} users, split by user; the unit of time is their mean gap, {events.unit:g}."  # fmt: skip  # noqa: E501
@@ -196,15 +220,22 @@ def _described(found: EventRows, window: int | None, cuts: Cuts) -> Events:
     chosen = [users[i] for i in Stream("split", cuts.seed).permutation(len(users))]
     held = (tuple(chosen[: counts[0]]), tuple(chosen[counts[0] : sum(counts)]))
     out = {user for ids in held for user in ids}
-    gaps = np.concatenate([np.diff(found.times[rows]) for user, rows in found.bounds() if user not in out])
+    parts = [(user, part) for user, rows in found.bounds() for part in found.parts(rows)]
+    gaps = np.concatenate([np.diff(found.times[part]) for user, part in parts if user not in out])
     mean = float(gaps.mean()) if len(gaps) else 0.0
-    longest = max(rows.stop - rows.start for _, rows in found.bounds())
+    longest = max(part.stop - part.start for _, part in parts)
     size = min(longest, USUAL_EVENTS) if window is None else window
+    if size < 1 or size > longest:
+        raise InputError(f"A window has 1 to {longest} events, as many as the longest sequence of {found.where} has, "
+                         f"got {size}.")  # fmt: skip
     return Events(found.names, marks, mean if mean > 0 else 1.0, found.dated, size, held)
 
 
 def _sequences(found: EventRows, rows: slice, events: Events) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The windows of one user: values and what is observed of them."""
+    """The windows of one user, or of one sequence: values and what is observed of them."""
+    whole = found.parts(rows)
+    if len(whole) > 1:
+        return [window for part in whole for window in _sequences(found, part, events)]
     number = {mark: i for i, mark in enumerate(events.marks)}
     times = found.times[rows]
     whole = np.stack([np.append(0.0, np.diff(times)) / events.unit, [number[m] for m in found.marks[rows].tolist()]], 1)
@@ -220,12 +251,36 @@ def _sequences(found: EventRows, rows: slice, events: Events) -> list[tuple[np.n
     return parts
 
 
-def last_events(found: EventRows, events: Events) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """The last window of each user: ids, values and what is observed."""
+def _beside(own: Sequence[tuple[np.ndarray, np.ndarray]], place: int, count: int) -> np.ndarray:
+    """The sequences of a user that are nearest to one of them, without that one."""
+    found = np.zeros((count, len(own[0][0]), 4), np.float32)
+    others = sorted((abs(i - place), i) for i in range(len(own)) if i != place)[:count]
+    for row, (_, i) in enumerate(others):
+        value, there = own[i]
+        found[row] = np.concatenate([np.where(there, value, 0.0), there], 1)
+    return found
+
+
+def last_events(
+    found: EventRows, events: Events, *, others: int = 0
+) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray | None]:
+    """The last window of each user: ids, values, what is observed, and the context (see `load_events`).
+
+    Args:
+        found: the events.
+        events: what they are.
+        others: sequences of the context; 0: there is none.
+    """
     check_marks(found, events)
     users: list[str] = []
     rows: list[Any] = []
-    for user, part in found.bounds():
+    context = []
+    for user, whole in found.bounds():
+        part = found.parts(whole)[-1]
         users.append(user)
-        rows.append(_sequences(found, slice(max(part.start, part.stop - events.window), part.stop), events)[-1])
-    return users, np.stack([x for x, _ in rows]), np.stack([o for _, o in rows])
+        cut = max(part.start, part.stop - events.window)
+        rows.append(_sequences(found, slice(cut, part.stop), events)[-1])
+        before = _sequences(found, slice(whole.start, cut), events) if cut > whole.start and others else []
+        context.append(_beside([*before, rows[-1]], len(before), others))
+    stacked = np.stack(context) if others else None
+    return users, np.stack([x for x, _ in rows]), np.stack([o for _, o in rows]), stacked

@@ -1,21 +1,18 @@
-"""Reading series: a table in long form (a row for each series and time), or arrays with their times."""
+"""Series in long form: a row for each series and time."""
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
 from nelbo.core import InputError, choice
 from nelbo.data.columns import Column, Content
-from nelbo.data.formats import read_npz
-from nelbo.data.reading import ReadTable, read_csv, read_parquet, require
+from nelbo.data.reading import ReadTable, require
 from nelbo.data.roles import shown_names
 from nelbo.data.tables import UserTable
 
 PARTS = ("id", "time")
-_MOST_AXES = 3  # of `values`: series x time x channels; what has more is films
 _OFFSET = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
 _CLOCK = re.compile(r"\d:\d\d")
 
@@ -31,12 +28,15 @@ class LongSeries:
         times: `(n,)` float64, seconds since 1970 where stamps are dates.
         values: `(n, channels)` float64, NaN where missing.
         channels: the columns.
-        places: for each row of the file its row here; -1 where it was left out.
+        places: for each row of the file its row here; -1 where it was left out. In wide form a cell is such a row.
         blank: `(rows of the file, channels)`, where it holds no number.
         dated: whether stamps are dates.
         zone: see `Series`.
         notes: what was assumed or left out.
         table: the user's table; None of arrays.
+        layout: of the table, see `Series`.
+        written: the columns of the table that hold values, in wide form each with one time or of one series.
+        shape: of the file's numbers, where they are not `(rows of the file, channels)`.
     """
 
     where: str
@@ -51,6 +51,9 @@ class LongSeries:
     zone: str = ""
     notes: tuple[str, ...] = ()
     table: UserTable | None = None
+    layout: str = "long"
+    written: tuple[Column, ...] = ()
+    shape: tuple[int, ...] = ()
 
     def bounds(self) -> list[tuple[str, slice]]:
         """Each series with its rows."""
@@ -65,6 +68,23 @@ class LongSeries:
         return replace(
             self, ids=self.ids[keep], times=self.times[keep], values=self.values[keep], places=new[self.places]
         )
+
+    def in_file(self, values: np.ndarray) -> np.ndarray:
+        """Numbers of the rows, `(..., n, channels)`, in their places in the file; NaN where a row was left out."""
+        there = (self.places >= 0)[:, None]
+        found = np.where(there, np.asarray(values, np.float64)[..., np.maximum(self.places, 0), :], np.nan)
+        return found.reshape(*values.shape[:-2], *self.shape) if self.shape else found
+
+    @property
+    def unknown(self) -> np.ndarray:
+        """Where the file has a blank that can be filled in, in its own shape."""
+        blank = self.blank & (self.places >= 0)[:, None]
+        return blank.reshape(self.shape) if self.shape else blank
+
+    def columns(self) -> dict[int, Column]:
+        """The columns of the table that hold values, by their places in it."""
+        names = [] if self.table is None else list(shown_names(self.table.names))
+        return {names.index(column.name): column for column in self.written}
 
     def hiding(self, hidden: np.ndarray) -> "LongSeries":
         """The same without some of the values, `(n, channels)` bool."""
@@ -93,87 +113,93 @@ def named_parts(names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     return found, channels
 
 
-def read_series(
-    path: Path | str, names: Sequence[str] = (), *, ignore: Sequence[str] = (), header: bool | None = None
-) -> LongSeries:
-    """Read series; rows without a time are left out, and it is said.
-
-    Args:
-        path: a table (.csv, .tsv, .parquet), or a `.npz` file of `values` and maybe `times` (see `_from_arrays`).
-        names: see `named_parts`; without channels every column of numbers is one.
-        ignore: columns that are no channels.
-        header: whether the first line of a CSV file names its columns; None finds out.
-
-    Raises:
-        InputError: no such file or column, stamps that are no times, or no channel.
-    """
-    path = Path(path)
-    suffix = path.suffix.lower()
-    parts, channels = named_parts(names)
-    if not path.exists():
-        raise InputError(f"There is no file {path}: correct the path; a table of series was expected.")
-    if suffix == ".npz":
-        return _from_arrays(path, read_npz(path), parts, channels)
-    if suffix not in {".csv", ".tsv", ".parquet"}:
-        raise InputError(f"{path} is no table of series: a .csv, .tsv, .parquet or .npz file was expected.")
-    known = [*parts.values(), *channels]
-    reading = read_parquet(path) if suffix == ".parquet" else read_csv(path, header=header, known=known)
-    return _from_table(reading, parts, channels, ignore)
-
-
-def holds_frames(path: Path) -> bool:
-    """Whether a file holds arrays of frames, such as films, and no series of channels: `.npy`, and `.npz` whose
-    `values` have more than three axes, or that has none.
-    """
-    suffix = path.suffix.lower()
-    if suffix not in {".npz", ".npy"} or not path.is_file():
-        return False
-    if suffix == ".npy":
-        return True
-    arrays = read_npz(path)
-    return "values" not in arrays or arrays["values"].ndim > _MOST_AXES
-
-
-def _from_table(
+def long_series(
     reading: ReadTable, parts: Mapping[str, str], wanted: Sequence[str], ignore: Sequence[str]
 ) -> LongSeries:
+    """The series of a table in long form.
+
+    Args:
+        reading: the table.
+        parts: the columns of ids and times, see `named_parts`.
+        wanted: the channels; (): every column of numbers.
+        ignore: columns that are no channels.
+
+    Raises:
+        InputError: see `nelbo.data.read_series`.
+    """
+    table, notes = reading.table, list(reading.notes)
+    contents = contents_of(reading, (*parts.values(), *wanted, *ignore))
+    channels = number_columns(table, contents, {*parts.values(), *ignore}, wanted, notes)
+    values = numbers_of(table, contents, channels)
+    ids, named = ids_of(parts, contents, len(table))
+    times, dated, zone = table_times(table.where, parts, contents, len(table), notes)
+    columns = tuple(Column(name, "feature", contents[name].kind, places=contents[name].places) for name in channels)
+    pair = (parts.get("id", ""), parts.get("time", ""))
+    whole = LongSeries(table.where, pair, ids, times, values, columns, np.arange(len(table)), np.isnan(values),
+                       dated, zone, (), table, written=columns)  # fmt: skip
+    return ordered(whole, named, notes)
+
+
+def contents_of(reading: ReadTable, asked: Sequence[str]) -> dict[str, Content]:
+    """The columns of a table by name.
+
+    Raises:
+        InputError: no rows, or no column of a name that was asked for.
+    """
     table = reading.table
     if len(table) == 0:
         raise InputError(f"{table.where} has no rows; a table with at least one row was expected.")
     shown = shown_names(table.names)
-    for name in (*parts.values(), *wanted, *ignore):
-        choice("column", name, shown)
-    contents = dict(zip(shown, reading.contents, strict=True))
-    taken = {*parts.values(), *ignore}
-    left = [n for n in shown if n not in taken and contents[n].kind in {"text", "truth", "empty"} and n not in wanted]
-    channels = list(wanted) or [n for n in shown if n not in taken and n not in left]
+    for name in asked:
+        choice("column", name, [*shown, *reading.index])
+    return dict(zip(shown, reading.contents, strict=True)) | dict(reading.index)
+
+
+def number_columns(
+    table: UserTable, contents: Mapping[str, Content], taken: set[str], wanted: Sequence[str], notes: list[str]
+) -> list[str]:
+    """The columns that hold the values.
+
+    Raises:
+        InputError: there is none, or one is the index.
+    """
+    own = shown_names(table.names)  # without the index of a data frame
+    free = [name for name in own if name not in taken and name not in wanted]
+    left = [name for name in free if contents[name].kind in {"text", "truth", "empty"}]
+    channels = list(wanted) or [name for name in free if name not in left]
     if not channels:
         raise InputError(f"{table.where} has no column of numbers beside {', '.join(taken) or 'nothing'}: a series has "
                          "at least one.")  # fmt: skip
-    for name in channels:
+    if left:
+        notes.append(f"{table.where}: {', '.join(left)} hold no numbers and were left alone.")
+    return channels
+
+
+def numbers_of(table: UserTable, contents: Mapping[str, Content], names: Sequence[str]) -> np.ndarray:
+    """The numbers of some columns, `(rows, names)`.
+
+    Raises:
+        InputError: one is not numeric, or infinite.
+    """
+    for name in names:
         content = contents[name]
         if content.kind in {"text", "truth"} or content.fault:
             row, cell = content.odd_cell
             raise InputError(f"{table.where}: column {name!r} is not numeric ({table.place(row)} holds {cell!r}): "
                              "name other columns in --columns, or --ignore it.")  # fmt: skip
-    values = np.stack([contents[name].numbers for name in channels], 1)
+    values = np.stack([contents[name].numbers for name in names], 1)
     if np.isinf(values).any():
         row, column = np.argwhere(np.isinf(values))[0]
-        raise InputError(f"{table.where}: {channels[column]!r} in row {row} is infinite; give a finite number or a blank.")  # fmt: skip  # noqa: E501
-    notes = list(reading.notes)
-    if left:
-        notes.append(f"{table.where}: {', '.join(left)} hold no numbers and were left alone.")
-    ids, named = np.full(len(table), "", object), np.ones(len(table), bool)
-    if "id" in parts:
-        content = contents[parts["id"]]
-        ids = np.array([*content.texts, ""], object)[content.codes]
-        named = content.codes >= 0
-    times, dated, zone = table_times(table.where, parts, contents, len(table), notes)
-    columns = tuple(Column(name, "feature", contents[name].kind, places=contents[name].places) for name in channels)
-    pair = (parts.get("id", ""), parts.get("time", ""))
-    whole = LongSeries(table.where, pair, ids, times, values, columns, np.arange(len(table)), np.isnan(values),
-                       dated, zone, (), table)  # fmt: skip
-    return _ordered(whole, named, notes)
+        raise InputError(f"{table.where}: {names[column]!r} in row {row} is infinite; give a finite number or a blank.")
+    return values
+
+
+def ids_of(parts: Mapping[str, str], contents: Mapping[str, Content], count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The id of each row, and whether it has one."""
+    if "id" not in parts:
+        return np.full(count, "", object), np.ones(count, bool)
+    content = contents[parts["id"]]
+    return np.array([*content.texts, ""], object)[content.codes], content.codes >= 0
 
 
 def table_times(
@@ -184,7 +210,10 @@ def table_times(
         notes.append(f"{where}: no column of times was named (--columns time=NAME), so rows are steps in their order.")
         return np.arange(count, dtype=float), False, ""
     content = contents[parts["time"]]
-    if content.kind == "date" and content.form is None:  # dates that a file holds as such, in days
+    texts = [text.strip() for text in content.texts]
+    used = np.unique(content.codes[content.codes >= 0])
+    offsets = {match[1] if (match := _CLOCK.search(texts[i]) and _OFFSET.search(texts[i])) else "" for i in used}
+    if content.kind == "date" and content.form is None and offsets == {""}:  # dates that a file holds as such, in days
         notes.append(f"{where}: the stamps say no time zone and were taken as they stand.")
         return np.rint(content.numbers.astype(float) * 86400e6) / 1e6, True, ""
     if content.kind not in {"text", "truth", "date"}:
@@ -196,9 +225,6 @@ def table_times(
             raise InputError(f"{where}: the time in row {int(np.argmax(np.isinf(times)))} is infinite: give a number.")
         return times, False, ""
     pandas = require("pandas", "Reading dates")
-    texts = [text.strip() for text in content.texts]
-    used = np.unique(content.codes[content.codes >= 0])
-    offsets = {match[1] if (match := _CLOCK.search(texts[i]) and _OFFSET.search(texts[i])) else "" for i in used}
     if "" in offsets and len(offsets) > 1:
         raise InputError(f"{where}: some stamps in {parts['time']!r} say a time zone and some do not: write all alike.")
     parsed = pandas.to_datetime(pandas.Series([texts[i] for i in used]), errors="coerce", utc=True, format="mixed")
@@ -216,69 +242,88 @@ def table_times(
     return seconds[content.codes], True, zone
 
 
-def _from_arrays(
-    path: Path, arrays: Mapping[str, np.ndarray], parts: Mapping[str, str], wanted: Sequence[str]
-) -> LongSeries:
-    """Series of a `.npz` file: `values` is (time,), (time, channels) or (series, time, channels).
+def stacked(
+    where: str,
+    values: np.ndarray,
+    times: np.ndarray | None,
+    ids: np.ndarray | None,
+    names: Sequence[str] | None,
+    time: str,
+    wanted: Sequence[str],
+) -> LongSeries:  # fmt: skip
+    """The series of arrays.
 
-    `times` (or the array named by time=) has the times of all series, or of each; `names` the channels' names, `ids`
-    (or the array named by id=) those of the series.
+    Args:
+        where: what to call them in messages.
+        values: `(series, time, channels)` numbers.
+        times: `(time,)` or `(series, time)`, numbers or datetime64; None: rows are steps.
+        ids: `(series,)`; None: their numbers.
+        names: of the channels; None: their numbers.
+        time: the name of the times.
+        wanted: names of the channels to take; (): all.
+
+    Raises:
+        InputError: shapes that do not go together, or no such channel.
     """
-    if "values" not in arrays:
-        raise InputError(f"{path} has no array `values` (it has {', '.join(arrays)}): name the numbers so.")
-    values = arrays["values"]
-    if values.dtype.kind not in "buif" or values.ndim not in range(1, _MOST_AXES + 1) or not values.size:
-        raise InputError(
-            f"{path}: `values` must be numbers of shape time, time x channels or series x time x channels."
-        )
-    whole = values.astype(float).reshape(1, len(values), -1) if values.ndim < 3 else values.astype(float)
-    count, length, channels = whole.shape
-    for name in parts.values():
-        choice("array", name, arrays)
-    times = arrays.get(parts.get("time", "times"))
+    count, length, channels = values.shape
     dated = times is not None and times.dtype.kind == "M"
+    notes = [f"{where}: the stamps say no time zone and were taken as they stand."] if dated else []
     if dated and times is not None:
         times = np.where(np.isnat(times), np.nan, times.astype("datetime64[us]").astype(np.int64) / 1e6)
     times = np.arange(length, dtype=float) if times is None else np.asarray(times)
     if times.shape not in {(length,), (count, length)} or times.dtype.kind not in "buif":
-        raise InputError(f"{path}: the times have shape {list(times.shape)}; {length} numbers, or as many for each of "
+        raise InputError(f"{where}: the times have shape {list(times.shape)}; {length} numbers, or as many for each of "
                          f"{count} series were expected.")  # fmt: skip
-    names = [str(name) for name in arrays["names"]] if "names" in arrays else [f"channel {i}" for i in range(channels)]
+    if np.isinf(times).any() or np.isinf(values).any():
+        raise InputError(f"{where}: a time or a value is infinite; give finite numbers, or NaN where one is missing.")
+    names = [f"channel {i}" for i in range(channels)] if names is None else names
     if len(names) != channels:
-        raise InputError(f"{path}: `names` holds {len(names)} names for {channels} channels: give one for each.")
+        raise InputError(f"{where}: `names` holds {len(names)} names for {channels} channels: give one for each.")
     for name in wanted:
         choice("channel", name, names)
     chosen = [names.index(name) for name in wanted] if wanted else list(range(channels))
-    ids = arrays.get(parts.get("id", "ids"), np.arange(count))
+    ids = np.arange(count) if ids is None else ids
     if ids.shape != (count,):
-        raise InputError(f"{path}: the ids have shape {list(ids.shape)}; one for each of {count} series was expected.")
+        raise InputError(f"{where}: the ids have shape {list(ids.shape)}; one for each of {count} series was expected.")
     width = len(str(count - 1)) if ids.dtype.kind in "ui" else 0
     flat = np.repeat(np.array([str(one).rjust(width, "0") for one in ids.tolist()], object), length)
     stamps = np.broadcast_to(times, (count, length)).ravel().astype(float)
     kind = "binary" if values.dtype.kind in "bu" and set(np.unique(values).tolist()) <= {0, 1} else "real"
     columns = tuple(Column(names[i], "feature", kind) for i in chosen)
-    pair = ("id" if count > 1 else "", parts.get("time", "times"))
-    found = whole[..., chosen].reshape(-1, len(chosen))
-    return _ordered(
-        LongSeries(str(path), pair, flat, stamps, found, columns, np.arange(len(flat)), np.isnan(found), dated),
-        np.ones(len(flat), bool), [],
-    )  # fmt: skip
+    found = values.astype(float)[..., chosen].reshape(-1, len(chosen))
+    whole = LongSeries(where, ("id" if count > 1 else "", time), flat, stamps, found, columns, np.arange(len(flat)),
+                       np.isnan(found), dated)  # fmt: skip
+    return ordered(whole, np.ones(len(flat), bool), notes)
 
 
-def _ordered(found: LongSeries, named: np.ndarray, notes: list[str]) -> LongSeries:
-    """The rows sorted by series and time, each time once; what has no id or time is left out."""
+def ordered(found: LongSeries, named: np.ndarray, notes: list[str]) -> LongSeries:
+    """The rows sorted by series and time, each time once; what has no id or time is left out, and it is said.
+
+    Args:
+        found: the rows as they stand.
+        named: which of them have an id.
+        notes: what is to be said already.
+
+    Raises:
+        InputError: no row has both.
+    """
+    what = "rows" if found.layout == "long" else "cells"
     keep = named & ~np.isnan(found.times)
     if not keep.any():
         raise InputError(f"{found.where}: no row has a time{' and an id' if found.parts[0] else ''}: at least one was "
                          "expected.")  # fmt: skip
     if not keep.all():
-        notes.append(f"{found.where}: {int((~keep).sum())} rows without a time or an id were left out.")
+        notes.append(f"{found.where}: {int((~keep).sum())} {what} without a time or an id were left out.")
     rows = np.flatnonzero(keep)
     _, first, codes = np.unique(found.ids[rows].astype(str), return_index=True, return_inverse=True)
     rank = np.argsort(np.argsort(first))[codes]  # series in the order in which they first appear
     order = np.lexsort((found.times[rows], rank))
-    if (np.diff(order) < 0).any() and (np.diff(found.times[rows])[rank[1:] == rank[:-1]] < 0).any():
-        notes.append(f"{found.where}: rows are not in the order of time; they were sorted, and come back as they were.")
+    as_read = np.argsort(rank, kind="stable")
+    same = rank[as_read][1:] == rank[as_read][:-1]
+    if (np.diff(found.times[rows][as_read])[same] < 0).any():
+        notes.append(
+            f"{found.where}: {what} are not in the order of time; they were sorted, and come back as they were."
+        )
     rows, rank = rows[order], rank[order]
     again = np.concatenate([[False], (rank[1:] == rank[:-1]) & (found.times[rows][1:] == found.times[rows][:-1])])
     places = np.full(len(keep), -1)
@@ -287,9 +332,14 @@ def _ordered(found: LongSeries, named: np.ndarray, notes: list[str]) -> LongSeri
     values = found.values[rows]
     if again.any():
         values = _averaged(values, cell)
-        notes.append(f"{found.where}: {int(again.sum())} rows repeat the time of another of their series; their mean "
+        notes.append(f"{found.where}: {int(again.sum())} {what} repeat the time of another of their series; their mean "
                      "counts.")  # fmt: skip
     rows = rows[~again]
+    silent = [name for name, part in replace(found, ids=found.ids[rows]).bounds() if np.isnan(values[part]).all()]
+    if silent:
+        shown = ", ".join(silent[:3]) + (", ..." if len(silent) > 3 else "") if silent != [""] else "it"
+        said = f"{len(silent)} series without a value ({shown}): what is said of them is the prior's."
+        notes.append(f"{found.where}: {said}")
     return replace(
         found, ids=found.ids[rows], times=found.times[rows], values=values, places=places, notes=tuple(notes)
     )

@@ -2,8 +2,8 @@
 
 import io
 import zipfile
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +39,13 @@ class ReadTable:
         table: as it was given.
         contents: of each column.
         notes: what was assumed.
+        index: the levels of a data frame's index, by name, where they are read too.
     """
 
     table: UserTable
     contents: tuple[Content, ...]
     notes: tuple[str, ...]
+    index: Mapping[str, Content] = field(default_factory=dict)
 
 
 def read_csv(path: Path, *, header: bool | None = None, known: Sequence[str] = ()) -> ReadTable:

@@ -1,18 +1,21 @@
 """Series as examples: a clock, windows of one length, and splits by series or by time with no leak across the cut."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nelbo.core import InputError, choice
 from nelbo.data.cuts import DEFAULT_FRACTION, Cuts
-from nelbo.data.long import LongSeries, read_series
+from nelbo.data.long import LongSeries, named_parts
 from nelbo.data.schema import Schema, Values
+from nelbo.data.series_files import read_series
 from nelbo.data.series_schema import Series
 from nelbo.data.splits import Data, Split
 from nelbo.data.streams import Stream
+from nelbo.data.xarrays import is_xarray
 
 SPLITS_BY = ("auto", "series", "time")
 MANY_SERIES = 20  # from so many on whole series are held out
@@ -52,15 +55,14 @@ class Windows:
 
 
 def load_series(
-    path: Path,
+    data: Any,
     names: Sequence[str],
     *,
     cuts: Cuts,
     window: int | None = None,
     split_by: str = "auto",
-    ignore: Sequence[str] = (),
-    header: bool | None = None,
     like: Schema | None = None,
+    **reading: Any,
 ) -> Data:
     """Windows of series in splits.
 
@@ -68,50 +70,72 @@ def load_series(
     times, so that what is validated and tested on lies after everything that was trained on. No window crosses a cut.
 
     Args:
-        path: see `read_series`.
+        data: see `read_series`.
         names: of the columns, see `nelbo.data.long.named_parts`.
         cuts: how much to hold out.
         window: frames in a window; None: the longest series up to 100 frames, else 64.
         split_by: "series", "time", or "auto": by series where there are 20 or more.
-        ignore: columns that are no channels.
-        header: whether the first line of a CSV file names its columns; None finds out.
         like: the schema of data that a model was fitted to: its columns, clock, window and cuts are used.
+        reading: `ignore`, `header` and `layout` of `read_series`.
 
     Raises:
         InputError: see `read_series`; a window longer than every series, or nothing left to learn from.
     """
     if like is not None and like.series is not None:
-        found = read_like(path, like.series, header=header)
-        schema = like
-        series = like.series
-    else:
-        found = read_series(path, names, ignore=ignore, header=header)
-        series = described(found, window, choice("way to split series", split_by, SPLITS_BY), cuts)
-        schema = Schema((series.window, len(series.channels)), _kind(found), series=series)
-    parts = _parts(found, series)
+        return series_data(read_like(data, like.series, header=reading.get("header")), like)
+    found = read_series(data, names, **reading)
+    series = described(found, window, choice("way to split series", split_by, SPLITS_BY), cuts)
+    if found.layout != "long" and (named_parts(names)[1] or reading.get("ignore")):
+        series = replace(series, chosen=tuple(column.name for column in found.written))
+    return series_data(found, Schema((series.window, len(series.channels)), _kind(found), series=series))
+
+
+def series_data(found: LongSeries, schema: Schema, *, stride: int | None = None, every: bool = False) -> Data:
+    """Windows of series in the splits of a schema.
+
+    Args:
+        found: the series.
+        schema: of series.
+        stride: frames from one training window to the next; None: half a window.
+        every: keep windows in which nothing is observed.
+
+    Raises:
+        InputError: nothing is left to train on.
+    """
+    series = schema.series
+    if series is None:
+        raise InputError(f"{found.where} holds series, and other data were expected.")
+    parts = rows_by_split(found, series)
     splits = {}
     for name, rows in parts.items():
-        stride = max(1, series.window // 2) if name == "train" else None
-        windows = cut_windows(found.rows(rows), series, stride=stride)
+        further = (stride or max(1, series.window // 2)) if name == "train" else None
+        windows = cut_windows(found.rows(rows), series, stride=further, every=every)
         if len(windows.x):
             splits[name] = windows.split(series)
     if "train" not in splits:
-        raise InputError(f"{path} has nothing to train on: no window of {series.window} frames before the cut has a "
-                         "value; hold out less (--valid-fraction, --test-fraction).")  # fmt: skip
+        raise InputError(f"{found.where} has nothing to train on: no window of {series.window} frames before the cut "
+                         "has a value; hold out less (--valid-fraction, --test-fraction).")  # fmt: skip
     notes = (*found.notes, _said(found, series, splits))
-    return Data(Path(path).stem, splits, schema, source=str(path), table=found.table, notes=notes)
+    return Data(Path(found.where).stem, splits, schema, source=found.where, table=found.table, notes=notes)
 
 
-def read_like(path: Path | str, series: Series, *, header: bool | None = None) -> LongSeries:
+def read_like(data: Any, series: Series, *, header: bool | None = None) -> LongSeries:
     """Read series whose columns are those that a model was fitted to.
 
     Raises:
         InputError: a column is missing, or stamps are of another kind.
     """
     parts = [f"{part}={name}" for part, name in (("id", series.id), ("time", series.time)) if name]
-    if Path(path).suffix.lower() == ".npz":
+    is_file = isinstance(data, str | Path)
+    arrays = is_xarray(data) or (is_file and Path(data).suffix.lower() == ".npz")
+    path = data if is_file else "The data"
+    if arrays:
         parts = [f"time={series.time}"] if series.time not in {"", "times"} else []
-    found = read_series(path, [*parts, *series.names], header=header)
+        found = read_series(data, [*parts, *series.names])
+    elif series.layout == "long":
+        found = read_series(data, [*parts, *series.names], header=header, layout="long")
+    else:
+        found = read_series(data, [*parts, *series.chosen], header=header, layout=series.layout)
     if found.dated != series.dated:
         kinds = ("numbers", "dates")
         raise InputError(f"{path} has times that are {kinds[found.dated]}, but the model was fitted to series whose "
@@ -159,7 +183,9 @@ def described(found: LongSeries, window: int | None, split_by: str, cuts: Cuts) 
     else:
         ends = np.quantile(found.times, [1.0 - sum(shares), 1.0 - shares[1]])
         until = (float(ends[0]), float(ends[1]))
-    return Series(*found.parts, found.channels, step, found.dated, found.zone, regular, window, until, held)
+    return Series(
+        *found.parts, found.channels, step, found.dated, found.zone, regular, window, until, held, found.layout
+    )
 
 
 def clock(found: LongSeries) -> tuple[float, bool]:
@@ -176,6 +202,19 @@ def clock(found: LongSeries) -> tuple[float, bool]:
     return step, bool(whole and total <= _MOST_MISSING * len(found.times))
 
 
+def longest_series(found: LongSeries, series: Series) -> int:
+    """Frames of the longest series of a file.
+
+    Args:
+        found: the series.
+        series: what they are.
+
+    Raises:
+        InputError: there are too many.
+    """
+    return max(_frames(found, rows, series.step, regular=series.regular) for _, rows in found.bounds())
+
+
 def _frames(found: LongSeries, rows: slice, step: float, *, regular: bool) -> int:
     """How many frames a series has."""
     times = found.times[rows]
@@ -187,8 +226,13 @@ def _frames(found: LongSeries, rows: slice, step: float, *, regular: bool) -> in
     return round(count)
 
 
-def _parts(found: LongSeries, series: Series) -> dict[str, np.ndarray]:
-    """The rows of each split."""
+def rows_by_split(found: LongSeries, series: Series) -> dict[str, np.ndarray]:
+    """Which rows are of each split, by the cuts of `series`.
+
+    Args:
+        found: the rows.
+        series: what they are.
+    """
     if series.by_series:
         place = {name: i for i, ids in enumerate(series.held, 1) for name in ids}
         code = np.array([place.get(str(one), 0) for one in found.ids.tolist()])

@@ -26,6 +26,9 @@ class Series:
         window: frames in a window.
         until: up to which time series are trained on and validated by, where they are split by time; () otherwise.
         held: ids of validation and of test series, where they are split by series.
+        layout: of the table: "long" (a row for each series and time), or in wide form "columns" (a column for each
+            series) or "rows" (a row for each).
+        chosen: the columns of values of a table in wide form, where somebody chose; (): all columns of numbers.
     """
 
     id: str
@@ -38,6 +41,8 @@ class Series:
     window: int
     until: tuple[float, ...] = ()
     held: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    layout: str = "long"
+    chosen: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -79,6 +84,8 @@ class Series:
             int(record["window"]),
             tuple(float(time) for time in record["until"]),
             (held[0], held[1]),
+            str(record.get("layout", "long")),
+            tuple(str(name) for name in record.get("chosen", ())),
         )
         if not found.channels or found.window < 1 or not 0.0 < found.step < math.inf:
             raise ValueError("at least one channel, a window of one frame and a positive step were expected")

@@ -59,6 +59,15 @@ class UserTable(abc.ABC):
             options: `rows`, the places of the rows to give back (None: all); `exact`, a bool for each column.
         """
 
+    def filled_frame(self, written: Mapping[int, Column], values: np.ndarray, missing: np.ndarray) -> Any:
+        """What `filled` gives, as a pandas data frame.
+
+        Raises:
+            InputError: the table is text.
+        """
+        del written, values, missing
+        raise InputError(f"{self.where} is text and no data frame.")
+
     @abc.abstractmethod
     def reread(self, content: bytes, rows: int) -> "UserTable":
         """The table that `filled` gave as bytes, of so many rows."""

@@ -34,6 +34,7 @@ from nelbo.distributions.events import (
 from nelbo.distributions.joint import AutoregressiveBernoulli, BagOfWords
 from nelbo.distributions.moments import FUNCTIONS, MOMENTS, moments
 from nelbo.distributions.moved import Offset, free_parameters, from_noise, moved, no_offset
+from nelbo.distributions.neural_hawkes import NeuralHawkesProcess, hidden_at
 from nelbo.distributions.normal import Normal
 from nelbo.distributions.orderless import OrderAgnosticNade, observed_first
 from nelbo.distributions.quantized import DENSITY_SHAPES, LEAST_MASS, Rounded, UnitMass, UnitUniform
@@ -76,6 +77,7 @@ __all__ = [
     "LowRankNormal",
     "Marginalizable",
     "Nade",
+    "NeuralHawkesProcess",
     "Normal",
     "Offset",
     "OneHot",
@@ -102,6 +104,7 @@ __all__ = [
     "expected_log",
     "free_parameters",
     "from_noise",
+    "hidden_at",
     "log_beta",
     "log_proportions",
     "moments",

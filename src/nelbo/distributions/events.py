@@ -7,8 +7,8 @@ mark is. With the intensity lam(t | history) of all marks together,
 
     log p = sum_i log lam(t_i) - integral_0^T lam(t) dt + sum_i log p(k_i | history)   [nats].
 
-Every process here is piecewise: between two events its intensity is that of a state which the event before has set, so
-that its integral over a gap is a closed form.
+Every process is piecewise: between two events its intensity is that of a state which the event before has set. Here its
+integral over a gap is a closed form; see `NeuralHawkesProcess` for one that is not.
 """
 
 from abc import abstractmethod
@@ -29,7 +29,10 @@ class PointProcess(Marginalizable):
     """Abstract: a marked point process whose states are given for each row."""
 
     support: Any = constraints.real_matrix
-    marks: Float[Array, "rows marks"]
+
+    @abstractmethod
+    def mark_logits(self, gap: Float[Array, " rows"]) -> Float[Array, "rows marks"]:
+        """Logits of the marks of an event a gap after the event before each row."""
 
     @abstractmethod
     def log_intensity(self, gap: Float[Array, " rows"]) -> Float[Array, " rows"]:
@@ -61,8 +64,8 @@ class PointProcess(Marginalizable):
         there = observed[:, 0]
         gap = jnp.where(there, value[:, 0], 0.0)
         event, marked = there & (value[:, 1] >= 0.0), observed[:, 1] & (value[:, 1] >= 0.0)
-        log_marks = jax.nn.log_softmax(self.marks, axis=-1)
-        mark = jnp.clip(value[:, 1], 0, self.marks.shape[-1] - 1).astype(jnp.int32)
+        log_marks = jax.nn.log_softmax(self.mark_logits(gap), axis=-1)
+        mark = jnp.clip(value[:, 1], 0, log_marks.shape[-1] - 1).astype(jnp.int32)
         kinds = jnp.take_along_axis(log_marks, mark[:, None], 1)[:, 0]
         times = jnp.where(event, self.log_intensity(gap), 0.0) - jnp.where(there, self.integral(gap), 0.0)
         return times, jnp.where(marked, kinds, 0.0)
@@ -85,7 +88,18 @@ class PointProcess(Marginalizable):
         raise NotImplementedError("A point process is simulated event by event.")
 
 
-class PoissonProcess(PointProcess):
+class MarkedApart(PointProcess):
+    """Abstract: a process whose marks depend on what happened before, but not on the gap."""
+
+    marks: Float[Array, "rows marks"]
+
+    def mark_logits(self, gap: Float[Array, " rows"]) -> Float[Array, "rows marks"]:
+        """Whatever the gap."""
+        del gap
+        return self.marks
+
+
+class PoissonProcess(MarkedApart):
     """Events at a constant rate, whatever happened before.
 
     Args:
@@ -113,7 +127,7 @@ class PoissonProcess(PointProcess):
         return jr.exponential(key, (), self.log_rate.dtype) * jnp.exp(-self.log_rate)
 
 
-class RmtppProcess(PointProcess):
+class RmtppProcess(MarkedApart):
     """lam(t) = exp(level + slope (t - t_i)) after event i (Du et al. 2016, eq. 11 and 12).
 
     Args:
@@ -146,7 +160,7 @@ class RmtppProcess(PointProcess):
         return next_gap(key, self.level[row], self.slope[row], jnp.asarray(jnp.inf, self.level.dtype))
 
 
-class HawkesProcess(PointProcess):
+class HawkesProcess(MarkedApart):
     """lam(t) = base + excited * exp(-decay (t - t_i)) after event i: events excite those that follow (Hawkes 1971).
 
     Args:

@@ -13,123 +13,21 @@ from numpyro.distributions import constraints
 from nelbo.core import InputError, choice
 from nelbo.distributions import (
     END,
-    HawkesProcess,
     Marginalizable,
     PointProcess,
-    PoissonProcess,
-    RmtppProcess,
-    excitations,
 )
+from nelbo.models.event_states import RECURRENT, HawkesStates, PoissonStates, RecurrentStates, States
+from nelbo.models.experts import Experts
 from nelbo.models.heads import NormalHead
 from nelbo.models.layers import Conditional, Context, Latents, Layer, Reads, StandardNormal
 from nelbo.models.parts import drawn_at_once, positive
-from nelbo.models.recognition import Amortized, InputRule
+from nelbo.models.recognition import Amortized, InputRule, Recognition
 from nelbo.models.spec import ModelSpec
 from nelbo.models.stack import Model, Stack
 from nelbo.nets import Dense, Network
 
-PROCESSES = ("rmtpp", "hawkes", "poisson")
-
-
-class States(eqx.Module):
-    """Abstract: from the events before each row, and what is known of their user, to a process."""
-
-    def __call__(self, value: Float[Array, "rows 2"], z: Float[Array, " latents"] | None) -> PointProcess:
-        """The process of a sequence."""
-        raise NotImplementedError
-
-
-class PoissonStates(States):
-    """A constant rate; marks by their frequency.
-
-    Args:
-        log_rate: of all marks together.
-        logits: of the marks.
-    """
-
-    log_rate: Float[Array, ""]
-    logits: Float[Array, " marks"]
-
-    def __call__(self, value: Float[Array, "rows 2"], z: Float[Array, " latents"] | None) -> PoissonProcess:
-        """Whatever happened."""
-        del z
-        return PoissonProcess(self.log_rate, jnp.broadcast_to(self.logits, (len(value), len(self.logits))))
-
-
-class HawkesStates(States):
-    """Every event excites those that follow, whatever its mark; marks by their frequency.
-
-    Args:
-        log_base: of the rate without events.
-        log_jump: of what an event adds.
-        log_decay: of the rate at which it fades.
-        logits: of the marks.
-    """
-
-    log_base: Float[Array, ""]
-    log_jump: Float[Array, ""]
-    log_decay: Float[Array, ""]
-    logits: Float[Array, " marks"]
-
-    def __call__(self, value: Float[Array, "rows 2"], z: Float[Array, " latents"] | None) -> HawkesProcess:
-        """By Ogata's recursion."""
-        del z
-        excited = excitations(value[:, 0], self.log_jump, self.log_decay)
-        marks = jnp.broadcast_to(self.logits, (len(value), len(self.logits)))
-        return HawkesProcess(self.log_base, excited, self.log_decay, marks)
-
-
-class RecurrentStates(States):
-    """RMTPP (Du et al. 2016): a gated recurrent network reads the events; level, slope and marks are linear in it.
-
-    With latents of the user these are beside the state, and set its beginning (Boyd et al. 2020, section 3.1).
-
-    Args:
-        cell: the network.
-        marks: an embedding of each mark, and of none before the first event.
-        start: from the latents to the first state.
-        read: from state and latents to level, slope and logits of the marks.
-    """
-
-    cell: eqx.nn.GRUCell
-    marks: Float[Array, "more embedded"]
-    start: Dense | None
-    read: Dense
-
-    def __init__(self, key: Key[Array, ""], marks: int, hidden: int, latents: int) -> None:
-        cell_key, mark_key, start_key, read_key = jr.split(key, 4)
-        self.cell = eqx.nn.GRUCell(hidden + 1, hidden, key=cell_key)
-        self.marks = jr.normal(mark_key, (marks + 1, hidden), jnp.float32) / jnp.sqrt(jnp.float32(hidden))
-        self.start = Dense(start_key, latents, hidden) if latents else None
-        self.read = Dense(read_key, hidden + latents, 2 + marks)
-
-    def __call__(self, value: Float[Array, "rows 2"], z: Float[Array, " latents"] | None) -> RmtppProcess:
-        """The state before each row."""
-        state = jnp.zeros(self.cell.hidden_size, jnp.float32)
-        beside = jnp.zeros(0, jnp.float32) if z is None else z
-        if self.start is not None:
-            state = jnp.tanh(self.start(beside))
-        return self._process(_states(self.cell, self.read_in(value), state), beside)
-
-    def read_in(self, value: Float[Array, "rows 2"]) -> Float[Array, "rows inputs"]:
-        """Each event as the cell takes it."""
-        count = len(self.marks) - 1
-        mark = jnp.where(value[:, 1] >= 0.0, jnp.clip(value[:, 1], 0, count - 1), count).astype(jnp.int32)
-        return jnp.concatenate([self.marks[mark], jnp.log1p(value[:, :1])], 1)
-
-    def _process(self, states: Float[Array, "rows hidden"], beside: Float[Array, " latents"]) -> RmtppProcess:
-        whole = jnp.concatenate([states, jnp.broadcast_to(beside, (len(states), len(beside)))], 1)
-        raw = whole @ self.read.kernel + self.read.bias[None]
-        return RmtppProcess(raw[:, 0], raw[:, 1], raw[:, 2:])
-
-
-def _states(cell: eqx.nn.GRUCell, inputs: Float[Array, "rows inputs"], first: Float[Array, " hidden"]) -> Array:
-    """The state before each row."""
-
-    def step(state: Array, row: Array) -> tuple[Array, Array]:
-        return cell(row, state), state
-
-    return jax.lax.scan(step, first, inputs)[1]
+INTENSITIES = ("rmtpp", "neural-hawkes")
+PROCESSES = (*INTENSITIES, "hawkes", "poisson")
 
 
 class EventSequence(Marginalizable):
@@ -193,7 +91,8 @@ class EventSequence(Marginalizable):
             gap_key, mark_key = jr.split(jr.fold_in(key, row))
             process = self.process(value)
             gap = process.next_gap(gap_key, row)
-            mark = jr.categorical(mark_key, process.marks[row]).astype(value.dtype)
+            waited = jnp.full(len(value), jnp.where(jnp.isinf(gap), 0.0, gap))
+            mark = jr.categorical(mark_key, process.mark_logits(waited)[row]).astype(value.dtype)
             ended = jnp.isinf(gap) | ((row > 0) & (value[row - 1, 1] < 0.0))
             event = jnp.where(ended, jnp.asarray([0.0, END], value.dtype), jnp.stack([gap, mark]))
             return value.at[row].set(event), None
@@ -267,7 +166,8 @@ def point_process(
     Args:
         key: for the weights.
         shape: of one sequence: events x 2.
-        process: "rmtpp" (a recurrent network, Du et al. 2016), "hawkes" (events excite events) or "poisson".
+        process: "rmtpp" (a recurrent network, Du et al. 2016), "neural-hawkes" (a network whose state decays between
+            events, Mei and Eisner 2017; its integral is estimated), "hawkes" (events excite events) or "poisson".
         state_size: size of the network's state.
         marks: how many kinds of events there are.
 
@@ -277,8 +177,8 @@ def point_process(
     choice("point process", process, PROCESSES)
     rows, state_size, marks = _sizes(shape, state_size, marks)
     zero = jnp.zeros((), jnp.float32)
-    if process == "rmtpp":
-        states: States = RecurrentStates(key, marks, state_size, 0)
+    if process in RECURRENT:
+        states: States = RECURRENT[process](key, marks, state_size, 0)
     elif process == "hawkes":
         states = HawkesStates(zero - 0.7, zero - 0.7, zero, jnp.zeros(marks, jnp.float32))
     else:
@@ -289,14 +189,25 @@ def point_process(
 
 @drawn_at_once
 def events(
-    key: Key[Array, ""], shape: Sequence[int], *, latents: int = 8, state_size: int = 32, marks: int = 1
+    key: Key[Array, ""],
+    shape: Sequence[int],
+    *,
+    latents: int = 8,
+    intensity: str = "rmtpp",
+    experts: int = 0,
+    state_size: int = 32,
+    marks: int = 1,
 ) -> Model:
-    """Point process of the events of users with latents for each user (Boyd et al. 2020), by RMTPP.
+    """Point process of the events of users with latents for each user (Boyd et al. 2020).
 
     Args:
         key: for the weights.
         shape: of one sequence: events x 2.
         latents: of each user.
+        intensity: "rmtpp" (a recurrent network, Du et al. 2016) or "neural-hawkes" (one whose state decays between
+            events, Mei and Eisner 2017; its integral is estimated).
+        experts: how many of the user's other sequences q is a mixture over, one normal for each (the sequence itself is
+            not seen, and without others q is the prior); 0: q reads the sequence itself.
         state_size: size of the networks' states.
         marks: how many kinds of events there are.
 
@@ -305,13 +216,18 @@ def events(
     """
     rows, state_size, marks = _sizes(shape, state_size, marks)
     (latents,) = positive("latents", (latents,))
+    choice("intensity", intensity, INTENSITIES)
+    if experts < 0:
+        raise InputError(f"experts is a number of other sequences, got {experts}: give 0 for none.")
     state_key, encoder_key = jr.split(key)
     code = NormalHead((latents,))
-    layer = EventLayer(RecurrentStates(state_key, marks, state_size, latents), rows, latent=True)
-    recognition = Amortized(
+    layer = EventLayer(RECURRENT[intensity](state_key, marks, state_size, latents), rows, latent=True)
+    recognition: Recognition = Amortized(
         (Conditional(EventEncoder(encoder_key, marks, state_size, code.size), code),), InputRule(missing="mask")
     )
-    spec = ModelSpec.of("events", shape=tuple(shape), latents=latents, state_size=state_size, marks=marks)
+    recognition = Experts(recognition) if experts else recognition
+    spec = ModelSpec.of("events", shape=tuple(shape), latents=latents, intensity=intensity, experts=experts,
+                        state_size=state_size, marks=marks)  # fmt: skip
     return Model(Stack((layer, StandardNormal(latents))), recognition, spec)
 
 

@@ -3,7 +3,10 @@
 from nelbo.papers import (
     balle2018,
     bamler2017,
+    boyd2020,
     buchholz2018,
+    fortuin2020,
+    jazbec2021,
     jirasek2020,
     kingma2014,
     kingma2019,
@@ -40,6 +43,7 @@ PAGES = (
     townsend2019.PAGE,
     kingma2019.PAGE,
     bamler2017.PAGE,
+    boyd2020.PAGE,
     buchholz2018.PAGE,
     marino2018.PAGE,
     mandt2014.PAGE,
@@ -55,6 +59,8 @@ PAGES = (
     yang2020.PAGE,
     yang2020vbq.PAGE,
     yang2022.PAGE,
+    fortuin2020.PAGE,
+    jazbec2021.PAGE,
     li2018.PAGE,
     marino2020.PAGE,
 )

@@ -244,6 +244,19 @@ BIBLIOGRAPHY: dict[str, str] = {
   booktitle = {Advances in Neural Information Processing Systems},
   year      = {2008}
 }""",
+    "fortuin2020": """@inproceedings{fortuin2020,
+  title     = {{GP-VAE}: Deep Probabilistic Time Series Imputation},
+  author    = {Fortuin, Vincent and Baranchuk, Dmitry and R{\\"a}tsch, Gunnar and Mandt, Stephan},
+  booktitle = {International Conference on Artificial Intelligence and Statistics},
+  year      = {2020}
+}""",
+    "jazbec2021": """@inproceedings{jazbec2021,
+  title     = {Scalable {Gaussian} Process Variational Autoencoders},
+  author    = {Jazbec, Metod and Ashman, Matthew and Fortuin, Vincent and Pearce, Michael and Mandt, Stephan
+               and R{\\"a}tsch, Gunnar},
+  booktitle = {International Conference on Artificial Intelligence and Statistics},
+  year      = {2021}
+}""",
     "marino2018": """@inproceedings{marino2018,
   title     = {Iterative Amortized Inference},
   author    = {Marino, Joseph and Yue, Yisong and Mandt, Stephan},
@@ -334,6 +347,14 @@ BIBLIOGRAPHY: dict[str, str] = {
   booktitle = {International Conference on Machine Learning},
   year      = {2020},
   eprint    = {2002.02655},
+  archiveprefix = {arXiv}
+}""",
+    "boyd2020": """@inproceedings{boyd2020,
+  title     = {User-Dependent Neural Sequence Models for Continuous-Time Event Data},
+  author    = {Boyd, Alex and Bamler, Robert and Mandt, Stephan and Smyth, Padhraic},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2020},
+  eprint    = {2011.03231},
   archiveprefix = {arXiv}
 }""",
     "zhang2017": """@inproceedings{zhang2017,

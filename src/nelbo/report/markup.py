@@ -6,11 +6,12 @@ import html
 import numpy as np
 from matplotlib.figure import Figure
 
+from nelbo.report import sorting
 from nelbo.report.picture import Picture
 from nelbo.report.style import DARK, LIGHT, png_bytes
 
-# the browser itself then refuses scripts and anything that is not inside the page
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+# the browser itself then refuses all other scripts and anything that is not inside the page
+_POLICY = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {sorting.DIGEST}"
 
 _STYLE = """
 :root { color-scheme: light dark; --paper: #ffffff; --back: #f6f7f8; --ink: #1f2328; --soft: #5b6370; --line: #e3e5e8;
@@ -85,8 +86,8 @@ def document(title: str, body: str) -> str:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{html.escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n"
-        f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
+        f"<title>{html.escape(title)}</title>\n<style>{_STYLE}{sorting.STYLE}</style>\n</head>\n"
+        f"<body>\n<main>\n{body}\n</main>\n<script>{sorting.SCRIPT}</script>\n</body>\n</html>\n"
     )
 
 

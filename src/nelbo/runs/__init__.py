@@ -48,6 +48,7 @@ from nelbo.runs.imputation import (
 from nelbo.runs.inputs import data_options, is_named, model_options, sources_for, training_defaults
 from nelbo.runs.memory import fit_rows, run_from_bytes, run_to_bytes, save_run
 from nelbo.runs.next_events import NextEvents, next_events
+from nelbo.runs.novel_times import NovelTimes, novel_times, simes
 from nelbo.runs.novelty import HELD_OUT, NoveltyAnswer, NoveltyQuestion, novel_rows, truth_of
 from nelbo.runs.objectives import (
     OBJECTIVES,
@@ -91,6 +92,7 @@ __all__ = [
     "Forecast",
     "Ladder",
     "NextEvents",
+    "NovelTimes",
     "NoveltyAnswer",
     "NoveltyQuestion",
     "QuantizedRun",
@@ -132,6 +134,7 @@ __all__ = [
     "named_objective_options",
     "next_events",
     "novel_rows",
+    "novel_times",
     "objective_named",
     "objective_options",
     "objectives",
@@ -158,6 +161,7 @@ __all__ = [
     "series_rows",
     "settings_for",
     "shown",
+    "simes",
     "simple_fills",
     "sources_for",
     "table_suffixes",

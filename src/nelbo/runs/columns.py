@@ -9,6 +9,7 @@ import numpy as np
 from nelbo.core import InputError
 from nelbo.data import Data, Schema, Split
 from nelbo.models import Model, family
+from nelbo.runs.series import names_series
 from nelbo.runs.settings import Experiment
 
 _CONSTANT = 1e-3  # standard deviation of a constant, in units of it
@@ -19,7 +20,8 @@ _SKEWED = 1.0  # of a column of positive numbers: beyond it their logarithms are
 
 def with_words(experiment: Experiment) -> Experiment:
     """The experiment whose data settings say that columns of words are modelled, if its model takes them."""
-    if family(experiment.model["name"]).examples != "columns":
+    found = family(experiment.model["name"])
+    if found.examples != "columns" or (found.series_too and names_series(experiment.data)):
         return experiment
     return dataclasses.replace(experiment, data={"binarize": "none"} | experiment.data | {"words": True})
 

@@ -27,7 +27,7 @@ def read_event_data(settings: Mapping[str, Any], schema: Schema | None = None, *
         InputError: see `nelbo.data.load_events`; settings that are about other data.
     """
     asked = {name for name, value in settings.items() if value is not None}
-    if odd := asked & {"context", "ignore", "split_by"}:
+    if odd := asked & {"context", "ignore", "split_by", "layout"}:
         raise InputError(f"A table of events is read whole and split by user, so leave {', '.join(sorted(odd))} out.")
     if whole and schema is not None and schema.events is not None:
         schema = dataclasses.replace(schema, events=dataclasses.replace(schema.events, held=((), ())))
@@ -37,6 +37,7 @@ def read_event_data(settings: Mapping[str, Any], schema: Schema | None = None, *
         settings.get("columns") or (),
         cuts=Cuts(*((0, 0.0, 0.0) if whole else parts)),
         window=settings.get("window"),
+        others=settings.get("experts") or 0,
         header=settings.get("header"),
         like=schema,
     )
@@ -62,9 +63,10 @@ def _numbers(model: Model, x: Example) -> tuple[Array, Array, Array, Array]:
     z = (model.posterior(x).part(0, ()).mean,) if model.depth else ()
     observed = jnp.asarray(x.observed)
     process = layer(z).process(jnp.where(observed[:, 1:], x.values, 0.0))
+    gap = jnp.where(observed[:, 0], x.values[:, 0], 0.0)
     residuals, events = process.residuals(x.values, observed)
     marked = observed[:, 1] & (x.values[:, 1] >= 0.0) & (jnp.arange(len(x.values)) > 0)
-    right = marked & (process.marks.argmax(-1) == x.values[:, 1].astype(jnp.int32))
+    right = marked & (process.mark_logits(gap).argmax(-1) == x.values[:, 1].astype(jnp.int32))
     return residuals, events, right, marked
 
 
@@ -86,7 +88,9 @@ def event_numbers(model: Model, source: Source, nats: float) -> dict[str, Any]:
     from scipy.stats import kstest
 
     arrays = source.arrays
-    parts = _run_numbers(model, Example(jnp.asarray(arrays.values), jnp.asarray(arrays.observed)))
+    context = None if arrays.context is None else jnp.asarray(arrays.context)
+    batch = Example(jnp.asarray(arrays.values), jnp.asarray(arrays.observed), context=context)
+    parts = _run_numbers(model, batch)
     residuals, events, right, marked = (np.asarray(part) for part in parts)
     count = int(np.asarray(arrays.observed)[..., 1].sum())
     test = kstest(residuals[events], "expon") if events.any() else None

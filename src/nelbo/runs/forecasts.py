@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from nelbo.core import InputError
-from nelbo.data import LongSeries, Series, Windows, cut_windows, read_like
+from nelbo.data import LongSeries, Series, Windows, cut_windows, longest_series, read_like
 from nelbo.runs.folder import Run
 from nelbo.tasks import SERIES_DRAWS, Foretold, foretell, series_errors
 
@@ -49,10 +49,15 @@ def series_of(run: Run) -> Series:
     return schema.series
 
 
-def series_rows(run: Run, path: str | None) -> LongSeries:
-    """Series like those of a run; its own where no file is named."""
+def series_rows(run: Run, data: Any = None) -> LongSeries:
+    """Series like those of a run; its own where none are given.
+
+    Args:
+        run: on series.
+        data: see `nelbo.data.read_series`.
+    """
     settings = run.experiment.data
-    return read_like(path or settings["name"], series_of(run), header=settings.get("header"))
+    return read_like(settings["name"] if data is None else data, series_of(run), header=settings.get("header"))
 
 
 def fill_rows(
@@ -81,12 +86,12 @@ def fill_rows(
     windows = cut_windows(rows, series, stride=max(1, series.window // 2), every=True)
     context = None if series.regular else windows.context(series.step)
     found = foretell(key, run.model, windows.x, windows.observed, context, draws=draws, level=level, progress=progress)
-    where = _most_central(windows, len(rows.ids))
+    where = most_central(windows, len(rows.ids))
     parts = (part[where] for part in (found.mean, found.std, found.low, found.high))
     return FilledSeries(rows, *parts, draws=np.moveaxis(found.draws, 1, 0)[:, where[0], where[1]])
 
 
-def _most_central(windows: Windows, count: int) -> tuple[np.ndarray, np.ndarray]:
+def most_central(windows: Windows, count: int) -> tuple[np.ndarray, np.ndarray]:
     """For each row the window and the frame that it is taken from."""
     length = windows.rows.shape[1]
     depth = np.minimum(np.arange(length), np.arange(length)[::-1])
@@ -141,7 +146,10 @@ def forecast_series(
     Raises:
         InputError: a horizon of no frame or beyond reason, a history of none, or see `nelbo.tasks.foretell`.
     """
-    series = dataclasses.replace(series_of(run), window=checked_frames(run, horizon, history))
+    series, frames = series_of(run), checked_frames(run, horizon, history)
+    if history is not None:
+        frames = min(frames, longest_series(rows, series))
+    series = dataclasses.replace(series, window=frames)
     past = last_windows(rows, series)
     steps = np.arange(1, horizon + 1)
     times = past.times[:, -1:] + series.step * steps
@@ -304,7 +312,10 @@ def _last(x: np.ndarray, observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def forecast_columns(forecast: Forecast, series: Series, parts: tuple[str, ...]) -> dict[str, list[Any]]:
-    """A forecast as the columns of a table in long form: id, time, and the asked parts of each channel.
+    """A forecast as the columns of a table in the layout of the series.
+
+    In long form these are id, time, and the asked parts of each channel; of a column for each series, time and the
+    parts of each series; of a row for each series, id and the parts of each time.
 
     Args:
         forecast: of all series.
@@ -312,7 +323,16 @@ def forecast_columns(forecast: Forecast, series: Series, parts: tuple[str, ...])
         parts: fields of `Foretold`.
     """
     horizon = forecast.times.shape[1]
+    stamps = [series.stamp(time) for time in forecast.times[0].tolist()]
     columns: dict[str, list[Any]] = {}
+    if series.layout == "columns":
+        columns[series.time or "step"] = stamps
+        found = {(n, p): vars(forecast.found)[p][i, :, 0] for i, n in enumerate(forecast.ids) for p in parts}
+        return columns | {f"{name}_{part}": values.tolist() for (name, part), values in found.items()}
+    if series.layout == "rows":
+        columns |= {series.id: list(forecast.ids)} if series.id else {}
+        found = {(s, p): vars(forecast.found)[p][:, i, 0] for i, s in enumerate(stamps) for p in parts}
+        return columns | {f"{stamp}_{part}": values.tolist() for (stamp, part), values in found.items()}
     if series.id:
         columns[series.id] = [name for name in forecast.ids for _ in range(horizon)]
     columns[series.time or "step"] = [series.stamp(time) for time in forecast.times.ravel().tolist()]

@@ -45,7 +45,9 @@ def _next(key: Key[Array, ""], model: Model, x: Example, *, draws: int) -> tuple
         z_key, gap_key = jr.split(draw_key)
         z = model.posterior(x).sample(z_key)[0] if model.depth else ()
         process = layer(z).process(longer)
-        return process.next_gap(gap_key, row), jax.nn.softmax(process.marks[row])
+        gap = process.next_gap(gap_key, row)
+        waited = jnp.full(len(longer), jnp.where(jnp.isinf(gap), 0.0, gap))
+        return gap, jax.nn.softmax(process.mark_logits(waited)[row])
 
     gaps, marks = jax.vmap(one)(jr.split(key, draws))
     return gaps, marks.mean(0)
@@ -78,12 +80,13 @@ def next_events(key: Key[Array, ""], run: Run, path: str | None = None, *, draws
         raise InputError(f"draws must be at least 1, got {draws}.")
     settings = run.experiment.data
     found = read_events(path or settings["name"], events.names, header=settings.get("header"))
-    users, values, observed = last_events(found, events)
+    users, values, observed, context = last_events(found, events, others=settings.get("experts") or 0)
     parts = []
     for start in range(0, len(users), _USERS):
         size = min(_USERS, len(users))
         rows = np.minimum(np.arange(start, start + size), len(users) - 1)
-        batch = Example(jnp.asarray(values[rows]), jnp.asarray(observed[rows]))
+        beside = None if context is None else jnp.asarray(context[rows])
+        batch = Example(jnp.asarray(values[rows]), jnp.asarray(observed[rows]), context=beside)
         gaps, marks = _run_next(jr.fold_in(key, start), run.model, batch, draws=draws)
         real = min(size, len(users) - start)
         parts.append((np.asarray(gaps, float)[:real] * events.unit, np.asarray(marks, float)[:real]))

@@ -128,13 +128,7 @@ def novel_rows(
         complexity = (_complexity([data]), _complexity(held))
     result = novelty(found["rows"], found["held-out rows"], score=question.score, rate=question.rate,
                      background=background, complexity=complexity, copies=copies)  # fmt: skip
-    if not result.can_flag:
-        few = (
-            f"{result.held_out} held-out rows give no p-value below {result.least:.2g}, too large to flag rows among "
-            f"{len(result.p_values)} at a false-discovery rate of {question.rate:g}: go by the excess, or compare with "
-            "more rows (--held-out FILE)."
-        )
-        notes = (*notes, few)
+    notes += too_few(result)
     blank = _blank(data)
     if blank.any():
         nothing = f"{blank.sum()} rows have no observed entry: nothing tells if they are novel, and their p-value is 1."
@@ -147,6 +141,18 @@ def novel_rows(
         return NoveltyAnswer(data, result, None, (), (*data.notes, *notes), "score")
     by_column, names = bits_by_column(data.schema, result.entries)
     return NoveltyAnswer(data, result, by_column, names, (*data.notes, *notes))
+
+
+def too_few(found: Novelty) -> tuple[str, ...]:
+    """What is to be said where so few held-out rows can flag none."""
+    if found.can_flag:
+        return ()
+    said = (
+        f"{found.held_out} held-out rows give no p-value below {found.least:.2g}, too large to flag rows among "
+        f"{len(found.p_values)} at a false-discovery rate of {found.rate:g}: go by the excess, or compare with "
+        "more rows (--held-out FILE)."
+    )
+    return (said,)
 
 
 def _blank(data: Data) -> Bool[np.ndarray, " rows"]:

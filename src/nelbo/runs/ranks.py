@@ -17,7 +17,7 @@ from nelbo.runs.evaluations import PAIR_SCORE, result_row, weight_rows
 from nelbo.runs.inputs import model_arguments, sources_for
 from nelbo.runs.objectives import objective_for
 from nelbo.runs.pairs import run_pairs
-from nelbo.runs.series import holds_films
+from nelbo.runs.series import holds_films, names_series
 from nelbo.runs.settings import Experiment, optimizer_for, steps_for
 from nelbo.tasks import pair_errors, pairs_in, predict_pairs, predictive_score
 from nelbo.training import fit
@@ -28,15 +28,20 @@ _USUAL_RANK = 8  # where nothing is held out to choose by
 
 
 def reading_as(experiment: Experiment) -> Experiment:
-    """The experiment with its data read as pairs, series or events, if that is what its model takes."""
+    """The experiment with its data read as pairs, series, events or rows with covariates, as its model asks."""
     kind = family(experiment.model["name"]).examples
     if kind == "sequences":
         if holds_films(experiment.data):
             return _in_grey(experiment)
         kind = "series"
-    if kind not in {"pairs", "series", "events"}:
+    if family(experiment.model["name"]).series_too and names_series(experiment.data):
+        kind = "series"
+    if kind not in {"pairs", "series", "events", "covariates"}:
         return experiment
-    return dataclasses.replace(experiment, data=experiment.data | {kind: True})
+    asked = {kind: True}
+    if experts := experiment.model.get("arguments", {}).get("experts"):
+        asked["experts"] = experts  # sequences of the same user, which the data must bring
+    return dataclasses.replace(experiment, data=experiment.data | asked)
 
 
 def _in_grey(experiment: Experiment) -> Experiment:

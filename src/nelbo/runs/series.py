@@ -9,17 +9,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from nelbo.core import InputError, choice
-from nelbo.data import SPLITS_BY, Cuts, Data, Schema, holds_frames, load_series, names
+from nelbo.data import LAYOUTS, MADE, SPLITS_BY, Cuts, Data, Schema, holds_frames, load_made, load_series, names
+from nelbo.models import family_options
 
 FILM_AXES = 4  # time x height x width x channels
 
 
-def series_settings(*, window: int | None = None, split_by: str | None = None) -> dict[str, Any]:
+def series_settings(
+    *, window: int | None = None, split_by: str | None = None, layout: str | None = None
+) -> dict[str, Any]:
     """Settings of the data of models of series.
 
     Args:
         window: frames in a window of a series; the longest series up to 100, else 64, where none is given.
         split_by: "series" (hold whole series out), "time" (hold the end of all out), or "auto" (by series from 20 on).
+        layout: of a table of series: "long" (a row for each series and time), "columns" (a row for each time, a column
+            for each series) or "rows" (a row for each series, columns named by times).
 
     Raises:
         InputError: another way to split, or no frame.
@@ -28,7 +33,15 @@ def series_settings(*, window: int | None = None, split_by: str | None = None) -
         raise InputError(f"A window has at least one frame, got {window}.")
     if split_by is not None:
         choice("way to split series", split_by, SPLITS_BY)
-    return {"window": window, "split_by": split_by}
+    if layout is not None:
+        choice("layout of series", layout, LAYOUTS)
+    return {"window": window, "split_by": split_by, "layout": layout}
+
+
+def names_series(settings: Mapping[str, Any]) -> bool:
+    """Whether data settings say that a table holds series, to models that take rows of tables too."""
+    named = any(str(name).startswith(("id=", "time=")) for name in settings.get("columns") or ())
+    return named or any(settings.get(name) is not None for name in ("window", "split_by", "layout", "series"))
 
 
 def read_series_data(settings: Mapping[str, Any], schema: Schema | None = None, *, whole: bool = False) -> Data:
@@ -42,10 +55,15 @@ def read_series_data(settings: Mapping[str, Any], schema: Schema | None = None, 
     Raises:
         InputError: see `nelbo.data.load_series`; settings that are about other data.
     """
+    if settings["name"] in MADE:
+        data = load_made(settings["name"], data_dir=settings.get("data_dir"))
+        if data.schema.series is None:
+            raise InputError(f"{settings['name']} holds no series: use svgp-vae.")
+        return data
     asked = {name for name, value in settings.items() if value is not None}
     if odd := asked & {"context", "data_dir"} - ({"data_dir"} if whole else set()):
         raise InputError(f"Series are read from a file of theirs, so leave {', '.join(sorted(odd))} out.")
-    given = series_settings(window=settings.get("window"), split_by=settings.get("split_by"))
+    given = series_settings(**{name: settings.get(name) for name in ("window", "split_by", "layout")})
     parts = (settings.get("split_seed") or 0, settings.get("valid_fraction"), settings.get("test_fraction"))
     if whole and schema is not None and schema.series is not None:
         # no cut: every series from its beginning to its end
@@ -58,6 +76,7 @@ def read_series_data(settings: Mapping[str, Any], schema: Schema | None = None, 
         split_by=given["split_by"] or "auto",
         ignore=settings.get("ignore") or (),
         header=settings.get("header"),
+        layout=given["layout"],
         like=schema,
     )
     return dataclasses.replace(data, splits={"rows": data.train}) if whole else data
@@ -97,10 +116,11 @@ def is_of_frames(data: Data) -> bool:
     return len(shape) == 2 or (len(shape) == FILM_AXES and shape[-1] in {1, 3})
 
 
-def series_arguments(data: Data, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def series_arguments(name: str, data: Data, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """What the data decide about a model of series: mean and standard deviation of each channel over training frames.
 
     Args:
+        name: of the model.
         data: windows of series.
         arguments: of the model.
 
@@ -116,7 +136,7 @@ def series_arguments(data: Data, arguments: Mapping[str, Any]) -> dict[str, Any]
     spread = np.sqrt((np.where(observed, train.x - centre, 0.0) ** 2).sum((0, 1), dtype=float) / count)
     moments = {"centre": centre, "spread": np.where(spread > 0.0, spread, 1.0)}
     found = {
-        name: jnp.asarray(moments[name], jnp.float32) if arguments.get(name) and data.values == "real" else False
-        for name in moments
+        part: jnp.asarray(moments[part], jnp.float32) if arguments.get(part) and data.values == "real" else False
+        for part in moments
     }
-    return {"irregular": not series.regular, **found}
+    return found | ({"irregular": not series.regular} if "irregular" in family_options(name) else {})

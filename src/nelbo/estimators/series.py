@@ -1,0 +1,186 @@
+"""Models of series on pandas data frames and xarray objects: gaps filled in, futures, in the same form."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.base import TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from nelbo.data import (
+    Cuts,
+    Data,
+    LongSeries,
+    filled_xarray,
+    future_xarray,
+    is_xarray,
+    load_series,
+    read_like,
+    series_data,
+)
+from nelbo.estimators.base import RunEstimator
+from nelbo.runs import (
+    Experiment,
+    FilledSeries,
+    Forecast,
+    default_objective,
+    fill_rows,
+    fit_rows,
+    forecast_columns,
+    forecast_series,
+    series_of,
+)
+from nelbo.tasks import SERIES_DRAWS
+
+_PARTS = ("mean", "std", "low", "high")
+
+
+class SeriesModel(TransformerMixin, RunEstimator):
+    """Fills in gaps of series and foretells them, see `nelbo.models.state_space` and `nelbo.models.gp_vae`.
+
+    Takes pandas data frames, long and wide, whose times are a column or the index, and data arrays and data sets of
+    xarray, one of whose dimensions is time; answers come back in the form of what was given.
+
+    Args:
+        model: "state-space" or "gp-vae".
+        columns: which columns hold what, as `--columns` has it: ("id=station", "time=when", "temp"); times are found
+            in an index of dates, and without names of channels all columns of numbers are some.
+        layout: of a data frame: "long", "columns" (a column for each series) or "rows" (a row for each); None: see
+            `nelbo.data.read_series`.
+        window: frames in a window; None: the longest series up to 100, else 64.
+        options: of the model, such as {"latents": 6}.
+        split_by: "series", "time" or "auto", how some of the series are held out.
+        draws: from the posterior, in all answers.
+        epochs: passes over the windows; None: those of the model.
+        learning_rate: of Adam; None: that of the model.
+        batch_size: windows a step; None: that of the model.
+        patience: stop after so many validations without a better bound; None: none.
+        valid_fraction: of the series or of their time, by which the best parameters are kept.
+        num_samples: draws for each window in `score_samples`.
+        random_state: of everything random.
+    """
+
+    def __init__(
+        self,
+        model: str = "state-space",
+        *,
+        columns: Sequence[str] = (),
+        layout: str | None = None,
+        window: int | None = None,
+        options: Mapping[str, Any] | None = None,
+        split_by: str = "auto",
+        draws: int = SERIES_DRAWS,
+        epochs: float | int | None = None,
+        learning_rate: float | int | None = None,
+        batch_size: int | None = None,
+        patience: int | None = None,
+        valid_fraction: float | int = 0.1,
+        num_samples: int = 50,
+        random_state: Any = None,
+    ) -> None:
+        """Store the parameters, which are those of the class."""
+        self.model, self.columns, self.layout, self.window = model, columns, layout, window
+        self.options, self.split_by, self.draws = options, split_by, draws
+        self.epochs, self.learning_rate, self.batch_size, self.patience = epochs, learning_rate, batch_size, patience
+        self.valid_fraction, self.num_samples, self.random_state = valid_fraction, num_samples, random_state
+
+    def _model_name(self) -> str:
+        return self.model
+
+    def _model_arguments(self) -> dict[str, Any]:
+        return dict(self.options or {})
+
+    def _read(self, x: Any, *, reset: bool, cuts: Cuts | None = None) -> Data:
+        if reset:
+            return load_series(x, self.columns, cuts=cuts or Cuts(), window=self.window, split_by=self.split_by,
+                               layout=self.layout)  # fmt: skip
+        import dataclasses
+
+        schema = self.run_.fitted_data.schema
+        assert schema is not None  # of series
+        whole = dataclasses.replace(schema, series=dataclasses.replace(series_of(self.run_), until=(), held=((), ())))
+        found = series_data(self._rows(x), whole)
+        return dataclasses.replace(found, splits={"rows": found.train})
+
+    def fit(self, X: Any, y: Any = None) -> "SeriesModel":
+        """Fit the model.
+
+        Args:
+            X: series, see the class.
+            y: not read.
+
+        Raises:
+            InputError: no series, or an option that makes no sense.
+        """
+        del y
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        rows = self._read(X, reset=True, cuts=Cuts(seed, float(self.valid_fraction), 0.0))
+        experiment = Experiment(
+            model={"name": self.model, "arguments": self._model_arguments()},
+            data={"name": "series of SeriesModel"},
+            objective={"name": default_objective(self.model), "arguments": {}},
+            training=self._training(),
+            seed=seed,
+        )
+        self.run_ = fit_rows(experiment, rows)
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """The series with their gaps filled in, in the form that they were given in.
+
+        Args:
+            X: series like those of `fit`.
+        """
+        rows, found = self._filled(X)
+        values = np.where(np.isnan(rows.values), found.mean, rows.values)
+        if is_xarray(X):
+            return filled_xarray(X, rows, values)
+        assert rows.table is not None  # of a data frame
+        return rows.table.filled_frame(rows.columns(), rows.in_file(values), rows.unknown)
+
+    def intervals(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
+        """The ends of 90 % intervals, each in the shape of the numbers of X; NaN where nothing was filled in.
+
+        Args:
+            X: series like those of `fit`.
+        """
+        rows, found = self._filled(X)
+        low, high = (np.where(rows.unknown, rows.in_file(end), np.nan) for end in (found.low, found.high))
+        return low, high
+
+    def forecast(self, X: Any, horizon: int) -> Any:
+        """What comes after the last row of each series: for each channel NAME_mean, NAME_std, NAME_low and NAME_high.
+
+        A data frame of a data frame, in its layout and with an index of dates where it has one; a data set of xarray.
+
+        Args:
+            X: series like those of `fit`.
+            horizon: how many steps.
+        """
+        check_is_fitted(self)
+        rows = self._rows(X)
+        found = forecast_series(self._key(5), self.run_, rows, horizon, draws=self.draws)
+        if is_xarray(X):
+            parts = {part: vars(found.found)[part] for part in _PARTS}
+            return future_xarray(X, rows, found.times[0], parts)
+        return self._future_frame(X, rows, found)
+
+    def _future_frame(self, x: Any, rows: LongSeries, found: Forecast) -> Any:
+        import pandas as pd
+
+        frame = pd.DataFrame(forecast_columns(found, series_of(self.run_), _PARTS))
+        _, time = rows.parts
+        if rows.dated and time in frame:
+            frame[time] = pd.to_datetime(frame[time])
+        called = {name if name is not None else time: name for name in x.index.names}
+        indexed = [name for name in called if name in frame and name not in x.columns]
+        return frame.set_index(indexed).rename_axis([called[name] for name in indexed]) if indexed else frame
+
+    def _rows(self, x: Any) -> LongSeries:
+        return read_like(x, series_of(self.run_))
+
+    def _filled(self, x: Any) -> tuple[LongSeries, FilledSeries]:
+        check_is_fitted(self)
+        rows = self._rows(x)
+        return rows, fill_rows(self._key(3), self.run_, rows, draws=self.draws)

@@ -1,0 +1,174 @@
+"""Anomalies in time: which time stamps of series are unlike what their neighbours say, and which series are."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from nelbo.core import InputError
+from nelbo.data import LongSeries, cut_windows, rows_by_split, series_data
+from nelbo.evaluation import RowTerms, row_terms
+from nelbo.runs.folder import Run
+from nelbo.runs.forecasts import most_central, series_of, series_rows
+from nelbo.runs.novelty import NoveltyAnswer, NoveltyQuestion, too_few
+from nelbo.tasks import SERIES_DRAWS, Novelty, discoveries, foretell, novelty
+
+FOLDS = 4  # every fourth frame is foretold from the others of its window
+_SPLITS = {"train", "valid", "test"}
+
+
+@dataclasses.dataclass(frozen=True)
+class NovelTimes:
+    """Anomalies of series.
+
+    Args:
+        rows: of the series.
+        answer: how novel each row is, as of the rows of a table.
+        series: for each series its id, its p-value (Simes 1986, of those of its rows), whether it is flagged, and how
+            many of its rows are.
+    """
+
+    rows: LongSeries
+    answer: NoveltyAnswer
+    series: tuple[dict[str, Any], ...]
+
+
+def frame_terms(
+    key: Key[Array, ""],
+    run: Run,
+    rows: LongSeries,
+    *,
+    draws: int = SERIES_DRAWS,
+    progress: Callable[[int], None] | None = None,
+) -> RowTerms:
+    """Log density of the values of each row given those of the other rows of its window [nats].
+
+    Every fourth row is hidden and foretold from the rest, four times over, so no row has a part in what is expected of
+    it. Numbers are scored by the normal of their predictive mean and variance: a mean of densities over draws is
+    dominated by one of them just where a value is far from all, and the score of an anomaly would be noise. Of a
+    detector, which has no density, the score of the window in which the row is most central counts.
+
+    Args:
+        key: for the draws.
+        run: on series.
+        rows: the series.
+        draws: from the posterior.
+        progress: told how many windows are done.
+    """
+    series, count = series_of(run), len(rows.ids)
+    observed = np.logical_not(np.isnan(rows.values))
+    if run.model.is_detector:
+        windows = cut_windows(rows, series, stride=1, every=True)
+        whole = series_data(rows, _uncut(run), stride=1, every=True)
+        _, source = run.scored(dataclasses.replace(whole, splits={"rows": whole.train}))
+        found = row_terms(key, run.model, source, num_samples=1)
+        scores = found.elbo[most_central(windows, count)[0]]
+        return RowTerms(scores, scores, scores, np.zeros(count), None, observed)
+    whole = cut_windows(rows, series, stride=max(1, series.window // 2), every=True)
+    context = None if series.regular else whole.context(series.step)
+    where = most_central(whole, count)
+    entries, normal = np.zeros(rows.values.shape), _uncut(run).values == "real"
+    for fold in range(FOLDS):
+        hidden = np.arange(count) % FOLDS == fold
+        there = whole.observed & ~(hidden[whole.rows] & (whole.rows >= 0))[..., None]
+        x = np.where(there, whole.x, np.float32(0.0))
+        found = foretell(jr.fold_in(key, fold), run.model, x, there, context, truth=None if normal else whole.x,
+                         draws=draws, progress=progress)  # fmt: skip
+        score = found.log_score
+        if score is None:
+            far = (whole.x - found.mean) / found.std
+            score = -0.5 * far**2 - np.log(found.std) - 0.5 * np.log(2.0 * np.pi)
+        entries[hidden] = score[where][hidden]
+    entries = np.where(observed, entries, 0.0)
+    total = entries.sum(1)
+    return RowTerms(total, total, total, np.zeros(count), entries, observed)
+
+
+def _uncut(run: Run) -> Any:
+    """The schema of a run's series without its cuts."""
+    schema = run.fitted_data.schema
+    assert schema is not None  # of series
+    return dataclasses.replace(schema, series=dataclasses.replace(series_of(run), until=(), held=((), ())))
+
+
+def novel_times(run: Run, question: NoveltyQuestion, *, progress: Callable[[int], None] | None = None) -> NovelTimes:
+    """Compare the rows of series with those of a run that its model was not fitted to.
+
+    The p-values are those of the rows of tables (`nelbo.tasks.conformal_p_values`). They would be exact if rows were
+    exchangeable; rows of a series depend on each other, so they are as good as the held-out time is typical.
+
+    Args:
+        run: on series.
+        question: which series, against which rows, and how.
+        progress: told how many windows are done.
+
+    Raises:
+        InputError: a score or an option that is about rows of tables, or no held-out rows.
+    """
+    for given, name in ((question.score != "elbo", f"--by {question.score}"), (question.split, "--split"),
+                        (question.background, "--background")):  # fmt: skip
+        if given:
+            raise InputError(f"Rows of series are scored by their log density given the other rows of their window, so "
+                             f"{name} says nothing here: leave it out.")  # fmt: skip
+    rows = series_rows(run, question.data)
+    key = jr.key(question.seed)
+    own = rows if run.is_own(question.data) else series_rows(run)
+    said = {"draws": question.samples, "progress": progress}
+    terms = frame_terms(key, run, rows, **said)
+    notes, copies = rows.notes, None
+    named = set(question.held_out.split(","))
+    if named <= _SPLITS:
+        parts = rows_by_split(own, series_of(run))
+        held = np.any([parts[name] for name in named if name in parts] or [np.zeros(len(own.ids), bool)], axis=0)
+        against = terms if own is rows else frame_terms(jr.clone(key), run, own, **said)
+        if own is rows:
+            copies = held.astype(int)
+            notes = (*notes, f"{int((~held).sum())} of the rows were trained on: their p-values are too large.")
+    else:
+        other = series_rows(run, question.held_out)
+        held, against = np.ones(len(other.ids), bool), frame_terms(jr.clone(key), run, other, **said)
+    held = held & against.observed.any(1)
+    if not held.any():
+        raise InputError(f"{run.folder} has no rows of the splits {question.held_out}: name others with --held-out, or "
+                         "a file of series that hold no anomalies.")  # fmt: skip
+    found = novelty(terms, _taken(against, held), rate=question.rate, copies=copies)
+    notes += too_few(found)
+    blank = np.logical_not(terms.observed.any(1))
+    if blank.any():
+        notes = (*notes, f"{int(blank.sum())} rows have no observed value: their p-value is 1.")
+        found = dataclasses.replace(
+            found, p_values=np.where(blank, 1.0, found.p_values), flagged=found.flagged & ~blank
+        )
+    names = tuple(column.name for column in rows.channels)
+    by_channel = None if found.entries is None or len(names) < 2 else found.entries
+    data = dataclasses.replace(series_data(rows, _uncut(run), every=True), table=rows.table)
+    unit = "score" if run.model.is_detector else "bits"
+    answer = NoveltyAnswer(data, found, by_channel, names, notes, unit)
+    return NovelTimes(rows, answer, _by_series(rows, found, question.rate))
+
+
+def _taken(terms: RowTerms, keep: np.ndarray) -> RowTerms:
+    """Some of the rows."""
+    parts: dict[str, Any] = {field.name: vars(terms)[field.name] for field in dataclasses.fields(RowTerms)}
+    return RowTerms(**{name: None if part is None else part[keep] for name, part in parts.items()})
+
+
+def simes(p_values: Float[np.ndarray, " n"]) -> float:
+    """One p-value of several hypotheses, min_i n p_(i) / i (Simes 1986): valid for independent and for many positively
+    dependent ones.
+    """
+    ordered = np.sort(p_values)
+    return float((len(ordered) * ordered / np.arange(1, len(ordered) + 1)).min())
+
+
+def _by_series(rows: LongSeries, found: Novelty, rate: float | int) -> tuple[dict[str, Any], ...]:
+    parts = rows.bounds()
+    p_values = np.array([simes(found.p_values[part]) for _, part in parts])
+    flagged = discoveries(p_values, rate)
+    return tuple(
+        {"series": name, "p_value": float(p), "novel": bool(flag), "novel_rows": int(found.flagged[part].sum())}
+        for (name, part), p, flag in zip(parts, p_values, flagged, strict=True)
+    )
