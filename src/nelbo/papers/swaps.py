@@ -37,7 +37,7 @@ class Judge:
             for _ in range(epochs):
                 for start in range(0, len(order), 64):
                     rows = order[start : start + 64]
-                    network.partial_fit(films[rows].reshape(len(rows), -1), levels[rows], classes)
+                    network.partial_fit(films[rows].reshape(len(rows), -1), levels[rows], classes=classes)
             self.networks.append(network)
 
     def __call__(self, films: np.ndarray) -> np.ndarray:
