@@ -1,6 +1,7 @@
 """Series: how time grows with their length, and gaps and forecasts of a wind mast by both models of series.
 
-    python benchmarks/sequences.py                          the cost of Markov kernels
+    python benchmarks/sequences.py                          the cost of Markov kernels, of a step of both auto-encoders
+    python benchmarks/sequences_torch.py                    the step of gp-vae by hand, where there is PyTorch
     python benchmarks/sequences.py windmast.npz --epochs 150    and the models, on 3500 rows of seven channels
 
 The file holds `values` (time x channels), `unix_time` and `names`. Gaps are twelve rows of one channel, in the held-out
@@ -52,6 +53,54 @@ def lengths(counts: tuple[int, ...]) -> list[dict[str, Any]]:
             taken.append(time.perf_counter() - began)
         best = min(taken)
         rows.append({"times": count, "seconds": f"{best:.4f}", "microseconds a time": f"{1e6 * best / count:.2f}"})
+    return rows
+
+
+def timed(model: Any, objective: Any, batch: Any, blocks: int = 12) -> float:
+    """Milliseconds of one step of Adam, the best of several blocks of ten."""
+    import equinox as eqx
+    import optax
+
+    from nelbo.nets import trainable
+
+    params, static = eqx.partition(model, trainable(model))
+    optimizer, state = optax.adam(1e-3), objective.init(jr.key(0), model)
+
+    @jax.jit
+    def step(key: Any, params: Any, moments: Any) -> Any:
+        loss = lambda p: objective(key, eqx.combine(p, static), batch, state)[0].surrogate  # noqa: E731
+        updates, moments = optimizer.update(jax.grad(loss)(params), moments)
+        return optax.apply_updates(params, updates), moments
+
+    moments, taken = optimizer.init(params), []
+    for block in range(blocks):
+        began = time.perf_counter()
+        for i in range(10):
+            params, moments = step(jr.key(10 * block + i), params, moments)
+        jax.block_until_ready(params)
+        taken.append(100.0 * (time.perf_counter() - began))
+    return min(taken)
+
+
+def steps() -> list[dict[str, Any]]:
+    """A step of gp-vae with the sizes of `sequences_torch.py`, and of svgp-vae by the number of rows in all."""
+    from nelbo.core import Example
+    from nelbo.models import build
+    from nelbo.objectives import Sgvb, SparseProcess
+
+    x, observed = jr.normal(jr.key(0), (64, 24, 35)), jr.bernoulli(jr.key(1), 0.5, (64, 24, 35))
+    options = {"shape": [24, 35], "latents": 16, "hidden": [64], "convolutions": [64], "kernels": ["cauchy"],
+               "lengths": [2.0], "learn_kernel": False, "posterior": "banded", "likelihood": "gaussian-fixed",
+               "missing": "zero"}  # fmt: skip
+    found = timed(build(jr.key(2), "gp-vae", options), Sgvb("B"), Example(jnp.where(observed, x, 0.0), observed))
+    rows = [{"step": "gp-vae, batch 64 x 24 x 35, 16 latents", "ms": f"{found:.1f}", "s a pass": ""}]
+    options = {"shape": [10], "latents": 8, "hidden": [64], "inducing": 32, "likelihood": "gaussian-fixed",
+               "lengths": [5.0], "places": jnp.linspace(0.0, 100.0, 32)[:, None]}  # fmt: skip
+    batch = Example(jr.normal(jr.key(0), (256, 10)), context=jnp.linspace(0.0, 100.0, 256)[:, None])
+    for count in (1_000, 10_000, 100_000):
+        found = timed(build(jr.key(2), "svgp-vae", options), SparseProcess(count), batch)
+        rows.append({"step": f"svgp-vae, batch 256 of {count} rows, 32 inducing points, 8 latents",
+                     "ms": f"{found:.1f}", "s a pass": f"{found * count / 256 / 1000:.2f}"})  # fmt: skip
     return rows
 
 
@@ -107,6 +156,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=float, default=150.0)
     options = parser.parse_args()
     print(text_table(lengths((1_000, 10_000, 100_000))))
+    print(text_table(steps()))
     if options.data is not None:
         for table in contest(options.data, options.epochs):
             print(text_table(table))

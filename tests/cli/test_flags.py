@@ -11,7 +11,7 @@ from nelbo.cli.fit import experiment_from
 from nelbo.cli.flags import WRITTEN_OUT, groups, members, reading
 from nelbo.cli.parser import parse, parsers
 from nelbo.core import InputError, Registry, using
-from nelbo.data import Column, Data, Events, Pairs, Schema, Series, Split
+from nelbo.data import Column, Covariates, Data, Events, Pairs, Schema, Series, Split
 from nelbo.models import Family, build, families, likelihoods, vae
 from nelbo.runs import (
     Experiment,
@@ -57,6 +57,12 @@ def windows_of_series() -> Data:
     return Data("made up", {"train": Split(values)}, Schema((3, 2), "binary", series=series))
 
 
+def rows_with_a_number() -> Data:
+    known = Covariates(("t",), "", (), (False,), (0.0,), (1.0,))
+    split = Split(np.zeros((40, 3), np.uint8), context=np.arange(40.0, dtype=np.float32)[:, None])
+    return Data("made up", {"train": split}, Schema((3,), "binary", covariates=known))
+
+
 def events_of_users() -> Data:
     events = Events(("user", "time", "mark"), ("a", "b"), 1.0, dated=False, window=3)
     split = Split(np.zeros((4, 3, 2), np.float32), observed=np.ones((4, 3, 2), bool))
@@ -76,10 +82,12 @@ def test_who_has_an_option_and_its_defaults_are_told():
     found = {flag.name: flag.help for flag in groups()["model"]}
     assert "(default amortized; sbn, darn, fdarn factorial)" in found["recognition"]
     assert found["channels"].endswith(
-        "[vae, regression, classification, dsae] (default 32,64; regression, classification, dsae 16,32)"
+        "[vae, regression, classification, svgp-vae, dsae] "
+        "(default 32,64; regression, classification, svgp-vae, dsae 16,32)"
     )
     assert found["latents"].endswith(
-        "(default 20; linear, factor-analysis 2; table 10; gp-vae, dsae, sequence-flow, events 8; state-space 4)"
+        "(default 20; linear, factor-analysis 2; table 10; gp-vae, svgp-vae, dsae, sequence-flow, events 8; "
+        "state-space 4)"
     )
     assert "bernoulli, gaussian," in found["likelihood"]
     assert "(default bernoulli)" not in found["likelihood"]  # the data decide
@@ -167,9 +175,10 @@ def test_a_users_own_model_has_flags(capsys):
 @pytest.mark.parametrize("name", [name for name in UNSUPERVISED if name != "lda"])  # which takes word counts
 def test_models_show_prints_what_a_run_has(name, nelbo):
     shown = json.loads(nelbo("models", "show", name, "--json").out)
-    made = {"pairs": values_of_pairs, "series": windows_of_series,
-            "sequences": windows_of_series, "events": events_of_users,
-            "pictures": lambda: dataset("uint8")}.get(families()[name].examples)  # fmt: skip
+    kinds = {"pairs": values_of_pairs, "series": windows_of_series, "sequences": windows_of_series,
+             "events": events_of_users, "covariates": rows_with_a_number,
+             "pictures": lambda: dataset("uint8")}  # fmt: skip
+    made = kinds.get(families()[name].examples)
     whole = settled(experiment(name), dataset("binary") if made is None else made())
     options = {key: value for key, value in whole.model["arguments"].items() if key != "likelihood"}
     told = shown["options"] | {k: v for k, v in shown["by_likelihood"].get("bernoulli", {}).items() if k in options}
@@ -201,7 +210,7 @@ def test_a_familys_own_defaults_are_used_and_shown(nelbo):
 def test_objectives_show_prints_what_a_run_has(name, nelbo):
     shown = json.loads(nelbo("objectives", "show", name, "--json").out)
     assert shown["options"] == {option.name: option.default for option in named_objective_options(name)}
-    assert shown["kind"] in {"exact", "lower", "proxy"}
+    assert shown["kind"] in {"exact", "lower", "proxy", "estimate"}
     assert shown["default_of"] == [model for model in families() if default_objective(model) == name]
 
 

@@ -15,7 +15,7 @@ from test_array_files import idx_bytes
 
 import nelbo.data.fetch
 from nelbo.core import InputError
-from nelbo.data import CORPORA, array_digest, catalogue, load, names
+from nelbo.data import CORPORA, MADE, array_digest, catalogue, load, names
 from nelbo.data.catalogue import IDX_FILES, Wheel
 from nelbo.data.cuts import Cuts
 from nelbo.data.drawn import DRAWN
@@ -72,7 +72,7 @@ def assert_tiny(dataset):
 
 
 def test_the_table_is_whole():
-    assert names() == (*catalogue(), *CORPORA)
+    assert names() == (*catalogue(), *CORPORA, *MADE)
     assert {entry.name for entry in catalogue().values() if entry.embedded} == {*EMBEDDED, *DRAWN}
     for entry in catalogue().values():
         assert all((entry.title, entry.licence, entry.citation, entry.found, entry.sizes, entry.shape))

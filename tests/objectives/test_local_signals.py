@@ -33,6 +33,7 @@ OPTIONS = {
     "factorization": {"shape": [1], "rank": 1},
     "table": {"latents": 2, "hidden": [3]},
     "gp-vae": {"shape": [3, 2], "latents": 2, "hidden": [3], "convolutions": [3]},
+    "svgp-vae": {"latents": 2, "hidden": [3], "inducing": 3},
     "state-space": {"shape": [3, 2], "latents": 2},
     "events": {"shape": [3, 2], "latents": 2, "state_size": 3},
     "point-process": {"shape": [3, 2], "state_size": 3},

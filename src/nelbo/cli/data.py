@@ -7,7 +7,7 @@ from nelbo.cli.commands import Command
 from nelbo.cli.listing import listed, listing_arguments
 from nelbo.cli.output import fetching, print_json
 from nelbo.cli.parser import Parser, data_folder
-from nelbo.data import CORPORA, VOCABULARY, added_sets, catalogue, load
+from nelbo.data import CORPORA, MADE, VOCABULARY, added_sets, catalogue, load
 from nelbo.report import text_table
 
 
@@ -24,6 +24,10 @@ def _rows() -> list[dict[str, Any]]:
     rows += [
         {"name": entry.name, "what": entry.title, "shape": [VOCABULARY], "licence": entry.licence}
         for entry in CORPORA.values()
+    ]
+    rows += [
+        {"name": name, "what": one.title, "shape": list(one.shape), "licence": one.licence}
+        for name, one in MADE.items()
     ]
     return rows + [
         {"name": name, "what": one.title, "shape": list(one.load().shape), "licence": one.licence}

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from nelbo.data.catalogue import CatalogueEntry as CatalogueEntry
     from nelbo.data.columns import Column as Column
     from nelbo.data.columns import Dialect as Dialect
+    from nelbo.data.covariates import context_of as context_of
+    from nelbo.data.covariates import load_covariates as load_covariates
+    from nelbo.data.covariates import named_covariates as named_covariates
+    from nelbo.data.covariates_schema import Covariates as Covariates
     from nelbo.data.crops import Crops as Crops
     from nelbo.data.crops import LogSteps as LogSteps
     from nelbo.data.cuts import Cuts as Cuts
@@ -49,6 +53,9 @@ if TYPE_CHECKING:
     from nelbo.data.loading import load_frame as load_frame
     from nelbo.data.loading import load_rows as load_rows
     from nelbo.data.long import LongSeries as LongSeries
+    from nelbo.data.made import MADE as MADE
+    from nelbo.data.made import healing_truth as healing_truth
+    from nelbo.data.made import load_made as load_made
     from nelbo.data.masks import missing_at_random as missing_at_random
     from nelbo.data.masks import missing_grid as missing_grid
     from nelbo.data.masks import missing_random_square as missing_random_square
@@ -108,6 +115,7 @@ _HOMES = {
     "CatalogueEntry": "catalogue",
     "Column": "columns",
     "Corpus": "documents",
+    "Covariates": "covariates_schema",
     "Crops": "crops",
     "Cuts": "cuts",
     "Data": "splits",
@@ -118,6 +126,7 @@ _HOMES = {
     "LAYOUTS": "wide",
     "LogSteps": "crops",
     "LongSeries": "long",
+    "MADE": "made",
     "NamedData": "registered",
     "Pairs": "schema",
     "SPLITS": "splits",
@@ -141,6 +150,7 @@ _HOMES = {
     "binarize": "binarization",
     "cache_folder": "named",
     "check_values": "schema",
+    "context_of": "covariates",
     "crops_of": "photographs",
     "cut_windows": "series",
     "data_from_arrays": "registered",
@@ -153,14 +163,17 @@ _HOMES = {
     "filled_xarray": "xarrays",
     "frame_bytes": "written",
     "future_xarray": "xarrays",
+    "healing_truth": "made",
     "holds_frames": "series_files",
     "is_xarray": "xarrays",
     "known_targets": "prepare",
     "last_events": "events",
     "load": "loading",
     "load_array": "loading",
+    "load_covariates": "covariates",
     "load_events": "events",
     "load_frame": "loading",
+    "load_made": "made",
     "load_pairs": "pairs",
     "load_photographs": "photographs",
     "load_rows": "loading",
@@ -173,6 +186,7 @@ _HOMES = {
     "missing_grid": "masks",
     "missing_random_square": "masks",
     "missing_square": "masks",
+    "named_covariates": "covariates",
     "names": "registered",
     "pair_context": "pairs",
     "picture_files": "pictures",

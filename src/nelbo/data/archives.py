@@ -1,6 +1,6 @@
 """The splits among the arrays of a `.npz` file."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -11,7 +11,9 @@ _SPLIT_ENDS = {"train": "train", "valid": "valid", "val": "valid", "validation":
 _KINDS = {"x": "x", "values": "x", "y": "y", "observed": "observed", "mask": "observed"}
 
 
-def archive_splits(arrays: Mapping[str, np.ndarray], where: str) -> tuple[dict[str, Split], tuple[str, ...]]:
+def archive_splits(
+    arrays: Mapping[str, np.ndarray], where: str, beside: Sequence[str] = ()
+) -> tuple[dict[str, Split], tuple[str, ...]]:
     """The splits among the arrays of a `.npz` file, and what is to be said about them.
 
     Args:
@@ -19,10 +21,13 @@ def archive_splits(arrays: Mapping[str, np.ndarray], where: str) -> tuple[dict[s
             `observed_...` beside them. `val` and `validation` are valid, `mask` is observed (True where there is a
             value), and small and capital letters are the same.
         where: for messages.
+        beside: names of arrays that say what is known of each row, which others read.
 
     Raises:
         InputError: none of these names is there, or two arrays have one meaning.
     """
+    ends = ("", *(f"_{end}" for end in _SPLIT_ENDS))
+    arrays = {name: array for name, array in arrays.items() if name not in {b + end for b in beside for end in ends}}
     known: dict[tuple[str, str], str] = {}
     for name in arrays:
         meaning = _meaning(name)

@@ -1,7 +1,7 @@
 """The functions that give data: by name, or from a file or folder of the user's."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from nelbo.data.catalogue import catalogue
 from nelbo.data.cuts import Cuts
 from nelbo.data.documents import CORPORA, load_documents
 from nelbo.data.fetch import FetchProgress
+from nelbo.data.made import MADE, load_made
 from nelbo.data.named import load_named
 from nelbo.data.registered import added_sets, names
 from nelbo.data.roles import TableOptions
@@ -87,14 +88,15 @@ def load(
     name, entries = str(name_or_path), catalogue()
     options = TableOptions(header, tuple(columns), tuple(ignore), target, targets, words, kinds_asked(column))
     try:
-        if name in CORPORA:
+        whole: dict[str, Callable[[], Data]] = {
+            **{one: lambda: load_documents(name, data_dir=data_dir, seed=split_seed) for one in CORPORA},
+            **{one: lambda: load_made(name, data_dir=data_dir, progress=progress) for one in MADE},
+            **{one: found.load for one, found in added_sets().items()},
+        }
+        if name in whole:
             if stream or cuts.asked:
                 raise InputError(f"{name} has its own splits and cannot be streamed: leave these options out.")
-            data = load_documents(name, data_dir=data_dir, seed=split_seed)
-        elif name in added_sets():
-            if stream or cuts.asked:
-                raise InputError(f"{name} has its own splits and cannot be streamed: leave these options out.")
-            data = added_sets()[name].load()
+            data = whole[name]()
         elif name in entries:
             if stream:
                 raise InputError(f"Only a .npy file can be streamed: load {name} without stream.")

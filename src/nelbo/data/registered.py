@@ -8,6 +8,7 @@ import numpy as np
 from nelbo.core import added, joined
 from nelbo.data.catalogue import catalogue
 from nelbo.data.documents import CORPORA
+from nelbo.data.made import MADE
 from nelbo.data.prepare import prepare
 from nelbo.data.splits import Data, Split
 
@@ -38,7 +39,7 @@ def names() -> tuple[str, ...]:
     Raises:
         InputError: an added data set has the name of one of nelbo's own.
     """
-    return tuple(joined("data sets", {**catalogue(), **CORPORA}, added_sets()))
+    return tuple(joined("data sets", {**catalogue(), **CORPORA, **MADE}, added_sets()))
 
 
 def data_from_arrays(name: str, arrays: Mapping[str, np.ndarray], *, citation: str = "", source: str = "") -> Data:

@@ -32,6 +32,7 @@ class TableOptions:
         words: model columns of words too, each word being an entry of 0 or 1; a column `label` or `y` is then a
             column like others.
         kinds: how columns are to be modelled, by name, see `nelbo.data.asked`.
+        beside: names of columns or arrays that say what is known of each row, which others read.
     """
 
     header: bool | None = None
@@ -41,6 +42,7 @@ class TableOptions:
     targets: Targets | None = None
     words: bool = False
     kinds: tuple[tuple[str, str], ...] = ()
+    beside: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for _, kind in self.kinds:

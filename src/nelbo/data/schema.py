@@ -11,6 +11,7 @@ import numpy as np
 
 from nelbo.core import InputError, choice
 from nelbo.data.columns import KINDS, ROLES, Column, Dialect
+from nelbo.data.covariates_schema import Covariates
 from nelbo.data.events_schema import Events
 from nelbo.data.roles import listing, shown_names
 from nelbo.data.series_schema import Series
@@ -77,6 +78,7 @@ class Schema:
         pairs: of the cells of a matrix; None for other data.
         series: of windows of series; None for other data.
         events: of sequences of events; None for other data.
+        covariates: what is known of each row and not modelled; None for other data.
     """
 
     shape: tuple[int, ...]
@@ -88,6 +90,7 @@ class Schema:
     pairs: Pairs | None = None
     series: Series | None = None
     events: Events | None = None
+    covariates: Covariates | None = None
 
     @property
     def has_rows(self) -> bool:
@@ -307,6 +310,7 @@ def _read_schema(record: Any) -> Schema:
         None if record.get("pairs") is None else Pairs.from_record(record["pairs"]),
         None if record.get("series") is None else Series.from_record(record["series"], _column),
         None if record.get("events") is None else Events.from_record(record["events"]),
+        None if record.get("covariates") is None else Covariates.from_record(record["covariates"]),
     )
 
 

@@ -118,7 +118,9 @@ def _data(path: Path, found: Found, prepared: Prepared, like: Schema | None) -> 
 def read_path(path: Path, options: TableOptions, like: Schema | None) -> Found:
     """Read a file or folder."""
     suffix = path.suffix.lower()
-    if replace(options, targets=None, words=False) != TableOptions() and (path.is_dir() or suffix not in TABLES):
+    if replace(options, targets=None, words=False, beside=()) != TableOptions() and (
+        path.is_dir() or suffix not in TABLES
+    ):
         raise InputError(
             f"header, columns, column, ignore and target are about tables, but {path} is none: leave them out."
         )
@@ -130,7 +132,7 @@ def read_path(path: Path, options: TableOptions, like: Schema | None) -> Found:
     if suffix == ".npy":
         return Found({"train": Split(read_npy(path))})
     if suffix == ".npz":
-        splits, notes = archive_splits(read_npz(path), str(path))
+        splits, notes = archive_splits(read_npz(path), str(path), options.beside)
         return Found(splits, notes=notes)
     if suffix in _TYPED:
         return _from_table(_TYPED[suffix](path), options, like)

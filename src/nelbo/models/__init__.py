@@ -67,6 +67,7 @@ from nelbo.models.heads import (
     StandardizedHead,
     soft_bound,
 )
+from nelbo.models.inducing import InducingPrior, SparseReadings
 from nelbo.models.iterative import ENCODINGS, Iterative, iterative
 from nelbo.models.layers import (
     Conditional,
@@ -109,6 +110,7 @@ from nelbo.models.recognition import (
     Posterior,
     Recognition,
     Through,
+    Together,
     detached,
     reparameterized,
 )
@@ -128,8 +130,10 @@ from nelbo.models.spec import ModelSpec
 from nelbo.models.stack import Draw, Model, Stack, stop_gradient
 from nelbo.models.supervised import CLASS_LIKELIHOODS, NUMBER_LIKELIHOODS, FromFeatures, classification, regression
 from nelbo.models.support import check_source
+from nelbo.models.svgp import svgp_vae
 from nelbo.models.temporal import (
     BandedHead,
+    ChannelReadings,
     ExactSmoother,
     Framewise,
     IndependentHead,
@@ -169,6 +173,7 @@ __all__ = [
     "BetaBinomialHead",
     "BoltzmannHead",
     "CategoricalHead",
+    "ChannelReadings",
     "CholeskyHead",
     "Conditional",
     "ConjugateGlobals",
@@ -198,6 +203,7 @@ __all__ = [
     "Globals",
     "Head",
     "IndependentHead",
+    "InducingPrior",
     "InputRule",
     "Iterative",
     "JointMeans",
@@ -237,11 +243,13 @@ __all__ = [
     "Sets",
     "SharedCovarianceHead",
     "SharedNormalHead",
+    "SparseReadings",
     "Stack",
     "StandardNormal",
     "StandardizedHead",
     "Through",
     "ThroughFlow",
+    "Together",
     "TopicMixing",
     "Topics",
     "Unconditional",
@@ -316,6 +324,7 @@ __all__ = [
     "state_space",
     "stop_gradient",
     "stored",
+    "svgp_vae",
     "unknown_widths",
     "vae",
     "variational_em",

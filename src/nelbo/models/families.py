@@ -33,6 +33,7 @@ from nelbo.models.sequences import dsae, sequence_flow
 from nelbo.models.series import gp_vae, state_space
 from nelbo.models.stack import Model
 from nelbo.models.supervised import classification, regression
+from nelbo.models.svgp import svgp_vae
 from nelbo.models.table import table
 from nelbo.models.visible import mixture, nade
 
@@ -62,8 +63,8 @@ class Family:
             words among them; "pairs": the values of pairs, see `nelbo.data.load_pairs`; "pictures": crops of
             photographs, see `nelbo.data.load_photographs`. Models of pairs bring a posterior over what all pairs
             share. "series": windows of series over time, see `nelbo.data.load_series`. "sequences": these or
-            films. "events": sequences of marked
-            events of users, see `nelbo.data.load_events`.
+            films. "events": sequences of marked events of users, see `nelbo.data.load_events`. "covariates": rows and
+            what is known of each, see `nelbo.data.load_covariates`.
         series_too: whether windows of series are examples too.
     """
 
@@ -78,7 +79,7 @@ class Family:
     most_steps: int | None = None
     targets: Literal["number", "class"] | None = None
     objective_arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    examples: Literal["rows", "columns", "pairs", "pictures", "series", "sequences", "events"] = "rows"
+    examples: Literal["rows", "columns", "pairs", "pictures", "series", "sequences", "events", "covariates"] = "rows"
     series_too: bool = False
 
 
@@ -119,8 +120,12 @@ _STATE_SPACE = {"*": {"learning_rate": 0.02, "schedule": "cosine", "batch_size":
 # of these a model of films learns its frames first, at the usual rate, and what is static afterwards
 _SEQUENCES = {"*": {"learning_rate": 0.002, "schedule": "cosine", "batch_size": 32}}
 
-# gaps are rare in training frames and what models of series are asked about: q must have seen some
-_HIDING = {"input_noise": "hide", "noise_rate": 0.5}
+# gaps are rare in training frames and what models of series are asked about: q must have seen some. A decoder without a
+# prior learns few windows by heart, and its noise and intervals become too narrow (docs/sequences.md)
+_HIDING = {"input_noise": "hide", "noise_rate": 0.5, "weight_prior": 0.1}
+_LEAST_OF_SERIES = 600
+# the bound of a batch is an estimate: the last parameters are kept, at a rate gone to zero
+_SPARSE = {"*": {"schedule": "cosine", "batch_size": 256, "keep": "last"}}
 _EVENTS = {"*": {"learning_rate": 0.003, "schedule": "cosine"}}
 
 # one place of one order is a noisy estimate: a rate that goes to zero averages it out
@@ -186,9 +191,17 @@ MODELS: dict[str, Family] = {
         gp_vae,
         usual={"real": "gaussian-pixel"},
         training=_SERIES,
-        least_steps=_LEAST,
+        least_steps=_LEAST_OF_SERIES,
         objective_arguments=_HIDING,
         examples="series",
+    ),
+    "svgp-vae": Family(
+        svgp_vae,
+        usual={"real": "gaussian-pixel", "unit": "gaussian-shared", "uint8": "gaussian-shared"},
+        objective="sparse-process",
+        training=_SPARSE,
+        least_steps=_LEAST,
+        examples="covariates",
     ),
     "state-space": Family(
         state_space,

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from nelbo.core import AnyExample, InputError, as_example, choice
+from nelbo.core import AnyExample, Example, InputError, as_example, choice
+from nelbo.data import Source
 from nelbo.distributions import Distribution, from_noise, total_log_prob
 from nelbo.models.layers import Context, Latents, Layer, Reads
 from nelbo.nets import Frozen
@@ -94,6 +95,21 @@ def totals(parts: tuple[Distribution, ...], z: Latents) -> Float[Array, " layers
     return jnp.stack(terms) if terms else jnp.zeros(0, jnp.float32)
 
 
+class Together(eqx.Module):
+    """q(z) of all examples of a batch, where they share a process.
+
+    Args:
+        q: `(batch, latents)`.
+        kl: of what they share, to its prior: once for a whole data set [nats].
+        evidence: a lower bound on the log density of the readings of the whole data set, estimated from the batch
+            [nats].
+    """
+
+    q: Distribution
+    kl: Float[Array, ""]
+    evidence: Float[Array, ""]
+
+
 class Recognition(eqx.Module):
     """Abstract: from an example to q(z | x), and what other rooms ask of it."""
 
@@ -124,6 +140,27 @@ class Recognition(eqx.Module):
         """Log p(x) where q(z | x) is the exact posterior and this comes with it; else None [nats]."""
         del x, generative
         return None
+
+    def together(self, batch: Example, generative: "Stack", num_data: int) -> Together | None:
+        """The posterior of a batch whose examples share a process; None where they are independent.
+
+        Args:
+            batch: examples, with a leading batch dimension.
+            generative: the model beside it.
+            num_data: how many examples there are in all.
+        """
+        del batch, generative, num_data
+
+    def absorbed(self, key: Key[Array, ""], generative: "Stack", rows: Source) -> "Stack":
+        """The generative model with what it has to remember of its training rows, once training is over.
+
+        Args:
+            key: for rows that are drawn anew whenever they are read.
+            generative: the model beside it.
+            rows: that it was trained on.
+        """
+        del key, rows
+        return generative
 
 
 class InputRule(eqx.Module):

@@ -8,12 +8,14 @@ from jaxtyping import Array, Key
 
 from nelbo.core import InputError, choice
 from nelbo.models.layers import Conditional
+from nelbo.models.likelihoods import likelihood as likelihood_called
 from nelbo.models.parts import constant_array, drawn_at_once, input_rule, positive, visible_head
 from nelbo.models.recognition import Amortized
 from nelbo.models.spec import ModelSpec
 from nelbo.models.stack import Model, Stack
 from nelbo.models.temporal import (
     BandedHead,
+    ChannelReadings,
     ExactSmoother,
     Framewise,
     IndependentHead,
@@ -25,7 +27,8 @@ from nelbo.models.temporal import (
 from nelbo.nets import MLP, SkipMLP, TemporalNetwork
 from nelbo.priors import Kernel, kernel_named
 
-SERIES_POSTERIORS = ("banded", "smoothed", "independent")
+SERIES_POSTERIORS = ("auto", "channels", "banded", "smoothed", "independent")
+MOST_READ = 64  # channels beyond which a Kalman filter that takes them in one by one is slower than networks
 _SHORTEST = 1.0  # steps: the first lengths run from here to half a window
 
 
@@ -39,7 +42,7 @@ def gp_vae(
     convolutions: Sequence[int] = (64,),
     kernel_size: int = 3,
     likelihood: str = "gaussian",
-    posterior: str = "smoothed",
+    posterior: str = "auto",
     kernels: Sequence[str] = ("matern12",),
     lengths: Sequence[float] = (),
     period: float | None = None,
@@ -64,8 +67,10 @@ def gp_vae(
         convolutions: widths of convolutions along time before them; an empty list sees each frame alone.
         kernel_size: frames that one convolution sees, an odd number.
         likelihood: see `LIKELIHOODS`, of one frame.
-        posterior: "smoothed" (readings of the latents, through which the prior goes), "banded" (a normal of banded
-            precision, Fortuin et al.), or "independent" (of all times).
+        posterior: "channels" (readings of the channels, through which a linearized decoder and the prior go; Markov
+            kernels), "smoothed" (readings of the latents, through which the prior goes), "banded" (a normal of banded
+            precision, Fortuin et al.), "independent" (of all times), or "auto" (channels where kernels are Markov, the
+            likelihood is normal and channels are at most 64; else smoothed).
         kernels: rbf, matern12, matern32, matern52, cauchy, periodic, cosine, linear, white, or a formula of them such
             as "matern32*periodic+rbf"; of several the latents get equal shares.
         lengths: of the kernels, in steps, one for all latents or one for each; empty: from 1 to half a window.
@@ -91,14 +96,21 @@ def gp_vae(
     row = {name: None if value is None else value[None] for name, value in frame.items()}
     visible = visible_head(likelihood, (channels,), **frame)
     inputs = input_rule(missing, (1, channels), **row)
-    heads = {"banded": BandedHead, "smoothed": ReadingHead, "independent": IndependentHead}
-    code = heads[posterior]((length, latents))
+    made = _kernels(kernels, lengths, latents, length, period, learn=learn_kernel)
+    if posterior == "auto":
+        able = likelihood_called(likelihood).standardizes and channels <= MOST_READ and prior_form != "dense"
+        posterior = "channels" if able and all(one.is_markov for one in made) else "smoothed"
+    if posterior == "channels":
+        _check_readable(made, likelihood, prior_form)
+        prior_form = "state-space"
+    heads = {"banded": BandedHead, "independent": IndependentHead}
+    read = channels if posterior == "channels" else latents
+    code = heads.get(posterior, ReadingHead)((length, read))
     network = TemporalNetwork(
-        encoder_key, inputs.shape(shape)[-1], code.planes, latents, convolutions=convolutions, width=kernel_size,
+        encoder_key, inputs.shape(shape)[-1], code.planes, read, convolutions=convolutions, width=kernel_size,
         hidden=hidden, activation=activation, irregular=irregular,
     )  # fmt: skip
     decoder = SkipMLP(decoder_key, (latents, *reversed(hidden), visible.size), activation=activation)
-    made = _kernels(kernels, lengths, latents, length, period, learn=learn_kernel)
     prior = ProcessPrior(made, length, irregular, prior_form)
     amortized = Amortized((Conditional(network, code, conditioned=irregular),), inputs)
     arguments = {"latents": latents, "hidden": hidden, "convolutions": convolutions, "kernel_size": kernel_size,
@@ -108,7 +120,7 @@ def gp_vae(
     arguments |= {name: value is not None for name, value in frame.items()}
     return Model(
         Stack((Framewise(decoder, visible), prior), length if irregular else 0),
-        PseudoObservations(amortized) if posterior == "smoothed" else amortized,
+        {"smoothed": PseudoObservations, "channels": ChannelReadings}.get(posterior, lambda same: same)(amortized),
         ModelSpec.of("gp-vae", shape=shape, **arguments),
     )
 
@@ -165,6 +177,20 @@ def state_space(
         ExactSmoother(),
         ModelSpec.of("state-space", shape=shape, **arguments),
     )
+
+
+def _check_readable(kernels: Sequence[Kernel], likelihood: str, form: str) -> None:
+    """Refuse what readings of channels are not for.
+
+    Raises:
+        InputError: another likelihood than a normal one, a dense prior, or a kernel that is not Markov.
+    """
+    if not likelihood_called(likelihood).standardizes or form == "dense":
+        raise InputError("The posterior channels is for normal likelihoods and the state-space form of the prior: use "
+                         "smoothed here.")  # fmt: skip
+    for one in kernels:
+        if not one.is_markov:
+            one.state()  # says why not
 
 
 def _checked(shape: Sequence[int]) -> tuple[int, int]:

@@ -5,6 +5,7 @@ the tuple of all nodes above it, a recognition layer the tuple of all nodes belo
 networks, deep latent Gaussian models and one-layer auto-encoders are the same class with other layers.
 """
 
+import dataclasses
 from typing import Any
 
 import equinox as eqx
@@ -14,6 +15,7 @@ import jax.random as jr
 from jaxtyping import Array, Float, Key
 
 from nelbo.core import AnyExample, InputError, abstract, as_example
+from nelbo.data import Source
 from nelbo.distributions import Distribution, closed_form_kl, total_log_prob
 from nelbo.models.factors import FactorLayer
 from nelbo.models.globals import Globals
@@ -58,8 +60,10 @@ class Stack(eqx.Module):
         return self.layers[0](z, context)
 
     def root(self, layer: int, context: Context = None) -> Distribution | None:
-        """p(z_layer) if that layer has no parents, else None."""
+        """p(z_layer) if that layer has no parents, and its context is there where it has one; else None."""
         candidate = self.layers[layer]
+        if candidate.conditioned and context is None:
+            return None
         return candidate((), context) if candidate.reads is Reads.NONE else None
 
     def shapes(self) -> tuple[Distribution, ...]:
@@ -170,6 +174,16 @@ class Model(eqx.Module):
     def posterior(self, x: AnyExample) -> Posterior:
         """q(z | x) of one example: what the recognition model answers beside this generative model."""
         return self.recognition.path(x, self.generative)[-1]
+
+    def absorbed(self, key: Key[Array, ""], rows: Source) -> "Model":
+        """The model with what it has to remember of its training rows; most remember nothing.
+
+        Args:
+            key: for rows that are drawn anew whenever they are read.
+            rows: that it was trained on.
+        """
+        generative = self.recognition.absorbed(key, self.generative, rows)
+        return self if generative is self.generative else dataclasses.replace(self, generative=generative)
 
     def draw(
         self,

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -238,6 +238,51 @@ class PseudoObservations(_OfGenerative):
             precision = jnp.where(there[:, None], precision, 0.0)
         process = _prior(generative).over(len(precision))((), view.context)
         return (Posterior((Known(ConditionedProcess(process, readings.mean, precision)),), self.see(x), view.context),)
+
+
+class ChannelReadings(_OfGenerative):
+    """q(z | x): the prior given readings of the channels, through a linear decoder that stands for the real one.
+
+    A network gives a reading of every channel that is observed, and its precision; a missing one has none. The decoder
+    is made linear at z = 0, and the Kalman smoother of all latents together does the rest. So what a missing channel
+    leaves unknown is a direction in the space of latents: readings of single latents have no such posterior, and the
+    closest to it that they have is much too narrow. With a linear decoder of normal noise the exact posterior is one
+    of these.
+
+    Args:
+        inner: gives the readings, in standardized units, as changes of the values that are seen; see `ReadingHead`.
+    """
+
+    inner: Amortized
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Of the readings."""
+        return self.inner.layers
+
+    def see(self, x: AnyExample) -> Array:
+        """As the inner model."""
+        return self.inner.see(x)
+
+    def path(self, x: AnyExample, generative: Stack) -> tuple[Posterior, ...]:
+        """The posterior of one window."""
+        view = as_example(x).view
+        found: Any = self.inner(view).part(0, ())
+        length, channels = found.mean.shape
+        decoder = generative.layers[0]
+        process = _prior(generative).over(length)((), view.context)
+        if not isinstance(decoder, Framewise) or not isinstance(process, MarkovProcess):
+            raise InputError("Readings of channels are for frames that are decoded one by one, and Markov kernels.")
+        origin = jnp.zeros(process.event_shape[1], jnp.float32)
+        means = lambda z: decoder.net(z)[:channels]  # noqa: E731 (a head has its means in front)
+        weight, bias = jax.jacfwd(means)(origin), means(origin)
+        seen = self.see(x)
+        values = seen.reshape(length, -1)[:, :channels] + found.mean - bias[None]
+        precision = 1.0 / found.variance
+        if view.observed is not None:
+            precision = jnp.where(view.observed.reshape(length, channels), precision, 0.0)
+        q = SmoothedProcess(process, jnp.where(precision > 0.0, values, 0.0), precision, weight)
+        return (Posterior((Known(q),), seen, view.context),)
 
 
 class ExactSmoother(_OfGenerative):

@@ -37,6 +37,7 @@ from nelbo.objectives.perturbative import (
 )
 from nelbo.objectives.score import ScoreFunction, Statistics, Vimco, leave_one_out_bounds, local_signals_hold
 from nelbo.objectives.sgvb import FORMS, MaximumLikelihood, Sgvb, WarmUp
+from nelbo.objectives.sparse import SparseProcess
 from nelbo.objectives.stochastic_backpropagation import (
     GaussianGradient,
     StochasticBackpropagation,
@@ -71,6 +72,7 @@ __all__ = [
     "ScoreFunction",
     "Setting",
     "Sgvb",
+    "SparseProcess",
     "Statistics",
     "StochasticBackpropagation",
     "Vimco",

@@ -16,6 +16,7 @@ from nelbo.objectives.orderless import OrderAgnostic
 from nelbo.objectives.perturbative import Perturbative
 from nelbo.objectives.score import ScoreFunction, Vimco
 from nelbo.objectives.sgvb import MaximumLikelihood, Sgvb, WarmUp
+from nelbo.objectives.sparse import SparseProcess
 from nelbo.objectives.stochastic_backpropagation import StochasticBackpropagation
 from nelbo.objectives.wake_sleep import WakeSleep
 
@@ -98,6 +99,16 @@ def maximum_likelihood(setting: Setting) -> Objective:
     """
     del setting
     return MaximumLikelihood()
+
+
+def sparse_process(setting: Setting, *, beta: float | int = 1.0) -> Objective:
+    """The bound of examples that share a sparse Gaussian process: svgp-vae.
+
+    Args:
+        setting: of the run.
+        beta: weight of the KL part.
+    """
+    return SparseProcess(setting.num_data, float(beta))
 
 
 def order_agnostic(setting: Setting) -> Objective:
@@ -324,6 +335,7 @@ NAMED: dict[str, NamedObjective] = {
     "sgvb": NamedObjective(sgvb, draws_latents=False),
     "maximum-likelihood": NamedObjective(maximum_likelihood, draws_latents=False, reports="exact"),
     "order-agnostic": NamedObjective(order_agnostic, draws_latents=False),
+    "sparse-process": NamedObjective(sparse_process),
     "contrastive-divergence": NamedObjective(contrastive_divergence, draws_latents=False, reports="pseudo"),
     "greedy": NamedObjective(greedy, reports="pseudo"),
     "stochastic-backpropagation": NamedObjective(stochastic_backpropagation),

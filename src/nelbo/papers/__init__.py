@@ -5,6 +5,8 @@ from nelbo.papers import (
     bamler2017,
     boyd2020,
     buchholz2018,
+    fortuin2020,
+    jazbec2021,
     jirasek2020,
     kingma2014,
     kingma2019,
@@ -57,6 +59,8 @@ PAGES = (
     yang2020.PAGE,
     yang2020vbq.PAGE,
     yang2022.PAGE,
+    fortuin2020.PAGE,
+    jazbec2021.PAGE,
     li2018.PAGE,
     marino2020.PAGE,
 )

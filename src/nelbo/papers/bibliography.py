@@ -244,6 +244,19 @@ BIBLIOGRAPHY: dict[str, str] = {
   booktitle = {Advances in Neural Information Processing Systems},
   year      = {2008}
 }""",
+    "fortuin2020": """@inproceedings{fortuin2020,
+  title     = {{GP-VAE}: Deep Probabilistic Time Series Imputation},
+  author    = {Fortuin, Vincent and Baranchuk, Dmitry and R{\\"a}tsch, Gunnar and Mandt, Stephan},
+  booktitle = {International Conference on Artificial Intelligence and Statistics},
+  year      = {2020}
+}""",
+    "jazbec2021": """@inproceedings{jazbec2021,
+  title     = {Scalable {Gaussian} Process Variational Autoencoders},
+  author    = {Jazbec, Metod and Ashman, Matthew and Fortuin, Vincent and Pearce, Michael and Mandt, Stephan
+               and R{\\"a}tsch, Gunnar},
+  booktitle = {International Conference on Artificial Intelligence and Statistics},
+  year      = {2021}
+}""",
     "marino2018": """@inproceedings{marino2018,
   title     = {Iterative Amortized Inference},
   author    = {Marino, Joseph and Yue, Yisong and Mandt, Stephan},

@@ -23,6 +23,7 @@ from nelbo.evaluation import SHORT as SHORT_LADDER
 from nelbo.evaluation import elbo, importance_bound, smoothing_error
 from nelbo.models import Model, build
 from nelbo.papers.completion import completion
+from nelbo.papers.process_measures import contexts, healing
 from nelbo.papers.quantization import quantization
 from nelbo.papers.swaps import swaps
 from nelbo.runs import Run, imputation_study, open_run, result_row, weight_rows
@@ -198,6 +199,8 @@ MEASURES: dict[str, Callable[..., Measured]] = {
     "weights": weights,
     "completion": completion,
     "quantization": quantization,
+    "contexts": contexts,
+    "healing": healing,
     "swaps": swaps,
 }
 

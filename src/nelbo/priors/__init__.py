@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from nelbo.priors.conditioned import ConditionedProcess as ConditionedProcess
     from nelbo.priors.factorized import FactorizedDensity as FactorizedDensity
     from nelbo.priors.factorized import FactorizedMass as FactorizedMass
+    from nelbo.priors.inducing import InducingMemory as InducingMemory
+    from nelbo.priors.inducing import InducingPosterior as InducingPosterior
+    from nelbo.priors.inducing import InducingStatistics as InducingStatistics
+    from nelbo.priors.inducing import inducing_bound as inducing_bound
+    from nelbo.priors.inducing import inducing_posterior as inducing_posterior
+    from nelbo.priors.inducing import inducing_root as inducing_root
+    from nelbo.priors.inducing import inducing_statistics as inducing_statistics
+    from nelbo.priors.inducing import whitened as whitened
     from nelbo.priors.kernels import KERNELS as KERNELS
     from nelbo.priors.kernels import Kernel as Kernel
     from nelbo.priors.kernels import kernel_named as kernel_named
@@ -53,6 +61,9 @@ _HOMES = {
     "FactorizedMass": "factorized",
     "Filtered": "state_space",
     "GaussianProcess": "processes",
+    "InducingMemory": "inducing",
+    "InducingPosterior": "inducing",
+    "InducingStatistics": "inducing",
     "JITTER": "processes",
     "KERNELS": "kernels",
     "Kernel": "kernels",
@@ -67,12 +78,17 @@ _HOMES = {
     "coarse_basis": "layout",
     "gaussian_process": "processes",
     "image_bands": "layout",
+    "inducing_bound": "inducing",
+    "inducing_posterior": "inducing",
+    "inducing_root": "inducing",
+    "inducing_statistics": "inducing",
     "independent_normals": "autoregressive",
     "joined": "state_space",
     "kalman_filter": "state_space",
     "kalman_smoother": "state_space",
     "kernel_named": "kernels",
     "log_spread": "layout",
+    "whitened": "inducing",
 }
 
 __all__ = [*_HOMES]  # noqa: PLE0604 (all are strings)

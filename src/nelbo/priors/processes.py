@@ -14,12 +14,12 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpyro.distributions as nd
-from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, Key
 from numpyro.distributions import constraints
 
 from nelbo.core import InputError, choice
 from nelbo.distributions import BandedNormal, Normal
+from nelbo.priors.factoring import inverse_cholesky
 from nelbo.priors.kernels import Kernel
 from nelbo.priors.state_space import Chain, chain, kalman_filter, kalman_smoother
 
@@ -86,11 +86,11 @@ class DenseProcess(GaussianProcess):
     """
 
     arg_constraints = {"covariance": constraints.positive_definite}
-    pytree_data_fields = ("covariance", "lower")
+    pytree_data_fields = ("covariance", "root")
 
     def __init__(self, covariance: Float[Array, "latents n n"]) -> None:
         self.covariance = covariance
-        self.lower = jnp.linalg.cholesky(covariance)
+        self.root = inverse_cholesky(covariance)
         super().__init__(event_shape=(covariance.shape[-1], covariance.shape[0]), validate_args=False)
 
     @property
@@ -100,17 +100,17 @@ class DenseProcess(GaussianProcess):
 
     def whitened(self, deviation: Float[Array, "latents n m"]) -> Float[Array, "latents n m"]:
         """Columns times the inverse of the Cholesky factor."""
-        return jax.vmap(lambda lower, v: solve_triangular(lower, v, lower=True))(self.lower, deviation)
+        return self.root @ deviation
 
     @property
     def log_det(self) -> Float[Array, ""]:
         """Log |K|, summed over latents."""
-        return 2.0 * jnp.log(jnp.diagonal(self.lower, axis1=-2, axis2=-1)).sum()
+        return -2.0 * jnp.log(jnp.diagonal(self.root, axis1=-2, axis2=-1)).sum()
 
     def sample(self, key: Key[Array, ""], sample_shape: tuple[int, ...] = ()) -> Float[Array, "..."]:  # pyright: ignore
         """Draw L eps."""
         noise = jr.normal(key, (*sample_shape, *self.event_shape), self.covariance.dtype)
-        return jnp.einsum("lij,...jl->...il", self.lower, noise)
+        return jnp.einsum("lij,...jl->...il", self.covariance @ self.root.mT, noise)  # L = K L^-T
 
     def log_prob(self, value: Float[Array, "n latents"]) -> Float[Array, ""]:  # pyright: ignore
         """Joint log density [nats]."""
@@ -118,7 +118,7 @@ class DenseProcess(GaussianProcess):
         return -0.5 * (value.size * math.log(2.0 * math.pi) + self.log_det + (white**2).sum())
 
     def factored(self, precision: Float[Array, "n latents"]) -> tuple[Array, Array]:
-        """The Cholesky factor L of B = I + P^1/2 K P^1/2, which is well conditioned, and L^-1 P^1/2 K.
+        """L^-1 of the Cholesky factor of B = I + P^1/2 K P^1/2, which is well conditioned, and L^-1 P^1/2 K.
 
         Source: Rasmussen and Williams 2006, section 3.4.3.
         """
@@ -126,8 +126,8 @@ class DenseProcess(GaussianProcess):
         def one(covariance: Array, precision: Array) -> tuple[Array, Array]:
             root = jnp.sqrt(precision)
             weighted = root[:, None] * covariance
-            lower = jnp.linalg.cholesky(jnp.eye(len(root), dtype=root.dtype) + weighted * root[None])
-            return lower, solve_triangular(lower, weighted, lower=True)
+            inverse = inverse_cholesky(jnp.eye(len(root), dtype=root.dtype) + weighted * root[None])
+            return inverse, inverse @ weighted
 
         return jax.vmap(one, in_axes=(0, 1))(self.covariance, precision)
 
@@ -136,14 +136,14 @@ class DenseProcess(GaussianProcess):
     ) -> tuple[Array, Array, Float[Array, ""]]:
         """See `GaussianProcess`."""
 
-        def one(lower: Array, part: Array, y: Array, precision: Array) -> tuple[Array, Array, Array]:
-            white = solve_triangular(lower, jnp.sqrt(precision) * jnp.where(precision > 0.0, y, 0.0), lower=True)
-            log_det = 2.0 * jnp.log(jnp.diagonal(lower)).sum()
+        def one(inverse: Array, part: Array, y: Array, precision: Array) -> tuple[Array, Array, Array]:
+            white = inverse @ (jnp.sqrt(precision) * jnp.where(precision > 0.0, y, 0.0))
+            log_det = -2.0 * jnp.log(jnp.diagonal(inverse)).sum()
             log_p = -0.5 * ((white**2).sum() + log_det - _log_scale(precision))
             return part.T @ white, (part**2).sum(0), log_p
 
-        lower, part = self.factored(precision) if factors is None else factors
-        mean, known, log_p = jax.vmap(one, in_axes=(0, 0, 1, 1), out_axes=(1, 1, 0))(lower, part, y, precision)
+        inverse, part = self.factored(precision) if factors is None else factors
+        mean, known, log_p = jax.vmap(one, in_axes=(0, 0, 1, 1), out_axes=(1, 1, 0))(inverse, part, y, precision)
         return mean, self.variance - known, log_p.sum()
 
 
@@ -275,8 +275,6 @@ def _banded_kl(q: BandedNormal, p: DenseProcess) -> Float[Array, ""]:
 @nd.kl_divergence.register(Normal, DenseProcess)  # pyright: ignore
 def _independent_kl(q: Normal, p: DenseProcess) -> Float[Array, ""]:
     """KL(q || p) of independent normals and a dense process, exact [nats]."""
-    size = p.covariance.shape[-1]
-    inverse = p.whitened(jnp.broadcast_to(jnp.eye(size, dtype=p.covariance.dtype), p.covariance.shape))
-    spread = ((inverse**2).sum(1).T * q.variance).sum()
+    spread = ((p.root**2).sum(1).T * q.variance).sum()
     distance = (p.whitened(jnp.asarray(q.loc).T[..., None]) ** 2).sum()
     return 0.5 * (spread + distance - jnp.size(q.loc) + p.log_det - jnp.log(q.variance).sum())

@@ -102,3 +102,19 @@ class SmoothedProcess(nd.Distribution):
         squares = jnp.where(seen, self.precision * (self.x - value @ self.weight.T) ** 2, 0.0)
         log_likelihood = 0.5 * jnp.where(seen, log_precision - squares, 0.0).sum()
         return jnp.asarray(self.process.log_prob(value)) + log_likelihood - self.log_evidence
+
+    def kl(self) -> Float[Array, ""]:
+        """KL(p(z | x) || p(z)) = E log p(x | z) - log p(x) [nats]."""
+        seen = self.precision > 0.0
+        spread = jnp.einsum("ci,nij,cj->nc", self.weight, self.covariances, self.weight)
+        squares = (self.x - self.mean @ self.weight.T) ** 2 + spread
+        log_precision = jnp.log(jnp.where(seen, self.precision, 1.0) / (2.0 * jnp.pi))
+        log_likelihood = 0.5 * jnp.where(seen, log_precision - self.precision * squares, 0.0).sum()
+        return log_likelihood - self.log_evidence
+
+
+@nd.kl_divergence.register(SmoothedProcess, MarkovProcess)  # pyright: ignore
+def _smoothed_kl(q: SmoothedProcess, p: MarkovProcess) -> Float[Array, ""]:
+    """KL(q || p) of a smoothed process and its own prior, exact [nats]."""
+    del p
+    return q.kl()

@@ -233,7 +233,8 @@ def figure_arrays(key: Any, model: Model, data: Data, test: Source) -> dict[str,
     """
     sample_key, reconstruct_key, embed_key = jr.split(key, 3)
     top = 255.0 if data.values == "uint8" and test.pixels == "counts" else 1.0
-    arrays = {"samples": _samples(sample_key, model) / top}
+    contexts = None if data.schema.covariates is None else np.asarray(data.test.context)
+    arrays = {"samples": _samples(sample_key, model, contexts) / top}
     if model.depth:
         originals, means = reconstruct(reconstruct_key, model, test, np.arange(min(10, len(test))))
         arrays |= {"originals": shown(originals) / top, "reconstructions": means / top}
@@ -255,11 +256,16 @@ def figure_arrays(key: Any, model: Model, data: Data, test: Source) -> dict[str,
     return {name: np.asarray(value, np.int32 if name == "labels" else np.float32) for name, value in arrays.items()}
 
 
-def _samples(key: Any, model: Model) -> np.ndarray:
-    """A hundred samples; of a conditional model as many for each label in turn."""
+def _samples(key: Any, model: Model, contexts: np.ndarray | None = None) -> np.ndarray:
+    """A hundred samples; of a conditional model as many for each label in turn, or for each of ten contexts."""
     size, mean = model.generative.context_size, model.depth > 0
     if not size:
         return sample(key, model, 100, mean=mean)
+    if contexts is not None:
+        chosen = contexts[np.linspace(0, len(contexts) - 1, 10).astype(int)]
+        return np.concatenate(
+            [sample(jr.fold_in(key, i), model, 10, mean=mean, context=one) for i, one in enumerate(chosen)]
+        )
     rows = [
         sample(jr.fold_in(key, i), model, -(-100 // size), mean=mean, context=context)
         for i, context in enumerate(np.eye(size, dtype=np.float32))

@@ -9,7 +9,17 @@ import numpy as np
 
 from nelbo.bayes import load_globals
 from nelbo.core import InputError, read_arrays, read_json
-from nelbo.data import SPLITS, Data, FetchProgress, Schema, Source, load_rows, row_digests, split_by_digests
+from nelbo.data import (
+    SPLITS,
+    Data,
+    FetchProgress,
+    Schema,
+    Source,
+    context_of,
+    load_rows,
+    row_digests,
+    split_by_digests,
+)
 from nelbo.models import Model, likelihood, load_model
 from nelbo.runs.answers import scaled, user_scale
 from nelbo.runs.context import one_hot
@@ -101,11 +111,15 @@ class Run:
         """What stands for a label where something is drawn.
 
         Args:
-            label: its name.
+            label: its name; of rows with covariates NAME=VALUE,... for each.
 
         Raises:
             InputError: a label for a model without a context, none for a model with one, or an unknown one.
         """
+        known = None if self.fitted_data.schema is None else self.fitted_data.schema.covariates
+        if known is not None:
+            given = dict(part.partition("=")[::2] for part in (label or "").split(",") if part)
+            return context_of(known, given)
         if self.labels is None and label is not None:
             raise InputError(f"The model in {self.folder} is conditioned on nothing: leave --context out.")
         if self.labels is None:

@@ -14,8 +14,9 @@ from nelbo.models import MOMENTS, ModelSpec, families, family, family_options
 from nelbo.models import likelihood as likelihood_called
 from nelbo.runs.columns import column_arguments, with_words
 from nelbo.runs.context import CONTEXTS, conditioned, label_names
+from nelbo.runs.covariates import covariate_arguments
 from nelbo.runs.kinds import KIND_OPTIONS, arguments_of_kind, check_kind, read_of_kind
-from nelbo.runs.likelihoods import check_suits, likelihood_advice, likelihood_for
+from nelbo.runs.likelihoods import check_suits, likelihood_for, models_advice
 from nelbo.runs.moments import mean_of, spread_of
 from nelbo.runs.objectives import objective_arguments
 from nelbo.runs.pairs import check_examples
@@ -34,7 +35,8 @@ from nelbo.runs.supervised import (
 TABLE_OPTIONS = ("header", "columns", "ignore", "column")  # how a table is read, see `nelbo.data.load`
 _DATA_OPTIONS = ("name", "data_dir", "binarize", "binarize_seed", "split_seed", "valid_fraction", "test_fraction",
                  "train_rows", *TABLE_OPTIONS, "target", "targets", "words", "context", "labels", "classes", "pairs",
-                 "series", "events", "experts", "photographs", *(option.name for option in KIND_OPTIONS))  # fmt: skip
+                 "series", "events", "experts", "photographs", "covariates",
+                 *(option.name for option in KIND_OPTIONS))  # fmt: skip
 # never the user's
 _FILLED = (
     "key",
@@ -48,6 +50,10 @@ _FILLED = (
     "kinds",
     "irregular",
     "marks",
+    "numbers",
+    "objects",
+    "places",
+    "vectors",
 )
 
 
@@ -55,7 +61,10 @@ def data_options() -> tuple[Option, ...]:
     """The settings of a run's data, beside their name."""
     hidden = {"targets", "words"}  # the model decides
     own = tuple(one for one in options_of(load) if one.name in _DATA_OPTIONS and one.name not in hidden)
-    text = f"what the model is conditioned on, for models with a context: {', '.join(CONTEXTS)}."
+    text = (
+        f"what the model is conditioned on, for models with a context: {', '.join(CONTEXTS)}; of svgp-vae what is "
+        "known of each row, columns or arrays of numbers and maybe id=COLUMN of objects (time,id=station)."
+    )
     return (*own, Option("context", str | None, None, text), *KIND_OPTIONS)
 
 
@@ -160,7 +169,8 @@ def check_data_settings(settings: Mapping[str, Any], likelihood: str | None) -> 
     for name, value in settings.items():
         if value is not None:
             choice("data setting", name, _DATA_OPTIONS)
-    choice("context", settings.get("context") or CONTEXTS[0], CONTEXTS)
+    if not settings.get("covariates"):
+        choice("context", settings.get("context") or CONTEXTS[0], CONTEXTS)
     check_kind(settings)
     how = settings.get("binarize")
     drawn = how in {"static", "dynamic", "threshold"}
@@ -210,7 +220,7 @@ def settled(experiment: Experiment, data: Data) -> Experiment:
     experiment = with_words(with_targets(experiment))
     name, targets = experiment.model["name"], family(experiment.model["name"]).targets
     make, classes = family(name).make, None if targets is None else classes_of(data, targets)
-    check_examples(name, data, lambda *of: likelihood_advice(*of).partition("so ")[2])
+    check_examples(name, data, models_advice)
     given = {key: value for key, value in experiment.model.get("arguments", {}).items() if value is not None}
     for key in MOMENTS:
         if not isinstance(given.get(key, True), bool):
@@ -227,7 +237,7 @@ def settled(experiment: Experiment, data: Data) -> Experiment:
     arguments = {option.name: option.default for option in model_options(name, likelihood)} | given
     binarization = data.binarization.split("(")[0].strip()
     origin = {"binarize_seed": 0, "split_seed": 0} | located(experiment.data)
-    if "context" in origin:
+    if "context" in origin and not origin.get("covariates"):
         _takes_context(name)
         origin.setdefault("labels", label_names(data))
     if classes is not None:
@@ -288,6 +298,8 @@ def model_arguments(experiment: Experiment, data: Data) -> dict[str, Any]:
         arguments["context"] = len(whole.data["labels"])
     if "classes" in whole.data:
         arguments["classes"] = len(whole.data["classes"])
+    if data.schema.covariates is not None:
+        arguments |= covariate_arguments(data, arguments)
     asked = {name: arguments.pop(name, False) for name in MOMENTS}
     name = arguments.get("likelihood", family(experiment.model["name"]).likelihood)
     supervised = is_supervised(whole.data)

@@ -5,6 +5,7 @@ from typing import Any
 
 from nelbo.core import InputError, Option, options_of
 from nelbo.data import Data, Schema
+from nelbo.runs.covariates import read_covariate_data
 from nelbo.runs.events import event_arguments, read_event_data
 from nelbo.runs.pairs import pair_arguments, prior_settings, read_pairs
 from nelbo.runs.photographs import photograph_settings, read_photographs
@@ -38,7 +39,7 @@ def check_kind(settings: Mapping[str, Any]) -> None:
 
 
 def read_of_kind(settings: Mapping[str, Any], schema: Schema | None, *, whole: bool = False) -> Data | None:
-    """The data of pairs, series, events or photographs; None where settings are of others.
+    """The data of pairs, series, events, photographs or rows with covariates; None where settings are of others.
 
     Raises:
         InputError: see `read_pairs` and `read_series_data`.
@@ -49,6 +50,8 @@ def read_of_kind(settings: Mapping[str, Any], schema: Schema | None, *, whole: b
         return read_series_data(settings, schema, whole=whole)
     if settings.get("events"):
         return read_event_data(settings, schema, whole=whole)
+    if settings.get("covariates"):
+        return read_covariate_data(settings, schema, whole=whole)
     if settings.get("photographs"):
         return read_photographs(settings)
     return None

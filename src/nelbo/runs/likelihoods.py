@@ -43,8 +43,14 @@ def likelihood_advice(model: str, data: Data) -> str:
     wanted = likelihood_for(data)
     if _builds(model, wanted, data.shape):
         return f"use {wanted}"
-    able = [other for other in families() if _builds(other, wanted, data.shape)]
-    return f"{model} has no other, so use the model {' or '.join(able[:3])}"
+    return f"{model} has no other, so {models_advice(data)}"
+
+
+def models_advice(data: Data) -> str:
+    """The first models of rows that have the likelihood that suits the data."""
+    wanted = likelihood_for(data)
+    able = [name for name, one in families().items() if one.examples == "rows" and _builds(name, wanted, data.shape)]
+    return f"use the model {' or '.join(able[:3])}"
 
 
 def _builds(model: str, likelihood: str, shape: tuple[int, ...]) -> bool:

@@ -75,7 +75,7 @@ def read_pairs(settings: Mapping[str, Any], schema: Schema | None = None, *, who
     return dataclasses.replace(data, splits={"rows": data.train}) if whole else data
 
 
-def check_examples(name: str, data: Data, advice: Callable[[str, Data], str]) -> None:
+def check_examples(name: str, data: Data, advice: Callable[[Data], str]) -> None:
     """Refuse rows for a family of pairs or of series, and pairs or series for any other.
 
     Args:
@@ -87,14 +87,13 @@ def check_examples(name: str, data: Data, advice: Callable[[str, Data], str]) ->
         InputError: so it is.
     """
     wanted, schema = family(name).examples, data.schema
-    there = {"pairs": schema.pairs, "series": schema.series, "events": schema.events}
+    there = {"pairs": schema.pairs, "series": schema.series, "events": schema.events, "covariates": schema.covariates}
     held = next((kind for kind, part in there.items() if part is not None), "rows")
     if wanted == "sequences" and (held == "series" or (held == "rows" and is_of_frames(data))):
         return
     if held == "rows" and wanted in _WANTED:
         raise InputError(
-            f"{name} takes {_WANTED[wanted]}, but {data.name} holds rows: for these {advice(name, data)}, or give "
-            "other data."
+            f"{name} takes {_WANTED[wanted]}, but {data.name} holds rows: for these {advice(data)}, or give other data."
         )
     if held not in ("rows", wanted) and not (held == "series" and family(name).series_too):
         takes = {held, "sequences"} if held == "series" else {held}
@@ -107,8 +106,14 @@ _WANTED = {
     "series": "series over time (--columns id=NAME,time=NAME)",
     "events": "events of users (--columns USER,TIME,MARK)",
     "sequences": "series over time (--columns id=NAME,time=NAME) or films (time x height x width x 1 or 3 channels)",
+    "covariates": "rows with covariates (--context time,id=station)",
 }
-_HELD = {"events": "events of users", "pairs": "the values of pairs", "series": "series over time"}
+_HELD = {
+    "events": "events of users",
+    "pairs": "the values of pairs",
+    "series": "series over time",
+    "covariates": "rows with covariates",
+}
 
 
 def pair_arguments(settings: Mapping[str, Any], data: Data, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ _USUAL_RANK = 8  # where nothing is held out to choose by
 
 
 def reading_as(experiment: Experiment) -> Experiment:
-    """The experiment with its data read as pairs, series or events, if that is what its model takes."""
+    """The experiment with its data read as pairs, series, events or rows with covariates, as its model asks."""
     kind = family(experiment.model["name"]).examples
     if kind == "sequences":
         if holds_films(experiment.data):
@@ -36,7 +36,7 @@ def reading_as(experiment: Experiment) -> Experiment:
         kind = "series"
     if family(experiment.model["name"]).series_too and names_series(experiment.data):
         kind = "series"
-    if kind not in {"pairs", "series", "events"}:
+    if kind not in {"pairs", "series", "events", "covariates"}:
         return experiment
     asked = {kind: True}
     if experts := experiment.model.get("arguments", {}).get("experts"):

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nelbo.core import InputError, choice
-from nelbo.data import LAYOUTS, SPLITS_BY, Cuts, Data, Schema, holds_frames, load_series, names
+from nelbo.data import LAYOUTS, MADE, SPLITS_BY, Cuts, Data, Schema, holds_frames, load_made, load_series, names
 from nelbo.models import family_options
 
 FILM_AXES = 4  # time x height x width x channels
@@ -55,6 +55,11 @@ def read_series_data(settings: Mapping[str, Any], schema: Schema | None = None, 
     Raises:
         InputError: see `nelbo.data.load_series`; settings that are about other data.
     """
+    if settings["name"] in MADE:
+        data = load_made(settings["name"], data_dir=settings.get("data_dir"))
+        if data.schema.series is None:
+            raise InputError(f"{settings['name']} holds no series: use svgp-vae.")
+        return data
     asked = {name for name, value in settings.items() if value is not None}
     if odd := asked & {"context", "data_dir"} - ({"data_dir"} if whole else set()):
         raise InputError(f"Series are read from a file of theirs, so leave {', '.join(sorted(odd))} out.")

@@ -130,7 +130,8 @@ def fit(
     loop.run()
     kept = loop.state.carry.params if loop.state.best is None else loop.state.best
     whole = eqx.combine(copy_tree(kept), loop.static)
-    return Fit(whole.model, objective, whole.objective, loop.state.history, loop.state, loop.order.record())
+    trained = whole.model.absorbed(loop.last_key, data) if isinstance(whole.model, Model) else whole.model
+    return Fit(trained, objective, whole.objective, loop.state.history, loop.state, loop.order.record())
 
 
 class _Loop:
@@ -161,6 +162,11 @@ class _Loop:
         self.watch: dict[str, Source] = {}
         self.watch_by = objective
         self.callbacks: tuple[Callback, ...] = ()
+
+    @property
+    def last_key(self) -> Key[Array, ""]:
+        """For what is read of the training rows when training is over."""
+        return jr.fold_in(jr.clone(self._valid_key), 2)
 
     def run(self) -> None:
         """Train to the end, telling the callbacks."""
