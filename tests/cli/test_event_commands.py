@@ -67,11 +67,13 @@ def test_the_next_event_of_each_user(run, users, nelbo):
         (("reconstruct", "RUN", "-n", "2"), "no mean"),
         (("compress", "RUN"), "events"),
         (("score", "RUN"), "events"),
+        (("fit", "events", "--data", "DATA", *COLUMNS, "--experts", "-1", "--out", "no"), "experts is a number"),
         (("impute", "RUN"), "events"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_a_sentence(run, nelbo, words, said):
-    done = nelbo(*(run if word == "RUN" else word for word in words), "--quiet")
+    places = {"RUN": run, "DATA": run.parent / "events.csv"}
+    done = nelbo(*(places.get(word, word) for word in words), "--quiet")
     assert done.is_refusal(said), (done.code, done.err, done.out)
 
 

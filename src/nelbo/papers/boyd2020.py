@@ -91,7 +91,7 @@ def gains(
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{name}.npz"
-        np.savez(path, **{key: np.asarray(part) for key, part in arrays.items()})
+        np.savez(path, allow_pickle=False, **{key: np.asarray(part) for key, part in arrays.items()})
         for intensity in INTENSITIES:
             found = {}
             for label, others in (("none", 0), ("of each user", 8)):
@@ -129,7 +129,7 @@ def plan(budget: str, seed: int, data_dir: str | None) -> Plan:
     path = None if data_dir is None else Path(data_dir) / NAFLD
     studies = [Study("simulated", "Simulated users, each with a rate and a taste",
                      lambda: gains(simulated(users, seed), "simulated", **told))]  # fmt: skip
-    notes = list(NOTES)
+    notes: list[str] = list(NOTES)
     if path is not None and path.is_file():
         studies.append(Study("diagnoses", "Diagnoses of patients (nafld3 of R's survival package)",
                              lambda: gains(diagnoses(path, patients), "diagnoses", **told)))  # fmt: skip

@@ -29,6 +29,8 @@ def read_event_data(settings: Mapping[str, Any], schema: Schema | None = None, *
     asked = {name for name, value in settings.items() if value is not None}
     if odd := asked & {"context", "ignore", "split_by", "layout"}:
         raise InputError(f"A table of events is read whole and split by user, so leave {', '.join(sorted(odd))} out.")
+    if (settings.get("experts") or 0) < 0:
+        raise InputError(f"experts is a number of other sequences, got {settings['experts']}: give 0 for none.")
     if whole and schema is not None and schema.events is not None:
         schema = dataclasses.replace(schema, events=dataclasses.replace(schema.events, held=((), ())))
     parts = (settings.get("split_seed") or 0, settings.get("valid_fraction"), settings.get("test_fraction"))

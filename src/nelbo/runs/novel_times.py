@@ -152,8 +152,11 @@ def novel_times(run: Run, question: NoveltyQuestion, *, progress: Callable[[int]
 
 def _taken(terms: RowTerms, keep: np.ndarray) -> RowTerms:
     """Some of the rows."""
-    parts: dict[str, Any] = {field.name: vars(terms)[field.name] for field in dataclasses.fields(RowTerms)}
-    return RowTerms(**{name: None if part is None else part[keep] for name, part in parts.items()})
+    made: dict[str, Any] = {}
+    for field in dataclasses.fields(RowTerms):
+        value = vars(terms)[field.name]
+        made[field.name] = None if value is None else value[keep]
+    return RowTerms(**made)
 
 
 def simes(p_values: Float[np.ndarray, " n"]) -> float:
