@@ -118,8 +118,8 @@ class Run:
         """
         known = None if self.fitted_data.schema is None else self.fitted_data.schema.covariates
         if known is not None:
-            given = dict(part.partition("=")[::2] for part in (label or "").split(",") if part)
-            return context_of(known, given)
+            parts = (part.partition("=") for part in (label or "").split(",") if part)
+            return context_of(known, {name: value for name, _, value in parts})
         if self.labels is None and label is not None:
             raise InputError(f"The model in {self.folder} is conditioned on nothing: leave --context out.")
         if self.labels is None:
