@@ -58,11 +58,28 @@ def test_the_next_event_of_each_user(run, users, nelbo):
     assert (found["time_low"] <= found["time_high"]).all()
 
 
+def test_users_are_embedded(run, users, nelbo):
+    """A row for each, by its id, and the same whoever else is in the file."""
+    done = nelbo("embed", run, users / "events.csv", "-o", users / "codes.csv")
+    assert done.code == 0, done.err
+    found = pd.read_csv(users / "codes.csv").set_index("user")
+    assert sorted(found.index) == sorted(f"u{user}" for user in range(60))
+    events = pd.read_csv(users / "events.csv")
+    events[events["user"].isin(["u3", "u4"])].to_csv(users / "two.csv", index=False)
+    assert nelbo("embed", run, users / "two.csv", "-o", users / "codes.npz").code == 0
+    with np.load(users / "codes.npz") as file:
+        two = dict(zip(file["ids"].tolist(), file["x"], strict=True))
+    for user in ("u3", "u4"):
+        np.testing.assert_allclose(two[user], found.loc[user], rtol=1e-4, atol=1e-6)
+    assert np.ptp(found["z1"]) > 0.01
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("forecast", "RUN", "--horizon", "3"), "is about series"),
-        (("forecast", "RUN", "-o", "x.npz"), "choose the name of a file that ends in"),
+        (("forecast", "RUN", "-o", "x.npz"), "choose a name that ends in"),
+        (("embed", "RUN", "--split", "test"), "is about rows"),
         (("forecast", "RUN", "--draws", "0"), "draws must be at least 1"),
         (("reconstruct", "RUN", "-n", "2"), "no mean"),
         (("compress", "RUN"), "events"),

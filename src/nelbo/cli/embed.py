@@ -8,12 +8,13 @@ import jax.random as jr
 import numpy as np
 
 from nelbo.cli.commands import Command
+from nelbo.cli.events import embed_events
 from nelbo.cli.output import note
 from nelbo.cli.parser import Parser, data_folder, refine, run_folder, split
 from nelbo.cli.writing import inferring, opened, target, tell
 from nelbo.core import atomic_write
 from nelbo.data import Data, Source
-from nelbo.runs import Run, table_suffixes, write_columns
+from nelbo.runs import Run, open_run, table_suffixes, write_columns
 from nelbo.tasks import embed as embed_data
 from nelbo.tasks import sequence_codes
 
@@ -33,7 +34,11 @@ def _arguments(parser: Parser) -> None:
 
 
 def embed(options: argparse.Namespace) -> None:
-    """Posterior means of a split."""
+    """Posterior means of a split, or of the users of events."""
+    run = open_run(options.run)
+    if run.fitted_data.schema is not None and run.fitted_data.schema.events is not None:
+        embed_events(options, run)
+        return
     run, data, rows = opened(options, options.split)
     path = target(options, run, "embedding", (".npy", ".npz", *table_suffixes(data)))
     if run.model.has_static_code and options.refine is None:

@@ -1,4 +1,4 @@
-"""`nelbo forecast` of events: the next event of each user."""
+"""`nelbo forecast` and `nelbo embed` of events: the next event of each user, and what a user is like."""
 
 import argparse
 from pathlib import Path
@@ -7,9 +7,10 @@ import jax.random as jr
 import numpy as np
 
 from nelbo.cli.output import note, print_json
+from nelbo.cli.writing import check_form, tell
 from nelbo.core import InputError, atomic_write
-from nelbo.data import TABLES, Events, frame_bytes
-from nelbo.runs import NextEvents, Run, next_events
+from nelbo.data import TABLES, Events, array_bytes, frame_bytes
+from nelbo.runs import NextEvents, Run, next_events, user_codes
 
 _FORMS = TABLES
 
@@ -37,8 +38,7 @@ def forecast_events(options: argparse.Namespace, run: Run) -> None:
             raise InputError(f"--{name} is about series, and {run.folder} is a run on events, of which the next one of "
                              "each user is foretold: leave it out.")  # fmt: skip
     path = Path(options.output or run.folder / "forecast.csv")
-    if path.suffix not in _FORMS or path.is_dir():
-        raise InputError(f"Cannot write {path}: choose the name of a file that ends in {' or '.join(_FORMS)}.")
+    check_form(path, _FORMS)
     if not 0.0 < options.interval < 1.0:
         raise InputError(f"The interval's probability is inside (0, 1), got {options.interval}.")
     found = next_events(jr.key(options.seed), run, options.data, draws=options.draws)
@@ -70,3 +70,31 @@ def _columns(found: NextEvents, events: Events, level: float) -> dict[str, list]
     for i, name in enumerate(events.marks):
         columns[f"{mark} = {name}"] = found.marks[:, i].tolist()
     return columns
+
+
+def embed_events(options: argparse.Namespace, run: Run) -> None:
+    """Write the posterior means of the latents of users, a row for each.
+
+    Raises:
+        InputError: an option about rows, another form of file, or a model without latents.
+    """
+    for name in ("split", "refine"):
+        if vars(options)[name] is not None:
+            raise InputError(f"--{name} is about rows, and {run.folder} is a run on events, whose users are embedded: "
+                             "leave it out.")  # fmt: skip
+    path = Path(options.output or run.folder / "embedding.csv")
+    check_form(path, (*_FORMS, ".npy", ".npz"))
+    users, codes = user_codes(jr.key(options.seed), run, options.data)
+    if path.suffix in _FORMS:
+        import pandas as pd
+
+        schema = run.fitted_data.schema
+        assert schema is not None  # user_codes has asked
+        assert schema.events is not None
+        columns = {schema.events.names[0]: list(users)} | {f"z{i + 1}": column for i, column in enumerate(codes.T)}
+        content = frame_bytes(pd.DataFrame(columns), path.suffix)
+    else:
+        content = array_bytes(codes, path.suffix, ids=np.array(users))
+    with atomic_write(path) as file:
+        file.write(content)
+    tell(options, path, codes.shape)

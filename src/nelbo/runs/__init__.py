@@ -47,7 +47,7 @@ from nelbo.runs.imputation import (
 )
 from nelbo.runs.inputs import data_options, is_named, model_options, sources_for, training_defaults
 from nelbo.runs.memory import fit_rows, run_from_bytes, run_to_bytes, save_run
-from nelbo.runs.next_events import NextEvents, next_events
+from nelbo.runs.next_events import NextEvents, next_events, user_codes
 from nelbo.runs.novel_times import NovelTimes, novel_times, simes
 from nelbo.runs.novelty import HELD_OUT, NoveltyAnswer, NoveltyQuestion, novel_rows, truth_of
 from nelbo.runs.objectives import (
@@ -167,6 +167,7 @@ __all__ = [
     "table_suffixes",
     "training_defaults",
     "truth_of",
+    "user_codes",
     "user_scale",
     "weight_rows",
     "with_errors",

@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from nelbo.core import Example, InputError, compiled
-from nelbo.data import last_events, read_events
+from nelbo.data import EventRows, Events, Split, last_events, read_events, source
+from nelbo.evaluation import posterior_means
 from nelbo.models import EventLayer, Model
 from nelbo.runs.folder import Run
 
@@ -73,14 +74,11 @@ def next_events(key: Key[Array, ""], run: Run, path: str | None = None, *, draws
     Raises:
         InputError: a run on other data, no draw, or events that it does not know.
     """
-    events = None if run.fitted_data.schema is None else run.fitted_data.schema.events
-    if events is None:
-        raise InputError(f"{run.folder} was not fitted to events of users.")
     if draws < 1:
         raise InputError(f"draws must be at least 1, got {draws}.")
-    settings = run.experiment.data
-    found = read_events(path or settings["name"], events.names, header=settings.get("header"))
-    users, values, observed, context = last_events(found, events, others=settings.get("experts") or 0)
+    found, events, users, last = _last(run, path)
+    values, observed, context = last.x, last.observed, last.context
+    assert observed is not None  # of windows
     parts = []
     for start in range(0, len(users), _USERS):
         size = min(_USERS, len(users))
@@ -92,3 +90,33 @@ def next_events(key: Key[Array, ""], run: Run, path: str | None = None, *, draws
         parts.append((np.asarray(gaps, float)[:real] * events.unit, np.asarray(marks, float)[:real]))
     since = np.array([found.times[part.stop - 1] for _, part in found.bounds()])
     return NextEvents(tuple(users), since, *(np.concatenate([part[i] for part in parts]) for i in (0, 1)))
+
+
+def user_codes(key: Key[Array, ""], run: Run, path: str | None = None) -> tuple[tuple[str, ...], np.ndarray]:
+    """What a user is like: the posterior mean given the last window of its events (or its other sequences).
+
+    Args:
+        key: for posteriors whose mean is estimated.
+        run: on events, of a model with latents.
+        path: of events like those of the run; None: the run's own.
+
+    Returns:
+        Ids, and `(users, latents)`.
+
+    Raises:
+        InputError: a run on other data, a model without latents, or events that it does not know.
+    """
+    _, _, users, last = _last(run, path)
+    run.model.require_latents("An embedding")
+    return tuple(users), np.concatenate(posterior_means(key, run.model, source(last, "real")), axis=1)
+
+
+def _last(run: Run, path: str | None) -> tuple[EventRows, Events, list[str], Split]:
+    """All events, what they are, and the last window of each user."""
+    events = None if run.fitted_data.schema is None else run.fitted_data.schema.events
+    if events is None:
+        raise InputError(f"{run.folder} was not fitted to events of users.")
+    settings = run.experiment.data
+    found = read_events(path or settings["name"], events.names, header=settings.get("header"))
+    users, values, observed, context = last_events(found, events, others=settings.get("experts") or 0)
+    return found, events, users, Split(values, observed=observed, context=context)
