@@ -35,10 +35,12 @@ OPTIONS = {
     "gp-vae": {"shape": [3, 2], "latents": 2, "hidden": [3], "convolutions": [3]},
     "svgp-vae": {"latents": 2, "hidden": [3], "inducing": 3},
     "state-space": {"shape": [3, 2], "latents": 2},
+    "dsae": {"shape": [3, 2], "latents": 2, "static_latents": 2, "hidden": [3], "state_size": 3},
+    "sequence-flow": {"shape": [3, 2], "base": "gp-vae", "latents": 2, "hidden": [3], "flow_hidden": [3]},
     "events": {"shape": [3, 2], "latents": 2, "state_size": 3},
     "point-process": {"shape": [3, 2], "state_size": 3},
 }
-BIASED = {"dlgm", "nonlinear-belief-network"}
+BIASED = {"dlgm", "nonlinear-belief-network", "dsae"}
 
 
 def made(name):

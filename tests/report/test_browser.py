@@ -51,9 +51,10 @@ const ask = () => {
   const width = [document.documentElement.scrollWidth, window.innerWidth];
   return {pictures, sorted, width};
 };
-window.addEventListener("load", () => {
+// what was refused on the way is reported after the page is there
+window.addEventListener("load", () => setTimeout(() => {
   document.title = JSON.stringify({faults: window.faults, ...ask()});
-});
+}, 500));
 """
 
 

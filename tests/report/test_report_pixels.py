@@ -101,7 +101,7 @@ def test_signed_images_put_zero_at_grey_and_the_largest_at_the_end():
     assert (shown[2] == 0.5).all()
 
 
-@pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 3, 3, 2), (0, 3, 3, 1), (1, 1, 1, 1, 1)])
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 3, 3, 2), (0, 3, 3, 1), (1, 1, 1, 1, 1, 1)])
 def test_what_is_no_image_is_refused(shape):
     with pytest.raises(InputError, match="shape"):
         image_grid(np.zeros(shape))
