@@ -1,6 +1,7 @@
 """The house holds: imports point down, files and functions stay small, everything public is documented."""
 
 import ast
+import functools
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,12 @@ FILES = sorted(SRC.glob("*/**/*.py"))
 MAX_LINES, MAX_FUNCTION_LINES = 400, 60
 
 
+@functools.cache
+def tree_of(path):
+    """The source of a file, parsed once for all tests."""
+    return ast.parse(path.read_text())
+
+
 def relative(path: Path) -> str:
     return str(path.relative_to(SRC))
 
@@ -34,7 +41,7 @@ def relative(path: Path) -> str:
 def imported(path: Path) -> set[str]:
     """Every module of nelbo that a file imports, lazily or not."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "nelbo":
             found.add(node.module)
         if isinstance(node, ast.Import):
@@ -64,7 +71,7 @@ def test_files_and_functions_stay_small(path):
     text = path.read_text()
     lines = text.count("\n")
     assert lines <= MAX_LINES or "longer than" in text[:1500], f"{lines} lines"
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             docstring = ast.get_docstring(node)
             length = (node.end_lineno or 0) - node.lineno + 1 - (docstring.count("\n") + 1 if docstring else 0)
@@ -106,7 +113,7 @@ def calls(tree: ast.AST, name: str) -> list[ast.Call]:
 @pytest.mark.parametrize("path", FILES, ids=relative)
 def test_nothing_is_probed(path):
     """No attribute is asked for that may not be there, and no signature is rewritten."""
-    tree = ast.parse(path.read_text())
+    tree = tree_of(path)
     probes = [ast.unparse(call) for call in calls(tree, "hasattr")]
     probes += [ast.unparse(call) for call in calls(tree, "getattr") if len(call.args) == 3]
     allowed = {"hasattr(jax, 'enable_x64')", "hasattr(os, 'sched_getaffinity')"}  # other people's versions
@@ -119,7 +126,7 @@ def test_nothing_is_probed(path):
 @pytest.mark.parametrize("path", FILES, ids=relative)
 def test_no_function_tells_another_rooms_families_apart(path):
     """One question about a class of another room is a check; two in one function are a ladder."""
-    tree = ast.parse(path.read_text())
+    tree = tree_of(path)
     room, origin = path.relative_to(SRC).parts[0], origins(tree)
     for function in ast.walk(tree):
         if not isinstance(function, ast.FunctionDef):
@@ -136,7 +143,7 @@ def test_no_function_tells_another_rooms_families_apart(path):
 @pytest.mark.parametrize("path", FILES, ids=relative)
 def test_functions_take_few_parameters_or_say_why(path):
     """Beyond eight, the docstring says why, or every one is an option that it documents."""
-    for function in ast.walk(ast.parse(path.read_text())):
+    for function in ast.walk(tree_of(path)):
         if not isinstance(function, ast.FunctionDef):
             continue
         every = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
