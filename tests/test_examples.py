@@ -24,6 +24,7 @@ def test_every_script_is_run_here():
     }
 
 
+@pytest.mark.slow
 def test_fill_in_a_table(tmp_path, capsys):
     script("fill_in_a_table").main(["--rows", "60", "--epochs", "2", "--draws", "3", "--out", str(tmp_path)])
     gaps, filled = (pd.read_csv(tmp_path / name) for name in ("diabetes.csv", "filled.csv"))

@@ -145,6 +145,7 @@ def test_minibatch_noise_heats_hamiltonian_dynamics():
     assert np.trace(covariance(seen)) > 1.3 * np.trace(POSTERIOR)
 
 
+@pytest.mark.slow
 def test_preconditioned_dynamics_keep_the_target():
     """Masses and G change the way, not the target. G follows the size of the gradient, here that of its noise."""
     sampler = sghmc(N, learning_rate=0.01, cycle=50, preconditioner="layerwise")

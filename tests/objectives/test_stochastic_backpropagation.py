@@ -84,6 +84,7 @@ def gradients(objective, model, batch, count):
     return np.asarray(jax.jit(jax.vmap(one))(jr.split(jr.key(1), count)), np.float64)
 
 
+@pytest.mark.slow
 @pytest.mark.share(2)
 @pytest.mark.parametrize("posterior", ["diagonal", "rank-one"])
 def test_both_estimators_have_the_gradient_of_automatic_differentiation(posterior):

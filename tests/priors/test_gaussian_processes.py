@@ -117,6 +117,7 @@ def test_draws_have_the_covariance(form):
         assert (np.abs(np.cov(draws[..., latent].T) - k) < 5 * error).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["dense", "state-space"])
 def test_draws_given_some_values_have_the_conditional_moments(form):
     known = np.array([True, True, False, True, False, False, True])

@@ -77,7 +77,7 @@ def shown(page, folder, width):
 
 
 @needs_browser
-@pytest.mark.parametrize("width", [1200, 500])
+@pytest.mark.parametrize("width", [pytest.param(1200, marks=pytest.mark.slow), 500])
 def test_a_page_is_whole_in_a_browser(make_run, tmp_path, width):
     page = write_report([make_run(), make_run("other", final=-90.0)] if width == 1200 else [make_run()])
     found = shown(page, tmp_path, width)

@@ -19,6 +19,7 @@ def ladder(case, values, settings):
     return evidence_ladder(jr.key(1), case.model, source(split, data), "test", data, settings=settings, progress=silent)
 
 
+@pytest.mark.slow
 def test_every_estimate_of_a_linear_model_is_in_order():
     """Five differences, each within 3 of its errors on the wrong side: false alarm below 1 %, fixed seed."""
     case = zoo.linear_gaussian()

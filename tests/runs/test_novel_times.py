@@ -70,6 +70,7 @@ def test_a_row_is_scored_by_its_density_given_the_others(run):
     assert found.elbo[WINDOW - 1] < found.elbo.min(where=np.arange(24) != WINDOW - 1, initial=0) - 50
 
 
+@pytest.mark.slow
 def test_a_far_row_and_its_series_are_flagged(run):
     answer = novel_times(run, NoveltyQuestion(held_out="train", samples=DRAWS))
     assert answer.answer.found.p_values.argmin() == WINDOW - 1

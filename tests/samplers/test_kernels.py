@@ -157,6 +157,7 @@ def surprise(kernel):
     return float(((counts - expected) ** 2 / expected).sum()), float(accepted.mean())
 
 
+@pytest.mark.slow
 def test_flips_leave_the_masses_of_binary_units_as_they_are():
     """H0: chi-squared of 15 degrees; above 56 with probability 1e-6. A wrong rule is seen."""
     right, accepted = surprise(BitFlips(log_mass, moves=3, length=1.0))

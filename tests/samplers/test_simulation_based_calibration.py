@@ -37,6 +37,7 @@ def ranks(key, model, power):
     return jax.vmap(one)(jr.split(key, REPLICATES))
 
 
+@pytest.mark.slow
 @pytest.mark.share(2)
 @pytest.mark.parametrize(("power", "right"), [(1.0, True), (1.5, False)])
 def test_ranks_are_uniform(power, right):

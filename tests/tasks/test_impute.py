@@ -144,6 +144,7 @@ def test_the_exact_posterior_is_always_accepted():
     assert result.accepted > 0.999
 
 
+@pytest.mark.slow
 def test_intervals_cover_what_they_state_and_spreads_are_the_conditional_ones():
     """H0: 90 % coverage of data drawn from the model; z over 600 rows (clustered errors), |z| < 5, fixed seed."""
     exact, model = pair(bias=0.5, widen=1.3)
