@@ -121,3 +121,12 @@ def test_files_give_the_same_model(tmp_path):
         save_model(tmp_path / "model.safetensors", model)
         found = load_model(tmp_path / "model.safetensors")
         assert all(bool((a == b).all()) for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(model), strict=True))
+
+
+def test_a_long_gap_is_no_catastrophe_for_a_new_model():
+    """The intensity has no slope at first, whatever the latents: a random one made gaps of 100 cost e^30 nats."""
+    model = made("events", latents=2)
+    value = VALUE.at[2, 0].set(100.0)
+    for z in (-3.0, 3.0):
+        times, _ = model.generative.layers[0]((jnp.full(2, z),)).process(value).terms(value, OBSERVED)
+        assert times.min() > -1e4

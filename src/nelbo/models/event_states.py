@@ -90,7 +90,9 @@ class RecurrentStates(States):
         self.cell = eqx.nn.GRUCell(hidden + 1, hidden, key=cell_key)
         self.marks = jr.normal(mark_key, (marks + 1, hidden), jnp.float32) / jnp.sqrt(jnp.float32(hidden))
         self.start = Dense(start_key, latents, hidden) if latents else None
-        self.read = Dense(read_key, hidden + latents, 2 + marks)
+        read = Dense(read_key, hidden + latents, 2 + marks)
+        # no slope at first: a random one makes intensities of long gaps overflow, and Adam remembers such gradients
+        self.read = eqx.tree_at(lambda one: one.kernel, read, read.kernel.at[:, 1].set(0.0))
 
     def __call__(self, value: Float[Array, "rows 2"], z: Float[Array, " latents"] | None) -> RmtppProcess:
         """The state before each row."""
