@@ -37,7 +37,7 @@ def _run(posterior: str, budget: str, seed: int, data_dir: str | None) -> Experi
         model={"name": "dsae", "arguments": model},
         data={"name": "sprites", "data_dir": data_dir, **rows},
         objective={"name": "sgvb", "arguments": {}},
-        training={"epochs": {"smoke": 2.0, "quick": 150.0, "paper": 1000.0}[budget], "watch": ["test"]},
+        training={"epochs": {"smoke": 2.0, "quick": 50.0, "paper": 1000.0}[budget], "watch": ["test"]},
         seed=seed,
     )
 
@@ -92,7 +92,7 @@ PAGE = Page(
     title="Disentangled Sequential Autoencoder",
     budgets={
         "smoke": "64 sprites, tiny networks, two passes",
-        "quick": "1512 sprites, 3 dynamic and 8 static latents, 150 passes, full q",
+        "quick": "1512 sprites, 3 dynamic and 8 static latents, 50 passes, full q",
         "paper": "1512 sprites, 32 dynamic and 256 static latents, 1000 passes, full and factorized q",
     },
     plan=plan,
