@@ -23,6 +23,7 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(FOLDER))
 
 
+@pytest.mark.slow
 def test_blocks_of_steps_are_those_of_fit() -> None:
     """Two blocks of a benchmark leave the model that `nelbo.fit` leaves after as many steps."""
     from stepping import Stepping

@@ -43,6 +43,7 @@ def installed(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_its_parts_train_save_load_score_fill_in_and_compress(installed, tmp_path):
     import os
 

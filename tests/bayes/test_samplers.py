@@ -158,6 +158,7 @@ def test_preconditioned_dynamics_keep_the_target():
     near(covariance(seen), stationary_covariance(step, A, step @ V @ step + 2 / N * step), 0.2)
 
 
+@pytest.mark.slow
 def test_averages_over_one_pass_are_draws_whatever_the_step():
     """cov = A^-1 C A^-1 / (T S), T = N / S steps; exact for many mixing times within a window, here within 20 %."""
     rate, window = 0.5, N // S

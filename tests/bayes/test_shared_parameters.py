@@ -121,6 +121,7 @@ def test_a_batch_of_any_size_gives_the_same_mean_gradient_of_the_cost():
         assert float(loss.surrogate) == pytest.approx(float(weights.globals.cost(jr.key(5), weights)) / N, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.share(2)
 @pytest.mark.parametrize("shared", [True, False])
 def test_training_reaches_the_exact_mean_field_optimum(shared):

@@ -57,6 +57,7 @@ def test_a_family_begins_with_the_scale_that_is_wanted(name):
     np.testing.assert_allclose(scales, np.exp(-2.0), rtol=0.05 if name == "low-rank" else 1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", [1, 2, 5])
 def test_k_tied_scales_begin_at_one_value_whatever_k_and_have_k_times_m_plus_n_numbers(k):
     found = POSTERIORS["k-tied"](MEANS, log_scale=-2.0, k=k)

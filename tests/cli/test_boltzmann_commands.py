@@ -7,6 +7,9 @@ import pytest
 
 from nelbo.cli import main
 
+# a fit is scored at the published ladder of 14500 temperatures
+pytestmark = pytest.mark.slow
+
 OPTIONS = ("--data", "digits", "--epochs", "1", "--quiet", "--no-figures", "--sample-sweeps", "20")
 
 

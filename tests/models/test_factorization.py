@@ -330,6 +330,7 @@ def test_whisky_without_data_is_the_physics():
     assert max(float(np.abs(leaf).max()) for leaf in jax.tree.leaves(slopes)) < 1e-4
 
 
+@pytest.mark.slow
 def test_whisky_with_a_wide_prior_is_plain_completion():
     _, y, known = planted()
     source = source_of(y, known)

@@ -128,6 +128,7 @@ def one_draw(model, x):
 log_p = eqx.filter_jit(lambda model, x, latents: model.generative.log_prob(x, latents))
 
 
+@pytest.mark.slow
 @pytest.mark.share(3)
 @pytest.mark.parametrize(("kind", "rate"), [("bit-flip", 0.2), ("drop-out", 0.2), ("gaussian", 0.5)])
 def test_noise_reaches_the_recognition_model_and_not_the_likelihood(kind, rate):

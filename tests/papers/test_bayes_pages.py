@@ -54,6 +54,7 @@ def test_claims_about_cold_posteriors_can_fail():
     assert claims(wenzel2020, {}) == [None] * 3
 
 
+@pytest.mark.slow
 def test_curated_rows_are_those_on_which_all_agree():
     """Rows on whose label ten labellers agree are those of which the network that gives the labels is sure."""
     network = wenzel2020.drawn_network(jr.key(0))

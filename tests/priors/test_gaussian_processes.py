@@ -108,6 +108,7 @@ def test_density_posterior_and_evidence_are_those_of_the_dense_process(name, for
     np.testing.assert_allclose(log_prob, exact_log_prob, rtol=2e-4, atol=2e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["dense", "state-space"])
 def test_draws_have_the_covariance(form):
     """20,000 draws; each entry is held within 5 standard errors, a false alarm of at most 1e-4 over all of them."""

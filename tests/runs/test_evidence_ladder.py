@@ -44,6 +44,7 @@ def test_what_does_not_apply_is_said():
     assert [row["bound"] for row in found.rows] == ["elbo", "iwae", "ais", "exact"]
 
 
+@pytest.mark.slow
 def test_log_z_from_both_sides_brackets_a_machine():
     """A machine of 21 by 21 units, whose log Z is summed here; each side within 5 errors and 0.1 nats."""
     model = zoo.randomized(rbm(jr.key(0), (21,), hidden=(21,), sample_sweeps=20), jr.key(1), 0.4)

@@ -170,6 +170,7 @@ def test_intervals_cover_what_they_state_and_spreads_are_the_conditional_ones():
     assert np.mean(np.concatenate(ours) ** 2) < 1.2 * np.mean(np.concatenate(best) ** 2)
 
 
+@pytest.mark.slow
 @pytest.mark.share(6)
 @pytest.mark.parametrize("method", [name for name, method in METHODS.items() if method.of_latents])
 def test_a_row_with_nothing_observed_is_a_draw_from_the_prior(method):
