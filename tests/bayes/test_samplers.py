@@ -77,6 +77,7 @@ STEPS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.share(2)
 @pytest.mark.parametrize("kind", STEPS)
 def test_constant_sgd_measures_the_noise_and_has_the_covariance_of_its_step(kind):

@@ -13,6 +13,8 @@ from nelbo.core import Example
 from nelbo.priors import inducing_posterior, inducing_statistics
 from nelbo.runs import open_run
 
+pytestmark = pytest.mark.slow  # a fit from the command line, whose parts have fast tests of their own
+
 ROWS, CONTEXT = 90, "time,id=who"
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from nelbo.cli import main
 
+pytestmark = pytest.mark.slow  # a fit from the command line, whose parts have fast tests of their own
+
 WORDS = [
     "senate",
     "treaty",

@@ -214,6 +214,7 @@ def test_objectives_show_prints_what_a_run_has(name, nelbo):
     assert shown["default_of"] == [model for model in families() if default_objective(model) == name]
 
 
+@pytest.mark.slow
 @pytest.mark.share(5)
 @pytest.mark.parametrize("values", ["binary", "unit", "uint8", "real", "counts"])
 def test_what_is_advised_is_accepted(values):

@@ -9,6 +9,8 @@ import pytest
 from nelbo.cli import main
 from nelbo.data import load
 
+pytestmark = pytest.mark.slow  # a fit from the command line, whose parts have fast tests of their own
+
 FEW = ("--epochs", "30", "--learning-rate", "0.05", "--batch-size", "20", "--no-figures", "--quiet")
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 
+@pytest.mark.slow
 def test_evaluate_prints_the_amortization_gap_and_keeps_both_rows(run, nelbo):
     plain = nelbo("evaluate", run, "--limit", 20, "--samples", 8, "--json")
     done = nelbo("evaluate", run, "--limit", 20, "--samples", 8, "--refine", 15, "--json")

@@ -9,6 +9,8 @@ from nelbo.cli import main
 from nelbo.data import load
 from nelbo.models import load_model
 
+pytestmark = pytest.mark.slow  # a fit from the command line, whose parts have fast tests of their own
+
 QUICK = ("--data", "bars", "--quiet", "--no-figures")
 
 

@@ -21,6 +21,8 @@ from nelbo.objectives import Sgvb
 from nelbo.runs import Experiment, execute, open_run
 from nelbo.training import Checkpoints, fit, resume_from
 
+pytestmark = pytest.mark.slow  # a fit from the command line, whose parts have fast tests of their own
+
 ROWS = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
 SETTINGS = {"batch_size": 10, "steps": 30, "evaluate_every": 10}
 
