@@ -124,7 +124,7 @@ def test_files_give_the_same_model(tmp_path):
 
 
 def test_a_long_gap_is_no_catastrophe_for_a_new_model():
-    """The intensity has no slope at first, whatever the latents: a random one made gaps of 100 cost e^30 nats."""
+    """The intensity has no slope at first, whatever the latents: with a random one this gap overflowed."""
     model = made("events", latents=2)
     value = VALUE.at[2, 0].set(100.0)
     for z in (-3.0, 3.0):
