@@ -11,11 +11,11 @@ import jax.random as jr
 import numpy as np
 import numpyro.distributions as nd
 from jax.nn import sigmoid
-from jax.scipy.special import gammaln
 from jaxtyping import Array, Float, Key
 from numpyro.distributions import constraints
 
 from nelbo.core import InputError, choice, softplus
+from nelbo.distributions.counts import gamma_ratio
 
 NUMBERS, POSITIVE, COUNTS, HEAVY, BITS = ("real",), ("positive",), ("count",), ("student",), ("binary",)
 LEVELS = ("words", "ordinal")  # an entry for each level, 1 for the one that is there
@@ -154,28 +154,20 @@ def by_kind(kinds: tuple[str, ...], rules: Rules, *arrays: Float[Array, "*batch 
         rules: by names of kinds; every kind among the columns has one.
         arrays: what the rules read, with one entry for each of the columns' along the last axis.
     """
-    pieces: list[tuple[int, Array]] = []
+    owner = [
+        next(names for names in rules if name in names) for name, width in column_widths(kinds) for _ in range(width)
+    ]
+    runs = [(names, len(list(entries))) for names, entries in itertools.groupby(owner)]
+    sizes = [size for _, size in runs]
+    # `split` has one concatenation for a gradient, where slices would have a sum of padded arrays
+    parts = [jax.lax.split(array, sizes, axis=array.ndim - 1) for array in arrays]
+    found: dict[tuple[str, ...], list[Array]] = {}
     for names, rule in rules.items():
-        runs = _runs(kinds, names)
-        if not runs:
-            continue
-        found, at = rule(*(jnp.concatenate([array[..., run] for run in runs], -1) for array in arrays)), 0
-        for run in runs:
-            size = run.stop - run.start
-            pieces.append((run.start, found[..., at : at + size]))
-            at += size
-    return jnp.concatenate([piece for _, piece in sorted(pieces, key=lambda pair: pair[0])], -1)
-
-
-def _runs(kinds: tuple[str, ...], names: tuple[str, ...]) -> list[slice]:
-    """Where entries of columns of these kinds stand, neighbours together."""
-    own = [name in names for name, width in column_widths(kinds) for _ in range(width)]
-    runs, at = [], 0
-    for is_own, group in itertools.groupby(own):
-        size = len(list(group))
-        runs += [slice(at, at + size)] if is_own else []
-        at += size
-    return runs
+        own = [i for i, (each, _) in enumerate(runs) if each == names]
+        if own:
+            result = rule(*(jnp.concatenate([part[i] for i in own], -1) for part in parts))
+            found[names] = list(jax.lax.split(result, [sizes[i] for i in own], axis=result.ndim - 1))
+    return jnp.concatenate([found[names].pop(0) for names, _ in runs], -1)
 
 
 def _padded(values: Float[Array, "*batch k"], widths: tuple[int, ...]) -> Float[Array, "*batch columns widest"]:
@@ -228,5 +220,7 @@ def _count_log_prob(
     """Log probability of counts, written so that a small s loses no digits [nats]."""
     value = jnp.maximum(value, 0.0)
     mean, size = jnp.exp(loc), 1.0 / jnp.maximum(scale, _LEAST_SCALE) ** 2
-    same = gammaln(value + size) - gammaln(size) - value * jnp.log(size)  # zero for s = 0
-    return value * loc - gammaln(value + 1.0) + same - (size + value) * jnp.log1p(mean / size)
+    # log Gamma(value + size) - log Gamma(size) - value log(size), zero for s = 0; and log Gamma(value + 1)
+    same = gamma_ratio(size, value) + value * jnp.log1p(value / size)
+    whole = gamma_ratio(jnp.ones_like(value), value) + value * jnp.log1p(value)
+    return value * loc - whole + same - (size + value) * jnp.log1p(mean / size)
