@@ -45,10 +45,11 @@ class FlowPrior(OverTime):
         return AutoregressiveFlow(base, self.past)
 
     def continued(
-        self, key: Key[Array, ""], z: Float[Array, "n latents"], horizon: int, times: Float[Array, " all"] | None
-    ) -> Float[Array, "horizon latents"]:
+        self, key: Key[Array, ""], z: Float[Array, "n latents"], horizon: int, times: Float[Array, " all"] | None,
+        q: Distribution | None = None,
+    ) -> Float[Array, "horizon latents"]:  # fmt: skip
         """The base goes on, and the flow with it."""
-        del times
+        del times, q
         further = independent_normals(horizon, self.latents)
         if self.base is None:
             y = jnp.asarray(further.sample(key))

@@ -18,7 +18,15 @@ from nelbo.models.layers import Context, FrameLayer, Latents, Layer, OverTime, R
 from nelbo.models.recognition import Amortized, Posterior, Recognition
 from nelbo.models.stack import Stack
 from nelbo.nets import Network
-from nelbo.priors import ConditionedProcess, GaussianProcess, Kernel, MarkovProcess, SmoothedProcess, gaussian_process
+from nelbo.priors import (
+    ConditionedProcess,
+    GaussianProcess,
+    GivenReadings,
+    Kernel,
+    MarkovProcess,
+    SmoothedProcess,
+    gaussian_process,
+)
 
 # log precision of a pseudo-observation of a latent whose prior variance is one
 _LOG_PRECISION = (-8.0, 8.0)
@@ -69,10 +77,13 @@ class ProcessPrior(OverTime):
         return dataclasses.replace(self, length=length)
 
     def continued(
-        self, key: Key[Array, ""], z: Float[Array, "n latents"], horizon: int, times: Float[Array, " all"] | None
-    ) -> Float[Array, "horizon latents"]:
-        """By the process given its past."""
+        self, key: Key[Array, ""], z: Float[Array, "n latents"], horizon: int, times: Float[Array, " all"] | None,
+        q: Distribution | None = None,
+    ) -> Float[Array, "horizon latents"]:  # fmt: skip
+        """By the process given its past, or where q is a process given readings by these: one smoother, not two."""
         process = self.over(len(z) + horizon)((), times)
+        if isinstance(q, GivenReadings):
+            return jnp.asarray(q.extended(process).sample(key))[len(z) :]
         whole = jnp.concatenate([z, jnp.zeros((horizon, z.shape[1]), z.dtype)])
         return process.pinned(key, whole, jnp.arange(len(whole)) < len(z))[len(z) :]
 

@@ -74,12 +74,12 @@ def _drawn(
     if not model.depth:
         return ()
     z_key, further_key = jr.split(key)
-    (*static, z), _ = model.posterior(x).sample(z_key)
+    (*static, z), parts = model.posterior(x).sample(z_key)
     prior = model.generative.layers[-1]
     if not horizon or not isinstance(prior, OverTime):
         return (*static, z)
     times = None if x.context is None or further is None else jnp.concatenate([x.context, further])
-    return (*static, prior.continued(further_key, z, horizon, times))
+    return (*static, prior.continued(further_key, z, horizon, times, parts[-1]))
 
 
 def _answers(
