@@ -11,7 +11,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from nelbo.core import AnyExample, Example, InputError, as_example, log_mean_exp
+from nelbo.core import AnyExample, Example, InputError, as_example, compiled, log_mean_exp
 from nelbo.data import Source
 from nelbo.evaluation.normalizers import PUBLISHED, Normalizer, normalized
 from nelbo.evaluation.score import Progress, Score, dimensions, over_batches, scored
@@ -130,14 +130,16 @@ def jackknife_variance(log_w: Float[Array, "... k"]) -> Float[Array, "..."]:
     return (count - 1) * left.var(-1)
 
 
-@eqx.filter_jit
-def _batch(
+def _batch_terms(
     key: Key[Array, ""], model: Model, data: Source, raw: Any, count: int, block: int
 ) -> tuple[Terms, Float[Array, " batch"]]:
     data_key, draw_key = jr.split(key)
     batch = examples(data_key, data, raw)
     terms = importance_terms(draw_key, model, batch, num_samples=count, block=block)
     return terms, dimensions(batch)
+
+
+_batch = compiled(_batch_terms, seldom=True)
 
 
 def _all_terms(
