@@ -20,6 +20,8 @@ from nelbo.training import examples
 
 HEAVY = 0.7  # Pareto k above which nothing can be trusted
 FEWEST_FOR_TAILS = 200  # draws of an example, of which the 40 largest make a tail
+# where there are fewer, compiling them well takes longer than it saves: the program is half as fast again
+_FEW_DRAWS = 50_000
 ROWS = 1000  # latent draws decoded at once: large enough for full matrix products, small enough for the cache
 
 
@@ -139,16 +141,17 @@ def _batch_terms(
     return terms, dimensions(batch)
 
 
-_batch = compiled(_batch_terms, seldom=True)
+_batch, _short_batch = compiled(_batch_terms), compiled(_batch_terms, seldom=True)
 
 
 def _all_terms(
     key: Key[Array, ""], model: Model, data: Source, num_samples: int, progress: Progress | None, name: str
 ) -> dict[str, np.ndarray]:
     block = min(num_samples, 50)
+    batch = _short_batch if num_samples * len(data) < _FEW_DRAWS else _batch
 
     def number(batch_key: Key[Array, ""], raw: Any) -> dict[str, Array]:
-        terms, observed = _batch(batch_key, model, data, raw, num_samples, block)
+        terms, observed = batch(batch_key, model, data, raw, num_samples, block)
         found = {field.name: getattr(terms, field.name) for field in dataclasses.fields(terms)}
         return {name: value for name, value in found.items() if value is not None} | {"observed": observed}
 
