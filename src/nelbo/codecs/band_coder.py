@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -49,6 +49,7 @@ class BandCoder:
     lowest: np.ndarray
     networks: tuple[BandNetwork, ...]
     restorer: Restorer | None
+    thrift: ClassVar[float] = THRIFT
 
     @classmethod
     def of(cls, arrays: Mapping[str, np.ndarray], arguments: Mapping[str, Any]) -> "BandCoder":
@@ -117,19 +118,20 @@ class BandCoder:
         nearest[near] = best
         return nearest
 
-    def decode(self, data: bytes, blocks: tuple[int, int], step: int, *, grey: bool = False) -> np.ndarray:
+    def decode(self, data: bytes, sides: tuple[int, int], step: int, *, grey: bool = False) -> np.ndarray:
         """All coefficients of a stream, in steps, whole floats.
 
         Args:
             data: what `encode` wrote.
-            blocks: rows and columns of blocks.
+            sides: of the picture, multiples of `unit`.
             step: as for `encode`.
             grey: as for `encode`.
 
         Raises:
             DamagedError: no sender with this model wrote it.
         """
-        reader = Reader(data)
+        reader, size = Reader(data), self.transform.size
+        blocks = (sides[0] // size, sides[1] // size)
         y = self._walk(blocks, step, lambda number, found: reader.numbers(self.shape, found), grey=grey)  # noqa: ARG005
         if not reader.is_spent():
             raise DamagedError("The stream is damaged: something is left of it.")

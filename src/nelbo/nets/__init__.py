@@ -5,6 +5,7 @@ from nelbo.nets.dense import ACTIVATIONS, MLP, Dense, Frozen, Network, SkipMLP, 
 from nelbo.nets.lapped import LappedTransform, colour_matrix, cosine_matrix, lapping_matrix
 from nelbo.nets.recurrent import BothWays, Recurrent
 from nelbo.nets.sequences import FrameCodes, FrameEncoder, SeriesCode
+from nelbo.nets.strided import DivisiveNorm, Down, Up
 from nelbo.nets.temporal import TemporalNetwork, TimeConv
 
 __all__ = [
@@ -15,6 +16,8 @@ __all__ = [
     "ConvDecoder",
     "ConvEncoder",
     "Dense",
+    "DivisiveNorm",
+    "Down",
     "FrameCodes",
     "FrameEncoder",
     "Frozen",
@@ -25,6 +28,7 @@ __all__ = [
     "SkipMLP",
     "TemporalNetwork",
     "TimeConv",
+    "Up",
     "activation",
     "colour_matrix",
     "cosine_matrix",

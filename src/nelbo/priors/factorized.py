@@ -95,28 +95,33 @@ class FactorizedMass(nd.Distribution):
     Args:
         density: of the channels, the last axis.
         shape: of one example.
+        unit: how much of each channel of the density is one here, `(channels,)`.
     """
 
     arg_constraints: ClassVar[dict[str, Any]] = {}
     support: ClassVar[Any] = constraints.real  # pyright: ignore[reportIncompatibleMethodOverride]
-    pytree_data_fields: ClassVar[tuple[str, ...]] = ("density",)
+    pytree_data_fields: ClassVar[tuple[str, ...]] = ("density", "unit")
 
-    def __init__(self, density: FactorizedDensity, shape: tuple[int, ...]) -> None:
+    def __init__(
+        self, density: FactorizedDensity, shape: tuple[int, ...], unit: Float[Array, " channels"] | None = None
+    ) -> None:
         self.density = density
+        self.unit = jnp.ones(shape[-1], jnp.float32) if unit is None else unit
         super().__init__(batch_shape=shape, validate_args=False)
 
     def log_prob(self, value: Float[Array, "*d channels"]) -> Float[Array, "*d channels"]:  # pyright: ignore
         """Log of the mass of the unit interval around each value [nats]."""
-        return self.density.log_mass(value)
+        unit = jnp.broadcast_to(self.unit, value.shape)
+        return self.density.log_mass(value * unit, unit)
 
     def sample(self, key: Key[Array, ""], sample_shape: tuple[int, ...] = ()) -> Float[Array, "..."]:  # pyright: ignore
         """A draw of the density, plus noise."""
         own, noise = jr.split(key)
         shape = sample_shape + self.batch_shape
         drawn = self.density.quantile(jr.uniform(own, shape, jnp.float32, 1e-6, 1.0 - 1e-6))
-        return drawn + jr.uniform(noise, shape, jnp.float32, -0.5, 0.5)
+        return drawn / jnp.broadcast_to(self.unit, shape) + jr.uniform(noise, shape, jnp.float32, -0.5, 0.5)
 
     @property
     def mean(self) -> Float[Array, "*d channels"]:
         """The median, which lies near it."""
-        return self.density.quantile(jnp.full(self.batch_shape, 0.5))
+        return self.density.quantile(jnp.full(self.batch_shape, 0.5)) / jnp.broadcast_to(self.unit, self.batch_shape)
