@@ -19,8 +19,10 @@ from nelbo.codecs.band_networks import (
     lowest_parts,
 )
 from nelbo.codecs.band_tables import LEAST, MOST, STEP, Plan, Reader, Writer, bits, plan
+from nelbo.codecs.codec import Codec
 from nelbo.codecs.message import DamagedError
 from nelbo.codecs.tables import Shape
+from nelbo.core import InputError
 from nelbo.priors import image_bands
 
 MIDDLE = 128
@@ -60,6 +62,19 @@ class BandCoder:
         networks = [BandNetwork.of(arrays, f".generative.layers[{count - i}]") for i in range(1, count)]
         transform, restorer = Transform.of(arrays), Restorer.of(arrays)
         return cls(arguments["density"], transform, places, lowest.astype(np.int64), tuple(networks), restorer)
+
+    @property
+    def has_chain(self) -> bool:
+        """No: there are no hyper-latents that could get bits back."""
+        return False
+
+    def chained(self, sides: tuple[int, int], step: int) -> Codec:
+        """There is no chain.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(f"Bands of {sides} at step {step} have no hyper-latents that could get bits back.")
 
     @property
     def unit(self) -> int:

@@ -16,6 +16,7 @@ from nelbo.codecs.band_tables import Table
 _PRECISION = 20
 _LONGEST = 1 << 11  # numbers on each side of the middle that a table reaches at most
 _PIECE = 1 << 8
+_FARTHEST, _BISECTIONS = 2.0**16, 40
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +65,8 @@ class Factorized:
         Args:
             unit: how much of each channel of the density is one number, `(channels,)`.
         """
-        middle = self._middle(unit)
+        median = self.quantiles(np.array([0.5]))[:, 0] / unit
+        middle = np.clip(np.rint(median), -(2.0**17), 2.0**17).astype(np.int64)
         reach = _PIECE
         while True:
             edges = (middle[:, None] + np.arange(-reach, reach + 2) - 0.5) * unit[:, None]
@@ -75,14 +77,19 @@ class Factorized:
             reach *= 2
         return middle, [_table(own, reach) for own in below]
 
-    def _middle(self, unit: np.ndarray) -> np.ndarray:
-        """The number nearest to each median, by bisection."""
-        low, high = np.full(self.channels, -(2.0**16)), np.full(self.channels, 2.0**16)
-        for _ in range(40):
+    def masses(self, x: np.ndarray) -> np.ndarray:
+        """F(x + 1/2) - F(x - 1/2), `(channels, points)`: the density with uniform noise of width one added."""
+        return _distribution(self.logits(x + 0.5)) - _distribution(self.logits(x - 0.5))
+
+    def quantiles(self, probabilities: np.ndarray) -> np.ndarray:
+        """Where each channel's distribution function reaches probabilities, `(channels, points)`, by bisection."""
+        wanted = np.log(probabilities / (1.0 - probabilities))[None, :]
+        low, high = np.full((self.channels, wanted.size), -_FARTHEST), np.full((self.channels, wanted.size), _FARTHEST)
+        for _ in range(_BISECTIONS):
             half = 0.5 * (low + high)
-            below = self.logits(half[:, None])[:, 0] < 0.0
+            below = self.logits(half) < wanted
             low, high = np.where(below, half, low), np.where(below, high, half)
-        return np.clip(np.rint(low / unit), -(2.0**17), 2.0**17).astype(np.int64)
+        return low
 
 
 def _distribution(logits: np.ndarray) -> np.ndarray:

@@ -7,47 +7,23 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nelbo.codecs.band_networks import _lowered as lowered
-from nelbo.codecs.band_tables import STEP, Plan, Reader, Writer, plan
+from nelbo.codecs.band_tables import STEP, Plan, Reader, Writer
+from nelbo.codecs.codec import Codec
 from nelbo.codecs.factorized_tables import Factorized
-from nelbo.codecs.message import DamagedError
+from nelbo.codecs.hyper_bits_back import HyperCoder
+from nelbo.codecs.hyper_networks import USUAL_STEP, Hyper
+from nelbo.codecs.message import DamagedError, Message
 from nelbo.codecs.whole_convolutions import ACTIVATION, MOST, SUM, Chain
+from nelbo.core import InputError
 
 MIDDLE, RANGE = 128, 64  # grey level that is subtracted, and by how many the rest is divided
 LEVELS, HYPER_LEVELS = 4, 2
 THRIFT = 1.0  # weight of bits beside squared error: as in training
-_USUAL_STEP = 3 << STEP
-_LEAST, _MOST = -25, 80  # log2 of scales, in multiples of 2^-STEP
 _UNIT = 20  # units of latents are multiples of 2^-_UNIT
 _FARTHEST = (1 << 19) - 1  # of a latent from zero
 _DOWN = tuple((f"downs[{i}]", "down") for i in range(LEVELS))
 _UP = tuple((f"ups[{i}]", "up") for i in range(LEVELS))
 Latents = tuple[np.ndarray, ...]  # of a tile: the latents, and hyper-latents where there are any
-
-
-@dataclasses.dataclass(frozen=True)
-class Hyper:
-    """The part of a model that gives the latents' densities.
-
-    Args:
-        analysis: from latents to hyper-latents.
-        synthesis: from these to log2 of deviations, after means where there are any.
-        means: whether there are.
-    """
-
-    analysis: Chain
-    synthesis: Chain
-    means: bool
-
-    def plan(self, z: np.ndarray) -> Plan:
-        """How latents are coded that have hyper-latents of multiples of 2^-ACTIVATION."""
-        sums = self.synthesis(z)
-        count = sums.shape[-1] // (1 + self.means)
-        scale = np.clip(lowered(sums[..., -count:], SUM - STEP), _LEAST, _MOST).astype(np.int64).ravel()
-        location = np.zeros_like(scale)
-        if self.means:
-            found = lowered(sums[..., :count], SUM - STEP)
-            location = np.clip(found, -MOST, MOST).astype(np.int64).ravel()
-        return plan("normal", location, scale, np.ones(scale.size, bool))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +36,7 @@ class LatentCoder:
         slopes: how log2 of a latent's unit follows log2 of the step, on the way there and back, and of the density.
         density: of the hyper-latents, or of the latents where there are none.
         hyper: what gives the latents' densities, or None.
+        back: gives hyper-latents their bits back, where the model can.
     """
 
     analysis: Chain
@@ -67,6 +44,7 @@ class LatentCoder:
     slopes: tuple[np.ndarray, ...]
     density: Factorized
     hyper: Hyper | None
+    back: HyperCoder | None
     thrift: ClassVar[float] = THRIFT
 
     @classmethod
@@ -84,16 +62,25 @@ class LatentCoder:
             hyper = Hyper(
                 Chain.of(arrays, ".recognition.layers[1].net", there),
                 Chain.of(arrays, f"{layers}[1].net", back),
+                np.asarray(arrays[f"{layers}[1].slope"], float),
                 arguments["prior"] == "mean-scale",
             )
         slopes = [".recognition.slope", f"{layers}[0].slope", *([f"{layers}[1].slope"] if factorized else [])]
+        density = Factorized.of(arrays, f"{layers}[{1 if factorized else 2}].density")
+        back = None if hyper is None or arguments["hyper"] == "sent" else HyperCoder.of(hyper, density)
         return cls(
             Chain.of(arrays, ".recognition.net", _DOWN, LEVELS - 1),
             Chain.of(arrays, f"{layers}[0].net", _UP, LEVELS - 1),
             tuple(np.asarray(arrays[name], float) for name in slopes),
-            Factorized.of(arrays, f"{layers}[{1 if factorized else 2}].density"),
+            density,
             hyper,
+            back,
         )
+
+    @property
+    def has_chain(self) -> bool:
+        """Whether tiles can be coded with bits back, one after another."""
+        return self.back is not None
 
     @property
     def unit(self) -> int:
@@ -102,7 +89,7 @@ class LatentCoder:
 
     def units(self, which: int, step: int) -> np.ndarray:
         """What latents are divided by, in multiples of 2^-_UNIT; `which` of the slopes."""
-        return np.maximum(np.rint(np.exp2(self.slopes[which] * ((step - _USUAL_STEP) / (1 << STEP)) + _UNIT)), 1.0)
+        return np.maximum(np.rint(np.exp2(self.slopes[which] * ((step - USUAL_STEP) / (1 << STEP)) + _UNIT)), 1.0)
 
     def analysed(self, x: np.ndarray, step: int) -> np.ndarray:
         """The latents of a picture before they are rounded, floats, in units."""
@@ -118,28 +105,31 @@ class LatentCoder:
             x: `(height, width, 3)`, grey levels, sides multiples of `unit`.
             step: log2 of the step, in multiples of 2^-STEP.
             grey: whether all colours are equal; it makes no difference here.
-            numbers: whole numbers that have been chosen already, hyper-latents first; None rounds.
+            numbers: whole numbers that have been chosen already, hyper-latents first if they were; None rounds.
 
         Returns:
             The stream, and the whole numbers as the receiver has them.
         """
         del grey
-        z = self._rounded(x, step) if numbers is None else tuple(numbers[::-1])
+        z = self._rounded(self.analysed(x, step)) if numbers is None else tuple(numbers[::-1])
+        if self.hyper is not None and len(z) == 1:
+            z = self._rounded(z[0])
         z = tuple(np.clip(part, -_FARTHEST, _FARTHEST).astype(np.int64) for part in z)
         writer = Writer()
         if self.hyper is None:
             self._write(writer, z[0], self.units(2, step) * 2.0**-_UNIT)
         else:
             self._write(writer, z[1], np.ones(self.density.channels))
-            found = self.hyper.plan(np.clip(z[1] * float(1 << ACTIVATION), -MOST, MOST))
+            found = self.hyper.plan(np.clip(z[1] * float(1 << ACTIVATION), -MOST, MOST), step)
             writer.numbers("normal", found, z[0].ravel()[found.order])
         return writer.to_bytes(), z
 
-    def _rounded(self, x: np.ndarray, step: int) -> Latents:
-        y = self.analysed(x, step)
+    def _rounded(self, y: np.ndarray) -> Latents:
+        """Whole latents of real ones, and their hyper-latents where there are any."""
         if self.hyper is None:
             return (np.rint(y),)
-        real = np.clip(np.rint(y * (1 << ACTIVATION)), -MOST, MOST)
+        # q of hyper-latents with bits back takes whole latents, as the receiver has them
+        real = np.clip(np.rint((y if self.back is None else np.rint(y)) * (1 << ACTIVATION)), -MOST, MOST)
         sums = self.hyper.analysis(real if self.hyper.means else np.abs(real))
         return np.rint(y), np.rint(sums[..., : self.density.channels] * 2.0**-SUM)
 
@@ -174,13 +164,46 @@ class LatentCoder:
         else:
             inner = (extent[0] >> HYPER_LEVELS, extent[1] >> HYPER_LEVELS)
             above = self._read(reader, inner, np.ones(self.density.channels))
-            found = self.hyper.plan(np.clip(above * float(1 << ACTIVATION), -MOST, MOST))
-            y = np.zeros(found.count, np.int64)
-            y[found.order] = reader.numbers("normal", found)
-            z = (y.reshape(*extent, -1), above)
+            seen = np.clip(above * float(1 << ACTIVATION), -MOST, MOST)
+            z = (_latents(reader, self.hyper.plan(seen, step)).reshape(*extent, -1), above)
         if not reader.is_spent():
             raise DamagedError("The stream is damaged: something is left of it.")
         return z
+
+    def chained(self, sides: tuple[int, int], step: int) -> Codec:
+        """The codec of the latents of a tile with bits back for its hyper-latents: what it pops is a `Latents`.
+
+        Args:
+            sides: as for `decode`.
+            step: as for `encode`.
+
+        Raises:
+            InputError: the model's hyper-latents are sent.
+        """
+        hyper, back = self.hyper, self.back
+        if hyper is None or back is None:
+            raise InputError("The model's hyper-latents are sent, and get no bits back: use one of hyper bits-back.")
+
+        def write(z: np.ndarray, y: np.ndarray) -> bytes:
+            writer, found = Writer(), hyper.plan(z, step)
+            writer.numbers("normal", found, y.ravel()[found.order])
+            return writer.to_bytes()
+
+        def read(data: bytes, z: np.ndarray) -> np.ndarray:
+            reader = Reader(data)
+            y = _latents(reader, hyper.plan(z, step))
+            if not reader.is_spent():
+                raise DamagedError("The stream is damaged: something is left of it.")
+            return y.reshape(sides[0] >> LEVELS, sides[1] >> LEVELS, -1)
+
+        shift = LEVELS + HYPER_LEVELS
+        inner = back.codec((sides[0] >> shift, sides[1] >> shift), write, read)
+
+        def pop(message: Message) -> tuple[Message, Latents]:
+            message, y = inner.pop(message)
+            return message, (y,)
+
+        return Codec(lambda message, z: inner.push(message, z[0]), pop)
 
     def picture(self, z: Latents, step: int) -> np.ndarray:
         """The decoded picture of whole numbers, uint8, the same on every machine."""
@@ -188,3 +211,9 @@ class LatentCoder:
         sums = self.synthesis(np.clip(y, -MOST, MOST))
         grey = np.floor(sums * (RANGE * 2.0**-SUM) + 0.5) + MIDDLE
         return np.clip(grey, 0.0, 255.0).astype(np.uint8)
+
+
+def _latents(reader: Reader, found: Plan) -> np.ndarray:
+    y = np.zeros(found.count, np.int64)
+    y[found.order] = reader.numbers("normal", found)
+    return y

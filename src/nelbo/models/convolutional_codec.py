@@ -1,6 +1,6 @@
 """A codec of pictures with learned transforms and hyper-latents: a stack of two layers with uniform q of width one.
 
-Analysis and synthesis are convolutions with divisive normalization between (Balle, Laparra and Simoncelli 2017). The
+PictureAnalysis and synthesis are convolutions with divisive normalization between (Balle, Laparra and Simoncelli 2017). The
 latents have a factorized density, or normals whose deviations (Balle et al. 2018) or means and deviations (Minnen,
 Balle and Toderici 2018) come from hyper-latents, which have a factorized density. -ELBO is rate and distortion as in
 `image_codec`; the step is the example's context here too, and divides each latent with a slope of its own, so one
@@ -15,6 +15,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 from jaxtyping import Array, Float, Key
 
 from nelbo.core import AnyExample, InputError, as_example, choice
@@ -24,20 +25,27 @@ from nelbo.models.parts import drawn_at_once, positive
 from nelbo.models.recognition import Posterior, Recognition
 from nelbo.models.spec import ModelSpec
 from nelbo.models.stack import Model, Stack
-from nelbo.nets import Conv, DivisiveNorm, Down, Up
+from nelbo.nets import (
+    HYPER_LEVELS,
+    MIDDLE_GREY,
+    PICTURE_LEVELS,
+    PICTURE_STARTS,
+    USUAL_LOG_STEP,
+    HyperAnalysis,
+    HyperSynthesis,
+    PictureAnalysis,
+    PictureSynthesis,
+    log_spreads,
+)
 from nelbo.priors import FactorizedDensity, FactorizedMass
 
-MIDDLE, RANGE = 128.0, 64.0  # grey level that is subtracted, and by how many the rest is divided
-LEVELS, HYPER_LEVELS = 4, 2  # halvings of the picture, and of the latents
-USUAL_STEP = 3.0  # log2 of the step at which a latent's unit is one
 LEAST_SCALE = -25 / 8  # log2; the published codecs have 0.11
 MOST_SCALE = 10.0
 PRIORS = ("factorized", "hyperprior", "mean-scale")
 HYPER_LATENTS = ("sent", "bits-back")
 # filters, which are the channels of hyper-latents too, and latents
-SIZES = {"tiny": (6, 8), "small": (48, 64), "published": (192, 192)}
+SIZES = {"tiny": (6, 8), "small": (48, 128), "published": (192, 192)}
 _QUANTA = {"uniform": UnitUniform, "rounded": Rounded}
-_FIRST_SCALES = (4.0, 2.0)  # latents at the start, about, and hyper-latents
 _DEVIATION, _LESS = (
     -1.0,
     1 / 8,
@@ -56,123 +64,9 @@ held_above.defvjp(
 )
 
 
-class Analysis(eqx.Module):
-    """From a picture to latents before they are divided by their unit.
-
-    Args:
-        key: for the weights.
-        filters: channels inside.
-        latents: channels that come out.
-    """
-
-    downs: tuple[Down, ...]
-    norms: tuple[DivisiveNorm, ...]
-
-    def __init__(self, key: Key[Array, ""], filters: int, latents: int) -> None:
-        sizes = (3, *[filters] * (LEVELS - 1), latents)
-        gains = (*[1.2] * (LEVELS - 1), _FIRST_SCALES[0])
-        keys = jr.split(key, LEVELS)
-        self.downs = tuple(Down(keys[i], sizes[i], sizes[i + 1], gain=gains[i]) for i in range(LEVELS))
-        self.norms = tuple(DivisiveNorm(filters) for _ in range(LEVELS - 1))
-
-    def __call__(self, x: Float[Array, "h w 3"]) -> Float[Array, "rows columns latents"]:
-        """Apply to one picture, 0 .. 255."""
-        y = (x - MIDDLE) / RANGE
-        for down, norm in zip(self.downs[:-1], self.norms, strict=True):
-            y = norm(down(y))
-        return self.downs[-1](y)
-
-
-class Synthesis(eqx.Module):
-    """The way back, to grey levels.
-
-    Args:
-        key: for the weights.
-        filters: channels inside.
-        latents: channels that go in.
-    """
-
-    ups: tuple[Up, ...]
-    norms: tuple[DivisiveNorm, ...]
-
-    def __init__(self, key: Key[Array, ""], filters: int, latents: int) -> None:
-        sizes = (latents, *[filters] * (LEVELS - 1), 3)
-        gains = (1.0 / _FIRST_SCALES[0], *[0.8] * (LEVELS - 1))
-        keys = jr.split(key, LEVELS)
-        self.ups = tuple(Up(keys[i], sizes[i], sizes[i + 1], gain=gains[i]) for i in range(LEVELS))
-        self.norms = tuple(DivisiveNorm(filters, inverse=True) for _ in range(LEVELS - 1))
-
-    def __call__(self, y: Float[Array, "rows columns latents"]) -> Float[Array, "h w 3"]:
-        """Apply to the latents of one picture."""
-        for up, norm in zip(self.ups[:-1], self.norms, strict=True):
-            y = norm(up(y))
-        return self.ups[-1](y) * RANGE + MIDDLE
-
-
-class HyperAnalysis(eqx.Module):
-    """From latents to hyper-latents.
-
-    Args:
-        key: for the weights.
-        latents: channels that go in.
-        filters: channels inside.
-        outputs: channels that come out.
-        magnitudes: whether signs are left out.
-    """
-
-    first: Conv
-    downs: tuple[Down, ...]
-    magnitudes: bool = eqx.field(static=True)
-
-    def __init__(self, key: Key[Array, ""], latents: int, filters: int, outputs: int, *, magnitudes: bool) -> None:
-        keys = jr.split(key, 1 + HYPER_LEVELS)
-        self.first = Conv(keys[0], latents, filters)
-        gains = (1.4, _FIRST_SCALES[1])
-        self.downs = tuple(
-            Down(keys[1 + i], filters, (filters, outputs)[i], gain=gains[i]) for i in range(HYPER_LEVELS)
-        )
-        self.magnitudes = magnitudes
-
-    def __call__(self, y: Float[Array, "rows columns latents"]) -> Float[Array, "rows4 columns4 outputs"]:
-        """Apply to the latents of one picture, in units."""
-        z = self.first(jnp.abs(y) if self.magnitudes else y)
-        for down in self.downs:
-            z = down(jax.nn.relu(z))
-        return z
-
-
-class HyperSynthesis(eqx.Module):
-    """From hyper-latents to log2 of the latents' deviations, and their means where there are twice as many outputs.
-
-    Args:
-        key: for the weights.
-        filters: channels of the hyper-latents, and inside.
-        latents: channels of the latents.
-        means: whether means come out too, before the deviations.
-    """
-
-    ups: tuple[Up, ...]
-    last: Conv
-
-    def __init__(self, key: Key[Array, ""], filters: int, latents: int, *, means: bool) -> None:
-        keys = jr.split(key, 1 + HYPER_LEVELS)
-        gains = (1.4 / _FIRST_SCALES[1], 1.4)
-        self.ups = tuple(Up(keys[i], filters, filters, gain=gains[i]) for i in range(HYPER_LEVELS))
-        last = Conv(keys[-1], filters, (1 + means) * latents)
-        bias = jnp.full(latents, math.log2(_FIRST_SCALES[0]), jnp.float32)
-        whole = jnp.concatenate([jnp.zeros(latents, jnp.float32), bias]) if means else bias
-        self.last = eqx.tree_at(lambda conv: (conv.weight, conv.bias), last, (0.3 * last.weight, whole))
-
-    def __call__(self, z: Float[Array, "rows4 columns4 filters"]) -> Float[Array, "rows columns outputs"]:
-        """Apply to the hyper-latents of one picture."""
-        for up in self.ups:
-            z = jax.nn.relu(up(z))
-        return self.last(z)
-
-
 def units(slope: Float[Array, " latents"], context: Context) -> Float[Array, " latents"]:
     """What a latent is divided by before it is rounded, for the step whose log2 is the context."""
-    return jnp.exp2(slope * (jnp.asarray(context)[0] - USUAL_STEP))
+    return jnp.exp2(slope * (jnp.asarray(context)[0] - USUAL_LOG_STEP))
 
 
 class Picture(Layer):
@@ -183,7 +77,7 @@ class Picture(Layer):
         slope: how log2 of a latent's unit follows log2 of the step.
     """
 
-    net: Synthesis
+    net: PictureSynthesis
     slope: Float[Array, " latents"]
     reads: ClassVar[Reads] = Reads.NEAREST
     conditioned: ClassVar[bool] = True
@@ -231,21 +125,23 @@ class HyperNormal(Layer):
 
     Args:
         net: from hyper-latents to these.
+        slope: how log2 of scales falls with log2 of the step.
         means: whether the means are not zero.
     """
 
     net: HyperSynthesis
+    slope: Float[Array, " latents"]
     means: bool = eqx.field(static=True)
     reads: ClassVar[Reads] = Reads.NEAREST
-    conditioned: ClassVar[bool] = False
+    conditioned: ClassVar[bool] = True
     direct_weight: ClassVar[None] = None
     is_linear_gaussian: ClassVar[bool] = False
 
     def __call__(self, parents: Latents, context: Context = None) -> UnitMass:
         """The distribution, at whole numbers their masses."""
-        del context
         out = self.net(parents[0])
         loc, log_scale = jnp.split(out, 2, axis=-1) if self.means else (jnp.zeros_like(out), out)
+        log_scale = log_scale - (self.slope * (jnp.asarray(context)[0] - USUAL_LOG_STEP))[None, None, :]
         log_scale = jnp.minimum(held_above(log_scale, jnp.asarray(LEAST_SCALE, out.dtype)), MOST_SCALE)
         return UnitMass(loc, jnp.exp2(log_scale), "normal")
 
@@ -319,7 +215,7 @@ class Encoder(Recognition):
         layers: of latents, and of hyper-latents where there are any.
     """
 
-    net: Analysis
+    net: PictureAnalysis
     slope: Float[Array, " latents"]
     layers: tuple[Layer, ...]
 
@@ -335,7 +231,9 @@ class Encoder(Recognition):
             raise InputError(
                 "A picture codec takes the log2 of its step as context, and this example has none: use sgvb."
             )
-        return self.net(whole.view.values) / units(self.slope, whole.context)[None, None, :]
+        view = whole.view
+        values = view.values if view.observed is None else jnp.where(view.observed, view.values, MIDDLE_GREY)
+        return self.net(values) / units(self.slope, whole.context)[None, None, :]
 
     def __call__(self, x: AnyExample) -> Posterior:
         """The posterior of one example."""
@@ -351,6 +249,7 @@ def convolutional_codec(
     prior: str = "mean-scale",
     hyper: str = "sent",
     quantization: str = "uniform",
+    start: str = "wavelet",
     context: int = 1,
 ) -> Model:
     """Lossy image codec: learned convolutional transforms, and hyper-latents that give the latents' densities.
@@ -359,10 +258,11 @@ def convolutional_codec(
         key: for the weights.
         shape: of one crop: height x width x 3, both multiples of 64 (16 without hyper-latents). Any other picture is
             coded with the same weights.
-        size: filters and latents: "tiny" (6, 8), "small" (48, 64) or "published" (192, 192).
+        size: filters and latents: "tiny" (6, 8), "small" (48, 128) or "published" (192, 192).
         prior: of the latents: "factorized", "hyperprior" (deviations) or "mean-scale" (means and deviations).
         hyper: hyper-latents are "sent" as whole numbers, or real ones that get their bits back ("bits-back").
         quantization: of q: "uniform" noise of width one, or "rounded" with straight-through gradients.
+        start: of the transforms: "wavelet" packets (Haar), or "random" weights.
         context: how many numbers stand beside an example: one, log2 of the step in grey levels.
 
     Raises:
@@ -373,9 +273,10 @@ def convolutional_codec(
     choice("prior", prior, PRIORS)
     choice("hyper", hyper, HYPER_LATENTS)
     choice("quantization", quantization, _QUANTA)
+    choice("start", start, PICTURE_STARTS)
     if prior == "factorized" and hyper != "sent":
         raise InputError("A factorized prior has no hyper-latents that could get bits back: choose another prior.")
-    levels = LEVELS + HYPER_LEVELS * (prior != "factorized")
+    levels = PICTURE_LEVELS + HYPER_LEVELS * (prior != "factorized")
     if len(shape) != 3 or shape[2] != 3 or shape[0] % 2**levels or shape[1] % 2**levels:
         raise InputError(f"convolutional-codec trains on colour crops whose sides are multiples of {2**levels}, got {list(shape)}.")  # fmt: skip  # noqa: E501
     if context != 1:
@@ -383,29 +284,32 @@ def convolutional_codec(
             f"convolutional-codec has one number beside an example, the step: context must be 1, got {context}."
         )
     filters, latents = SIZES[size]
-    keys = jr.split(key, 5)
+    spreads = log_spreads(filters, latents, start)
+    keys = jr.split(key, 3)
     slope = jnp.ones(latents, jnp.float32)
-    picture = Picture(Synthesis(keys[0], filters, latents), slope)
-    above, quanta = _above(keys[1:4], shape, filters, latents, prior, hyper, quantization)
+    picture = Picture(PictureSynthesis(keys[0], filters, latents, start), slope)
+    above, quanta = _above(keys[1], shape, filters, spreads, (prior, hyper, quantization))
     spec = ModelSpec.of("convolutional-codec", shape=shape, size=size, prior=prior, hyper=hyper,
-                        quantization=quantization, context=context)  # fmt: skip
-    encoder = Encoder(Analysis(keys[4], filters, latents), slope, quanta)
+                        quantization=quantization, start=start, context=context)  # fmt: skip
+    encoder = Encoder(PictureAnalysis(keys[2], filters, latents, start), slope, quanta)
     return Model(Stack((picture, *above), 1), encoder, spec)
 
 
 def _above(
-    keys: Key[Array, "3"], shape: tuple[int, ...], filters: int, latents: int, prior: str, hyper: str, how: str
+    key: Key[Array, ""], shape: tuple[int, ...], filters: int, spreads: np.ndarray, how: tuple[str, str, str]
 ) -> tuple[tuple[Layer, ...], tuple[Layer, ...]]:
-    """The generative layers above the picture, and those of q."""
-    rows, columns = shape[0] >> LEVELS, shape[1] >> LEVELS
+    """The generative layers above the picture, and those of q; `how` is prior, hyper and quantization."""
+    prior, hyper, quantization = how
+    keys, slope = jr.split(key, 3), jnp.ones(spreads.size, jnp.float32)
+    rows, columns = shape[0] >> PICTURE_LEVELS, shape[1] >> PICTURE_LEVELS
+    own = (Quantized(quantization),)
     if prior == "factorized":
-        density = FactorizedDensity(keys[0], latents)
-        return (FactorizedLatents(density, (rows, columns), jnp.ones(latents, jnp.float32)),), (Quantized(how),)
+        density = FactorizedDensity(keys[0], spreads.size, spread=4.0 * np.exp2(spreads))
+        return (FactorizedLatents(density, (rows, columns), slope),), own
     means = prior == "mean-scale"
     extent = (rows >> HYPER_LEVELS, columns >> HYPER_LEVELS)
-    normal = HyperNormal(HyperSynthesis(keys[1], filters, latents, means=means), means)
+    normal = HyperNormal(HyperSynthesis(keys[1], filters, spreads, means=means), slope, means)
     generative = (normal, FactorizedLatents(FactorizedDensity(keys[0], filters), extent))
     outputs = filters * (1 + (hyper == "bits-back"))
-    net = HyperAnalysis(keys[2], latents, filters, outputs, magnitudes=not means)
-    above = HyperQuantized(net, how) if hyper == "sent" else HyperPosterior(net)
-    return generative, (Quantized(how), above)
+    net = HyperAnalysis(keys[2], filters, outputs, spreads, magnitudes=not means)
+    return generative, (*own, HyperQuantized(net, quantization) if hyper == "sent" else HyperPosterior(net))

@@ -15,7 +15,8 @@ from nelbo.nets.convolution import convolved, depth_to_space, space_to_depth
 
 TAPS = 5  # along each side of a weight
 _LEAST_NORM = 1e-6
-_DIAGONAL, _OTHERS = 0.1, 1e-4  # of the matrix of a normalization, at the start
+# of the matrix of a normalization at the start, on its diagonal and beside it
+_USUAL, _LINEAR = (0.1, 1e-4), (2e-4, 1e-5)
 
 
 def laid_down(weight: Float[Array, "5 5 in out"]) -> Float[Array, "3 3 four_in out"]:
@@ -87,15 +88,16 @@ class DivisiveNorm(eqx.Module):
     Args:
         channels: how many.
         inverse: multiply in place of dividing.
+        linear: begin near the identity.
     """
 
     root_beta: Float[Array, " channels"]
     root_gamma: Float[Array, "channels channels"]
     inverse: bool = eqx.field(static=True)
 
-    def __init__(self, channels: int, *, inverse: bool = False) -> None:
+    def __init__(self, channels: int, *, inverse: bool = False, linear: bool = False) -> None:
         self.root_beta = jnp.ones(channels, jnp.float32)
-        table = jnp.where(jnp.eye(channels, dtype=bool), _DIAGONAL, _OTHERS)
+        table = jnp.where(jnp.eye(channels, dtype=bool), *(_LINEAR if linear else _USUAL))
         self.root_gamma = jnp.sqrt(table).astype(jnp.float32)
         self.inverse = inverse
 
