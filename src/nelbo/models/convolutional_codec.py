@@ -1,6 +1,6 @@
 """A codec of pictures with learned transforms and hyper-latents: a stack of two layers with uniform q of width one.
 
-PictureAnalysis and synthesis are convolutions with divisive normalization between (Balle, Laparra and Simoncelli 2017). The
+Analysis and synthesis are convolutions with divisive normalization between (Balle, Laparra and Simoncelli 2017). The
 latents have a factorized density, or normals whose deviations (Balle et al. 2018) or means and deviations (Minnen,
 Balle and Toderici 2018) come from hyper-latents, which have a factorized density. -ELBO is rate and distortion as in
 `image_codec`; the step is the example's context here too, and divides each latent with a slope of its own, so one
