@@ -15,7 +15,7 @@ from nelbo.distributions import BandedNormal, Distribution, Normal
 from nelbo.models.conjugate import Known
 from nelbo.models.heads import LATENT_LOG_VARIANCE, Head, soft_bound
 from nelbo.models.layers import Context, FrameLayer, Latents, Layer, OverTime, Reads
-from nelbo.models.recognition import Amortized, Posterior, Recognition
+from nelbo.models.recognition import Amortized, Around, OfGenerative, Posterior
 from nelbo.models.stack import Stack
 from nelbo.nets import Network
 from nelbo.priors import (
@@ -204,22 +204,7 @@ def _prior(generative: Stack) -> ProcessPrior:
     return prior
 
 
-class _OfGenerative(Recognition):
-    """Abstract: a recognition model that needs the prior of the generative model beside it."""
-
-    reads: ClassVar[tuple[Reads, ...]] = (Reads.FURTHEST,)
-
-    def __call__(self, x: AnyExample) -> Posterior:
-        """Nothing: the generative model is needed.
-
-        Raises:
-            InputError: always.
-        """
-        del x
-        raise InputError("This posterior depends on the generative model: ask `model.posterior(x)` for it.")
-
-
-class PseudoObservations(_OfGenerative):
+class PseudoObservations(Around):
     """q(z | x): the prior given readings of the latents that a network makes of each frame.
 
     A frame of which nothing is observed gives none, so the process itself bridges gaps and goes on into the future.
@@ -229,15 +214,6 @@ class PseudoObservations(_OfGenerative):
     """
 
     inner: Amortized
-
-    @property
-    def layers(self) -> tuple[Layer, ...]:
-        """Of the readings."""
-        return self.inner.layers
-
-    def see(self, x: AnyExample) -> Array:
-        """As the inner model."""
-        return self.inner.see(x)
 
     def path(self, x: AnyExample, generative: Stack) -> tuple[Posterior, ...]:
         """The posterior of one window."""
@@ -251,7 +227,7 @@ class PseudoObservations(_OfGenerative):
         return (Posterior((Known(ConditionedProcess(process, readings.mean, precision)),), self.see(x), view.context),)
 
 
-class ChannelReadings(_OfGenerative):
+class ChannelReadings(Around):
     """q(z | x): the prior given readings of the channels, through a linear decoder that stands for the real one.
 
     A network gives a reading of every channel that is observed, and its precision; a missing one has none. The decoder
@@ -265,15 +241,6 @@ class ChannelReadings(_OfGenerative):
     """
 
     inner: Amortized
-
-    @property
-    def layers(self) -> tuple[Layer, ...]:
-        """Of the readings."""
-        return self.inner.layers
-
-    def see(self, x: AnyExample) -> Array:
-        """As the inner model."""
-        return self.inner.see(x)
 
     def path(self, x: AnyExample, generative: Stack) -> tuple[Posterior, ...]:
         """The posterior of one window."""
@@ -296,10 +263,11 @@ class ChannelReadings(_OfGenerative):
         return (Posterior((Known(q),), seen, view.context),)
 
 
-class ExactSmoother(_OfGenerative):
+class ExactSmoother(OfGenerative):
     """p(z | x) where the decoder is linear and the kernels are Markov: nothing is amortized, and nothing trains."""
 
     layers: ClassVar[tuple[Layer, ...]] = ()
+    reads: ClassVar[tuple[Reads, ...]] = (Reads.FURTHEST,)
 
     def see(self, x: AnyExample) -> Array:
         """The values, zero where they are missing."""
