@@ -120,7 +120,7 @@ def divided(
     beta: Float[Array, " channels"],
     power: float,
 ) -> Float[Array, "pixels channels"]:
-    """x times a power of beta + x^2 gamma: -1/2 to normalize, 1/2 for the way back.
+    """Entries times a power of beta + x^2 gamma: -1/2 to normalize, 1/2 for the way back.
 
     Its derivative is written by hand: differentiating the formula takes half as long again.
     """
@@ -167,4 +167,5 @@ class DivisiveNorm(eqx.Module):
     def __call__(self, x: Float[Array, "h w channels"]) -> Float[Array, "h w channels"]:
         """Apply to one picture; `root_gamma` has a row for each channel that is summed."""
         beta, gamma = self.root_beta**2 + _LEAST_NORM, self.root_gamma**2
-        return divided(x.reshape(-1, x.shape[-1]), gamma, beta, 0.5 if self.inverse else -0.5).reshape(x.shape)
+        found = divided(x.reshape(-1, x.shape[-1]), gamma, beta, 0.5 if self.inverse else -0.5)
+        return jnp.reshape(found, x.shape)
