@@ -168,4 +168,4 @@ class DivisiveNorm(eqx.Module):
         """Apply to one picture; `root_gamma` has a row for each channel that is summed."""
         beta, gamma = self.root_beta**2 + _LEAST_NORM, self.root_gamma**2
         found = divided(x.reshape(-1, x.shape[-1]), gamma, beta, 0.5 if self.inverse else -0.5)
-        return jnp.reshape(found, x.shape)
+        return found.reshape(x.shape)  # pyright: ignore[reportAttributeAccessIssue]
