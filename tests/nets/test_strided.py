@@ -14,17 +14,20 @@ X = np.random.default_rng(0).normal(size=(6, 8, 3)).astype(np.float32)
 both = jax.jit(lambda down, up, x: (down(x), up(x)))
 
 
-def test_they_are_the_strided_convolution_and_its_transpose():
-    down, up = Down(jr.key(0), 3, 2), Up(jr.key(1), 3, 2)
-    found = both(down, up, jnp.asarray(X))
-    weight, padded = np.asarray(down.weight, float), np.pad(X, ((2, 2), (2, 2), (0, 0)))
+@pytest.mark.parametrize("channels", [(3, 2), (16, 17)])  # few, and many, which go other ways
+def test_they_are_the_strided_convolution_and_its_transpose(channels):
+    before, after = channels
+    down, up = Down(jr.key(0), before, after), Up(jr.key(1), before, after)
+    x = np.random.default_rng(1).normal(size=(6, 8, before)).astype(np.float32)
+    found = both(down, up, jnp.asarray(x))
+    weight, padded = np.asarray(down.weight, float), np.pad(x, ((2, 2), (2, 2), (0, 0)))
     want = np.array([[np.einsum("abc,abco->o", padded[i : i + 5, j : j + 5], weight) for j in range(0, 8, 2)]
                      for i in range(0, 6, 2)])  # fmt: skip
     np.testing.assert_allclose(found[0], want, atol=1e-5)
-    spread, weight = np.zeros((6 * 2 + 4, 8 * 2 + 4, 2)), np.asarray(up.weight, float)
+    spread, weight = np.zeros((6 * 2 + 4, 8 * 2 + 4, after)), np.asarray(up.weight, float)
     for i in range(6):
         for j in range(8):
-            spread[2 * i : 2 * i + 5, 2 * j : 2 * j + 5] += np.einsum("c,abco->abo", X[i, j], weight)
+            spread[2 * i : 2 * i + 5, 2 * j : 2 * j + 5] += np.einsum("c,abco->abo", x[i, j], weight)
     np.testing.assert_allclose(found[1], spread[2:-2, 2:-2], atol=1e-5)
 
 
@@ -34,6 +37,23 @@ def test_normalization_is_its_formula():
     there, back = both(norm, inverse, jnp.asarray(X))
     np.testing.assert_allclose(there, X / root, rtol=1e-5)
     np.testing.assert_allclose(back, X * root, rtol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("inverse", [False, True])
+def test_its_slopes_are_those_of_the_formula(inverse):
+    norm = DivisiveNorm(3, inverse=inverse)
+
+    def plain(norm, x):
+        energy = (x * x) @ norm.root_gamma**2 + (norm.root_beta**2)[None, None, :] + 1e-6
+        return x * energy ** (0.5 if inverse else -0.5)
+
+    slopes = [
+        jax.jit(jax.grad(lambda n, x, f=f: (jnp.sin(f(n, x))).sum(), argnums=(0, 1)))(norm, jnp.asarray(X))
+        for f in (lambda n, x: n(x), plain)
+    ]
+    for own, want in zip(*map(jax.tree.leaves, slopes), strict=True):
+        np.testing.assert_allclose(own, want, rtol=1e-3, atol=1e-4)
 
 
 def test_wavelet_packets_are_orthonormal_rows():
