@@ -52,8 +52,9 @@ BOUNDED = (*DEEP, *LATENT_SERIES, "vae", "nonlinear-factor-analysis", "table", "
 REFUSED |= {("maximum-likelihood", model) for model in BOUNDED}
 REFUSED |= {("stochastic-backpropagation", model) for model in ("hvae", "state-space", *LATENT_SERIES)}
 REFUSED |= {
-    (objective, "image-codec")
+    (objective, model)
     for objective in ("perturbative", "nvil", "maximum-likelihood", "stochastic-backpropagation")
+    for model in ("image-codec", "convolutional-codec")
 }
 REFUSED |= {("sparse-process", model) for model in set(MODELS) - {"svgp-vae"}}
 REFUSED |= {("maximum-likelihood", "svgp-vae"), ("stochastic-backpropagation", "svgp-vae")}

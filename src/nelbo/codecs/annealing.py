@@ -18,7 +18,7 @@ import optax
 from jaxtyping import Array, Float, Key
 
 from nelbo.core import Example, InputError, choice, compiled
-from nelbo.models import Latents, Model, fill, named_arrays, skeleton
+from nelbo.models import Latents, Model, Reads, fill, named_arrays, skeleton
 
 METHODS = {
     "sga": "each number is drawn between its two neighbours, ever more certainly",
@@ -30,6 +30,8 @@ METHODS = {
 PUBLISHED_STEPS = 2000  # for which the temperatures are those of the paper
 _LEAST, _EDGE = 1e-8, 1e-5
 _RATE = 0.005
+# of a normal q of hyper-latents: log of its first deviation, rate of Adam, draws for its bound
+_FIRST_LOG_SCALE, _RATE_OF_Q, _DRAWS = -1.0, 0.02, 20
 
 
 def temperature(step: Float[Array, ""], steps: int) -> Float[Array, ""]:
@@ -156,8 +158,9 @@ class Gaps:
     Args:
         amortization: loss at the encoder's latents less that at the best real ones that were found for this picture.
         discretization: loss at the whole numbers that are sent less that at the best real ones.
-        marginalization: what latents cost that are sent as side information and need not be; zero here, where each
-            band is coded given those before it, and nothing else is sent.
+        marginalization: what latents cost that are sent as side information and need not be, at the whole numbers
+            that are sent: their rate less the negative ELBO of a normal q of the side information, fitted to this
+            picture. Zero where nothing is sent beside the picture's own coefficients, and where it gets its bits back.
     """
 
     amortization: float
@@ -180,7 +183,52 @@ def picture_gaps(
     sent = annealed(sga_key, picture_loss, given, start, steps=steps)
     at_start, at_real, at_sent = (float(_loss(given, z)) for z in (start, real, sent))
     bit = thrift * math.log(2.0)
-    return Gaps((at_start - at_real) / bit, (at_sent - at_real) / bit)
+    found = Gaps((at_start - at_real) / bit, (at_sent - at_real) / bit)
+    if model.generative.layers[0].reads is not Reads.NEAREST or len(sent) < 2:
+        return found  # the picture is made of all latents that are sent: none of them is side information
+    cost, marginal = marginal_cost(key, given, sent, steps)
+    return dataclasses.replace(found, marginalization=(cost - marginal) / math.log(2.0))
+
+
+def marginal_cost(key: Key[Array, ""], given: Any, z: Latents, steps: int) -> tuple[float, float]:
+    """What whole latents cost with side information that is sent, and with one that gets its bits back [nats].
+
+    The latter is an upper bound on -log p(lower latents): the negative ELBO of a normal q of the uppermost ones that is
+    fitted to this picture, where their prior is taken for a density of real numbers.
+
+    Args:
+        key: for the draws of q.
+        given: see `picture_loss`.
+        z: whole numbers.
+        steps: of Adam.
+    """
+    *lower, top = z
+    log_scale = jnp.full(top.shape, _FIRST_LOG_SCALE)
+    q = _fitted_q(given, tuple(lower), (top, log_scale), key, steps)
+    bounds = [_at_draw(given, tuple(lower), q, jr.fold_in(key, draw)) for draw in range(_DRAWS)]
+    return float(_rate(given, z)), float(np.mean([float(bound) for bound in bounds]))
+
+
+def _free_energy(given: Any, lower: Latents, q: tuple[Array, Array], key: Key[Array, ""]) -> Float[Array, ""]:
+    noise = jr.normal(key, q[0].shape)
+    log_q = (-0.5 * noise**2 - q[1] - 0.5 * math.log(2.0 * math.pi)).sum()
+    return picture_rate(given, (*lower, q[0] + jnp.exp(q[1]) * noise)) + log_q
+
+
+def _fitted(given: Any, lower: Latents, q: tuple[Array, Array], key: Key[Array, ""], steps: int) -> tuple[Array, Array]:
+    optimizer = optax.adam(_RATE_OF_Q)
+
+    def step(number: Any, carry: Any) -> Any:
+        q, state = carry
+        slope = jax.grad(lambda q: _free_energy(given, lower, q, jr.fold_in(key, number)))(q)
+        with jax.numpy_dtype_promotion("standard"):  # optax multiplies floats by its integer counts
+            moves, state = optimizer.update(slope, state)
+        return optax.apply_updates(q, moves), state
+
+    return jax.lax.fori_loop(0, steps, step, (q, optimizer.init(q)))[0]
+
+
+_fitted_q, _at_draw = compiled(_fitted), compiled(_free_energy)
 
 
 def _begun(model: Model, x: np.ndarray, log_step: float, thrift: float) -> tuple[Any, Latents]:
@@ -193,9 +241,13 @@ def _begun(model: Model, x: np.ndarray, log_step: float, thrift: float) -> tuple
 
 @compiled
 def _start(model: Model, x: Example) -> Latents:
-    """What the recognition model gives before rounding."""
+    """What the recognition model gives before rounding, of latents that are told by the picture alone.
+
+    Those that are told by the latents below them follow from these, and are not fitted.
+    """
     posterior = model.posterior(x)
-    return tuple(jnp.asarray(posterior.part(i, ()).mean) for i in range(model.depth))
+    told = [i for i, reads in enumerate(model.recognition.reads) if reads is Reads.FURTHEST]
+    return tuple(jnp.asarray(posterior.part(i, ()).mean) for i in told)
 
 
 def for_extent(model: Model, sides: tuple[int, int]) -> Model:
@@ -216,14 +268,25 @@ def picture_loss(given: tuple[Model, Array, Array, Array], z: Latents) -> Float[
 
     Args:
         given: the model, its pixels, log2 of the step, and what a nat of rate weighs.
-        z: the latents.
+        z: the latents; what is left out is drawn from q given those below, always by the same noise.
     """
     model, x, context, thrift = given
-    layers, nodes = model.generative.layers, (x, *z)
+    pixels = model.generative.layers[0](z, context)
+    return thrift * picture_rate(given, z) + 0.5 * (((x - pixels.mean) / pixels.variance**0.5) ** 2).sum()
+
+
+def picture_rate(given: tuple[Model, Array, Array, Array], z: Latents) -> Float[Array, ""]:
+    """-log p(z), and + log q of what is drawn [nats]; arguments as of `picture_loss`."""
+    model, x, context, _ = given
+    layers, q = model.generative.layers, model.recognition.layers
+    rate = jnp.zeros((), jnp.float32)
+    for i in range(len(z), model.depth):
+        part = q[i](z[::-1], context)
+        drawn = jnp.asarray(part.sample(jr.key(i)))
+        rate, z = rate + jnp.sum(jnp.asarray(part.log_prob(drawn))), (*z, drawn)
+    nodes = (x, *z)
     terms = [jnp.sum(jnp.asarray(layers[i](nodes[i + 1 :], context).log_prob(nodes[i]))) for i in range(1, len(nodes))]
-    rate = -jnp.stack(terms).sum()
-    pixels = layers[0](z, context)
-    return thrift * rate + 0.5 * (((x - pixels.mean) / pixels.variance**0.5) ** 2).sum()
+    return rate - jnp.stack(terms).sum()
 
 
-_loss = compiled(picture_loss)
+_loss, _rate = compiled(picture_loss), compiled(picture_rate)

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,8 +19,10 @@ from nelbo.codecs.band_networks import (
     lowest_parts,
 )
 from nelbo.codecs.band_tables import LEAST, MOST, STEP, Plan, Reader, Writer, bits, plan
+from nelbo.codecs.codec import Codec
 from nelbo.codecs.message import DamagedError
 from nelbo.codecs.tables import Shape
+from nelbo.core import InputError
 from nelbo.priors import image_bands
 
 MIDDLE = 128
@@ -49,6 +51,7 @@ class BandCoder:
     lowest: np.ndarray
     networks: tuple[BandNetwork, ...]
     restorer: Restorer | None
+    thrift: ClassVar[float] = THRIFT
 
     @classmethod
     def of(cls, arrays: Mapping[str, np.ndarray], arguments: Mapping[str, Any]) -> "BandCoder":
@@ -59,6 +62,19 @@ class BandCoder:
         networks = [BandNetwork.of(arrays, f".generative.layers[{count - i}]") for i in range(1, count)]
         transform, restorer = Transform.of(arrays), Restorer.of(arrays)
         return cls(arguments["density"], transform, places, lowest.astype(np.int64), tuple(networks), restorer)
+
+    @property
+    def has_chain(self) -> bool:
+        """No: there are no hyper-latents that could get bits back."""
+        return False
+
+    def chained(self, sides: tuple[int, int], step: int) -> Codec:
+        """There is no chain.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(f"Bands of {sides} at step {step} have no hyper-latents that could get bits back.")
 
     @property
     def unit(self) -> int:
@@ -117,19 +133,20 @@ class BandCoder:
         nearest[near] = best
         return nearest
 
-    def decode(self, data: bytes, blocks: tuple[int, int], step: int, *, grey: bool = False) -> np.ndarray:
+    def decode(self, data: bytes, sides: tuple[int, int], step: int, *, grey: bool = False) -> np.ndarray:
         """All coefficients of a stream, in steps, whole floats.
 
         Args:
             data: what `encode` wrote.
-            blocks: rows and columns of blocks.
+            sides: of the picture, multiples of `unit`.
             step: as for `encode`.
             grey: as for `encode`.
 
         Raises:
             DamagedError: no sender with this model wrote it.
         """
-        reader = Reader(data)
+        reader, size = Reader(data), self.transform.size
+        blocks = (sides[0] // size, sides[1] // size)
         y = self._walk(blocks, step, lambda number, found: reader.numbers(self.shape, found), grey=grey)  # noqa: ARG005
         if not reader.is_spent():
             raise DamagedError("The stream is damaged: something is left of it.")

@@ -6,6 +6,7 @@ from the location are escapes; of wide distributions the low bits go apart, at e
 
 import functools
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -139,17 +140,34 @@ class Writer:
         away = y - found.centre
         high = (away + ((1 << found.low) >> 1)) >> found.low
         rest = away + ((1 << found.low) >> 1) - (high << found.low)
-        far = []
-        for (scale, part), start, stop in zip(found.keys, found.starts[:-1], found.starts[1:], strict=True):
-            one = table(shape, scale, part)
-            own = high[start:stop]
-            inside = np.abs(own) <= one.reach
-            self._steps.append((one.model, np.where(inside, own + one.reach, 2 * one.reach + 1).astype(np.int32), None))
-            far.append(own[~inside])
+        escaped = self._tabled([table(shape, *key) for key in found.keys], found.starts, high)
         wide = found.low > 0
         if wide.any():
             self._steps.append((_Uniform(), rest[wide].astype(np.int32), (1 << found.low[wide]).astype(np.int32)))
-        escaped = np.concatenate(far) if far else np.zeros(0, np.int64)
+        self._escape(escaped)
+
+    def tabled(self, tables: Sequence[Table], starts: np.ndarray, y: np.ndarray) -> None:
+        """Numbers by tables of their own.
+
+        Args:
+            tables: of numbers from the middle of each.
+            starts: where each table's numbers begin in `y`, and the end.
+            y: the numbers, less than 2^19 from the middle.
+        """
+        self._escape(self._tabled(tables, starts, y))
+
+    def _tabled(self, tables: Sequence[Table], starts: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Write all numbers that their tables reach; the others."""
+        far = []
+        for one, start, stop in zip(tables, starts[:-1], starts[1:], strict=True):
+            own = y[start:stop]
+            inside = np.abs(own) <= one.reach
+            self._steps.append((one.model, np.where(inside, own + one.reach, 2 * one.reach + 1).astype(np.int32), None))
+            far.append(own[~inside])
+        return np.concatenate(far) if far else np.zeros(0, np.int64)
+
+    def _escape(self, escaped: np.ndarray) -> None:
+        """Write numbers out of reach."""
         if escaped.size:
             raw = np.clip(escaped + _HALF_ESCAPE, 0, 2 * _HALF_ESCAPE - 1)
             half = ESCAPE_BITS // 2
@@ -178,22 +196,34 @@ class Reader:
 
     def numbers(self, shape: Shape, found: Plan) -> np.ndarray:
         """The numbers of a plan, in its order, int64."""
-        high = np.zeros(found.count, np.int64)
-        escapes = []
-        for (scale, part), start, stop in zip(found.keys, found.starts[:-1], found.starts[1:], strict=True):
-            one = table(shape, scale, part)
-            own = self._coder.decode(one.model, int(stop - start)).astype(np.int64)
-            escapes.append(start + np.flatnonzero(own == 2 * one.reach + 1))
-            high[start:stop] = own - one.reach
+        high, escaped = self._tabled([table(shape, *key) for key in found.keys], found.starts)
         rest, wide = np.zeros(found.count, np.int64), found.low > 0
         if wide.any():
             rest[wide] = self._coder.decode(_Uniform(), (1 << found.low[wide]).astype(np.int32))
-        escaped = np.concatenate(escapes) if escapes else np.zeros(0, np.int64)
+        self._escaped(high, escaped)
+        return found.centre + (high << found.low) + rest - ((1 << found.low) >> 1)
+
+    def tabled(self, tables: Sequence[Table], starts: np.ndarray) -> np.ndarray:
+        """The numbers that `Writer.tabled` wrote, int64."""
+        found, escaped = self._tabled(tables, starts)
+        self._escaped(found, escaped)
+        return found
+
+    def _tabled(self, tables: Sequence[Table], starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers, and the places of those that are out of reach."""
+        found, escapes = np.zeros(int(starts[-1]), np.int64), []
+        for one, start, stop in zip(tables, starts[:-1], starts[1:], strict=True):
+            own = self._coder.decode(one.model, int(stop - start)).astype(np.int64)
+            escapes.append(start + np.flatnonzero(own == 2 * one.reach + 1))
+            found[start:stop] = own - one.reach
+        return found, np.concatenate(escapes) if escapes else np.zeros(0, np.int64)
+
+    def _escaped(self, found: np.ndarray, escaped: np.ndarray) -> None:
+        """Read numbers out of reach into their places."""
         if escaped.size:
             first = self._coder.decode(_RAW, escaped.size).astype(np.int64)
             last = self._coder.decode(_RAW, escaped.size)
-            high[escaped] = ((first << (ESCAPE_BITS // 2)) | last) - _HALF_ESCAPE
-        return found.centre + (high << found.low) + rest - ((1 << found.low) >> 1)
+            found[escaped] = ((first << (ESCAPE_BITS // 2)) | last) - _HALF_ESCAPE
 
     def is_spent(self) -> bool:
         """Whether all has been read."""

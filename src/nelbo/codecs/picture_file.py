@@ -28,12 +28,14 @@ class PictureHeader:
         step: log2 of the step in grey levels, in eighths.
         grey: whether only lightness is coded.
         model: the first digits of the SHA-256 of the model, hex.
+        chained: whether all tiles are one message, which is the first one's stream; the others have none.
     """
 
     shape: tuple[int, int, int]
     step: int
     grey: bool
     model: str
+    chained: bool = False
 
     def text(self) -> bytes:
         """As JSON."""
@@ -43,6 +45,7 @@ class PictureHeader:
             "model": self.model,
             "shape": self.shape,
             "step": self.step,
+            **({"chain": 1} if self.chained else {}),
         }
         return json.dumps(record, separators=(",", ":")).encode()
 
@@ -103,5 +106,6 @@ def _header(record: Any) -> tuple[PictureHeader, int]:
     if not isinstance(model, str) or len(model) != 16:
         raise ValueError(f"{model!r} is out of range")
     shape = (height, width, channels)
-    header = PictureHeader(shape, whole(record["step"], 0, 64), bool(whole(record["grey"], 0, 1)), model)
+    grey, chained = bool(whole(record["grey"], 0, 1)), bool(whole(record.get("chain", 0), 0, 1))
+    header = PictureHeader(shape, whole(record["step"], 0, 64), grey, model, chained)
     return header, len(header.tiles())

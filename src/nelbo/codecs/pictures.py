@@ -4,15 +4,18 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
-from nelbo.codecs.band_coder import THRIFT, BandCoder
+from nelbo.codecs.band_coder import BandCoder
 from nelbo.codecs.band_tables import STEP
-from nelbo.codecs.message import DamagedError
+from nelbo.codecs.codec import Codec
+from nelbo.codecs.hyper_bits_back import LANES
+from nelbo.codecs.latent_coder import LatentCoder
+from nelbo.codecs.message import DamagedError, Message
 from nelbo.codecs.picture_file import PictureFile, PictureHeader, pack_picture, unpack_picture
 from nelbo.core import InputError, read_arrays
 
@@ -26,6 +29,48 @@ QUALITY = 50
 Progress = Callable[[int, int], None]
 
 
+@runtime_checkable
+class Coder(Protocol):
+    """A model of pictures in whole numbers: what `BandCoder` and `LatentCoder` have in common, and say of it."""
+
+    thrift: ClassVar[float]  # weight of bits beside squared error
+
+    @property
+    def has_chain(self) -> bool:
+        """Whether tiles can be coded with bits back, one after another."""
+        ...
+
+    def chained(self, sides: tuple[int, int], step: int) -> Codec:
+        """The codec of a tile's numbers in a chain."""
+        ...
+
+    @property
+    def unit(self) -> int:
+        """Sides of what is coded are multiples of so many pixels."""
+        ...
+
+    def encode(
+        self, x: np.ndarray, step: int, *, grey: bool = False, numbers: Sequence[np.ndarray] | None = None
+    ) -> tuple[bytes, Any]:
+        """The stream of a picture, and its numbers as the receiver has them."""
+        ...
+
+    def decode(self, data: bytes, sides: tuple[int, int], step: int, *, grey: bool = False) -> Any:
+        """The numbers of a stream."""
+        ...
+
+    def picture(self, y: Any, step: int, /) -> np.ndarray:
+        """The decoded picture of these numbers, uint8, the same on every machine."""
+        ...
+
+
+# by the family of the model
+_CODERS: dict[str, Callable[[Mapping[str, np.ndarray], Mapping[str, Any]], Coder]] = {
+    "image-codec": BandCoder.of,
+    "convolutional-codec": LatentCoder.of,
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class PictureCodec:
     """A codec of pictures.
@@ -35,12 +80,14 @@ class PictureCodec:
         digest: the first digits of the SHA-256 of options and arrays, hex.
         arrays: of the model, by name.
         arguments: of its family.
+        family: its name.
     """
 
-    coder: BandCoder
+    coder: Coder
     digest: str
     arrays: Mapping[str, np.ndarray] = dataclasses.field(repr=False, compare=False)
     arguments: Mapping[str, Any] = dataclasses.field(repr=False, compare=False)
+    family: str = "image-codec"
 
     def refined(self, x: np.ndarray, step: int, steps: int) -> list[np.ndarray] | None:
         """Whole numbers of each band of a tile that cost less than those of one pass, or None: `refined_picture`."""
@@ -49,7 +96,7 @@ class PictureCodec:
 
         from nelbo.codecs.annealing import refined_picture
 
-        return refined_picture(jr.key(0), self._model(), x, step / (1 << STEP), steps=steps, thrift=THRIFT)
+        return refined_picture(jr.key(0), self._model(), x, step / (1 << STEP), steps=steps, thrift=self.coder.thrift)
 
     def gaps(self, pixels: np.ndarray, quality: float | int, steps: int) -> "Gaps":
         """Why the code of a picture is longer than it need be, by so many steps of refinement; see `Gaps`.
@@ -66,13 +113,13 @@ class PictureCodec:
         step, model, found = step_of(quality), self._model(), Gaps(0.0, 0.0)
         for rows, columns in PictureHeader(pixels.shape, step, grey=False, model=self.digest).tiles():
             x = _padded(pixels[rows, columns], self.coder.unit)
-            found += picture_gaps(jr.key(0), model, x, step / (1 << STEP), steps=steps, thrift=THRIFT)
+            found += picture_gaps(jr.key(0), model, x, step / (1 << STEP), steps=steps, thrift=self.coder.thrift)
         return found
 
     def _model(self) -> "Model":
         from nelbo.models import fill, skeleton
 
-        return fill(skeleton("image-codec", self.arguments), dict(self.arrays), "the codec")
+        return fill(skeleton(self.family, self.arguments), dict(self.arrays), "the codec")
 
 
 def codec_from(arrays: Mapping[str, np.ndarray], spec: Mapping[str, Any], where: str) -> PictureCodec:
@@ -86,8 +133,10 @@ def codec_from(arrays: Mapping[str, np.ndarray], spec: Mapping[str, Any], where:
     Raises:
         InputError: it is another model, or has diverged.
     """
-    if spec.get("name") != "image-codec":
-        raise InputError(f"{where} is a model {spec.get('name')}, which codes no pictures: give one of image-codec.")
+    family = spec.get("name")
+    if family not in _CODERS:
+        names = " or ".join(_CODERS)
+        raise InputError(f"{where} is a model {family}, which codes no pictures: give one of {names}.")
     if not all(np.isfinite(value).all() for value in arrays.values()):
         raise InputError(
             f"{where} has parameters that are not finite: fit it again, with a lower learning rate perhaps."
@@ -95,7 +144,8 @@ def codec_from(arrays: Mapping[str, np.ndarray], spec: Mapping[str, Any], where:
     found = hashlib.sha256(json.dumps(spec, sort_keys=True).encode())
     for name in sorted(arrays):
         found.update(name.encode() + np.ascontiguousarray(arrays[name]).astype("<f4").tobytes())
-    return PictureCodec(BandCoder.of(arrays, spec["arguments"]), found.hexdigest()[:16], arrays, spec["arguments"])
+    coder = _CODERS[family](arrays, spec["arguments"])
+    return PictureCodec(coder, found.hexdigest()[:16], arrays, spec["arguments"], family)
 
 
 @functools.cache
@@ -154,15 +204,25 @@ def compress_picture(
     grey = pixels.shape[2] == 1 or bool((pixels == pixels[..., :1]).all())
     height, width, channels = pixels.shape
     header = PictureHeader((height, width, channels), step, grey, codec.digest)
-    tiles, places = [], header.tiles()
+    chain, message = dataclasses.replace(header, chained=True), Message(lanes=LANES)
+    tiles, told, places = [], [], header.tiles()
     for done, (rows, columns) in enumerate(places, 1):
         part = pixels[rows, columns]
         x = _padded(part, coder.unit)
         data, y = coder.encode(x, step, grey=grey, numbers=codec.refined(x, step, refine) if refine else None)
-        tiles.append((data, header.digest(_shown(coder.picture(y, step), header, part.shape[:2]))))
+        shown = _shown(coder.picture(y, step), header, part.shape[:2])
+        tiles.append((data, header.digest(shown)))
+        if coder.has_chain:
+            message = coder.chained((x.shape[0], x.shape[1]), step).push(message, y)
+            told.append(chain.digest(shown))
         if progress is not None:
             progress(done, len(places))
-    return pack_picture(header, tiles)
+    plain = pack_picture(header, tiles)
+    if not coder.has_chain:
+        return plain
+    # the first tile's hyper-latents are drawn from bits that the message has to carry: of few tiles it is longer
+    linked = pack_picture(chain, [(message.to_bytes(), told[0]), *((b"", digest) for digest in told[1:])])
+    return min(plain, linked, key=len)
 
 
 def decompress_picture(data: bytes | memoryview, codec: PictureCodec | None = None) -> np.ndarray:
@@ -183,16 +243,45 @@ def decompress_picture(data: bytes | memoryview, codec: PictureCodec | None = No
             "with --model, or use the nelbo that wrote it."
         )
     out = np.empty(header.shape, np.uint8)
-    for number, (rows, columns) in enumerate(header.tiles()):
-        out[rows, columns] = _tile(found, number, codec.coder, out[rows, columns].shape[:2])
+    read = _linked(found, codec.coder) if header.chained else _apart(found, codec.coder)
+    # of a chain the last tile is on top
+    for number, (rows, columns) in list(enumerate(header.tiles()))[:: -1 if header.chained else 1]:
+        out[rows, columns] = _tile(found, number, codec.coder, out[rows, columns].shape[:2], read)
     return out
 
 
-def _tile(found: PictureFile, number: int, coder: BandCoder, size: tuple[int, int]) -> np.ndarray:
+_Read = Callable[[int, tuple[int, int]], Any]  # from the number of a tile and its padded sides to its numbers
+
+
+def _apart(found: PictureFile, coder: Coder) -> _Read:
     header = found.header
-    blocks = tuple(-(-side // coder.unit) * coder.unit // coder.transform.size for side in size)
+    return lambda number, sides: coder.decode(found.streams[number], sides, header.step, grey=header.grey)
+
+
+def _linked(found: PictureFile, coder: Coder) -> _Read:
+    """Of tiles that are one message, the last one first.
+
+    Raises:
+        DamagedError: no sender wrote it.
+    """
+    if not coder.has_chain or any(found.streams[1:]):
+        raise DamagedError("The file is damaged: its tiles are one message, which it cannot hold; use another copy.")
+    message = Message(found.streams[0], lanes=LANES)
+
+    def read(number: int, sides: tuple[int, int]) -> Any:
+        _, y = coder.chained(sides, found.header.step).pop(message)
+        if not number and not message.is_spent():
+            raise DamagedError("something is left of the message")
+        return y
+
+    return read
+
+
+def _tile(found: PictureFile, number: int, coder: Coder, size: tuple[int, int], read: _Read) -> np.ndarray:
+    header = found.header
+    sides = (-(-size[0] // coder.unit) * coder.unit, -(-size[1] // coder.unit) * coder.unit)
     try:
-        y = coder.decode(found.streams[number], (blocks[0], blocks[1]), header.step, grey=header.grey)
+        y = read(number, sides)
     except (DamagedError, ValueError, AssertionError) as error:  # constriction's own errors are of these kinds
         raise DamagedError(f"Tile {number} cannot be decoded ({error}): use another copy of the file.") from error
     pixels = _shown(coder.picture(y, header.step), header, size)

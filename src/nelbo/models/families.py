@@ -12,6 +12,7 @@ from nelbo.core import added, checked_arguments, choice, defaults, joined
 from nelbo.models.autoencoder import vae
 from nelbo.models.belief import darn, fdarn, sbn
 from nelbo.models.boltzmann import rbm
+from nelbo.models.convolutional_codec import convolutional_codec
 from nelbo.models.deep_belief import dbn
 from nelbo.models.events import events, point_process
 from nelbo.models.factorial_mixture import factorial_mixture
@@ -136,6 +137,8 @@ _BOLTZMANN = {"*": {"optimizer": "momentum", "learning_rate": 0.05, "schedule": 
 
 _CODEC = {"*": {"learning_rate": 0.002, "schedule": "cosine", "batch_size": 8, "epochs": 1.0, "keep": "last"}}
 
+_CONVOLUTIONAL_CODEC = {"*": {**_CODEC["*"], "learning_rate": 0.001}}
+
 MODELS: dict[str, Family] = {
     "vae": Family(vae, arguments=_VAE_ARGUMENTS, training=_VAE_TRAINING, least_steps=_LEAST),
     "linear": Family(linear, likelihood="gaussian-shared", spread="whole", training=_LINEAR, least_steps=_LEAST),
@@ -186,6 +189,13 @@ MODELS: dict[str, Family] = {
     "lda": Family(lda, likelihood="multinomial", objective="svi", training=_CONJUGATE),
     "image-codec": Family(
         image_codec, likelihood="pixels", training=_CODEC, objective_arguments={"form": "A"}, examples="pictures"
+    ),
+    "convolutional-codec": Family(
+        convolutional_codec,
+        likelihood="pixels",
+        training=_CONVOLUTIONAL_CODEC,
+        objective_arguments={"form": "A"},
+        examples="pictures",
     ),
     "gp-vae": Family(
         gp_vae,

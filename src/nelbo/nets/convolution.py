@@ -30,6 +30,11 @@ def depth_to_space(x: Float[Array, "h w d"], factor: int = 2) -> Float[Array, "h
     return blocks.reshape(h * factor, w * factor, c)
 
 
+def convolved(x: Float[Array, "h w in"], weight: Float[Array, "kh kw in out"]) -> Float[Array, "h w out"]:
+    """A convolution of stride one, with zeros around."""
+    return jax.lax.conv_general_dilated(x[None], weight, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))[0]
+
+
 class Conv(eqx.Module):
     """Stride-1 convolution with zero padding that keeps height and width; channels last."""
 
@@ -52,10 +57,7 @@ class Conv(eqx.Module):
 
     def __call__(self, x: Float[Array, "h w in"]) -> Float[Array, "h w out"]:
         """Apply to one image."""
-        y = jax.lax.conv_general_dilated(
-            x[None], self.weight, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
-        )
-        return y[0] + self.bias[None, None, :]
+        return convolved(x, self.weight) + self.bias[None, None, :]
 
 
 def _padded(shape: tuple[int, int, int], levels: int) -> tuple[int, int]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nelbo.priors.autoregressive import RecurrentPast as RecurrentPast
     from nelbo.priors.autoregressive import independent_normals as independent_normals
     from nelbo.priors.conditioned import ConditionedProcess as ConditionedProcess
+    from nelbo.priors.conditioned import GivenReadings as GivenReadings
     from nelbo.priors.factorized import FactorizedDensity as FactorizedDensity
     from nelbo.priors.factorized import FactorizedMass as FactorizedMass
     from nelbo.priors.inducing import InducingMemory as InducingMemory
@@ -55,6 +56,7 @@ _HOMES = {
     "COLOURS": "layout",
     "Chain": "state_space",
     "ConditionedProcess": "conditioned",
+    "GivenReadings": "conditioned",
     "DenseProcess": "processes",
     "FALL": "layout",
     "FactorizedDensity": "factorized",

@@ -4,7 +4,6 @@ Each channel has F(x) = sigmoid(f_K(... f_1(x))), f_k(x) = g_k(H_k x + b_k), g_k
 by softplus and a_k between -1 and 1 by tanh, so that F rises from zero to one.
 """
 
-import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -13,6 +12,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 import numpyro.distributions as nd
 from jax.nn import sigmoid
 from jaxtyping import Array, Float, Key
@@ -31,7 +31,7 @@ class FactorizedDensity(eqx.Module):
         key: for the first values of the biases.
         channels: how many.
         widths: of the layers inside.
-        spread: about how far the density reaches at first.
+        spread: about how far the density reaches at first, all or each of them.
     """
 
     matrices: tuple[Float[Array, "channels out in"], ...]
@@ -39,13 +39,18 @@ class FactorizedDensity(eqx.Module):
     factors: tuple[Float[Array, "channels out 1"], ...]
 
     def __init__(
-        self, key: Key[Array, ""], channels: int, *, widths: Sequence[int] = (3, 3, 3), spread: float = 10.0
+        self,
+        key: Key[Array, ""],
+        channels: int,
+        *,
+        widths: Sequence[int] = (3, 3, 3),
+        spread: float | np.ndarray = 10.0,
     ) -> None:
         sizes = (1, *widths, 1)
-        slope = spread ** (1.0 / (len(widths) + 1))
+        slope = np.broadcast_to(spread, channels)[:, None, None] ** (1.0 / (len(widths) + 1))
         keys = jr.split(key, len(sizes) - 1)
         self.matrices = tuple(
-            jnp.full((channels, after, before), math.log(math.expm1(1.0 / slope / after)), jnp.float32)
+            jnp.full((channels, after, before), np.log(np.expm1(1.0 / slope / after)), jnp.float32)
             for before, after in pairwise(sizes)
         )
         self.biases = tuple(
@@ -95,28 +100,33 @@ class FactorizedMass(nd.Distribution):
     Args:
         density: of the channels, the last axis.
         shape: of one example.
+        unit: how much of each channel of the density is one here, `(channels,)`.
     """
 
     arg_constraints: ClassVar[dict[str, Any]] = {}
     support: ClassVar[Any] = constraints.real  # pyright: ignore[reportIncompatibleMethodOverride]
-    pytree_data_fields: ClassVar[tuple[str, ...]] = ("density",)
+    pytree_data_fields: ClassVar[tuple[str, ...]] = ("density", "unit")
 
-    def __init__(self, density: FactorizedDensity, shape: tuple[int, ...]) -> None:
+    def __init__(
+        self, density: FactorizedDensity, shape: tuple[int, ...], unit: Float[Array, " channels"] | None = None
+    ) -> None:
         self.density = density
+        self.unit = jnp.ones(shape[-1], jnp.float32) if unit is None else unit
         super().__init__(batch_shape=shape, validate_args=False)
 
     def log_prob(self, value: Float[Array, "*d channels"]) -> Float[Array, "*d channels"]:  # pyright: ignore
         """Log of the mass of the unit interval around each value [nats]."""
-        return self.density.log_mass(value)
+        unit = jnp.broadcast_to(self.unit, value.shape)
+        return self.density.log_mass(value * unit, unit)
 
     def sample(self, key: Key[Array, ""], sample_shape: tuple[int, ...] = ()) -> Float[Array, "..."]:  # pyright: ignore
         """A draw of the density, plus noise."""
         own, noise = jr.split(key)
         shape = sample_shape + self.batch_shape
         drawn = self.density.quantile(jr.uniform(own, shape, jnp.float32, 1e-6, 1.0 - 1e-6))
-        return drawn + jr.uniform(noise, shape, jnp.float32, -0.5, 0.5)
+        return drawn / jnp.broadcast_to(self.unit, shape) + jr.uniform(noise, shape, jnp.float32, -0.5, 0.5)
 
     @property
     def mean(self) -> Float[Array, "*d channels"]:
         """The median, which lies near it."""
-        return self.density.quantile(jnp.full(self.batch_shape, 0.5))
+        return self.density.quantile(jnp.full(self.batch_shape, 0.5)) / jnp.broadcast_to(self.unit, self.batch_shape)
