@@ -42,6 +42,22 @@ class PictureCodec:
     arrays: Mapping[str, np.ndarray] = dataclasses.field(repr=False, compare=False)
     arguments: Mapping[str, Any] = dataclasses.field(repr=False, compare=False)
 
+    def coded(self, x: np.ndarray, step: int, *, grey: bool, refine: int = 0) -> tuple[bytes, np.ndarray]:
+        """The stream of a tile and its coefficients in steps; the refined one where it is better in real bytes.
+
+        Args:
+            x: `(height, width, 3)`, grey levels, sides multiples of the coder's unit.
+            step: log2 of the step, in eighths.
+            grey: whether only lightness is coded.
+            refine: steps of refinement.
+        """
+        chosen = self.coder.encode(x, step, grey=grey)
+        numbers = self.refined(x, step, refine) if refine else None
+        if numbers is None:
+            return chosen
+        refined = self.coder.encode(x, step, grey=grey, numbers=numbers)
+        return min(chosen, refined, key=lambda one: self.coder.cost(x, step, *one))
+
     def refined(self, x: np.ndarray, step: int, steps: int) -> list[np.ndarray] | None:
         """Whole numbers of each band of a tile that cost less than those of one pass, or None: `refined_picture`."""
         # these load JAX, for which other pictures do not wait
@@ -158,7 +174,7 @@ def compress_picture(
     for done, (rows, columns) in enumerate(places, 1):
         part = pixels[rows, columns]
         x = _padded(part, coder.unit)
-        data, y = coder.encode(x, step, grey=grey, numbers=codec.refined(x, step, refine) if refine else None)
+        data, y = codec.coded(x, step, grey=grey, refine=refine)
         tiles.append((data, header.digest(_shown(coder.picture(y, step), header, part.shape[:2]))))
         if progress is not None:
             progress(done, len(places))

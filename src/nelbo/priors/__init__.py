@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from nelbo.priors.kernels import kernel_named as kernel_named
     from nelbo.priors.layout import COARSE as COARSE
     from nelbo.priors.layout import COLOURS as COLOURS
-    from nelbo.priors.layout import FALL as FALL
-    from nelbo.priors.layout import LESS as LESS
-    from nelbo.priors.layout import LOWEST as LOWEST
+    from nelbo.priors.layout import coarse_bands as coarse_bands
     from nelbo.priors.layout import coarse_basis as coarse_basis
+    from nelbo.priors.layout import coarse_log_spread as coarse_log_spread
     from nelbo.priors.layout import image_bands as image_bands
     from nelbo.priors.layout import log_spread as log_spread
+    from nelbo.priors.layout import typical_logs as typical_logs
     from nelbo.priors.processes import JITTER as JITTER
     from nelbo.priors.processes import DenseProcess as DenseProcess
     from nelbo.priors.processes import GaussianProcess as GaussianProcess
@@ -56,7 +56,6 @@ _HOMES = {
     "Chain": "state_space",
     "ConditionedProcess": "conditioned",
     "DenseProcess": "processes",
-    "FALL": "layout",
     "FactorizedDensity": "factorized",
     "FactorizedMass": "factorized",
     "Filtered": "state_space",
@@ -67,15 +66,15 @@ _HOMES = {
     "JITTER": "processes",
     "KERNELS": "kernels",
     "Kernel": "kernels",
-    "LESS": "layout",
-    "LOWEST": "layout",
     "MarkovProcess": "processes",
     "Past": "autoregressive",
     "RecentPast": "autoregressive",
     "RecurrentPast": "autoregressive",
     "SmoothedProcess": "smoothed",
     "chain": "state_space",
+    "coarse_bands": "layout",
     "coarse_basis": "layout",
+    "coarse_log_spread": "layout",
     "gaussian_process": "processes",
     "image_bands": "layout",
     "inducing_bound": "inducing",
@@ -88,6 +87,7 @@ _HOMES = {
     "kalman_smoother": "state_space",
     "kernel_named": "kernels",
     "log_spread": "layout",
+    "typical_logs": "layout",
     "whitened": "inducing",
 }
 
