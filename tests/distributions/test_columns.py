@@ -45,6 +45,45 @@ def test_each_column_has_its_own_log_density():
     assert np.isfinite(slope(jnp.asarray(LOC))).all()
 
 
+def test_columns_of_words_between_others_are_each_their_own():
+    """Three columns of words of different widths: log probabilities, gradients and draws as column by column.
+
+    A logit far below those of another column keeps its digits.
+    """
+    kinds = ("words:3", "real", "words:2", "positive", "words:4", "real")
+    loc = jnp.asarray([0.2, -1.0, 0.4, 9.0, -300.0, -301.0, -0.5, 80.0, 79.0, 78.5, 60.0, -2.0])
+    scale, places = jnp.full(12, 0.5), (slice(0, 3), slice(4, 6), slice(7, 11))
+    row = jnp.asarray([0.0, 0.0, 1.0, 9.5, 0.0, 1.0, 0.8, 0.0, 1.0, 0.0, 0.0, -1.0])
+
+    def apart(loc):
+        words = [jax.nn.log_softmax(loc[own]) @ row[own] for own in places]
+        numbers = [jax.scipy.stats.norm.logpdf(row[i], loc[i], 0.5) for i in (3, 11)]
+        logs = jnp.log(row[6])
+        return sum(words) + sum(numbers) + jax.scipy.stats.norm.logpdf(logs, loc[6], 0.5) - logs
+
+    def together(loc):
+        return Columns(loc, scale, kinds).log_prob(row).sum()
+
+    def derivatives(f):
+        first = jax.value_and_grad(f)
+        return jax.jvp(first, (loc,), (jnp.cos(jnp.arange(12.0)),))  # and the second ones, along a line
+
+    @jax.jit
+    def all_numbers():
+        columns = Columns(loc, scale, kinds)
+        return derivatives(together), derivatives(apart), columns.sample(jr.key(0), (2000,)), columns.mean
+
+    found, expected, drawn, mean = jax.tree.map(np.asarray, all_numbers())
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-4)
+    for own in places:
+        assert (drawn[:, own].sum(1) == 1).all()
+        chance = mean[own]
+        np.testing.assert_allclose(chance, jax.nn.softmax(loc[own]), rtol=1e-5)
+        # five standard errors: one false alarm in 200,000 runs for each of nine words
+        assert (np.abs(drawn[:, own].mean(0) - chance) <= 5 * np.sqrt(chance * (1 - chance) / 2000) + 1e-3).all()
+
+
 def test_draws_have_the_stated_moments():
     """Within 5 standard errors of mean and variance: a false alarm in one of 12 numbers once in 100,000 runs."""
     draws = np.asarray(jax.jit(lambda key: one().sample(key, (20_000,)))(jr.key(0)), np.float64)

@@ -189,3 +189,19 @@ def test_a_categorical_is_its_softmax():
         counts = np.bincount(draws[:, unit].astype(int), minlength=3)
         assert scipy.stats.chisquare(counts, 40_000 * np.exp(exact[unit])).pvalue > 1e-6
     assert log_prob(made, jnp.asarray(draws[:7])).shape == (7, 2)
+
+
+@pytest.mark.parametrize("units", [1, 16, 37])
+def test_the_total_of_many_bits_is_the_sum_of_their_log_probabilities(units: int) -> None:
+    """Sixteen share a logarithm; grey values and logits that rule a value out included. Slopes are x - sigmoid(a)."""
+    rng = np.random.default_rng(units)
+    logits = rng.normal(size=units).astype(np.float32) * 30.0
+    value = rng.random(units).astype(np.float32)
+    exact = value * np.float64(logits) - np.logaddexp(0.0, np.float64(logits))
+    total = lambda a, x: total_log_prob(Bernoulli(a), x)  # noqa: E731
+    np.testing.assert_allclose(total(jnp.asarray(logits), jnp.asarray(value)), exact.sum(), rtol=1e-6, atol=2e-6)
+    of_logits, of_value = jax.grad(total, (0, 1))(jnp.asarray(logits), jnp.asarray(value))
+    np.testing.assert_allclose(of_logits, value - 1.0 / (1.0 + np.exp(-np.float64(logits))), atol=1e-6)
+    np.testing.assert_allclose(of_value, logits, rtol=1e-6)
+    curvature = jax.grad(lambda a: jax.grad(total)(a, jnp.asarray(value)).sum())(jnp.zeros(units))
+    np.testing.assert_allclose(curvature, -0.25, rtol=1e-6)

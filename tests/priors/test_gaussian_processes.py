@@ -12,7 +12,9 @@ from nelbo.distributions import BandedNormal, Normal, closed_form_kl
 from nelbo.priors import (
     JITTER,
     KERNELS,
+    ConditionedProcess,
     DenseProcess,
+    SmoothedProcess,
     chain,
     gaussian_process,
     joined,
@@ -148,6 +150,41 @@ def banded_covariance(q):
         inverse = np.linalg.inv(np.diag(diagonal) + np.diag(beside[:-1], 1))
         found.append(inverse @ inverse.T)
     return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "form"), [("conditioned", "dense"), ("conditioned", "state-space"), ("smoothed", "state-space")]
+)
+def test_a_process_given_readings_goes_on_beyond_them(kind, form):
+    """Five readings, one of them missing, and two further times; 4000 draws, so 14 means and 105 covariances within
+    5.5 standard errors: a false alarm of about 5e-6.
+    """
+    longer = process("matern32", form)
+    shorter = gaussian_process((kernel_named("matern32", LENGTHS),), jnp.asarray(TIMES[:5], jnp.float32), form)
+    random = np.random.default_rng(4)
+    readings, weight = random.normal(size=(5, 2)), np.array([[1.0, 0.5], [0.0, 2.0]])
+    precision = np.array([3.0, 0.0, 5.0, 2.0, 8.0])[:, None] * np.ones(2)
+    y, ones = jnp.asarray(readings, jnp.float32), jnp.asarray(precision, jnp.float32)
+    if kind == "conditioned":
+        weight, q = np.eye(2), ConditionedProcess(shorter, y, ones)
+    else:
+        q = SmoothedProcess(shorter, y, ones, jnp.asarray(weight, jnp.float32))
+    further = q.extended(longer)
+    prior = np.zeros((14, 14))
+    for i, one in enumerate(covariances("matern32")):
+        prior[i::2, i::2] = one
+    seen = precision.ravel() > 0.0
+    reading = np.kron(np.eye(5, 7), weight)[seen]
+    gain = prior @ reading.T @ np.linalg.inv(reading @ prior @ reading.T + np.diag(1.0 / precision.ravel()[seen]))
+    mean, covariance = gain @ readings.ravel()[seen], prior - gain @ reading @ prior
+    np.testing.assert_allclose(np.ravel(further.mean), mean, atol=1e-4)
+    np.testing.assert_allclose(np.ravel(further.variance), np.diag(covariance), atol=1e-4)
+    draws = np.asarray(jax.jit(jax.vmap(further.sample))(jr.split(jr.key(0), 4000)), float).reshape(4000, 14)
+    scale = np.sqrt(np.diag(covariance))
+    assert (np.abs(draws.mean(0) - mean) < 5.5 * scale / np.sqrt(4000)).all()
+    error = np.sqrt((np.outer(scale, scale) ** 2 + covariance**2) / 4000)
+    assert (np.abs(np.cov(draws.T) - covariance) < 5.5 * error).all()
 
 
 def test_banded_normals_are_the_dense_ones():

@@ -1,7 +1,8 @@
 """`nelbo fit`."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from nelbo.cli.flags import given as given_flags
 from nelbo.cli.output import fetching, note, print_json, show_results
 from nelbo.cli.parser import Parser, data_folder, setting
 from nelbo.core import InputError, choice
-from nelbo.data import names
+from nelbo.data import TooFewRowsError, names
 from nelbo.models import families, family_options
 from nelbo.runs import (
     MOST_BYTES,
@@ -126,6 +127,16 @@ class _Watch:
             self._progress.close()
 
 
+@contextmanager
+def _splits_by_option() -> Iterator[None]:
+    """Add to a refusal of few rows which options of `fit` leave splits out."""
+    try:
+        yield
+    except TooFewRowsError as error:
+        ways = "or leave splits out (--valid-fraction 0, --test-fraction 0)."
+        raise InputError(f"{str(error).removesuffix('.')}, {ways}") from error
+
+
 def _draw(folder: Path) -> list[Path]:
     from nelbo.report import draw_figures  # loads matplotlib, which a run without pictures does not wait for
 
@@ -142,18 +153,19 @@ def fit(options: argparse.Namespace) -> None:
     folder = Path(options.out or f"runs/{experiment.model['name']}-{Path(experiment.data['name']).stem}")
     watch = _Watch(options)
     try:
-        record = execute(
-            experiment,
-            folder,
-            resume=options.resume,
-            overwrite=options.overwrite,
-            callbacks=watch.callbacks,
-            command=options.line,
-            checkpoint_seconds=options.checkpoint_seconds,
-            say=lambda text: note(options, text),
-            fetching=fetching(options),
-            most_bytes=options.max_gigabytes * 1e9,
-        )
+        with _splits_by_option():
+            record = execute(
+                experiment,
+                folder,
+                resume=options.resume,
+                overwrite=options.overwrite,
+                callbacks=watch.callbacks,
+                command=options.line,
+                checkpoint_seconds=options.checkpoint_seconds,
+                say=lambda text: note(options, text),
+                fetching=fetching(options),
+                most_bytes=options.max_gigabytes * 1e9,
+            )
         pictures = [] if options.no_figures or experiment.training.get("score") is False else _draw(folder)
     except KeyboardInterrupt as stop:
         if not (watch.begun or options.resume):

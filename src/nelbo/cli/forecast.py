@@ -9,12 +9,13 @@ import numpy as np
 
 from nelbo.cli.commands import Command
 from nelbo.cli.events import forecast_events
+from nelbo.cli.films import forecast_films
 from nelbo.cli.output import note, print_json
 from nelbo.cli.parser import Parser, run_folder
 from nelbo.cli.series import counter, target, written_table
 from nelbo.core import InputError, atomic_write
 from nelbo.report import fan_chart, save_png
-from nelbo.runs import Forecast, forecast_columns, forecast_series, open_run, series_of, series_rows
+from nelbo.runs import Forecast, checked_horizon, forecast_columns, forecast_series, open_run, series_of, series_rows
 from nelbo.tasks import SERIES_DRAWS
 
 _PARTS = ("mean", "std", "low", "high")
@@ -29,7 +30,7 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--draws", type=int, default=SERIES_DRAWS, metavar="N", help=f"of the future (default {SERIES_DRAWS})")  # fmt: skip  # noqa: E501
     parser.add_argument("--interval", type=float, default=0.9, metavar="P", help="probability of the intervals (default 0.9)")  # fmt: skip  # noqa: E501
     parser.add_argument("--chart", metavar="FILE", help="a .png fan chart of the first series (default beside the output; none: leave it out)")  # fmt: skip  # noqa: E501
-    parser.add_argument("-o", "--output", metavar="FILE", help="a table in long form, or .npz with all draws (default RUN/forecast)")  # fmt: skip  # noqa: E501
+    parser.add_argument("-o", "--output", metavar="FILE", help="a table in long form, or .npz with all draws; of films a .gif (with a .png of all frames beside it) or .npz (default RUN/forecast)")  # fmt: skip  # noqa: E501
 
 
 def forecast(options: argparse.Namespace) -> None:
@@ -38,9 +39,11 @@ def forecast(options: argparse.Namespace) -> None:
     if run.fitted_data.schema is not None and run.fitted_data.schema.events is not None:
         forecast_events(options, run)
         return
+    if run.is_film:
+        forecast_films(options, run)
+        return
     series = series_of(run)
-    if options.horizon is None:
-        raise InputError("Say how many steps ahead to look: --horizon N.")
+    checked_horizon(options.horizon, "steps")
     rows = series_rows(run, options.data)
     for text in rows.notes:
         note(options, text)

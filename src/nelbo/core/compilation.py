@@ -33,11 +33,11 @@ class _Static:
 class Compiled:
     """A function, compiled for each structure and shape of its arguments; see `compiled`."""
 
-    def __init__(self, function: Callable[..., Any], *, donate: bool, once: bool) -> None:
+    def __init__(self, function: Callable[..., Any], *, donate: bool, level: int | None) -> None:
         functools.update_wrapper(self, function)
         self._function = function
         self._results: dict[Any, Any] = {}  # what is no array in the result of each program
-        options = {"xla_backend_optimization_level": 0} if once else None
+        options = None if level is None else {"xla_backend_optimization_level": level}
         donated = (0,) if donate else ()
         self._run = jax.jit(self._arrays, static_argnums=2, donate_argnums=donated, compiler_options=options)
 
@@ -61,7 +61,9 @@ class Compiled:
         return arrays
 
 
-def compiled(function: Callable[..., Any], *, donate: bool = False, once: bool = False) -> Compiled:
+def compiled(
+    function: Callable[..., Any], *, donate: bool = False, once: bool = False, seldom: bool = False
+) -> Compiled:
     """The function, compiled; to be made once, at the top of a module.
 
     Arguments and results are trees. Arrays are traced; everything else must be hashable and is part of the program. A
@@ -71,8 +73,10 @@ def compiled(function: Callable[..., Any], *, donate: bool = False, once: bool =
         function: any.
         donate: the arrays of the first argument are used up.
         once: it runs once, as a rule: compile in half the time and leave out what the optimizer would save.
+        seldom: it runs a few times: compile in two thirds of the time, and leave out what saves next to nothing. Its
+            last bits differ from those without.
     """
-    return Compiled(function, donate=donate, once=once)
+    return Compiled(function, donate=donate, level=0 if once else 2 if seldom else None)
 
 
 def abstract(function: Callable[..., Any]) -> Callable[..., Any]:

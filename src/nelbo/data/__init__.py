@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nelbo.data.crops import Crops as Crops
     from nelbo.data.crops import LogSteps as LogSteps
     from nelbo.data.cuts import Cuts as Cuts
+    from nelbo.data.cuts import TooFewRowsError as TooFewRowsError
     from nelbo.data.digests import row_digests as row_digests
     from nelbo.data.digests import split_by_digests as split_by_digests
     from nelbo.data.documents import CORPORA as CORPORA
@@ -138,6 +139,7 @@ _HOMES = {
     "Source": "sources",
     "Split": "splits",
     "TABLES": "user",
+    "TooFewRowsError": "cuts",
     "Triples": "pairs",
     "UserTable": "tables",
     "VOCABULARY": "documents",

@@ -12,6 +12,10 @@ from nelbo.data.streams import Stream
 DEFAULT_FRACTION = 0.1
 
 
+class TooFewRowsError(InputError):
+    """Fewer rows than splits. What leaves splits out is called otherwise at every door, which may add it."""
+
+
 @dataclass(frozen=True)
 class Cuts:
     """How to choose rows for the splits that data do not bring themselves.
@@ -45,6 +49,7 @@ def complete(where: str, found: Mapping[str, Split], cuts: Cuts, *, shuffle: boo
 
     Raises:
         InputError: fractions that leave no training rows, or given for splits that the file has.
+        TooFewRowsError: fewer rows than splits.
     """
     asked = {"valid": cuts.valid, "test": cuts.test}
     for name, fraction in asked.items():
@@ -62,10 +67,9 @@ def complete(where: str, found: Mapping[str, Split], cuts: Cuts, *, shuffle: boo
     whole = found["train"]
     sizes = {name: max(1, round(share * len(whole))) for name, share in shares.items() if share > 0}
     if len(whole) == 0 or len(whole) <= sum(sizes.values()):
-        raise InputError(
+        raise TooFewRowsError(
             f"{where} has {len(whole)} {'row' if len(whole) == 1 else 'rows'}: too few for "
-            f"{', '.join(['train', *sizes])}; at least one in each was expected: give more rows, or, with "
-            "`nelbo fit`, leave splits out (--valid-fraction 0, --test-fraction 0)."
+            f"{', '.join(['train', *sizes])}; at least one in each was expected: give more rows."
         )
     order = Stream("split", cuts.seed).permutation(len(whole)) if shuffle and sizes else None
     splits = dict(found) | _cut(whole, sizes, order)

@@ -3,7 +3,7 @@
 from numpyro.distributions import Distribution
 
 from nelbo.distributions.banded import BandedNormal
-from nelbo.distributions.columns import COLUMN_KINDS, ONE_NUMBER, Columns, column_widths
+from nelbo.distributions.columns import COLUMN_KINDS, LEVELS, ONE_NUMBER, Columns, by_kind, column_widths
 from nelbo.distributions.correlated import (
     CholeskyNormal,
     CorrelatedNormal,
@@ -54,6 +54,7 @@ __all__ = [
     "FUNCTIONS",
     "LEAST",
     "LEAST_MASS",
+    "LEVELS",
     "MOMENTS",
     "ONE_NUMBER",
     "READINGS",
@@ -95,6 +96,7 @@ __all__ = [
     "StudentT",
     "UnitMass",
     "UnitUniform",
+    "by_kind",
     "check_support",
     "class_count",
     "closed_form_kl",

@@ -2,23 +2,25 @@
 
 import itertools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 import numpyro.distributions as nd
-from jax.nn import log_softmax, sigmoid
-from jax.scipy.special import gammaln
+from jax.nn import sigmoid
 from jaxtyping import Array, Float, Key
 from numpyro.distributions import constraints
 
 from nelbo.core import InputError, choice, softplus
+from nelbo.distributions.counts import gamma_ratio
 
-NUMBERS, BITS, COUNTS, HEAVY = ("real", "positive"), ("binary",), ("count",), ("student",)
+NUMBERS, POSITIVE, COUNTS, HEAVY, BITS = ("real",), ("positive",), ("count",), ("student",), ("binary",)
 LEVELS = ("words", "ordinal")  # an entry for each level, 1 for the one that is there
-COLUMN_KINDS = (*NUMBERS, *COUNTS, *HEAVY, *BITS, *LEVELS)
-ONE_NUMBER = (*NUMBERS, *COUNTS, *HEAVY)
+ONE_NUMBER = (*NUMBERS, *POSITIVE, *COUNTS, *HEAVY)
+COLUMN_KINDS = (*ONE_NUMBER, *BITS, *LEVELS)
 DEGREES = 4.0  # of freedom of heavy-tailed columns
 _HALF_LOG_TAU = 0.5 * math.log(2.0 * math.pi)
 _LEAST_SCALE = 0.03  # of counts: at 1 / 0.03^2 float32 still tells log-gammas apart
@@ -70,106 +72,146 @@ class Columns(nd.Distribution):
         self.loc, self.scale, self.kinds = loc, scale, kinds
         super().__init__(batch_shape=jnp.shape(loc), event_shape=())
 
-    def _pick(self, names: tuple[str, ...], these: Float[Array, "*batch d"], others: Float[Array, "*batch d"]) -> Array:
-        """The entries of columns of these kinds from one array, all others from another."""
-        own = [name in names for name, width in column_widths(self.kinds) for _ in range(width)]
-        return jnp.where(jnp.broadcast_to(jnp.asarray(own), these.shape), these, others)
-
-    def _by_words(self, function: Any, values: Float[Array, "*batch d"], *more: Array) -> Float[Array, "*batch d"]:
-        """A function of the entries of each column of words, along the last axis; others stay as they are."""
-        parts, at = [], 0
-        for name, width in column_widths(self.kinds):
-            own = [array[..., at : at + width] for array in (values, *more)]
-            parts.append(function(*own) if name in LEVELS else own[0])
-            at += width
-        return jnp.concatenate(parts, -1)
-
     def log_prob(self, value: Float[Array, "..."]) -> Float[Array, "*batch d"]:  # pyright: ignore
         """Log density of each entry, and log probability of bits and words [nats]."""
-        logs = jnp.log(jnp.maximum(value, _LEAST))
-        seen = self._pick(("positive",), logs, value)
-        numbers = -0.5 * ((seen - self.loc) / self.scale) ** 2 - jnp.log(self.scale) - _HALF_LOG_TAU
-        numbers = numbers - self._pick(("positive",), logs, jnp.zeros_like(logs))
-        bits = value * self.loc - softplus(self.loc)
-        words = value * self._by_words(log_softmax, self.loc)
-        found = self._pick(NUMBERS, numbers, self._pick(BITS, bits, words))
-        if self._has(COUNTS):
-            found = self._with(COUNTS, _count_log_prob(*self._only(COUNTS, value, self.loc, self.scale)), found)
-        if self._has(HEAVY):
-            value, loc, scale = self._only(HEAVY, value, self.loc, self.scale)
-            found = self._with(HEAVY, nd.StudentT(DEGREES, loc, scale).log_prob(value), found)
-        return found
-
-    def _has(self, names: tuple[str, ...]) -> bool:
-        return any(name in names for name, _ in column_widths(self.kinds))
-
-    def _runs(self, names: tuple[str, ...]) -> list[tuple[bool, slice]]:
-        """Neighbouring entries that are, or are not, of columns of these kinds."""
-        own = [name in names for name, width in column_widths(self.kinds) for _ in range(width)]
-        runs, at = [], 0
-        for is_own, group in itertools.groupby(own):
-            size = len(list(group))
-            runs.append((is_own, slice(at, at + size)))
-            at += size
-        return runs
-
-    def _only(self, names: tuple[str, ...], *arrays: Float[Array, "*batch d"]) -> list[Array]:
-        """The entries of columns of these kinds alone: what is dear to compute is not computed for all others."""
-        runs = [run for is_own, run in self._runs(names) if is_own]
-        return [jnp.concatenate([array[..., run] for run in runs], -1) for array in arrays]
-
-    def _with(self, names: tuple[str, ...], these: Float[Array, "*batch k"], others: Float[Array, "*batch d"]) -> Array:
-        """All entries, with those that `_only` took out in their places."""
-        parts, at = [], 0
-        for is_own, run in self._runs(names):
-            size = run.stop - run.start
-            parts.append(these[..., at : at + size] if is_own else others[..., run])
-            at += size if is_own else 0
-        return jnp.concatenate(parts, -1)
+        widths = self._level_widths
+        rules: Rules = {
+            NUMBERS: _normal_log_prob,
+            POSITIVE: _log_normal_log_prob,
+            COUNTS: _count_log_prob,
+            HEAVY: lambda value, loc, scale: nd.StudentT(DEGREES, loc, scale).log_prob(value),
+            BITS: lambda value, loc, _: value * loc - softplus(loc),
+            LEVELS: lambda value, loc, _: value * _log_softmax(loc, widths),
+        }
+        shape = jnp.broadcast_shapes(value.shape, self.loc.shape)
+        return by_kind(self.kinds, rules, *(jnp.broadcast_to(a, shape) for a in (value, self.loc, self.scale)))
 
     def sample(self, key: Key[Array, ""], sample_shape: tuple[int, ...] = ()) -> Float[Array, "..."]:  # pyright: ignore
         """Draw a row; a word is a 1 among zeros."""
-        normal_key, bit_key, word_key = jr.split(key, 3)
-        shape, dtype = (*sample_shape, *self.batch_shape), self.loc.dtype
-        loc, scale = jnp.broadcast_to(self.loc, shape), jnp.broadcast_to(self.scale, shape)
-        numbers = loc + scale * jr.normal(normal_key, shape, dtype)
-        numbers = self._pick(("positive",), jnp.exp(numbers), numbers)
-        bits = jr.bernoulli(bit_key, sigmoid(loc)).astype(dtype)
-        words = self._by_words(_largest, loc + jr.gumbel(word_key, shape, dtype))
-        found = self._pick(NUMBERS, numbers, self._pick(BITS, bits, words))
-        if self._has(COUNTS):
-            rate_key, count_key = jr.split(jr.fold_in(normal_key, 1))
-            own_loc, own_scale = self._only(COUNTS, loc, scale)
-            size = 1.0 / jnp.maximum(own_scale, _LEAST_SCALE) ** 2
-            rates = jnp.exp(own_loc) * jr.gamma(rate_key, size) / size
-            found = self._with(COUNTS, jr.poisson(count_key, jnp.minimum(rates, _MOST)).astype(dtype), found)
-        if self._has(HEAVY):
-            own_loc, own_scale = self._only(HEAVY, loc, scale)
-            tails = jr.t(jr.fold_in(normal_key, 2), DEGREES, own_loc.shape, dtype)
-            found = self._with(HEAVY, own_loc + own_scale * tails, found)
-        return found
+        real_key, positive_key, count_key, heavy_key, bit_key, word_key = jr.split(key, 6)
+        shape, dtype, widths = (*sample_shape, *self.batch_shape), self.loc.dtype, self._level_widths
+
+        def normal(key: Key[Array, ""], loc: Array, scale: Array) -> Array:
+            return loc + scale * jr.normal(key, loc.shape, dtype)
+
+        def count(loc: Array, scale: Array) -> Array:
+            gamma_key, poisson_key = jr.split(count_key)
+            size = 1.0 / jnp.maximum(scale, _LEAST_SCALE) ** 2
+            rates = jnp.exp(loc) * jr.gamma(gamma_key, size) / size
+            return jr.poisson(poisson_key, jnp.minimum(rates, _MOST)).astype(dtype)
+
+        rules: Rules = {
+            NUMBERS: lambda loc, scale: normal(real_key, loc, scale),
+            POSITIVE: lambda loc, scale: jnp.exp(normal(positive_key, loc, scale)),
+            COUNTS: count,
+            HEAVY: lambda loc, scale: loc + scale * jr.t(heavy_key, DEGREES, loc.shape, dtype),
+            BITS: lambda loc, _: jr.bernoulli(bit_key, sigmoid(loc)).astype(dtype),
+            LEVELS: lambda loc, _: _largest(loc + jr.gumbel(word_key, loc.shape, dtype), widths),
+        }
+        return by_kind(self.kinds, rules, *(jnp.broadcast_to(a, shape) for a in (self.loc, self.scale)))
 
     @property
     def mean(self) -> Float[Array, "*batch d"]:
         """Mean of each entry: of bits and words their probabilities."""
-        numbers = self._pick(("positive",), jnp.exp(self.loc + 0.5 * self.scale**2), self.loc)
-        words = self._by_words(lambda logits: jnp.exp(log_softmax(logits)), self.loc)
-        found = self._pick(NUMBERS, numbers, self._pick(BITS, sigmoid(self.loc), words))
-        return self._pick(COUNTS, jnp.exp(self.loc), self._pick(HEAVY, self.loc, found))
+        widths = self._level_widths
+        rules: Rules = {
+            NUMBERS + HEAVY: lambda loc, _: loc,
+            POSITIVE: lambda loc, scale: jnp.exp(loc + 0.5 * scale**2),
+            COUNTS: lambda loc, _: jnp.exp(loc),
+            BITS: lambda loc, _: sigmoid(loc),
+            LEVELS: lambda loc, _: jnp.exp(_log_softmax(loc, widths)),
+        }
+        return by_kind(self.kinds, rules, self.loc, self.scale)
 
     @property
     def variance(self) -> Float[Array, "*batch d"]:
         """Variance of each entry."""
-        mean, squares = self.mean, self.scale**2
-        spread = self._pick(("positive",), mean**2 * jnp.expm1(squares), squares)
-        spread = self._pick(COUNTS, mean + squares * mean**2, spread)
-        spread = self._pick(HEAVY, squares * DEGREES / (DEGREES - 2.0), spread)
-        return self._pick(ONE_NUMBER, spread, mean * (1.0 - mean))
+        rules: Rules = {
+            NUMBERS: lambda _, scale: scale**2,
+            POSITIVE: lambda mean, scale: mean**2 * jnp.expm1(scale**2),
+            COUNTS: lambda mean, scale: mean + (scale * mean) ** 2,
+            HEAVY: lambda _, scale: scale**2 * DEGREES / (DEGREES - 2.0),
+            BITS + LEVELS: lambda mean, _: mean * (1.0 - mean),
+        }
+        return by_kind(self.kinds, rules, self.mean, self.scale)
+
+    @property
+    def _level_widths(self) -> tuple[int, ...]:
+        return tuple(width for name, width in column_widths(self.kinds) if name in LEVELS)
 
 
-def _largest(values: Float[Array, "*batch k"]) -> Float[Array, "*batch k"]:
-    """One at the largest entry, zero elsewhere."""
-    return jax.nn.one_hot(jnp.argmax(values, -1), values.shape[-1], dtype=values.dtype)
+Rules = dict[tuple[str, ...], Callable[..., Array]]
+
+
+def by_kind(kinds: tuple[str, ...], rules: Rules, *arrays: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
+    """All entries, each by the rule of its column's kind, which is given the entries of such columns alone.
+
+    To compute every rule for all entries and choose afterwards takes three times as long: the rules of counts, bits and
+    words are logarithms and exponentials.
+
+    Args:
+        kinds: of the columns, see `column_widths`.
+        rules: by names of kinds; every kind among the columns has one.
+        arrays: what the rules read, with one entry for each of the columns' along the last axis.
+    """
+    owner = [
+        next(names for names in rules if name in names) for name, width in column_widths(kinds) for _ in range(width)
+    ]
+    runs = [(names, len(list(entries))) for names, entries in itertools.groupby(owner)]
+    sizes = [size for _, size in runs]
+    # `split` has one concatenation for a gradient, where slices would have a sum of padded arrays
+    parts = [jax.lax.split(array, sizes, axis=array.ndim - 1) for array in arrays]
+    found: dict[tuple[str, ...], list[Array]] = {}
+    for names, rule in rules.items():
+        own = [i for i, (each, _) in enumerate(runs) if each == names]
+        if own:
+            result = rule(*(jnp.concatenate([part[i] for i in own], -1) for part in parts))
+            found[names] = list(jax.lax.split(result, [sizes[i] for i in own], axis=result.ndim - 1))
+    return jnp.concatenate([found[names].pop(0) for names, _ in runs], -1)
+
+
+def _padded(values: Float[Array, "*batch k"], widths: tuple[int, ...]) -> Float[Array, "*batch columns widest"]:
+    """The entries of each column in a row of its own, filled up with minus infinity."""
+    places, starts = np.arange(max(widths)), np.cumsum((0, *widths[:-1]))
+    there = places < np.asarray(widths)[:, None]
+    rows = jnp.take(values, np.where(there, starts[:, None] + places, 0), axis=-1, mode="clip")
+    return jnp.where(jnp.broadcast_to(there, rows.shape), rows, -jnp.inf)
+
+
+def _log_softmax(values: Float[Array, "*batch k"], widths: tuple[int, ...]) -> Float[Array, "*batch k"]:
+    """Log probabilities of the levels of each column, all columns at once: a table may have a hundred of them.
+
+    Sums over a column's entries are products with a matrix of zeros and ones, whose gradient is fast everywhere; that
+    of an index is not.
+    """
+    column = np.repeat(np.arange(len(widths)), widths)
+    member = jnp.asarray(column[:, None] == np.arange(len(widths)), values.dtype)
+    largest = _padded(jax.lax.stop_gradient(values), widths).max(-1)
+    shifted = values - jnp.take(largest, column, axis=-1, mode="clip")
+    total = jnp.log(jnp.matmul(jnp.exp(shifted), member, precision="highest"))
+    return shifted - jnp.matmul(total, member.T, precision="highest")
+
+
+def _largest(values: Float[Array, "*batch k"], widths: tuple[int, ...]) -> Float[Array, "*batch k"]:
+    """One at the largest entry of each column, zero elsewhere."""
+    places = np.concatenate([np.arange(width) for width in widths])
+    best = jnp.repeat(_padded(values, widths).argmax(-1), np.asarray(widths), axis=-1, total_repeat_length=len(places))
+    return (best == jnp.broadcast_to(places, best.shape)).astype(values.dtype)
+
+
+def _normal_log_prob(
+    value: Float[Array, "*batch k"], loc: Float[Array, "*batch k"], scale: Float[Array, "*batch k"]
+) -> Float[Array, "*batch k"]:
+    """Log density of normals [nats]."""
+    return -0.5 * ((value - loc) / scale) ** 2 - jnp.log(scale) - _HALF_LOG_TAU
+
+
+def _log_normal_log_prob(
+    value: Float[Array, "*batch k"], loc: Float[Array, "*batch k"], scale: Float[Array, "*batch k"]
+) -> Float[Array, "*batch k"]:
+    """Log density of positive numbers whose logarithms are normal [nats]."""
+    logs = jnp.log(jnp.maximum(value, _LEAST))
+    return _normal_log_prob(logs, loc, scale) - logs
 
 
 def _count_log_prob(
@@ -178,5 +220,7 @@ def _count_log_prob(
     """Log probability of counts, written so that a small s loses no digits [nats]."""
     value = jnp.maximum(value, 0.0)
     mean, size = jnp.exp(loc), 1.0 / jnp.maximum(scale, _LEAST_SCALE) ** 2
-    same = gammaln(value + size) - gammaln(size) - value * jnp.log(size)  # zero for s = 0
-    return value * loc - gammaln(value + 1.0) + same - (size + value) * jnp.log1p(mean / size)
+    # log Gamma(value + size) - log Gamma(size) - value log(size), zero for s = 0; and log Gamma(value + 1)
+    same = gamma_ratio(size, value) + value * jnp.log1p(value / size)
+    whole = gamma_ratio(jnp.ones_like(value), value) + value * jnp.log1p(value)
+    return value * loc - whole + same - (size + value) * jnp.log1p(mean / size)

@@ -86,7 +86,7 @@ def _series(x: Float[Array, "*d"]) -> Float[Array, "*d"]:
     return inverse * series
 
 
-def _gamma_ratio(x: Float[Array, "*d"], k: Float[Array, "*d"]) -> Float[Array, "*d"]:
+def gamma_ratio(x: Float[Array, "*d"], k: Float[Array, "*d"]) -> Float[Array, "*d"]:
     """Log Gamma(x + k) - log Gamma(x) - k log(x + k), about -k^2 / 2 x for large x."""
     return (x - 0.5) * jnp.log1p(k / x) - k + (_stirling_error(x + k) - _stirling_error(x))
 
@@ -134,9 +134,9 @@ class BetaBinomial(nd.BetaBinomial):
         n, a, b = self.total_count, self.concentration1, self.concentration0
         k, m, both = value, n - value, a + b
         powers = _power(k, a, both, n) + _power(m, b, both, n)
-        corrections = _gamma_ratio(a, k) + _gamma_ratio(b, m) - _gamma_ratio(both, n)
+        corrections = gamma_ratio(a, k) + gamma_ratio(b, m) - gamma_ratio(both, n)
         one = jnp.ones_like(a)
-        uniform = _gamma_ratio(one, k) + _gamma_ratio(one, m) - _gamma_ratio(2.0 * one, n)
+        uniform = gamma_ratio(one, k) + gamma_ratio(one, m) - gamma_ratio(2.0 * one, n)
         return powers + (corrections - uniform) - jnp.log1p(n)
 
     @property

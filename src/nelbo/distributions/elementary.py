@@ -105,10 +105,41 @@ class Bernoulli(BinaryUnits, nd.BernoulliLogits):
         logits = jnp.ravel(self.logits)
         return (jnp.ravel(value) * logits - softplus(logits)).reshape(value.shape)
 
+    def total_log_prob(self, value: Float[Array, "..."]) -> Float[Array, ""]:
+        """The sum of `log_prob` over all entries [nats]."""
+        logits, value = jnp.broadcast_arrays(jnp.asarray(self.logits), value)
+        return _bits_log_prob(jnp.ravel(logits), jnp.ravel(value))
+
     @property
     def mean(self) -> Float[Array, "..."]:
         """P(x = 1)."""
         return sigmoid(self.logits)
+
+
+_FACTORS = 16  # of 1 to 2 each, so that their product is exact to float32
+
+
+@jax.custom_jvp
+def _bits_log_prob(logits: Float[Array, " units"], value: Float[Array, " units"]) -> Float[Array, ""]:
+    """Sum of x a - softplus(a) [nats], with one logarithm for every 16 units.
+
+    log(1 + exp(-|a|)) of sixteen units is the log of their product: a logarithm costs as much as all the rest, and the
+    sums and products are taken in one pass over the logits. What is lost is 1e-6 nats.
+    """
+    padding = (0, -logits.size % _FACTORS)
+    logits = jnp.pad(logits, padding, constant_values=-1e9).reshape(_FACTORS, -1)  # units that are surely zero
+    value = jnp.pad(value, padding).reshape(_FACTORS, -1)
+    terms = (value * logits - jnp.maximum(logits, 0.0), 1.0 + jnp.exp(-jnp.abs(logits)))
+    start = (jnp.zeros((), logits.dtype), jnp.ones((), logits.dtype))
+    sums, products = jax.lax.reduce(terms, start, lambda a, b: (a[0] + b[0], a[1] * b[1]), (0,))
+    return (sums - jnp.log(products)).sum()
+
+
+@_bits_log_prob.defjvp
+def _(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+    logits, value = primals
+    slopes = (value - jax.nn.sigmoid(logits)) * tangents[0] + logits * tangents[1]
+    return _bits_log_prob(logits, value), slopes.sum()
 
 
 def total_log_prob(distribution: nd.Distribution, value: Array, observed: Array | None = None) -> Float[Array, ""]:
@@ -130,6 +161,8 @@ def total_log_prob(distribution: nd.Distribution, value: Array, observed: Array 
             f"Missing entries need an elementwise likelihood or a mixture, but {type(distribution).__name__} gives "
             "whole examples a probability: fill them in first, or fit another model."
         )
+    if observed is None and isinstance(distribution, Bernoulli):
+        return distribution.total_log_prob(value)
     log_prob = jnp.asarray(distribution.log_prob(value))
     if observed is None:
         return jnp.ravel(log_prob).sum()

@@ -11,8 +11,8 @@ from numpyro.distributions.batch_util import promote_batch_shape
 from nelbo.core import AnyExample, Example, InputError, as_example
 from nelbo.distributions import Distribution
 from nelbo.models.heads import Head
-from nelbo.models.layers import Context, FrameLayer, Latents, Layer, OverTime, Reads
-from nelbo.models.recognition import Posterior, Recognition
+from nelbo.models.layers import Context, FrameLayer, Latents, OverTime, Reads
+from nelbo.models.recognition import Around, Posterior, Recognition
 from nelbo.models.stack import Stack
 from nelbo.models.temporal import ProcessPrior
 from nelbo.nets import Frozen
@@ -45,10 +45,11 @@ class FlowPrior(OverTime):
         return AutoregressiveFlow(base, self.past)
 
     def continued(
-        self, key: Key[Array, ""], z: Float[Array, "n latents"], horizon: int, times: Float[Array, " all"] | None
-    ) -> Float[Array, "horizon latents"]:
+        self, key: Key[Array, ""], z: Float[Array, "n latents"], horizon: int, times: Float[Array, " all"] | None,
+        q: Distribution | None = None,
+    ) -> Float[Array, "horizon latents"]:  # fmt: skip
         """The base goes on, and the flow with it."""
-        del times
+        del times, q
         further = independent_normals(horizon, self.latents)
         if self.base is None:
             y = jnp.asarray(further.sample(key))
@@ -151,7 +152,7 @@ def _flat(x: Example) -> tuple[int, int]:
     return len(values), values.size // len(values)
 
 
-class ThroughFlow(Recognition):
+class ThroughFlow(Around):
     """q(z | x): what the model below a flow says of the y of an example.
 
     Args:
@@ -159,29 +160,6 @@ class ThroughFlow(Recognition):
     """
 
     inner: Recognition
-
-    @property
-    def layers(self) -> tuple[Layer, ...]:
-        """Of the model below."""
-        return self.inner.layers
-
-    @property
-    def reads(self) -> tuple[Reads, ...]:
-        """As the model below."""
-        return self.inner.reads
-
-    def see(self, x: AnyExample) -> Array:
-        """As the model below sees the example itself."""
-        return self.inner.see(x)
-
-    def __call__(self, x: AnyExample) -> Posterior:
-        """Nothing: the flow is needed.
-
-        Raises:
-            InputError: always.
-        """
-        del x
-        raise InputError("This posterior depends on the generative model: ask `model.posterior(x)` for it.")
 
     def path(self, x: AnyExample, generative: Stack) -> tuple[Posterior, ...]:
         """The posterior of one example."""

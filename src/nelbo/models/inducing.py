@@ -13,7 +13,7 @@ from nelbo.data import Source
 from nelbo.distributions import Normal
 from nelbo.models.conjugate import Known
 from nelbo.models.layers import Context, Latents, Layer, Reads, flat_context
-from nelbo.models.recognition import Amortized, Posterior, Recognition, Together
+from nelbo.models.recognition import Amortized, Around, Posterior, Together
 from nelbo.models.stack import Stack
 from nelbo.nets import Frozen
 from nelbo.priors import (
@@ -127,7 +127,7 @@ def _of_length_one(v: Float[Array, "n size"]) -> Float[Array, "n size"]:
     return v / jnp.sqrt((v**2).sum(-1, keepdims=True) + 1e-12)
 
 
-class SparseReadings(Recognition):
+class SparseReadings(Around):
     """q(z | x): the process given readings of the latents that a network makes of each example.
 
     In training the readings of a batch stand for all; afterwards the process remembers those of all training rows, and
@@ -140,24 +140,6 @@ class SparseReadings(Recognition):
 
     inner: Amortized
     reads: ClassVar[tuple[Reads, ...]] = (Reads.FURTHEST,)
-
-    @property
-    def layers(self) -> tuple[Layer, ...]:
-        """Of the readings."""
-        return self.inner.layers
-
-    def see(self, x: AnyExample) -> Array:
-        """As the inner model."""
-        return self.inner.see(x)
-
-    def __call__(self, x: AnyExample) -> Posterior:
-        """Nothing: the generative model is needed.
-
-        Raises:
-            InputError: always.
-        """
-        del x
-        raise InputError("This posterior depends on the generative model: ask `model.posterior(x)` for it.")
 
     def readings(self, x: AnyExample) -> tuple[Float[Array, " latents"], Float[Array, " latents"]]:
         """The readings of one example and their precisions, zero where nothing is observed."""

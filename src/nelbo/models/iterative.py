@@ -14,8 +14,7 @@ from jaxtyping import Array, Float, Key
 from nelbo.core import AnyExample, InputError, as_example, choice
 from nelbo.distributions import free_parameters
 from nelbo.models.heads import soft_bound
-from nelbo.models.layers import Layer, Reads
-from nelbo.models.recognition import Posterior, Recognition
+from nelbo.models.recognition import Around, Posterior, Recognition
 from nelbo.models.refinement import SEED, moved_posterior, no_offsets, path_bounds
 from nelbo.models.stack import Stack, stop_gradient
 from nelbo.nets import MLP, Network
@@ -28,7 +27,7 @@ _P = 10.0
 _FARTHEST = 5.0  # standard deviations, or units of a log scale, from the first answer; beyond it offsets bend
 
 
-class Iterative(Recognition):
+class Iterative(Around):
     """Lam <- g * lam + (1 - g) * f, a fixed number of times, from another model's answer (Marino et al. 2018).
 
     Lam are the parameters of each layer's normal, as offsets from the first answer (see `nelbo.distributions.moved`). A
@@ -57,29 +56,6 @@ class Iterative(Recognition):
         choice("encoding of gradients", self.encoding, ENCODINGS)
         if min(self.steps, self.pairs) < 1:
             raise InputError(f"Iterative inference takes at least 1 step and 1 pair, got {self.steps}, {self.pairs}.")
-
-    @property
-    def layers(self) -> tuple[Layer, ...]:
-        """Those of the first answer."""
-        return self.inner.layers
-
-    @property
-    def reads(self) -> tuple[Reads, ...]:
-        """What the inner model's layers read."""
-        return self.inner.reads
-
-    def see(self, x: AnyExample) -> Array:
-        """As the inner model."""
-        return self.inner.see(x)
-
-    def __call__(self, x: AnyExample) -> Posterior:
-        """Nothing: the generative model is needed.
-
-        Raises:
-            InputError: always.
-        """
-        del x
-        raise InputError("An iterative posterior depends on the generative model: ask `model.posterior(x)` for it.")
 
     def path(self, x: AnyExample, generative: Stack) -> tuple[Posterior, ...]:
         """The first answer and that after each step."""

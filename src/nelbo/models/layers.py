@@ -150,13 +150,16 @@ class OverTime(Layer):
 
     @abc.abstractmethod
     def continued(
-        self, key: Key[Array, ""], z: Float[Array, "n latents"], horizon: int, times: Float[Array, " all"] | None
-    ) -> Float[Array, "horizon latents"]:
+        self, key: Key[Array, ""], z: Float[Array, "n latents"], horizon: int, times: Float[Array, " all"] | None,
+        q: Distribution | None = None,
+    ) -> Float[Array, "horizon latents"]:  # fmt: skip
         """A draw of the latents after those of a series.
 
         Args:
             key: for the draw.
             z: of the series.
+            q: what they were drawn from: where it goes on itself, the draw may be of q and not go with z. None: z is
+                known.
             horizon: how many frames further.
             times: of all frames, those of the series first; None where they are counted.
         """

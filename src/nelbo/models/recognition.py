@@ -163,6 +163,39 @@ class Recognition(eqx.Module):
         return generative
 
 
+class OfGenerative(Recognition):
+    """Abstract: a recognition model whose posterior needs the generative model beside it."""
+
+    def __call__(self, x: AnyExample) -> Posterior:
+        """Nothing: the generative model is needed.
+
+        Raises:
+            InputError: always.
+        """
+        del x
+        raise InputError("This posterior depends on the generative model: ask `model.posterior(x)` for it.")
+
+
+class Around(OfGenerative):
+    """Abstract: such a model that begins with another one's answer, and sees what that one sees."""
+
+    inner: AbstractVar[Recognition]
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Those of the inner model."""
+        return self.inner.layers
+
+    @property
+    def reads(self) -> tuple[Reads, ...]:
+        """What the inner model's layers read."""
+        return self.inner.reads
+
+    def see(self, x: AnyExample) -> Array:
+        """As the inner model."""
+        return self.inner.see(x)
+
+
 class InputRule(eqx.Module):
     """How a recognition model takes an example in: what is subtracted, what it is divided by, what a gap becomes.
 

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int, Key
 from nelbo.core import AnyExample, Example, InputError, as_example
 from nelbo.distributions import Distribution, Offset, moved, no_offset
 from nelbo.models.layers import Context, Latents, Layer, Reads
-from nelbo.models.recognition import Posterior, Recognition
+from nelbo.models.recognition import Around, Posterior, Recognition
 from nelbo.models.stack import Model, Stack, stop_gradient
 
 RATE = 0.1  # first step of Adam, in standard deviations of the latents
@@ -86,7 +86,7 @@ def path_bounds(
     return jax.vmap(lambda k: jax.vmap(lambda side: one(k, side))(sides).mean())(jr.split(key, pairs))
 
 
-class Refined(Recognition):
+class Refined(Around):
     """Another recognition model's answer, moved along the gradient of each example's bound; nothing is trained.
 
     Steps are those of Adam with a cosine schedule, on the mean in units of its standard deviation and on the other
@@ -109,24 +109,6 @@ class Refined(Recognition):
         """Refuse no step at all."""
         if self.steps < 1:
             raise InputError(f"Refinement takes at least 1 step, got {int(self.steps)}.")
-
-    @property
-    def reads(self) -> tuple[Reads, ...]:
-        """What the inner model's layers read."""
-        return self.inner.reads
-
-    def see(self, x: AnyExample) -> Array:
-        """As the inner model."""
-        return self.inner.see(x)
-
-    def __call__(self, x: AnyExample) -> Posterior:
-        """Nothing: the generative model is needed.
-
-        Raises:
-            InputError: always.
-        """
-        del x
-        raise InputError("A refined posterior depends on the generative model: ask `model.posterior(x)` for it.")
 
     def path(self, x: AnyExample, generative: Stack) -> tuple[Posterior, ...]:
         """The refined posterior; no gradient passes through it."""

@@ -12,7 +12,7 @@ from jax.scipy.special import logit
 from jaxtyping import Array, Float, Key
 
 from nelbo.core import InputError, choice
-from nelbo.distributions import ONE_NUMBER, Columns, Ordinal, column_widths
+from nelbo.distributions import LEVELS, ONE_NUMBER, Columns, Ordinal, by_kind, column_widths
 from nelbo.models.heads import LOG_FACTOR, Head, soft_bound
 from nelbo.models.parts import constant_array, drawn_at_once, frozen, one_layer, positive
 from nelbo.models.posteriors import posterior_head
@@ -57,19 +57,20 @@ class TableHead(Head):
 
     def __call__(self, raw: Float[Array, " raw"]) -> Columns:
         """What the network gives for each entry is how far it is from what all rows have in common."""
-        planes = self._split(raw)
+        planes, widths = self._split(raw), column_widths(self.kinds)
         centre, spread = self.centre(), self.spread()
-        widths = column_widths(self.kinds)
-        number = np.asarray([name in ONE_NUMBER for name, width in widths for _ in range(width)])
-        count = np.asarray([name == "count" for name, width in widths for _ in range(width)])
-        bit = np.asarray([name == "binary" for name, width in widths for _ in range(width)])
-        chance = jnp.clip(jnp.where(number, 0.5, centre), _SURE, 1.0 - _SURE)
-        start = jnp.where(number, centre, jnp.where(bit, logit(chance), jnp.log(chance)))
-        unit = jnp.where(number & ~count, spread, jnp.ones_like(spread))
-        # of counts the logarithm of the mean is what moves, and their s is a number without a unit
-        start = jnp.where(count, jnp.log(jnp.maximum(centre, _SURE)), start)
-        shift = jnp.where(count, soft_bound(planes[0], (-_COUNT_FACTOR, _COUNT_FACTOR)), planes[0])
-        loc = start + unit * shift
+        rules = {
+            ("real", "positive", "student"): lambda raw, centre, spread: centre + spread * raw,
+            # of counts the logarithm of the mean is what moves, and their s is a number without a unit
+            ("count",): lambda raw, centre, _: (
+                jnp.log(jnp.maximum(centre, _SURE)) + soft_bound(raw, (-_COUNT_FACTOR, _COUNT_FACTOR))
+            ),
+            ("binary",): lambda raw, centre, _: logit(jnp.clip(centre, _SURE, 1.0 - _SURE)) + raw,
+            LEVELS: lambda raw, centre, _: jnp.log(jnp.clip(centre, _SURE, 1.0 - _SURE)) + raw,
+        }
+        loc = by_kind(self.kinds, rules, planes[0], centre, spread)
+        measured = np.asarray([name in ONE_NUMBER and name != "count" for name, width in widths for _ in range(width)])
+        unit = jnp.where(measured, spread, jnp.ones_like(spread))
         log_scale = soft_bound(self.raw_scale, LOG_FACTOR)
         if self.by_row:
             log_scale = log_scale + soft_bound(planes[1], _ROW_FACTOR)

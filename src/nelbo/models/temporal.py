@@ -15,10 +15,18 @@ from nelbo.distributions import BandedNormal, Distribution, Normal
 from nelbo.models.conjugate import Known
 from nelbo.models.heads import LATENT_LOG_VARIANCE, Head, soft_bound
 from nelbo.models.layers import Context, FrameLayer, Latents, Layer, OverTime, Reads
-from nelbo.models.recognition import Amortized, Posterior, Recognition
+from nelbo.models.recognition import Amortized, Around, OfGenerative, Posterior
 from nelbo.models.stack import Stack
 from nelbo.nets import Network
-from nelbo.priors import ConditionedProcess, GaussianProcess, Kernel, MarkovProcess, SmoothedProcess, gaussian_process
+from nelbo.priors import (
+    ConditionedProcess,
+    GaussianProcess,
+    GivenReadings,
+    Kernel,
+    MarkovProcess,
+    SmoothedProcess,
+    gaussian_process,
+)
 
 # log precision of a pseudo-observation of a latent whose prior variance is one
 _LOG_PRECISION = (-8.0, 8.0)
@@ -69,10 +77,13 @@ class ProcessPrior(OverTime):
         return dataclasses.replace(self, length=length)
 
     def continued(
-        self, key: Key[Array, ""], z: Float[Array, "n latents"], horizon: int, times: Float[Array, " all"] | None
-    ) -> Float[Array, "horizon latents"]:
-        """By the process given its past."""
+        self, key: Key[Array, ""], z: Float[Array, "n latents"], horizon: int, times: Float[Array, " all"] | None,
+        q: Distribution | None = None,
+    ) -> Float[Array, "horizon latents"]:  # fmt: skip
+        """By the process given its past, or where q is a process given readings by these: one smoother, not two."""
         process = self.over(len(z) + horizon)((), times)
+        if isinstance(q, GivenReadings):
+            return jnp.asarray(q.extended(process).sample(key))[len(z) :]
         whole = jnp.concatenate([z, jnp.zeros((horizon, z.shape[1]), z.dtype)])
         return process.pinned(key, whole, jnp.arange(len(whole)) < len(z))[len(z) :]
 
@@ -193,22 +204,7 @@ def _prior(generative: Stack) -> ProcessPrior:
     return prior
 
 
-class _OfGenerative(Recognition):
-    """Abstract: a recognition model that needs the prior of the generative model beside it."""
-
-    reads: ClassVar[tuple[Reads, ...]] = (Reads.FURTHEST,)
-
-    def __call__(self, x: AnyExample) -> Posterior:
-        """Nothing: the generative model is needed.
-
-        Raises:
-            InputError: always.
-        """
-        del x
-        raise InputError("This posterior depends on the generative model: ask `model.posterior(x)` for it.")
-
-
-class PseudoObservations(_OfGenerative):
+class PseudoObservations(Around):
     """q(z | x): the prior given readings of the latents that a network makes of each frame.
 
     A frame of which nothing is observed gives none, so the process itself bridges gaps and goes on into the future.
@@ -218,15 +214,6 @@ class PseudoObservations(_OfGenerative):
     """
 
     inner: Amortized
-
-    @property
-    def layers(self) -> tuple[Layer, ...]:
-        """Of the readings."""
-        return self.inner.layers
-
-    def see(self, x: AnyExample) -> Array:
-        """As the inner model."""
-        return self.inner.see(x)
 
     def path(self, x: AnyExample, generative: Stack) -> tuple[Posterior, ...]:
         """The posterior of one window."""
@@ -240,7 +227,7 @@ class PseudoObservations(_OfGenerative):
         return (Posterior((Known(ConditionedProcess(process, readings.mean, precision)),), self.see(x), view.context),)
 
 
-class ChannelReadings(_OfGenerative):
+class ChannelReadings(Around):
     """q(z | x): the prior given readings of the channels, through a linear decoder that stands for the real one.
 
     A network gives a reading of every channel that is observed, and its precision; a missing one has none. The decoder
@@ -254,15 +241,6 @@ class ChannelReadings(_OfGenerative):
     """
 
     inner: Amortized
-
-    @property
-    def layers(self) -> tuple[Layer, ...]:
-        """Of the readings."""
-        return self.inner.layers
-
-    def see(self, x: AnyExample) -> Array:
-        """As the inner model."""
-        return self.inner.see(x)
 
     def path(self, x: AnyExample, generative: Stack) -> tuple[Posterior, ...]:
         """The posterior of one window."""
@@ -285,10 +263,11 @@ class ChannelReadings(_OfGenerative):
         return (Posterior((Known(q),), seen, view.context),)
 
 
-class ExactSmoother(_OfGenerative):
+class ExactSmoother(OfGenerative):
     """p(z | x) where the decoder is linear and the kernels are Markov: nothing is amortized, and nothing trains."""
 
     layers: ClassVar[tuple[Layer, ...]] = ()
+    reads: ClassVar[tuple[Reads, ...]] = (Reads.FURTHEST,)
 
     def see(self, x: AnyExample) -> Array:
         """The values, zero where they are missing."""

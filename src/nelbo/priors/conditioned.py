@@ -1,6 +1,7 @@
 """A Gaussian process given noisy readings of it, as a posterior over the latents of one series."""
 
 import math
+from abc import abstractmethod
 from typing import Any
 
 import jax.numpy as jnp
@@ -12,7 +13,24 @@ from numpyro.distributions import constraints
 from nelbo.priors.processes import DenseProcess, GaussianProcess, MarkovProcess
 
 
-class ConditionedProcess(nd.Distribution):
+class GivenReadings(nd.Distribution):
+    """Abstract: a process given readings, at some of its times, of its latents or of what is made of them."""
+
+    @abstractmethod
+    def extended(self, process: GaussianProcess) -> "GivenReadings":
+        """A process that goes on beyond these times, given the same readings.
+
+        Args:
+            process: over these times and further ones behind them.
+        """
+
+
+def without_readings(part: Float[Array, "n channels"], process: GaussianProcess) -> Float[Array, "all channels"]:
+    """Readings and precisions of a process that goes on: zero at its further times."""
+    return jnp.pad(part, ((0, process.event_shape[0] - len(part)), (0, 0)))
+
+
+class ConditionedProcess(GivenReadings):
     """q(z) = p(z) N(y; z, 1 / precision) / N(y), the process given pseudo-observations y.
 
     Where the precision is zero nothing is read, and the process interpolates: gaps and the future are what the prior
@@ -71,6 +89,11 @@ class ConditionedProcess(nd.Distribution):
     def log_prob(self, value: Float[Array, "n latents"]) -> Float[Array, ""]:  # pyright: ignore
         """Joint log density, by Bayes' rule [nats]."""
         return jnp.asarray(self.process.log_prob(value)) + self._read((self.y - value) ** 2) - self.moments[2]
+
+    def extended(self, process: GaussianProcess) -> "ConditionedProcess":
+        """See `GivenReadings`."""
+        y, precision = (without_readings(part, process) for part in (self.y, self.precision))
+        return ConditionedProcess(process, y, precision)
 
     def kl(self) -> Float[Array, ""]:
         """KL(q || p), E_q log N(y; z) - log N(y) [nats]."""

@@ -8,6 +8,7 @@ import numpyro.distributions as nd
 from jaxtyping import Array, Float, Key
 from numpyro.distributions import constraints
 
+from nelbo.priors.conditioned import GivenReadings, without_readings
 from nelbo.priors.kernels import block_diagonal
 from nelbo.priors.processes import JITTER, MarkovProcess
 from nelbo.priors.state_space import Chain, joined, kalman_filter, kalman_smoother
@@ -29,7 +30,7 @@ def whole_chain(process: MarkovProcess) -> Chain:
     return found
 
 
-class SmoothedProcess(nd.Distribution):
+class SmoothedProcess(GivenReadings):
     """p(z | x) for x_t = W z_t + N(0, diag(1 / precision_t)), exact, O(n) in time.
 
     Args:
@@ -102,6 +103,11 @@ class SmoothedProcess(nd.Distribution):
         squares = jnp.where(seen, self.precision * (self.x - value @ self.weight.T) ** 2, 0.0)
         log_likelihood = 0.5 * jnp.where(seen, log_precision - squares, 0.0).sum()
         return jnp.asarray(self.process.log_prob(value)) + log_likelihood - self.log_evidence
+
+    def extended(self, process: MarkovProcess) -> "SmoothedProcess":  # pyright: ignore[reportIncompatibleMethodOverride]
+        """See `GivenReadings`."""
+        x, precision = (without_readings(part, process) for part in (self.x, self.precision))
+        return SmoothedProcess(process, x, precision, self.weight)
 
     def kl(self) -> Float[Array, ""]:
         """KL(p(z | x) || p(z)) = E log p(x | z) - log p(x) [nats]."""

@@ -27,6 +27,7 @@ from nelbo.runs.folder import MODEL, RECORD, Run, is_run, open_run, read_experim
 from nelbo.runs.forecasts import (
     FilledSeries,
     Forecast,
+    checked_horizon,
     fill_errors,
     fill_rows,
     forecast_columns,
@@ -105,6 +106,7 @@ __all__ = [
     "check_columns_name",
     "check_fresh",
     "check_predicts",
+    "checked_horizon",
     "checked_seed",
     "column_summary",
     "comparison",

@@ -170,12 +170,23 @@ def checked_frames(run: Run, horizon: int, history: int | None) -> int:
         InputError: a horizon or a history that makes no sense.
     """
     series = series_of(run)
-    if not 1 <= horizon <= FARTHEST:
-        raise InputError(f"The horizon is a number of steps ({series.described_step()} each) from 1 to {FARTHEST}, got "
-                         f"{horizon}.")  # fmt: skip
+    checked_horizon(horizon, f"steps ({series.described_step()} each)")
     if history is not None and history < 1:
         raise InputError(f"A history has at least one frame, got {history}.")
     return history or series.window
+
+
+def checked_horizon(horizon: int | None, what: str) -> int:
+    """How many frames ahead.
+
+    Raises:
+        InputError: none is given, or one that makes no sense.
+    """
+    if horizon is None:
+        raise InputError(f"Say how many {what} ahead to look: --horizon N.")
+    if not 1 <= horizon <= FARTHEST:
+        raise InputError(f"The horizon is a number of {what} from 1 to {FARTHEST}, got {horizon}.")
+    return horizon
 
 
 def last_windows(rows: LongSeries, series: Series) -> Windows:

@@ -1,5 +1,6 @@
 """Fill in what is missing: draws from p(x_missing | x_observed) with means, standard deviations and intervals."""
 
+import collections
 import dataclasses
 import math
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from nelbo.training import examples, padded_batches
 
 COVERAGE = 0.9
 NUMBERS = 2**22  # in one array of all copies of the rows that are filled in at once
+_AT_ONCE = 2  # batches that are under way: a chain has no work for a second core, and another batch has
 _LEAST_CHANCE = 1e-7  # of an entry, whose mean over draws can be rounded to zero
 _LEAST = 64  # numbers that a copy counts for at least: the layers of a model are wider than a short row
 
@@ -92,7 +94,7 @@ def complete_batch(
     return jax.vmap(one)(jr.split(chain_key, jax.tree.leaves(batch)[0].shape[0]), batch, truth)
 
 
-_complete_batch = compiled(complete_batch)
+_complete_batch = compiled(complete_batch, seldom=True)
 
 
 def impute(
@@ -189,13 +191,21 @@ def _all_batches(
     together = max(1, NUMBERS // (copies * max(_LEAST, math.prod(data.shape))))
     indices, real = padded_batches(len(data), min(together, len(data)))
     parts: list[dict[str, np.ndarray]] = []
-    how = reader(data)
-    for i, (rows, mask) in enumerate(zip(indices, real, strict=True)):
-        known = None if truth is None else jax.tree.map(jnp.asarray, rows_as_seen(truth, rows))
-        result = _complete_batch(model, jr.fold_in(key, i), how, stored_rows(data, rows), known, settings)
+    how, running = reader(data), collections.deque[dict[str, Array]]()
+
+    def gather() -> None:
+        result, mask = running.popleft(), real[len(parts)]
         parts.append({name: np.asarray(value)[mask] for name, value in result.items()})
         if progress is not None:
-            progress(int(real[: i + 1].sum()))
+            progress(int(real[: len(parts)].sum()))
+
+    for i, rows in enumerate(indices):
+        known = None if truth is None else jax.tree.map(jnp.asarray, rows_as_seen(truth, rows))
+        running.append(_complete_batch(model, jr.fold_in(key, i), how, stored_rows(data, rows), known, settings))
+        if len(running) == _AT_ONCE:
+            gather()
+    while running:
+        gather()
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 

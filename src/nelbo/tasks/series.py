@@ -74,12 +74,12 @@ def _drawn(
     if not model.depth:
         return ()
     z_key, further_key = jr.split(key)
-    (*static, z), _ = model.posterior(x).sample(z_key)
+    (*static, z), parts = model.posterior(x).sample(z_key)
     prior = model.generative.layers[-1]
     if not horizon or not isinstance(prior, OverTime):
         return (*static, z)
     times = None if x.context is None or further is None else jnp.concatenate([x.context, further])
-    return (*static, prior.continued(further_key, z, horizon, times))
+    return (*static, prior.continued(further_key, z, horizon, times, parts[-1]))
 
 
 def _answers(
@@ -148,8 +148,8 @@ def foretell(
     """
     frames, irregular = _frames_of(model), model.generative.context_size > 0
     if frames.follows_past and not horizon:
-        raise InputError("In a flow every frame depends on those before it, and gaps have no answer in closed form: "
-                         "fill in by gp-vae, dsae or state-space.")  # fmt: skip
+        raise InputError("In a flow every frame depends on those before it, so what the others say of it has no "
+                         "closed form: fill in and score by gp-vae, dsae or state-space.")  # fmt: skip
     if draws < 1 or not 0.0 < level < 1.0:
         raise InputError(f"draws must be at least 1 and the interval's level inside (0, 1), got {draws} and {level}.")
     if horizon and irregular and further is None:

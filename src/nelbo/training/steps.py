@@ -187,7 +187,7 @@ def _run_bounds(
     return jax.lax.map(one, (indices, jr.split(key, indices.shape[0])))
 
 
-run_bounds = compiled(_run_bounds)
+run_bounds = compiled(_run_bounds, seldom=True)
 
 
 def padded_batches(size: int, batch: int) -> tuple[np.ndarray, np.ndarray]:
