@@ -130,7 +130,7 @@ def test_a_value_that_its_column_cannot_have_is_refused(fitted, nelbo, tmp_path)
     )
     done = nelbo("impute", fitted, new, "-o", tmp_path / "f.csv")
     assert done.code == 2
-    assert "column 2 needs positive numbers, as its training data were, but these hold -3" in done.err
+    assert "needs positive numbers, as the model's training data were, but line 2 holds -3" in done.err
     assert not (tmp_path / "f.csv").exists()
 
 

@@ -46,7 +46,7 @@ def test_what_cannot_be_read_is_told_with_its_place(tmp_path, text, told):
         ("a,b,c\n", "has no rows; a table with at least one row"),
         ("a,B,c\n1,2,u\n", r"lacks the column 'b' that the model was fitted to; column 'B' was not known to it"),
         ("a,b\n1,2\n", r"lacks the column 'c'"),
-        ("a,b,c\n1,2,u\n2,x,u\n", r"column 'b' is not numeric \(line 3 holds 'x'\)"),
+        ("a,b,c\n1,2,u\n2,x,u\n", r"column 'b' is not numeric \(line 3 holds 'x'\).*, or leave the cell blank\.$"),
         ("c,b,a\nu,-inf,1\n", r"column 'b' holds infinite values \(first in line 2\)"),
         ("a,b,c\n1,2,u\n1,2,u,3\n", "line 3 has 4 cells, the first has 3"),
     ],

@@ -136,12 +136,16 @@ def _levels(order: str) -> tuple[str, ...]:
     return tuple(level.strip() for level in order.split(_BEFORE)) if order else ()
 
 
-def not_numeric(table: UserTable, name: str, content: Content) -> InputError:
-    """The sentence for text among the numbers of a column."""
+def not_numeric(table: UserTable, name: str, content: Content, *, fitted: bool = False) -> InputError:
+    """The sentence for text among the numbers of a column; of a fitted model it cannot become another column."""
     row, cell = content.odd_cell
     fault = f"{table.place(row)} holds {cell!r}"
+    ways = "correct it, or leave the cell blank."
+    if not fitted:
+        ways = (
+            f"correct it, leave the cell blank, encode the column as numbers, set it aside with --ignore {name!r}, or "
+            "call it 'label' if it is one."
+        )
     return InputError(
-        f"{table.where}: column {name!r} is not numeric ({fault}); numbers or blanks were expected: correct it, "
-        f"leave the cell blank, encode the column as numbers, set it aside with --ignore {name!r}, or call it 'label' "
-        "if it is one."
+        f"{table.where}: column {name!r} is not numeric ({fault}); numbers or blanks were expected: {ways}"
     )

@@ -175,7 +175,7 @@ def _like_table(reading: ReadTable, like: Schema, options: TableOptions) -> Foun
     for i, column in zip(places, like.features, strict=True):
         contents[i] = _like_column(table, names[i], column, contents[i])
         if column.levels is None and (contents[i].kind == "text" or contents[i].fault):
-            raise not_numeric(table, names[i], contents[i])
+            raise not_numeric(table, names[i], contents[i], fitted=True)
         _refuse_infinite(table, names[i], column, contents[i])
     x, said = read_entries(table.where, like.features, [contents[i] for i in places], modelled=like.target is None)
     notes = (*notes, *set_aside_notes(table.where, like.columns, dict(zip(table.names, contents, strict=True))), *said)

@@ -44,7 +44,7 @@ from nelbo.distributions.scores import Scored
 from nelbo.distributions.sequential import BernoulliMixture, Nade, SequentialBernoulli
 from nelbo.distributions.simplex import LEAST, Dirichlet, OneHot, expected_log, log_beta, log_proportions
 from nelbo.distributions.sobol import sobol_normals, sobol_uniforms
-from nelbo.distributions.supports import check_support, class_count
+from nelbo.distributions.supports import cell_can_be, cell_values, check_support, class_count
 from nelbo.distributions.targets import Poisson, StudentT
 
 __all__ = [
@@ -97,6 +97,8 @@ __all__ = [
     "UnitMass",
     "UnitUniform",
     "by_kind",
+    "cell_can_be",
+    "cell_values",
     "check_support",
     "class_count",
     "closed_form_kl",

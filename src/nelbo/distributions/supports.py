@@ -55,20 +55,28 @@ def _check_columns(distribution: Columns, values: np.ndarray, observed: np.ndarr
     at = 0
     for place, (kind, width) in enumerate(column_widths(distribution.kinds), 1):
         cells, seen = values[..., at : at + width], there[..., at : at + width]
-        if kind == "count":
-            able = (cells >= 0) & (cells == np.rint(cells))
-        elif kind in {"real", "student"}:
-            able = np.isfinite(cells)
-        else:
-            able = (cells > 0) if kind == "positive" else np.isin(cells, (0, 1))
+        able = cell_can_be(kind, cells)
         if not (able | ~seen).all():
-            wanted = _COLUMNS.get(kind, "zeros and ones")
             bad = cells[seen & ~able][0]
             raise InputError(
-                f"The model's column {place} needs {wanted}, as its training data were, but {what} hold {bad:.6g}: "
-                "correct the cell, leave it blank, or fit the model again."
+                f"The model's column {place} needs {cell_values(kind)}, as its training data were, but {what} hold "
+                f"{bad:.6g}: correct the cell, leave it blank, or fit the model again."
             )
         at += width
+
+
+def cell_can_be(kind: str, cells: np.ndarray) -> np.ndarray:
+    """Which numbers a column of a kind can hold, see `column_widths`."""
+    if kind == "count":
+        return (cells >= 0) & (cells == np.rint(cells))
+    if kind in {"real", "student"}:
+        return np.isfinite(cells)
+    return (cells > 0) if kind == "positive" else np.isin(cells, (0, 1))
+
+
+def cell_values(kind: str) -> str:
+    """What `cell_can_be` asks of numbers, in words."""
+    return _COLUMNS.get(kind, "zeros and ones")
 
 
 def _grey(values: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 
 from nelbo.core import InputError
 from nelbo.data import Data, Schema, Split
+from nelbo.distributions import cell_can_be, cell_values
 from nelbo.models import Model, family
 from nelbo.runs.series import names_series
 from nelbo.runs.settings import Experiment
@@ -77,6 +78,35 @@ def kinds_by_column(model: Model, schema: Schema) -> dict[str, dict[str, str]]:
     if not kinds or not schema.features:
         return {}
     return {"kinds": dict(zip(schema.modelled_names, kinds, strict=True))}
+
+
+def check_cells(data: Data, model: Model) -> None:
+    """Refuse a cell that its column, as a model has it, cannot hold.
+
+    Args:
+        data: rows of a table as a model takes them.
+        model: any; of other data than columns of a table nothing is looked at.
+
+    Raises:
+        InputError: such a cell; the sentence has its column and, of a whole table, its place.
+    """
+    schema, table = data.schema, data.table
+    kinds = kinds_by_column(model, schema).get("kinds", {})
+    for split in data.splits.values():
+        x = np.asarray(split.x).reshape(len(split), -1)
+        seen = np.ones(x.shape, bool) if split.observed is None else np.asarray(split.observed).reshape(x.shape)
+        for (name, told), at in zip(kinds.items(), schema.first_entries if kinds else (), strict=True):
+            kind = told.partition(":")[0]
+            bad = np.flatnonzero(seen[:, at] & ~cell_can_be(kind, x[:, at]))
+            if len(bad):
+                place = "one of them is"
+                if table is not None and len(table) == len(x):
+                    place = f"{table.place(int(bad[0]))} holds"
+                raise InputError(
+                    f"{data.name if table is None else table.where}: column {name!r} needs {cell_values(kind)}, as the "
+                    f"model's training data were, but {place} {x[bad[0], at]:.6g}: correct the cell, leave it blank, "
+                    "or fit the model again."
+                )
 
 
 def _kind(values: np.ndarray, other: np.ndarray, *, whole: bool, asked: str, name: str) -> str:

@@ -22,6 +22,7 @@ from nelbo.data import (
 )
 from nelbo.models import Model, likelihood, load_model
 from nelbo.runs.answers import scaled, user_scale
+from nelbo.runs.columns import check_cells
 from nelbo.runs.context import one_hot
 from nelbo.runs.inputs import (
     TABLE_OPTIONS,
@@ -234,6 +235,7 @@ class Run:
                 f"fitted to {list(self.shape)}: give data of that shape."
             )
         check_suits(self.likelihood, train)
+        check_cells(score, self.model)
         recorded = self.fitted_data.sha256
         own = self.is_own(settings["name"]) and set(raw.splits) <= set(SPLITS)
         if own and self.fitted_data.digests is None and recorded not in (None, train.describe()["sha256"]):
