@@ -149,9 +149,10 @@ def _all_terms(
 ) -> dict[str, np.ndarray]:
     block = min(num_samples, 50)
     batch = _short_batch if num_samples * len(data) < _FEW_DRAWS else _batch
+    reader = dataclasses.replace(data, arrays=Example(None))  # one program serves data of any length
 
     def number(batch_key: Key[Array, ""], raw: Any) -> dict[str, Array]:
-        terms, observed = batch(batch_key, model, data, raw, num_samples, block)
+        terms, observed = batch(batch_key, model, reader, jax.tree.map(jnp.asarray, raw), num_samples, block)
         found = {field.name: getattr(terms, field.name) for field in dataclasses.fields(terms)}
         return {name: value for name, value in found.items() if value is not None} | {"observed": observed}
 
