@@ -155,7 +155,8 @@ class Coefficients(Recognition):
                 "A picture codec takes the log2 of its step as context, and this example has none: use sgvb."
             )
         view, log_step = whole.view, jnp.asarray(whole.context)[0]
-        return self.transform.analysis(view.values - MIDDLE) * jnp.exp2(-log_step)
+        values = view.values if view.observed is None else jnp.where(view.observed, view.values, MIDDLE)
+        return self.transform.analysis(values - MIDDLE) * jnp.exp2(-log_step)
 
     def __call__(self, x: AnyExample) -> Posterior:
         """The posterior of one example."""
