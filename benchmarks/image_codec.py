@@ -43,7 +43,8 @@ def main() -> None:
     model = build(jr.key(0), "image-codec", {"shape": shape, **options.set})
     if options.start is not None:
         model = taken_over(model, load_model(options.start))
-    rate = optax.cosine_decay_schedule(options.rate, options.steps, 0.02)
+    warm = min(200, options.steps // 10)
+    rate = optax.warmup_cosine_decay_schedule(0.0, options.rate, warm, options.steps, 0.02 * options.rate)
     optimizer = optax.chain(optax.clip_by_global_norm(1e4), optax.adam(rate))
 
     def say(event: str, state: object) -> None:

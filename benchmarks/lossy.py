@@ -11,6 +11,8 @@ mbt2018-mean at MSE, Kodak), for reference: they are of models of millions of we
 """
 
 import argparse
+import contextlib
+import importlib
 import io
 import json
 import subprocess
@@ -68,8 +70,8 @@ def by_nelbo(quality: float, model: Path | None) -> Callable[[np.ndarray], tuple
 
 
 def codecs(model: Path | None) -> dict[str, dict[float, Callable[[np.ndarray], tuple[int, np.ndarray]]]]:
-    """Every codec at its settings."""
-    return {
+    """Every codec at its settings; JPEG XL where Pillow's plugin for it is installed."""
+    found = {
         "JPEG": {q: by_pillow("JPEG", quality=q, optimize=True) for q in (8, 15, 25, 40, 60, 75, 85)},
         # with its change of colours, which Pillow leaves out
         "JPEG 2000": {r: by_pillow("JPEG2000", quality_mode="rates", quality_layers=[r], irreversible=True, mct=1)
@@ -78,6 +80,10 @@ def codecs(model: Path | None) -> dict[str, dict[float, Callable[[np.ndarray], t
         "AVIF": {q: by_pillow("AVIF", quality=q, speed=4) for q in (15, 30, 45, 60, 72)},
         "nelbo": {q: by_nelbo(q, model) for q in (9, 18, 27, 36, 45)},
     }  # fmt: skip
+    with contextlib.suppress(ImportError):
+        importlib.import_module("pillow_jxl")
+        found["JPEG XL"] = {q: by_pillow("JXL", quality=q, effort=7) for q in (10, 25, 40, 60, 75, 85)}
+    return found
 
 
 def measure(files: list[Path], model: Path | None, only: list[str]) -> dict[str, Any]:

@@ -37,6 +37,7 @@ from nelbo.runs import (
     series_of,
     series_rows,
 )
+from nelbo.runs.forecasts import most_central
 
 CHANNELS = ("Spd80mN", "Spd60mN", "Spd40mN", "Dir78mSStd", "T2m", "RH2m", "P2m")
 ROWS = slice(20_000, 23_500)

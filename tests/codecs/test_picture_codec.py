@@ -1,6 +1,7 @@
 """Pictures in real bytes: what is decoded is what was coded, at the length that the model says, or nothing is."""
 
 import zlib
+from pathlib import Path
 
 import equinox as eqx
 import jax
@@ -11,15 +12,17 @@ import pytest
 from zoo import randomized
 
 from nelbo.codecs import DamagedError, codec_from, compress_picture, decompress_picture, describe_picture
-from nelbo.codecs.band_networks import COARSE, Transform, differences, log_magnitudes, lowest_parts
+from nelbo.codecs.band_networks import COARSE, Transform, beside, differences, log_magnitudes, lowest_parts
 from nelbo.codecs.band_tables import LEAST, MOST, Reader, Writer, bits, plan, table
 from nelbo.codecs.framing import START as _START
 from nelbo.codecs.picture_file import TILE, pack_picture, unpack_picture
 from nelbo.codecs.pictures import SHIPPED
 from nelbo.core import Example, InputError, read_arrays
 from nelbo.models import build, fill, named_arrays
+from nelbo.priors import coarse_bands
 
 UNIT = 32  # blocks of 8
+FROZEN = Path(__file__).parent / "frozen_pictures"
 
 
 def trained_like(model, key):
@@ -28,9 +31,12 @@ def trained_like(model, key):
     weight = 0.002 * jr.normal(jr.fold_in(key, 99), first.restoration.last.weight.shape)
     first = eqx.tree_at(lambda one: one.restoration.last.weight, first, weight)
     for i, layer in enumerate(bands):
-        drawn = (0.03 * jr.normal(jr.fold_in(key, i), layer.leave.shape),
+        # for noise, which has more of high frequencies than photographs
+        drawn = (layer.leave_bias + 2.0,
+                 0.03 * jr.normal(jr.fold_in(key, i), layer.leave.shape),
+                 0.2 * jr.normal(jr.fold_in(key, 200 + i), layer.beside_bias.shape),
                  0.01 * jr.normal(jr.fold_in(key, 100 + i), layer.slope.shape))  # fmt: skip
-        bands[i] = eqx.tree_at(lambda one: (one.leave, one.slope), layer, drawn)
+        bands[i] = eqx.tree_at(lambda one: (one.leave_bias, one.leave, one.beside_bias, one.slope), layer, drawn)
     return eqx.tree_at(lambda one: one.generative.layers, model, (first, *bands, last))
 
 
@@ -121,20 +127,33 @@ def test_whole_numbers_are_the_model(model, codec):
 
     z, parts, decoded = drawn(model, jnp.asarray(x), jnp.full(1, log_step))
     coder, step = codec.coder, int(8 * log_step)
-    around = differences(lowest_parts(np.asarray(z[-1], float)))
-    seen = [log_magnitudes(around)]
-    for number in range(1, len(coder.bands)):
-        part, y = parts[-1 - number], np.asarray(z[-1 - number], float)
-        location, scale = coder.networks[number - 1](around, np.concatenate(seen, axis=-1), step, MOST, LEAST)
-        wanted = 8 * np.log2(np.asarray(part.scale, float))
-        # half a grid step, and the rounding of weights and activations
-        assert np.abs(scale - wanted).max() < 0.75
-        assert np.abs(location / 8 - np.asarray(part.loc)).max() < 0.2
-        seen.append(log_magnitudes(16 * y))
+    count, number = len(coarse_bands()), 1
+    low = np.zeros((2, 3, 48))
+    for places, own in zip(coarse_bands(), z[::-1], strict=False):
+        low[..., places] = np.asarray(own, float)
     whole = np.zeros((8, 12, 192))
-    for number, places in enumerate(coder.bands):
-        own = np.asarray(z[-1 - number], float)
-        whole[..., places] = own if number else lowest_parts(own) / 16
+    whole[..., [0, 64, 128]] = lowest_parts(low) / 16
+    for around, bands in (
+        (differences(16 * low[..., :3]), range(1, count)),
+        (differences(lowest_parts(low)), range(count, len(z))),
+    ):
+        odd = np.add.outer(np.arange(around.shape[0]), np.arange(around.shape[1])) % 2 == 1
+        seen = [log_magnitudes(around)]
+        for number in bands:
+            y = np.asarray(z[-1 - number], float)
+            part = parts[-1 - number].given(jnp.asarray(y, jnp.float32))
+            found = coder.networks[number - 1].prepare(around, np.concatenate(seen, axis=-1), step)
+            sizes = log_magnitudes(16 * y)
+            for which, known in ((~odd, None), (odd, beside(np.where(odd[..., None], 0.0, sizes)))):
+                least = -32 if number < count else LEAST
+                scale = coder.networks[number - 1].scales(found, which, known, step, (least, MOST))
+                wanted = 8 * np.log2(np.asarray(part.scale, float))[which]
+                # half a grid step, and the rounding of weights and activations
+                assert np.abs(scale - wanted).max() < 0.75
+            assert np.abs(found.location / 8 - np.asarray(part.loc)).max() < 0.2
+            seen.append(sizes)
+            if number >= count:
+                whole[..., coder.bands[number]] = y
     assert np.abs(coder.picture(whole, step) - np.clip(np.asarray(decoded), 0, 255)).max() <= 1.0
 
 
@@ -271,6 +290,22 @@ def test_sums_of_products_stay_exact(codec):
         own = np.abs(network.enter).sum(0).max() * seen + np.abs(network.enter_bias).max()
         assert own < 2**53
         assert np.abs(network.leave).sum(0).max() * 2**24 < 2**53
-        assert np.abs(network.mix).sum((0, 1, 2)).max() * 2**24 < 2**53
+        mixed = np.abs(network.mix).sum((0, 1, 2)).max() * 2**24 + np.abs(network.beside).sum(0).max() * 2 * seen
+        assert mixed < 2**53
     assert COARSE == 4
     assert isinstance(codec.coder.transform, Transform)
+
+
+def test_frozen_streams_of_the_codec_that_comes_with_nelbo():
+    """The present model's stream decodes to the same pixels; an earlier model's is refused in one sentence."""
+    back = decompress_picture((FROZEN / "present.nlb").read_bytes())
+    np.testing.assert_array_equal(back, np.load(FROZEN / "present.npy"))
+    with pytest.raises(InputError, match=r"another model .* use the nelbo that wrote it\.$"):
+        decompress_picture((FROZEN / "earlier.nlb").read_bytes())
+
+
+def test_a_model_of_other_bands_is_refused(model):
+    arrays = named_arrays(model)
+    del arrays[max(name for name in arrays if name.endswith("log_scale"))]
+    with pytest.raises(InputError, match="other bands"):
+        codec_from(arrays, model.spec.record(), "there")

@@ -109,3 +109,14 @@ def test_a_model_comes_back_from_disk(model, tmp_path):
 def test_impossible_options_are_refused(options, words):
     with pytest.raises(InputError, match=words):
         model_of(**options)
+
+
+def test_what_is_not_observed_is_not_seen(model, batch):
+    x = one(batch)
+    hidden = jnp.ones(SHAPE, bool).at[3:9, 20:30].set(False)
+    seen = [
+        model.recognition.see(Example(values, hidden, context=x.context))
+        for values in (x.values, jnp.where(hidden, x.values, 255.0))
+    ]
+    np.testing.assert_array_equal(*seen)
+    assert not np.array_equal(seen[0], model.recognition.see(x))

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 from zoo import randomized
 
-from nelbo.priors import FactorizedDensity, FactorizedMass, coarse_basis, image_bands
+from nelbo.priors import FactorizedDensity, FactorizedMass, coarse_bands, coarse_basis, image_bands
 
 DENSITY = randomized(FactorizedDensity(jr.key(0), 3), jr.key(1), 0.7)
 
@@ -51,5 +51,7 @@ def test_draws_follow_the_masses():
 def test_every_coefficient_is_in_one_band_and_coarse_ones_are_orthonormal():
     for size in (8, 16):
         places = np.concatenate(image_bands(size))
-        np.testing.assert_array_equal(np.sort(places), np.arange(3 * size * size))
+        lowest = np.arange(3) * size * size
+        np.testing.assert_array_equal(np.sort(np.append(places, lowest)), np.arange(3 * size * size))
+    np.testing.assert_array_equal(np.sort(np.concatenate(coarse_bands())), np.arange(48))
     np.testing.assert_allclose(coarse_basis() @ coarse_basis().T, np.eye(16), atol=1e-12)

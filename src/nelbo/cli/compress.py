@@ -24,7 +24,7 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--quality", type=float, metavar="Q", help="of a picture: 0 (smallest) to 100 (default 50)")
     parser.add_argument("--refine", type=int, default=0, metavar="N", help="of a picture: N steps of stochastic Gumbel annealing towards a shorter file (0)")  # fmt: skip  # noqa: E501
     parser.add_argument("--gaps", action="store_true", help="of a picture, with --refine: say what amortization, discretization and marginalization cost")  # fmt: skip  # noqa: E501
-    parser.add_argument("--model", dest="codec", metavar="RUN", help="of a picture: a run of image-codec, or its model.safetensors (the codec that comes with nelbo)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--model", dest="codec", metavar="RUN", help="of a picture: a run of image-codec or convolutional-codec, or its model.safetensors (the codec that comes with nelbo)")  # fmt: skip  # noqa: E501
     parser.add_argument("--loss", type=float, metavar="NATS", help="of a model: what its bound may lose for each example (default 0.1)")  # fmt: skip  # noqa: E501
     parser.add_argument("-o", "--output", metavar="FILE", help="a .nlb file (default RUN/data.nlb, or the picture's name); of a folder of pictures, a folder")  # fmt: skip  # noqa: E501
 

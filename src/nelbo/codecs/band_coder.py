@@ -13,6 +13,7 @@ from nelbo.codecs.band_networks import (
     BandNetwork,
     Restorer,
     Transform,
+    beside,
     coarse,
     differences,
     log_magnitudes,
@@ -23,13 +24,14 @@ from nelbo.codecs.codec import Codec
 from nelbo.codecs.message import DamagedError
 from nelbo.codecs.tables import Shape
 from nelbo.core import InputError
-from nelbo.priors import image_bands
+from nelbo.priors import COARSE, COLOURS, coarse_bands, image_bands, typical_logs
 
 MIDDLE = 128
 # nats weigh a sixth of a squared step beside the squared error where the deviation of p(x | z) is step / sqrt(12)
 THRIFT = 1.5  # measured on training photographs, docs/lossy.md
-_PER_BIT = math.log(2.0) / 6.0
-_Choose = Callable[[int, Plan], np.ndarray]
+_LEAST_OF_SQUARES = -4 << STEP  # log2 of scales of squares, whose numbers are all coded
+PER_BIT = math.log(2.0) / 6.0
+_Choose = Callable[[int, np.ndarray, Plan], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,8 +41,9 @@ class BandCoder:
     Args:
         shape: of the density of coefficients.
         transform: of the pictures.
-        bands: places of each band's coefficients among all of a block.
-        lowest: log2 of the scales of the coarse coefficients in grey levels, in multiples of 2^-STEP.
+        bands: places of each band's coefficients, those of the squares among all of a square, then those of the blocks
+            among all of a block.
+        lowest: log2 of the scales of the lowest coefficients of squares in grey levels, in multiples of 2^-STEP.
         networks: of the other bands.
         restorer: of decoded pictures, or None.
     """
@@ -55,13 +58,25 @@ class BandCoder:
 
     @classmethod
     def of(cls, arrays: Mapping[str, np.ndarray], arguments: Mapping[str, Any]) -> "BandCoder":
-        """From the arrays of a model, by their names in its file, and the options of its family."""
-        places = image_bands(arguments["block"])
-        count = len(places)
-        lowest = np.floor(np.asarray(arrays[f".generative.layers[{count}].log_scale"], float) * (1 << STEP) + 0.5)
-        networks = [BandNetwork.of(arrays, f".generative.layers[{count - i}]") for i in range(1, count)]
-        transform, restorer = Transform.of(arrays), Restorer.of(arrays)
-        return cls(arguments["density"], transform, places, lowest.astype(np.int64), tuple(networks), restorer)
+        """From the arrays of a model, by their names in its file, and the options of its family.
+
+        Raises:
+            InputError: its bands are others, as those of an earlier nelbo.
+        """
+        bands = (*coarse_bands(), *image_bands(arguments["block"]))
+        count = len(bands)
+        first = arrays.get(f".generative.layers[{count}].log_scale", np.zeros(0))
+        if first.shape != (COLOURS,):
+            raise InputError(
+                "This image-codec has other bands of coefficients than those of this nelbo: fit it again, or use the "
+                "nelbo that wrote it."
+            )
+        lowest = np.floor(np.asarray(first, float) * (1 << STEP) + 0.5).astype(np.int64)
+        squares, networks = len(coarse_bands()), []
+        for i in range(1, count):
+            typical = typical_logs(arguments["block"], i if i < squares else i - squares, of_squares=i < squares)
+            networks.append(BandNetwork.of(arrays, f".generative.layers[{count - i}]", typical))
+        return cls(arguments["density"], Transform.of(arrays), bands, lowest, tuple(networks), Restorer.of(arrays))
 
     @property
     def has_chain(self) -> bool:
@@ -105,30 +120,40 @@ class BandCoder:
         own = self.transform.analysis(x - MIDDLE) * 2.0 ** (-step / (1 << STEP))
         writer = Writer()
 
-        def write(number: int, found: Plan) -> np.ndarray:
+        squares = coarse(own[..., self._lowest_places])
+
+        def write(number: int, which: np.ndarray, found: Plan) -> np.ndarray:
             if numbers is None:
-                values = own[..., self.bands[number]]
-                y = self._chosen(np.ravel(values if number else coarse(values))[found.order], found, number, thrift)
+                of_squares, places = number < len(coarse_bands()), self.bands[number]
+                values = (squares if of_squares else own)[which][:, places].ravel()[found.order]
+                inner = np.zeros(places.size) if of_squares else self.transform.shrink[places] / (1 << PIXEL)
+                y = self._chosen(values, found, thrift if number else 0.0, inner[found.order % places.size])
             else:
-                y = numbers[number].ravel()[found.order]
+                y = numbers[number][which].ravel()[found.order]
             writer.numbers(self.shape, found, y)
             return y
 
         y = self._walk((x.shape[0] // self.transform.size, x.shape[1] // self.transform.size), step, write, grey=grey)
         return writer.to_bytes(), y
 
-    def _chosen(self, wanted: np.ndarray, found: Plan, number: int, thrift: float) -> np.ndarray:
-        """Whole numbers of least squared error and rate, among the nearest, its neighbour towards zero, and zero."""
+    def _chosen(self, wanted: np.ndarray, found: Plan, thrift: float, inner: np.ndarray) -> np.ndarray:
+        """Whole numbers of least squared error and rate, among the nearest, its neighbour towards zero, and zero.
+
+        Args:
+            wanted: the coefficients in steps, in the order of the plan.
+            found: the plan.
+            thrift: weight of bits; 0 rounds to the nearest.
+            inner: what the receiver moves each number towards zero, if it is another.
+        """
         nearest = np.rint(wanted).astype(np.int64)
-        near = np.flatnonzero(nearest) if number and thrift else np.zeros(0, np.int64)
+        near = np.flatnonzero(nearest) if thrift else np.zeros(0, np.int64)
         if not near.size:
             return nearest
-        part, c, first = _part(found, near), wanted[near], nearest[near]
+        part, c, first, shrink = _part(found, near), wanted[near], nearest[near], inner[near]
         best, cost = first, np.full(near.size, np.inf)
-        shrink = 0.15
         for candidate in (first, first - np.sign(first), np.zeros_like(first)):
             error = c - (candidate - shrink * np.sign(candidate))
-            price = error**2 + thrift * _PER_BIT * bits(self.shape, part, candidate)
+            price = error**2 + thrift * PER_BIT * bits(self.shape, part, candidate)
             best, cost = np.where(price < cost, candidate, best), np.minimum(price, cost)
         nearest[near] = best
         return nearest
@@ -146,8 +171,8 @@ class BandCoder:
             DamagedError: no sender with this model wrote it.
         """
         reader, size = Reader(data), self.transform.size
-        blocks = (sides[0] // size, sides[1] // size)
-        y = self._walk(blocks, step, lambda number, found: reader.numbers(self.shape, found), grey=grey)  # noqa: ARG005
+        read: _Choose = lambda number, which, found: reader.numbers(self.shape, found)  # noqa: ARG005, E731
+        y = self._walk((sides[0] // size, sides[1] // size), step, read, grey=grey)
         if not reader.is_spent():
             raise DamagedError("The stream is damaged: something is left of it.")
         return y
@@ -165,34 +190,63 @@ class BandCoder:
         inner = y * float(1 << PIXEL) - np.sign(y) * self.transform.shrink
         return self.transform.synthesis(inner, step)
 
+    @property
+    def _lowest_places(self) -> np.ndarray:
+        return np.arange(COLOURS) * self.transform.size**2
+
     def _walk(self, blocks: tuple[int, int], step: int, numbers: _Choose, *, grey: bool) -> np.ndarray:
-        """Band after band: its plan from those before, its numbers from `numbers`."""
-        size = self.transform.size
-        y = np.zeros((*blocks, 3 * size * size))
-        seen: list[np.ndarray] = []
-        lowest = around = np.zeros(0)
-        for number, places in enumerate(self.bands):
-            if not number:
-                extent = (blocks[0] // 4, blocks[1] // 4, self.lowest.size)
-                scale = np.broadcast_to(np.clip(self.lowest - step, LEAST, MOST), extent)
-                location, colour = np.zeros(extent, np.int64), np.tile(np.arange(3), self.lowest.size // 3)
-            else:
-                location, scale = self.networks[number - 1](around, np.concatenate(seen, axis=-1), step, MOST, LEAST)
-                colour = places // (size * size)
-            coded = np.broadcast_to(~(grey & (colour > 0)), scale.shape)
-            found = plan(self.shape, location.ravel(), scale.ravel(), coded.ravel())
-            own = np.zeros(scale.size)
-            own[found.order] = numbers(number, found)
-            own = own.reshape(scale.shape)
-            if not number:
-                lowest = lowest_parts(own)
-                around = differences(lowest)
-                seen.append(log_magnitudes(around))
-                y[..., places] = lowest * (1.0 / (1 << PART))
-            else:
-                seen.append(log_magnitudes(own * (1 << PART)))
-                y[..., places] = own
+        """Band after band: its plans from what comes before, its numbers from `numbers`, in steps."""
+        count, squares = len(coarse_bands()), (blocks[0] // COARSE, blocks[1] // COARSE)
+        low = np.zeros((*squares, COARSE**2 * COLOURS))
+        scale = np.broadcast_to(
+            np.clip(self.lowest - step, _LEAST_OF_SQUARES, MOST), (squares[0] * squares[1], COLOURS)
+        )
+        everywhere, colour = np.ones(squares, bool), np.arange(COLOURS)
+        first = self._numbers(0, everywhere, np.zeros(scale.shape, np.int64), scale, numbers, ~(grey & (colour > 0)))
+        low[..., self.bands[0]] = first.reshape(*squares, COLOURS)
+        around = differences(low[..., self.bands[0]] * (1 << PART))
+        self._grid(low, around, range(1, count), step, numbers, grey=grey)
+        lowest = lowest_parts(low)
+        y = np.zeros((*blocks, COLOURS * self.transform.size**2))
+        y[..., self._lowest_places] = lowest * (1.0 / (1 << PART))
+        self._grid(y, differences(lowest), range(count, len(self.bands)), step, numbers, grey=grey)
         return y
+
+    def _grid(
+        self, y: np.ndarray, around: np.ndarray, which: range, step: int, numbers: _Choose, *, grey: bool
+    ) -> None:
+        """The bands of a grid, into `y`: of each, every other block first, the others given their neighbours."""
+        odd = np.add.outer(np.arange(y.shape[0]), np.arange(y.shape[1])) % 2 == 1
+        squares = which.start < len(coarse_bands())
+        limits = (_LEAST_OF_SQUARES if squares else LEAST, MOST)
+        seen = [log_magnitudes(around)]
+        for number in which:
+            places, network = self.bands[number], self.networks[number - 1]
+            colour = places % COLOURS if squares else places // self.transform.size**2
+            found = network.prepare(around, np.concatenate(seen, axis=-1), step)
+            own, known = np.zeros(found.location.shape), None
+            for part in (~odd, odd):
+                scale = network.scales(found, part, known, step, limits)
+                own[part] = self._numbers(number, part, found.location[part], scale, numbers, ~(grey & (colour > 0)))
+                sizes = log_magnitudes(own * (1 << PART))
+                known = beside(sizes)
+            seen.append(sizes)
+            y[..., places] = own
+
+    def _numbers(
+        self,
+        number: int,
+        which: np.ndarray,
+        location: np.ndarray,
+        scale: np.ndarray,
+        numbers: _Choose,
+        coded: np.ndarray,
+    ) -> np.ndarray:
+        """The numbers of some blocks of a band, `(blocks, coefficients)`."""
+        found = plan(self.shape, location.ravel(), scale.ravel(), np.broadcast_to(coded, scale.shape).ravel())
+        own = np.zeros(scale.size)
+        own[found.order] = numbers(number, which, found)
+        return own.reshape(scale.shape)
 
 
 def _part(found: Plan, chosen: np.ndarray) -> Plan:

@@ -22,6 +22,7 @@ PART = 4  # lowest coefficients and their differences are multiples of 2^-4
 STEP = 3  # log2 of scales and locations are multiples of 2^-3
 PIXEL = 6  # coefficients in grey levels, and pixels on the way back, are multiples of 2^-6
 _MATRIX = 14  # matrices of the transform are multiples of 2^-14
+_LEVEL = 9 << (STEP - 1)  # log2 of a middling step, 4.5, in multiples of 2^-STEP
 _LONGEST = 1 << 16  # entries of the table of magnitudes
 _MOST = float(1 << 24)  # activations stay below
 
@@ -72,51 +73,98 @@ def differences(lowest: np.ndarray) -> np.ndarray:
 
 
 @dataclasses.dataclass(frozen=True)
+class Prepared:
+    """What a band's network has made of all earlier bands; arrays of `(rows, columns, units)`, in multiples of 2^-FINE.
+
+    Args:
+        own: hidden units of each block.
+        mixed: those of its neighbourhood, with SHIFT bits more, before what is added for neighbours of the same band.
+        location: of each number, in multiples of 2^-STEP, int64.
+    """
+
+    own: np.ndarray
+    mixed: np.ndarray
+    location: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
 class BandNetwork:
-    """One band's network; see `nelbo.models.bands.Band`."""
+    """One band's network; see `nelbo.models.bands.Band`.
+
+    Args:
+        typical: log2 of what is seen in grey levels, about, in multiples of 2^-STEP.
+    """
+
+    typical: np.ndarray
 
     enter: np.ndarray
     enter_bias: np.ndarray
     mix: np.ndarray
     mix_bias: np.ndarray
+    beside: np.ndarray
+    beside_bias: np.ndarray
     leave: np.ndarray
     leave_bias: np.ndarray
     slope: np.ndarray
 
     @classmethod
-    def of(cls, arrays: Mapping[str, np.ndarray], name: str) -> "BandNetwork":
+    def of(cls, arrays: Mapping[str, np.ndarray], name: str, typical: np.ndarray) -> "BandNetwork":
         """From the arrays of a model, by their names."""
         get = lambda part: arrays[f"{name}.{part}"]  # noqa: E731
         return cls(
+            _whole(typical, STEP),
             _whole(get("enter"), SHIFT),
             _whole(get("enter_bias"), SHIFT + FINE),
             _whole(get("mix.weight"), SHIFT),
             _whole(get("mix.bias"), SHIFT + FINE),
+            _whole(get("beside"), SHIFT),
+            _whole(get("beside_bias"), SHIFT + FINE),
             _whole(get("leave"), SHIFT),
             _whole(get("leave_bias"), SHIFT + FINE),
             _whole(get("slope"), SHIFT + FINE - PART),
         )
 
-    def __call__(
-        self, around: np.ndarray, seen: np.ndarray, step: int, most: int, least: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Locations and log2 of scales of a band, both in multiples of 2^-STEP, int64.
+    def prepare(self, around: np.ndarray, seen: np.ndarray, step: int) -> Prepared:
+        """What can be computed before the first number of the band is known.
 
         Args:
             around: differences of lowest coefficients, in multiples of 2^-PART.
             seen: magnitudes of these and of all earlier bands, in multiples of 2^-FINE, `(rows, columns, inputs)`.
             step: log2 of the step, in multiples of 2^-STEP.
-            most: greatest log2 of a scale, the same.
-            least: the smallest.
         """
-        level = np.full((*seen.shape[:2], 1), float(step << (FINE - STEP)))
-        inputs = np.concatenate([level, seen], axis=-1)
+        level = np.full((*seen.shape[:2], 1), float((step - _LEVEL) << (FINE - STEP)))
+        usual = np.maximum(self.typical - step, 0.0) * (1 << (FINE - STEP))
+        inputs = np.concatenate([level, seen - usual], axis=-1)
         own = np.clip(_lowered(inputs @ self.enter + self.enter_bias, SHIFT), 0.0, _MOST)
-        mixed = np.clip(_lowered(_convolved(own, self.mix) + self.mix_bias, SHIFT), 0.0, _MOST)
-        raw = np.concatenate([own, mixed], axis=-1) @ self.leave + self.leave_bias
-        scale = np.clip(_lowered(raw, SHIFT + FINE - STEP) - step, least, most)
-        location = _lowered(around @ self.slope, SHIFT + FINE - STEP)
-        return np.clip(location, -_MOST, _MOST).astype(np.int64), scale.astype(np.int64)
+        location = np.clip(_lowered(around @ self.slope, SHIFT + FINE - STEP), -_MOST, _MOST)
+        return Prepared(own, _convolved(own, self.mix) + self.mix_bias, location.astype(np.int64))
+
+    def scales(
+        self, found: Prepared, which: np.ndarray, beside: np.ndarray | None, step: int, limits: tuple[int, int]
+    ) -> np.ndarray:
+        """log2 of scales of some blocks in multiples of 2^-STEP, int64, `(blocks, coefficients)`.
+
+        Args:
+            found: what `prepare` gave.
+            which: blocks, `(rows, columns)` bool.
+            beside: magnitudes of their neighbours' numbers of this band as `beside` sums them, in multiples of
+                2^-FINE, `(rows, columns, both)`; None where none is known yet.
+            step: log2 of the step, in multiples of 2^-STEP.
+            limits: the least and the greatest.
+        """
+        own, mixed = found.own[which], found.mixed[which]
+        if beside is not None:
+            mixed = mixed + beside[which] @ self.beside + self.beside_bias
+        hidden = np.concatenate([own, np.clip(_lowered(mixed, SHIFT), 0.0, _MOST)], axis=-1)
+        raw = hidden @ self.leave + self.leave_bias
+        return np.clip(_lowered(raw, SHIFT + FINE - STEP) - step, *limits).astype(np.int64)
+
+
+def beside(y: np.ndarray) -> np.ndarray:
+    """Sums of the two neighbours above and below each block, then of those left and right; zero beyond the border."""
+    padded = np.pad(y, ((1, 1), (1, 1), (0, 0)))
+    upright = padded[:-2, 1:-1] + padded[2:, 1:-1]
+    return np.concatenate([upright, padded[1:-1, :-2] + padded[1:-1, 2:]], axis=-1)
 
 
 def _over_edges(x: np.ndarray, matrix: np.ndarray, *, exact: bool) -> np.ndarray:

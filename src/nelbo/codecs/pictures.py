@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
-from nelbo.codecs.band_coder import BandCoder
+from nelbo.codecs.band_coder import PER_BIT, BandCoder
 from nelbo.codecs.band_tables import STEP
 from nelbo.codecs.codec import Codec
 from nelbo.codecs.hyper_bits_back import LANES
@@ -88,6 +88,27 @@ class PictureCodec:
     arrays: Mapping[str, np.ndarray] = dataclasses.field(repr=False, compare=False)
     arguments: Mapping[str, Any] = dataclasses.field(repr=False, compare=False)
     family: str = "image-codec"
+
+    def coded(self, x: np.ndarray, step: int, *, grey: bool, refine: int = 0) -> tuple[bytes, Any]:
+        """The stream of a tile and its whole numbers; the refined one where it is better in real bytes.
+
+        Args:
+            x: `(height, width, 3)`, grey levels, sides multiples of the coder's unit.
+            step: log2 of the step, in eighths.
+            grey: whether only lightness is coded.
+            refine: steps of refinement.
+        """
+        chosen = self.coder.encode(x, step, grey=grey)
+        numbers = self.refined(x, step, refine) if refine else None
+        if numbers is None:
+            return chosen
+        refined = self.coder.encode(x, step, grey=grey, numbers=numbers)
+        return min(chosen, refined, key=lambda one: self._cost(x, step, *one))
+
+    def _cost(self, x: np.ndarray, step: int, data: bytes, y: Any) -> float:
+        """Squared error in steps, and the weighted bits of a stream at their balance: what the sender makes small."""
+        error = (self.coder.picture(y, step) - x) * 2.0 ** (-step / (1 << STEP))
+        return float((error**2).sum()) + self.coder.thrift * PER_BIT * 8 * len(data)
 
     def refined(self, x: np.ndarray, step: int, steps: int) -> list[np.ndarray] | None:
         """Whole numbers of each band of a tile that cost less than those of one pass, or None: `refined_picture`."""
@@ -209,7 +230,7 @@ def compress_picture(
     for done, (rows, columns) in enumerate(places, 1):
         part = pixels[rows, columns]
         x = _padded(part, coder.unit)
-        data, y = coder.encode(x, step, grey=grey, numbers=codec.refined(x, step, refine) if refine else None)
+        data, y = codec.coded(x, step, grey=grey, refine=refine)
         shown = _shown(coder.picture(y, step), header, part.shape[:2])
         tiles.append((data, header.digest(shown)))
         if coder.has_chain:

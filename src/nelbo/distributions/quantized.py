@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpyro.distributions as nd
-from jax.nn import sigmoid
+from jax.nn import log_sigmoid, sigmoid
 from jax.scipy.special import ndtr
 from jaxtyping import Array, Float, Key
 from numpyro.distributions import constraints
@@ -116,11 +116,16 @@ class UnitMass(nd.Distribution):
         return ndtr(argument) if self.form == "normal" else sigmoid(argument)
 
     def log_prob(self, value: Float[Array, "..."]) -> Float[Array, "..."]:  # pyright: ignore
-        """Log of the mass of the unit interval around each value, at least log 1e-9 [nats]."""
+        """Log of the mass of the unit interval around each value [nats]; of normals at least log 1e-9.
+
+        Of logistic densities it is exact in the tails too, so that numbers which a model thinks impossible move it.
+        """
         # on the lower side of the location, where differences of F are exact in floating point
-        away, function = jnp.abs(value - self.loc), ndtr if self.form == "normal" else sigmoid
-        mass = function((0.5 - away) / self.scale) - function((-0.5 - away) / self.scale)
-        return jnp.log(jnp.maximum(mass, LEAST_MASS))
+        away = jnp.abs(value - self.loc)
+        upper, lower = (0.5 - away) / self.scale, (-0.5 - away) / self.scale
+        if self.form == "logistic":  # F(a) - F(b) = F(a) F(-b) (1 - exp(b - a))
+            return log_sigmoid(upper) + log_sigmoid(-lower) + jnp.log(-jnp.expm1(-1.0 / self.scale))
+        return jnp.log(jnp.maximum(ndtr(upper) - ndtr(lower), LEAST_MASS))
 
     def sample(self, key: Key[Array, ""], sample_shape: tuple[int, ...] = ()) -> Float[Array, "..."]:  # pyright: ignore
         """A draw of the density, plus noise."""

@@ -17,14 +17,14 @@ from jaxtyping import Array, Float, Key
 
 from nelbo.core import AnyExample, InputError, as_example, choice
 from nelbo.distributions import DENSITY_SHAPES, Normal, Rounded, UnitUniform
-from nelbo.models.bands import Band, LowestBand, coarse, from_coarse
+from nelbo.models.bands import Band, LowestBand, coarse, lowest_of
 from nelbo.models.layers import Context, Latents, Layer, Reads
 from nelbo.models.parts import drawn_at_once, positive
 from nelbo.models.recognition import Posterior, Recognition
 from nelbo.models.spec import ModelSpec
 from nelbo.models.stack import Model, Stack
 from nelbo.nets import Conv, LappedTransform, depth_to_space, space_to_depth
-from nelbo.priors import COARSE, COLOURS, image_bands
+from nelbo.priors import COARSE, COLOURS, coarse_bands, image_bands
 
 MIDDLE = 128.0  # grey level that is subtracted
 _QUANTA = ("uniform", "rounded")
@@ -78,9 +78,9 @@ class Pixels(Layer):
 
     def coefficients(self, parents: Latents) -> Float[Array, "rows columns coefficients"]:
         """All coefficients in steps, in the order of the transform."""
-        *higher, lowest = parents
-        parts = [from_coarse(lowest), *higher[::-1]]
-        order = np.concatenate(image_bands(self.transform.size))
+        count, size = len(coarse_bands()), self.transform.size
+        parts = [lowest_of(parents[-count:]), *parents[-count - 1 :: -1]]
+        order = np.concatenate([np.arange(COLOURS) * size * size, *image_bands(size)])
         y = jnp.concatenate(parts, axis=-1)[..., np.argsort(order)]
         inner = jnp.clip(y, -1.0, 1.0) * self.shrink[None, None, :]
         return y - inner
@@ -103,13 +103,15 @@ class Quantized(Layer):
     """q of a band: uniform around the picture's own coefficients, or these rounded.
 
     Args:
-        number: of the band.
+        number: of the band on its grid.
+        of_squares: whether that is the coarse one.
         size: of a block.
         how: "uniform" or "rounded".
         dead_zone: of "rounded".
     """
 
     number: int = eqx.field(static=True)
+    of_squares: bool = eqx.field(static=True)
     size: int = eqx.field(static=True)
     how: str = eqx.field(static=True)
     dead_zone: float = eqx.field(static=True)
@@ -121,8 +123,11 @@ class Quantized(Layer):
     def __call__(self, parents: Latents, context: Context = None) -> UnitUniform:
         """The distribution, from all coefficients in steps."""
         del context
-        own = parents[-1][..., image_bands(self.size)[self.number]]
-        centre = own if self.number else coarse(own)
+        if self.of_squares:
+            lowest = parents[-1][..., np.arange(COLOURS) * self.size**2]
+            centre = coarse(lowest)[..., coarse_bands()[self.number]]
+        else:
+            centre = parents[-1][..., image_bands(self.size)[self.number]]
         return UnitUniform(centre) if self.how == "uniform" else Rounded(centre, self.dead_zone)
 
 
@@ -150,7 +155,8 @@ class Coefficients(Recognition):
                 "A picture codec takes the log2 of its step as context, and this example has none: use sgvb."
             )
         view, log_step = whole.view, jnp.asarray(whole.context)[0]
-        return self.transform.analysis(view.values - MIDDLE) * jnp.exp2(-log_step)
+        values = view.values if view.observed is None else jnp.where(view.observed, view.values, MIDDLE)
+        return self.transform.analysis(values - MIDDLE) * jnp.exp2(-log_step)
 
     def __call__(self, x: AnyExample) -> Posterior:
         """The posterior of one example."""
@@ -204,15 +210,16 @@ def image_codec(
     (units,) = positive("units", (units,))
     if restore < 0 or not 0.0 <= dead_zone < 0.5:
         raise InputError("restore is a number of channels, zero or more, and dead_zone lies between 0 and 1/2.")
-    count = len(image_bands(block))
-    keys = jr.split(key, count + 1)
-    extent = (shape[0] // unit, shape[1] // unit)
-    layers: list[Layer] = [LowestBand(density, extent)]
-    layers += [Band(keys[i], block, i, units, density) for i in range(1, count)]
-    restoration = Restoration(keys[count], restore) if restore else None
+    grids = ((True, len(coarse_bands())), (False, len(image_bands(block))))
+    places = [(number, of_squares) for of_squares, count in grids for number in range(count)]
+    layers: list[Layer] = [LowestBand(density, (shape[0] // unit, shape[1] // unit))]
+    for number, of_squares in places[1:]:
+        band_key = jr.fold_in(key, len(layers))
+        layers.append(Band(band_key, block, number, units, density, of_squares=of_squares))
+    restoration = Restoration(jr.fold_in(key, len(layers)), restore) if restore else None
     lapped = LappedTransform(block, fixed=transform == "fixed")
     pixels = Pixels(lapped, jnp.zeros(COLOURS * block * block, jnp.float32), restoration)
-    quanta = tuple(Quantized(i, block, quantization, dead_zone) for i in reversed(range(count)))
+    quanta = tuple(Quantized(i, of_squares, block, quantization, dead_zone) for i, of_squares in reversed(places))
     spec = ModelSpec.of("image-codec", shape=shape, block=block, units=units, density=density, restore=restore,
                         transform=transform, quantization=quantization, dead_zone=dead_zone,
                         context=context)  # fmt: skip

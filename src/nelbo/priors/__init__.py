@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from nelbo.priors.kernels import kernel_named as kernel_named
     from nelbo.priors.layout import COARSE as COARSE
     from nelbo.priors.layout import COLOURS as COLOURS
-    from nelbo.priors.layout import FALL as FALL
-    from nelbo.priors.layout import LESS as LESS
-    from nelbo.priors.layout import LOWEST as LOWEST
+    from nelbo.priors.layout import coarse_bands as coarse_bands
     from nelbo.priors.layout import coarse_basis as coarse_basis
+    from nelbo.priors.layout import coarse_log_spread as coarse_log_spread
     from nelbo.priors.layout import image_bands as image_bands
     from nelbo.priors.layout import log_spread as log_spread
+    from nelbo.priors.layout import typical_logs as typical_logs
     from nelbo.priors.processes import JITTER as JITTER
     from nelbo.priors.processes import DenseProcess as DenseProcess
     from nelbo.priors.processes import GaussianProcess as GaussianProcess
@@ -58,7 +58,6 @@ _HOMES = {
     "ConditionedProcess": "conditioned",
     "GivenReadings": "conditioned",
     "DenseProcess": "processes",
-    "FALL": "layout",
     "FactorizedDensity": "factorized",
     "FactorizedMass": "factorized",
     "Filtered": "state_space",
@@ -69,15 +68,15 @@ _HOMES = {
     "JITTER": "processes",
     "KERNELS": "kernels",
     "Kernel": "kernels",
-    "LESS": "layout",
-    "LOWEST": "layout",
     "MarkovProcess": "processes",
     "Past": "autoregressive",
     "RecentPast": "autoregressive",
     "RecurrentPast": "autoregressive",
     "SmoothedProcess": "smoothed",
     "chain": "state_space",
+    "coarse_bands": "layout",
     "coarse_basis": "layout",
+    "coarse_log_spread": "layout",
     "gaussian_process": "processes",
     "image_bands": "layout",
     "inducing_bound": "inducing",
@@ -90,6 +89,7 @@ _HOMES = {
     "kalman_smoother": "state_space",
     "kernel_named": "kernels",
     "log_spread": "layout",
+    "typical_logs": "layout",
     "whitened": "inducing",
 }
 

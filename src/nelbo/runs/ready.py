@@ -80,7 +80,7 @@ def ready_for(
     model = with_prior(build(keys[0], experiment.model["name"], arguments), experiment, train)
     setting = Setting(size, size / training["batch_size"], steps_for(training, size))
     objective, model = objective_for(experiment, setting, model)
-    sources = sources_of(experiment.data, train, score, arguments.get("likelihood", "gaussian"))
+    sources = sources_of(experiment.data, train, score, arguments.get("likelihood", wanted or "gaussian"))
     for one in sources.values():
         _takes(model, one)
     return Ready(
