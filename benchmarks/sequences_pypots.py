@@ -7,7 +7,7 @@
 `windows.npz` is written by `sequences.py`, which runs this script: `train`, `valid` and `test`, arrays of windows x
 time x channels, NaN where there is no value. `filled.npz` then has draws of the test windows, windows x draws x time x
 channels, by each of both (SAITS has one), and the seconds of its training. Sizes are those of PyPOTS's own examples; as
-many epochs are taken as fit into the seconds of processor time, and its best ones by its own validation score count.
+many epochs are taken as fit into the seconds of processor time, and the best one by its own validation score counts.
 """
 
 import argparse
@@ -55,9 +55,11 @@ def filled(make: Callable[..., Any], parts: dict[str, np.ndarray], seconds: floa
         model.fit(train, valid)
         return model, time.process_time() - began
 
-    fit(1)  # what the first batch costs is not the second one's
-    _, one = fit(2)
-    model, taken = fit(max(1, round(seconds / (one / 2.0))))
+    epochs, taken = 3, 0.0
+    while taken < 0.8 * seconds:
+        model, taken = fit(epochs)
+        # loading and compiling are no part of an epoch, so the first guesses are too few
+        epochs = max(epochs + 1, round(epochs * min(20.0, seconds / taken)))
     test = {"X": parts["test"]}
     draws = model.impute(test, n_sampling_times=DRAWS) if make is gp_vae else model.impute(test)
     draws = np.asarray(draws, np.float32).reshape(len(parts["test"]), -1, steps, features)
