@@ -38,7 +38,7 @@ def _whole(values: np.ndarray, shift: int) -> np.ndarray:
     return np.round(np.asarray(values, float) * (1 << shift))
 
 
-def _lowered(values: np.ndarray, shift: int) -> np.ndarray:
+def lowered(values: np.ndarray, shift: int) -> np.ndarray:
     """Multiples of 2^-shift less, rounded."""
     return np.floor((values + float(1 << (shift - 1))) * (1.0 / (1 << shift)))
 
@@ -60,7 +60,7 @@ def lowest_parts(y: np.ndarray) -> np.ndarray:
     rows, columns = y.shape[:2]
     basis = _whole(coarse_basis(), _MATRIX)
     grouped = np.einsum("fp,ijfc->ijpc", basis, y.reshape(rows, columns, COARSE**2, -1))
-    found = _lowered(grouped, _MATRIX - PART).reshape(rows, columns, COARSE, COARSE, -1)
+    found = lowered(grouped, _MATRIX - PART).reshape(rows, columns, COARSE, COARSE, -1)
     return found.transpose(0, 2, 1, 3, 4).reshape(rows * COARSE, columns * COARSE, -1)
 
 
@@ -135,8 +135,8 @@ class BandNetwork:
         level = np.full((*seen.shape[:2], 1), float((step - _LEVEL) << (FINE - STEP)))
         usual = np.maximum(self.typical - step, 0.0) * (1 << (FINE - STEP))
         inputs = np.concatenate([level, seen - usual], axis=-1)
-        own = np.clip(_lowered(inputs @ self.enter + self.enter_bias, SHIFT), 0.0, _MOST)
-        location = np.clip(_lowered(around @ self.slope, SHIFT + FINE - STEP), -_MOST, _MOST)
+        own = np.clip(lowered(inputs @ self.enter + self.enter_bias, SHIFT), 0.0, _MOST)
+        location = np.clip(lowered(around @ self.slope, SHIFT + FINE - STEP), -_MOST, _MOST)
         return Prepared(own, _convolved(own, self.mix) + self.mix_bias, location.astype(np.int64))
 
     def scales(
@@ -155,9 +155,9 @@ class BandNetwork:
         own, mixed = found.own[which], found.mixed[which]
         if beside is not None:
             mixed = mixed + beside[which] @ self.beside + self.beside_bias
-        hidden = np.concatenate([own, np.clip(_lowered(mixed, SHIFT), 0.0, _MOST)], axis=-1)
+        hidden = np.concatenate([own, np.clip(lowered(mixed, SHIFT), 0.0, _MOST)], axis=-1)
         raw = hidden @ self.leave + self.leave_bias
-        return np.clip(_lowered(raw, SHIFT + FINE - STEP) - step, *limits).astype(np.int64)
+        return np.clip(lowered(raw, SHIFT + FINE - STEP) - step, *limits).astype(np.int64)
 
 
 def beside(y: np.ndarray) -> np.ndarray:
@@ -175,7 +175,7 @@ def _over_edges(x: np.ndarray, matrix: np.ndarray, *, exact: bool) -> np.ndarray
         return x
     mixed = matrix @ x[half:-half].reshape(-1, size, math.prod(x.shape[1:]))
     out = x.copy()
-    out[half:-half] = (_lowered(mixed, _MATRIX) if exact else mixed).reshape(-1, *x.shape[1:])
+    out[half:-half] = (lowered(mixed, _MATRIX) if exact else mixed).reshape(-1, *x.shape[1:])
     return out
 
 
@@ -227,13 +227,13 @@ class Transform:
         """
         colour, lap, block = self.back
         size, (rows, columns) = self.size, y.shape[:2]
-        x = _lowered(y * step_size(step), _MATRIX)
+        x = lowered(y * step_size(step), _MATRIX)
         x = x.reshape(rows, columns, -1, size, size).transpose(0, 3, 1, 4, 2).reshape(rows * size, columns * size, -1)
         for _ in range(2):
             x = np.ascontiguousarray(x)
-            x = _lowered(block @ x.reshape(-1, size, x.shape[1] * x.shape[2]), _MATRIX).reshape(x.shape)
+            x = lowered(block @ x.reshape(-1, size, x.shape[1] * x.shape[2]), _MATRIX).reshape(x.shape)
             x = _over_edges(x, lap, exact=True).transpose(1, 0, 2)
-        return _lowered(x @ colour.T, _MATRIX)
+        return lowered(x @ colour.T, _MATRIX)
 
 
 PATCH = 4  # pixels along each side that the restoring network takes for one
@@ -272,9 +272,9 @@ class Restorer:
         steps = np.floor(patches * (inverse * (1 << (FINE - PIXEL)) * 2.0**-_MATRIX) + 0.5)
         level = np.full((rows, columns, 1), float(step << (FINE - STEP)))
         hidden = _convolved(np.concatenate([steps, level], axis=-1), self.first) + self.first_bias
-        hidden = np.clip(_lowered(hidden, SHIFT), 0.0, _MOST)
+        hidden = np.clip(lowered(hidden, SHIFT), 0.0, _MOST)
         out = _convolved(hidden, self.last) + self.last_bias
-        moved = _lowered(out * step_size(step), SHIFT + FINE + _MATRIX - PIXEL)
+        moved = lowered(out * step_size(step), SHIFT + FINE + _MATRIX - PIXEL)
         return moved.reshape(rows, columns, PATCH, PATCH, 3).transpose(0, 2, 1, 3, 4).reshape(x.shape)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nelbo.codecs.band_networks import _lowered as lowered
+from nelbo.codecs.band_networks import lowered
 from nelbo.codecs.codec import Codec, bits_back, tabled
 from nelbo.codecs.factorized_tables import Factorized
 from nelbo.codecs.hyper_networks import Hyper

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from nelbo.codecs.band_networks import _lowered as lowered
+from nelbo.codecs.band_networks import lowered
 from nelbo.codecs.band_tables import STEP, Plan, plan
 from nelbo.codecs.whole_convolutions import MOST, SUM, Chain
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nelbo.codecs.band_networks import _lowered as lowered
+from nelbo.codecs.band_networks import lowered
 from nelbo.codecs.band_tables import STEP, Plan, Reader, Writer
 from nelbo.codecs.codec import Codec
 from nelbo.codecs.factorized_tables import Factorized

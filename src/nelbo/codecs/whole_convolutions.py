@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from nelbo.codecs.band_networks import _convolved as convolved
-from nelbo.codecs.band_networks import _lowered as lowered
 from nelbo.codecs.band_networks import _whole as whole
+from nelbo.codecs.band_networks import lowered
 from nelbo.core import InputError
 
 WEIGHT, ACTIVATION = 16, 10

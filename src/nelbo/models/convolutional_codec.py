@@ -18,16 +18,15 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from nelbo.core import AnyExample, InputError, as_example, choice
+from nelbo.core import InputError, choice
 from nelbo.distributions import Normal, Rounded, UnitMass, UnitUniform
+from nelbo.models.image_codec import PictureRecognition
 from nelbo.models.layers import Context, Latents, Layer, Reads
 from nelbo.models.parts import drawn_at_once, positive
-from nelbo.models.recognition import Posterior, Recognition
 from nelbo.models.spec import ModelSpec
 from nelbo.models.stack import Model, Stack
 from nelbo.nets import (
     HYPER_LEVELS,
-    MIDDLE_GREY,
     PICTURE_LEVELS,
     PICTURE_STARTS,
     USUAL_LOG_STEP,
@@ -206,7 +205,7 @@ class HyperPosterior(Layer):
         return Normal(loc, jnp.exp2(jnp.clip(_LESS * log_scale + _DEVIATION, -6.0, 6.0)))
 
 
-class Encoder(Recognition):
+class Encoder(PictureRecognition):
     """q(y, z | x).
 
     Args:
@@ -219,25 +218,9 @@ class Encoder(Recognition):
     slope: Float[Array, " latents"]
     layers: tuple[Layer, ...]
 
-    @property
-    def reads(self) -> tuple[Reads, ...]:
-        """What each layer reads."""
-        return tuple(layer.reads for layer in self.layers)
-
-    def see(self, x: AnyExample) -> Array:
-        """The latents before they are rounded, in units."""
-        whole = as_example(x)
-        if whole.context is None:
-            raise InputError(
-                "A picture codec takes the log2 of its step as context, and this example has none: use sgvb."
-            )
-        view = whole.view
-        values = view.values if view.observed is None else jnp.where(view.observed, view.values, MIDDLE_GREY)
-        return self.net(values) / units(self.slope, whole.context)[None, None, :]
-
-    def __call__(self, x: AnyExample) -> Posterior:
-        """The posterior of one example."""
-        return Posterior(self.layers, self.see(x), as_example(x).context)
+    def measured(self, pixels: Float[Array, "h w 3"], context: Float[Array, "1"]) -> Array:
+        """The latents, in units."""
+        return self.net(pixels) / units(self.slope, context)[None, None, :]
 
 
 @drawn_at_once

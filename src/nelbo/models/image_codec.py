@@ -5,6 +5,7 @@ zero (Balle et al. 2017, 2018). The step by which coefficients are divided is th
 (base 2, of grey levels), which the deviation of p(x | z) follows, so that one model serves every rate.
 """
 
+import abc
 import math
 from collections.abc import Sequence
 from typing import ClassVar
@@ -131,7 +132,40 @@ class Quantized(Layer):
         return UnitUniform(centre) if self.how == "uniform" else Rounded(centre, self.dead_zone)
 
 
-class Coefficients(Recognition):
+class PictureRecognition(Recognition):
+    """Abstract: q of a codec of pictures, whose context is log2 of the step."""
+
+    @abc.abstractmethod
+    def measured(self, pixels: Float[Array, "h w 3"], context: Float[Array, "1"]) -> Array:
+        """What is rounded, in steps.
+
+        Args:
+            pixels: grey levels.
+            context: log2 of the step.
+        """
+
+    @property
+    def reads(self) -> tuple[Reads, ...]:
+        """What each layer reads."""
+        return tuple(layer.reads for layer in self.layers)
+
+    def see(self, x: AnyExample) -> Array:
+        """What is rounded, before it is; pixels that are not observed are grey."""
+        whole = as_example(x)
+        if whole.context is None:
+            raise InputError(
+                "A picture codec takes the log2 of its step as context, and this example has none: use sgvb."
+            )
+        view = whole.view
+        values = view.values if view.observed is None else jnp.where(view.observed, view.values, MIDDLE)
+        return self.measured(values, jnp.asarray(whole.context))
+
+    def __call__(self, x: AnyExample) -> Posterior:
+        """The posterior of one example."""
+        return Posterior(self.layers, self.see(x), as_example(x).context)
+
+
+class Coefficients(PictureRecognition):
     """q(z | x): the transform, the step, and noise or rounding.
 
     Args:
@@ -142,25 +176,9 @@ class Coefficients(Recognition):
     transform: LappedTransform
     layers: tuple[Layer, ...]
 
-    @property
-    def reads(self) -> tuple[Reads, ...]:
-        """What each layer reads."""
-        return tuple(layer.reads for layer in self.layers)
-
-    def see(self, x: AnyExample) -> Array:
-        """All coefficients, in steps."""
-        whole = as_example(x)
-        if whole.context is None:
-            raise InputError(
-                "A picture codec takes the log2 of its step as context, and this example has none: use sgvb."
-            )
-        view, log_step = whole.view, jnp.asarray(whole.context)[0]
-        values = view.values if view.observed is None else jnp.where(view.observed, view.values, MIDDLE)
-        return self.transform.analysis(values - MIDDLE) * jnp.exp2(-log_step)
-
-    def __call__(self, x: AnyExample) -> Posterior:
-        """The posterior of one example."""
-        return Posterior(self.layers, self.see(x), as_example(x).context)
+    def measured(self, pixels: Float[Array, "h w 3"], context: Float[Array, "1"]) -> Array:
+        """All coefficients."""
+        return self.transform.analysis(pixels - MIDDLE) * jnp.exp2(-context[0])
 
 
 @drawn_at_once
