@@ -20,7 +20,7 @@ from nelbo.training import examples
 
 HEAVY = 0.7  # Pareto k above which nothing can be trusted
 FEWEST_FOR_TAILS = 200  # draws of an example, of which the 40 largest make a tail
-# where there are fewer, compiling them well takes longer than it saves: the program is half as fast again
+# where there are fewer, compiling in full takes longer than it saves: the short program runs half as long again
 _FEW_DRAWS = 50_000
 ROWS = 1000  # latent draws decoded at once: large enough for full matrix products, small enough for the cache
 

@@ -45,10 +45,8 @@ HYPER_LATENTS = ("sent", "bits-back")
 # filters, which are the channels of hyper-latents too, and latents
 SIZES = {"tiny": (6, 8), "small": (48, 128), "published": (192, 192)}
 _QUANTA = {"uniform": UnitUniform, "rounded": Rounded}
-_DEVIATION, _LESS = (
-    -1.0,
-    1 / 8,
-)  # log2 of the deviation of normal hyper-latents at the start, and how it follows the net
+# log2 of the deviation of normal hyper-latents at the start, and how it follows the net
+_DEVIATION, _LESS = -1.0, 1 / 8
 
 
 @jax.custom_vjp
@@ -146,13 +144,15 @@ class HyperNormal(Layer):
 
 
 class Quantized(Layer):
-    """q(y | x): uniform around what the analysis gives, or this rounded.
+    """q of what is rounded and sent: uniform around what is seen of the picture, or this rounded.
 
     Args:
         how: "uniform" or "rounded".
+        net: from latents before they are rounded to hyper-latents; None of the latents themselves.
     """
 
     how: str = eqx.field(static=True)
+    net: HyperAnalysis | None = None
     reads: ClassVar[Reads] = Reads.FURTHEST
     conditioned: ClassVar[bool] = False
     direct_weight: ClassVar[None] = None
@@ -161,28 +161,7 @@ class Quantized(Layer):
     def __call__(self, parents: Latents, context: Context = None) -> UnitUniform:
         """The distribution."""
         del context
-        return _QUANTA[self.how](parents[-1])
-
-
-class HyperQuantized(Layer):
-    """q(z | x) of hyper-latents that are rounded and sent: by the latents before these are rounded.
-
-    Args:
-        net: from latents to hyper-latents.
-        how: "uniform" or "rounded".
-    """
-
-    net: HyperAnalysis
-    how: str = eqx.field(static=True)
-    reads: ClassVar[Reads] = Reads.FURTHEST
-    conditioned: ClassVar[bool] = False
-    direct_weight: ClassVar[None] = None
-    is_linear_gaussian: ClassVar[bool] = False
-
-    def __call__(self, parents: Latents, context: Context = None) -> UnitUniform:
-        """The distribution."""
-        del context
-        return _QUANTA[self.how](self.net(parents[-1]))
+        return _QUANTA[self.how](parents[-1] if self.net is None else self.net(parents[-1]))
 
 
 class HyperPosterior(Layer):
@@ -295,4 +274,4 @@ def _above(
     generative = (normal, FactorizedLatents(FactorizedDensity(keys[0], filters), extent))
     outputs = filters * (1 + (hyper == "bits-back"))
     net = HyperAnalysis(keys[2], filters, outputs, spreads, magnitudes=not means)
-    return generative, (*own, HyperQuantized(net, quantization) if hyper == "sent" else HyperPosterior(net))
+    return generative, (*own, Quantized(quantization, net) if hyper == "sent" else HyperPosterior(net))
