@@ -78,6 +78,7 @@ def test_hidden_values_are_scored_beside_simple_fillings(run, stations, nelbo):
     with np.load(stations / "h.npz") as arrays:
         assert arrays["draws"].shape == (40, 236, 2)
         assert np.isfinite(arrays["values"]).all()
+    assert 0.1 < json.loads(done.out)["interval_scale"] < 10.0
 
 
 def test_a_forecast_goes_on_from_the_last_row_of_each_series(run, stations, nelbo):

@@ -13,7 +13,7 @@ from nelbo.cli.output import Line, note, print_json
 from nelbo.core import InputError, atomic_write
 from nelbo.data import LongSeries, frame_bytes
 from nelbo.report import text_table
-from nelbo.runs import FilledSeries, Run, fill_errors, fill_rows, series_rows
+from nelbo.runs import FilledSeries, Run, calibrated, fill_errors, fill_rows, series_rows
 from nelbo.tasks import SERIES_DRAWS
 
 # options of `impute` that are about rows
@@ -39,10 +39,16 @@ def impute_series(options: argparse.Namespace, run: Run) -> None:
     draws = SERIES_DRAWS if options.draws is None else options.draws
     hidden = _hidden(options.hide, rows, options.seed)
     shown = rows.hiding(hidden)
-    filled = fill_rows(jr.key(options.seed), run, shown, draws=draws, progress=counter(options, "windows"))
+    said = {"draws": draws, "progress": counter(options, "windows")}
+    fill_key, scale_key = jr.split(jr.key(options.seed))
+    filled, scale = fill_rows(fill_key, run, shown, **said), None
+    if options.intervals or options.hide is not None or path.suffix == ".npz":
+        filled, scale = calibrated(scale_key, run, shown, filled, **said)
+        note(options, f"Intervals are {scale:.2f} times the model's own, so wide that 90 % of known values hidden in "
+                      "such gaps lie inside.")  # fmt: skip
     blank, count = rows.unknown, len(rows.places) if rows.table is None else len(rows.table)
     record: dict[str, Any] = {"file": str(path), "rows": count, "missing_entries": int(blank.sum()),
-                              "draws": draws}  # fmt: skip
+                              "draws": draws, **({} if scale is None else {"interval_scale": scale})}  # fmt: skip
     with atomic_write(path) as file:
         file.write(_npz(rows, filled) if path.suffix == ".npz" else filled_series(rows, filled, options.intervals))
     if options.hide is not None:

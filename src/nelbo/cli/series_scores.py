@@ -28,7 +28,7 @@ def score_series(options: argparse.Namespace, run: Run) -> None:
     background = None if options.background is None else open_run(options.background)
     question = NoveltyQuestion(
         options.data, options.split, options.data_dir, options.held_out, options.by, options.fdr, options.samples,
-        background, refinement(options), options.seed,
+        background, refinement(options), options.seed, options.given,
     )  # fmt: skip
     path = target(options, run, series_rows(run, options.data), "scores")
     found = novel_times(run, question, progress=counter(options, "windows"))

@@ -9,6 +9,7 @@ from nelbo.runs.answers import (
     write_columns,
     write_filled,
 )
+from nelbo.runs.calibrated import calibrated, interval_scale
 from nelbo.runs.claims import resumed
 from nelbo.runs.environment import environment
 from nelbo.runs.evaluations import (
@@ -49,7 +50,7 @@ from nelbo.runs.imputation import (
 from nelbo.runs.inputs import data_options, is_named, model_options, sources_for, training_defaults
 from nelbo.runs.memory import fit_rows, run_from_bytes, run_to_bytes, save_run
 from nelbo.runs.next_events import NextEvents, next_events, user_codes
-from nelbo.runs.novel_times import NovelTimes, novel_times, simes
+from nelbo.runs.novel_times import GIVEN, NovelTimes, novel_times, simes
 from nelbo.runs.novelty import HELD_OUT, NoveltyAnswer, NoveltyQuestion, novel_rows, truth_of
 from nelbo.runs.objectives import (
     OBJECTIVES,
@@ -74,6 +75,7 @@ from nelbo.runs.typical import keep_typical
 __all__ = [
     "CHAIN_STEPS",
     "EVALUATIONS",
+    "GIVEN",
     "HELD_OUT",
     "LADDER",
     "LOG_SCORE",
@@ -101,6 +103,7 @@ __all__ = [
     "RunRecord",
     "Training",
     "add_result",
+    "calibrated",
     "carry_out",
     "chain_pictures",
     "check_columns_name",
@@ -126,6 +129,7 @@ __all__ = [
     "imputation_study",
     "in_user_units",
     "interval_columns",
+    "interval_scale",
     "is_named",
     "is_run",
     "is_table_of_columns",
