@@ -27,7 +27,7 @@ def test_gaps_are_moved_onto_known_values_of_a_region():
     gaps = np.zeros((60, 2), bool)
     gaps[10:14, 0] = True
     free = ~gaps & (np.arange(60) >= 30)[:, None]
-    hidden = _moved(np.random.default_rng(0), gaps, free, 8.0)
+    hidden = _moved(np.random.default_rng(0), gaps, free, 60, 8.0)
     assert 8 <= hidden.sum() < 12
     assert not hidden[:, 1].any()
     assert not hidden[~free].any()
@@ -35,7 +35,7 @@ def test_gaps_are_moved_onto_known_values_of_a_region():
 
 @pytest.mark.slow
 def test_intervals_of_values_that_vary_three_times_as_much_are_stretched(tmp_path):
-    """White noise of three standard deviations of the model: 300 hidden values lie inside in 90 % within four errors."""
+    """White noise of three standard deviations of the model; 90 % lie inside, within four errors of 300 values."""
     path = tmp_path / "s.csv"
     model = build(jr.key(1), "state-space", {"shape": [8, 2], "latents": 1})
     random = np.random.default_rng(0)

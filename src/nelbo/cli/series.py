@@ -2,7 +2,7 @@
 
 import argparse
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +137,30 @@ def _npz(rows: LongSeries, filled: FilledSeries) -> bytes:
     observed = np.logical_not(rows.blank.reshape(rows.shape) if rows.shape else rows.blank)
     np.savez_compressed(stream, allow_pickle=False, observed=observed, names=names, **arrays)
     return stream.getvalue()
+
+
+def beside_rows(rows: LongSeries, columns: Mapping[str, np.ndarray]) -> bytes:
+    """The user's table with new columns, of a number or a text for each row of the series; in wide form each is one for
+    every column of values, and texts are left out.
+
+    Raises:
+        InputError: the series are of arrays.
+    """
+    table = rows.table
+    if table is None:
+        raise InputError(f"{rows.where} is no table: write the result as .npz.")
+    beside: dict[str, np.ndarray] = {}
+    for name, values in columns.items():
+        if values.dtype.kind == "O":
+            texts = np.append(values, "")[rows.places]
+            beside |= {name: texts} if rows.layout == "long" else {}
+            continue
+        laid = rows.in_file(values[:, None].astype(float))
+        if rows.layout == "long":
+            beside[name] = laid[:, 0]
+        else:
+            beside |= {f"{column.name} {name}": laid[:, i] for i, column in enumerate(rows.written)}
+    return table.extended(range(len(table.names)), beside, None)
 
 
 def written_table(path: Path, columns: dict[str, list[Any]], rows: LongSeries) -> bytes:

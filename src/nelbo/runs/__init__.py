@@ -66,7 +66,7 @@ from nelbo.runs.quantizing import LOSS, QuantizedRun, quantized_run
 from nelbo.runs.ranks import RANKS, rank_scores, with_errors
 from nelbo.runs.record import DataRecord, RunRecord, read_history, read_run_record
 from nelbo.runs.sampling import RUN_OPTIMIZERS
-from nelbo.runs.sequences import sequences_named
+from nelbo.runs.sequences import codes_of_rows, sequences_named
 from nelbo.runs.settings import TRAINING_DEFAULTS, Experiment, Training, checked_seed
 from nelbo.runs.size import MOST_BYTES
 from nelbo.runs.tables import column_summary, interval_columns, is_table_of_columns, keep_summary, settings_for
@@ -111,6 +111,7 @@ __all__ = [
     "check_predicts",
     "checked_horizon",
     "checked_seed",
+    "codes_of_rows",
     "column_summary",
     "comparison",
     "data_options",

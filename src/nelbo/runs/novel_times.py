@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from nelbo.core import InputError, choice
-from nelbo.data import LongSeries, cut_windows, rows_by_split, series_data, trailing_windows
+from nelbo.data import LongSeries, Source, cut_windows, rows_by_split, series_data, trailing_windows
 from nelbo.evaluation import RowTerms, row_terms
 from nelbo.runs.folder import Run
 from nelbo.runs.forecasts import most_central, series_of, series_rows
@@ -74,9 +74,7 @@ def frame_terms(
             raise InputError(f"{run.folder} is a detector, which scores windows and not rows given others: leave "
                              "--given out.")  # fmt: skip
         windows = cut_windows(rows, series, stride=1, every=True)
-        whole = series_data(rows, _uncut(run), stride=1, every=True)
-        _, source = run.scored(dataclasses.replace(whole, splits={"rows": whole.train}))
-        found = row_terms(key, run.model, source, num_samples=1)
+        found = row_terms(key, run.model, window_source(run, rows, 1), num_samples=1)
         scores = found.elbo[most_central(windows, count)[0]]
         return RowTerms(scores, scores, scores, np.zeros(count), None, observed)
     given = choice("what rows are foretold from", given or ("past" if follows_past(run.model) else "others"), GIVEN)
@@ -130,6 +128,18 @@ def _scores(found: Foretold, truth: np.ndarray) -> np.ndarray:
     if found.log_score is not None:
         return found.log_score
     return -0.5 * ((truth - found.mean) / found.std) ** 2 - np.log(found.std) - 0.5 * np.log(2.0 * np.pi)
+
+
+def window_source(run: Run, rows: LongSeries, stride: int) -> Source:
+    """All windows of series as a run's model takes them.
+
+    Args:
+        run: on series.
+        rows: the series.
+        stride: frames from one window to the next.
+    """
+    whole = series_data(rows, _uncut(run), stride=stride, every=True)
+    return run.scored(dataclasses.replace(whole, splits={"rows": whole.train}))[1]
 
 
 def _uncut(run: Run) -> Any:
