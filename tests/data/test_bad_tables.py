@@ -87,3 +87,12 @@ def test_columns_of_one_value_of_none_twice_and_of_numbers_and_words(tmp_path):
     assert any("column 'none' was set aside, for want of values" in note for note in data.notes)
     assert any("column 'mixed' was set aside, for holding numbers and words" in note for note in data.notes)
     assert data.schema.modelled_names == ("one", "a", "a (column 5)")
+    assert any("column 'one' was found constant" in note for note in data.notes)
+
+
+def test_a_cell_without_a_finite_answer_stays_blank(tmp_path):
+    data = read(tmp_path, GOOD)
+    observed = data.only.observed
+    values = np.full(observed.shape, np.nan)
+    values[:, 1] = np.inf
+    assert filled_table(data, data.only, values, observed).decode() == GOOD
