@@ -27,7 +27,7 @@ def test_gaps_are_moved_onto_known_values_of_a_region():
     gaps = np.zeros((60, 2), bool)
     gaps[10:14, 0] = True
     free = ~gaps & (np.arange(60) >= 30)[:, None]
-    hidden = _moved(np.random.default_rng(0), gaps, free, 60, 8.0)
+    hidden = _moved(np.random.default_rng(0), gaps, free, 8.0)
     assert 8 <= hidden.sum() < 12
     assert not hidden[:, 1].any()
     assert not hidden[~free].any()

@@ -18,7 +18,7 @@ from nelbo.core import InputError
 from nelbo.data import Data, Source
 from nelbo.evaluation import DRAWS, PRECISIONS, PUBLISHED, STARTS, TEMPERATURES, Refinement, refinements
 from nelbo.models import boltzmann_machine
-from nelbo.report import text_table
+from nelbo.report import reliability_diagram, save_png, text_table
 from nelbo.runs import (
     EVALUATIONS,
     LADDER,
@@ -29,6 +29,7 @@ from nelbo.runs import (
     add_result,
     check_columns_name,
     evaluation,
+    event_numbers,
     evidence_ladder,
     open_run,
     result_row,
@@ -139,8 +140,6 @@ def _show(row: dict[str, Any], gap: list[Refinement]) -> None:
     show_results([row])
     if "normalizer" in row:
         print(f"\n{_about(row['normalizer'])}")
-    if "warning" in row:
-        print(f"\n{row['warning']}")
     if gap:
         print(f"\nELBO of the first {gap[0].examples} examples, by how q was found [nats per example]:")
         print(text_table([_gap_row(one) for one in gap]), end="")
@@ -190,12 +189,24 @@ def _bound(
         settings = {"temperatures": PUBLISHED, **settings}
     score = asked.score(key, model, examples, num_samples=count, progress=progress, **settings)
     row, gap = result_row(score, name, split_name, data, run.model), []
+    if data.schema.events is not None:
+        row |= _of_events(options, run, examples, row)
     if of_pairs:
         row = with_errors(row, jr.fold_in(jr.clone(key), 1), run.model, examples)
     if options.refine is not None:
         row["refined"] = options.refine
         gap = refinements(key, run.model, examples, steps=options.refine, num_samples=min(count, GAP_DRAWS))
     return row, name, score.per_example, gap
+
+
+def _of_events(options: argparse.Namespace, run: Run, examples: Source, row: dict[str, Any]) -> dict[str, Any]:
+    """Nats an event, marks and residuals of a split of events, and the picture of the residuals."""
+    numbers, drawn = event_numbers(run.model, examples, row)
+    for kind, points in drawn.items():
+        picture = run.folder / "figures" / f"{kind}.png"
+        save_png(reliability_diagram(kind, points), picture)
+        note(options, f"Residuals of {row['split']}: {picture}")
+    return numbers
 
 
 def _settings(options: argparse.Namespace, taken: tuple[str, ...], what: str) -> dict[str, Any]:

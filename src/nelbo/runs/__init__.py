@@ -22,6 +22,7 @@ from nelbo.runs.evaluations import (
     result_row,
     weight_rows,
 )
+from nelbo.runs.events import event_numbers
 from nelbo.runs.evidence import LADDER, Ladder, evidence_ladder
 from nelbo.runs.execute import carry_out, execute, figure_arrays, shown
 from nelbo.runs.folder import MODEL, RECORD, Run, is_run, open_run, read_experiment
@@ -125,6 +126,7 @@ __all__ = [
     "default_objective",
     "environment",
     "evaluation",
+    "event_numbers",
     "evidence_ladder",
     "execute",
     "figure_arrays",

@@ -16,7 +16,6 @@ from nelbo.tasks import SERIES_DRAWS
 _HIDDEN = 1000  # values
 _ENOUGH_KNOWN = 50  # of them; with fewer the model's own intervals stand
 _PASSES, _SHIFTS = 4, 100
-_REACH = 3  # windows that gaps are moved by at most
 _SHARE = 0.1  # of the known values are hidden at once, or as many as one shift of the gaps hides
 
 
@@ -53,10 +52,10 @@ def calibrated(
 ) -> tuple[FilledSeries, float]:
     """Filled series whose draws and intervals are stretched about their means, and by what factor.
 
-    The pattern of what is missing is moved by up to three windows along the rows, at random, and hides known values
-    there, so that these lie in gaps of the same lengths and channels at about the same time. They are of rows that
-    training did not see, where there are enough, else of all, and then intervals are not made narrower. So the factor
-    follows a file that differs from what was trained on. Values in one gap depend on each other, which costs precision.
+    The pattern of what is missing is moved along the rows by random shifts and hides known values there, so that these
+    lie in gaps of the same lengths and channels. They are of rows that training did not see, where there are enough,
+    else of all, and then intervals are not made narrower. So the factor follows a file that differs from what was
+    trained on. Values in one gap depend on each other, which costs precision.
 
     Args:
         key: for shifts and draws.
@@ -91,12 +90,12 @@ def _foretold_in_gaps(
     """Mean, low, high and truth of known values of a region, as they are foretold when they are hidden."""
     random = np.random.default_rng(np.asarray(jr.key_data(key)))
     gaps, here = np.isnan(rows.values), rows.rows(region)
-    free, reach = np.logical_not(gaps) & region[:, None], _REACH * series_of(run).window
+    free = np.logical_not(gaps) & region[:, None]
     found, count = [np.zeros((0, 4))], 0
     for number in range(_PASSES):
         if count >= _HIDDEN or not free.any():
             break
-        hidden = _moved(random, gaps, free, reach, min(_HIDDEN, _SHARE * free.sum()))[region]
+        hidden = _moved(random, gaps, free, min(_HIDDEN, _SHARE * free.sum()))[region]
         if not hidden.any():
             break
         made = fill_rows(jr.fold_in(key, number), run, here.hiding(hidden), **said)
@@ -107,12 +106,12 @@ def _foretold_in_gaps(
 
 def _moved(
     random: np.random.Generator, gaps: Bool[np.ndarray, "n channels"], free: Bool[np.ndarray, "n channels"],
-    reach: int, wanted: float,
+    wanted: float,
 ) -> Bool[np.ndarray, "n channels"]:  # fmt: skip
-    """The gaps moved by at most `reach` rows, where values are free to be hidden, again until so many are."""
+    """The gaps at other times, where values are free to be hidden, shift upon shift until so many are."""
     hidden = np.zeros_like(gaps)
     for _ in range(_SHIFTS):
-        hidden |= np.roll(gaps, int(random.integers(-reach, reach + 1)), axis=0) & free
+        hidden |= np.roll(gaps, int(random.integers(1, len(gaps))), axis=0) & free
         if hidden.sum() >= wanted:
             break
     return hidden
