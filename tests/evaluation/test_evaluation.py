@@ -42,12 +42,12 @@ def test_terms_are_the_plain_reduction_of_the_same_draws(count):
         _assert_reduced(jax.tree.map(lambda leaf, i=i: leaf[i], terms), draws)
 
 
-def test_coarse_products_move_the_bound_by_less_than_a_five_hundredth_nat(count=60):
+def test_coarse_products_move_the_bound_by_less_than_a_five_hundredth_nat():
     """Of networks whose numbers bfloat16 rounds; of 60 draws in blocks of 25 the last ten are a block cut short."""
     model = vae(jr.key(0), (30,), latents=4, hidden=(20,))
     batch = jnp.asarray(np.random.default_rng(1).integers(0, 2, (8, 30)), jnp.float32)
     fine, coarse = (
-        importance_terms(jr.key(2), model, batch, num_samples=count, block=25, precision=precision)
+        importance_terms(jr.key(2), model, batch, num_samples=60, block=25, precision=precision)
         for precision in ("float32", "bfloat16")
     )
     assert fine.rounding is None
