@@ -100,3 +100,8 @@ def test_what_cannot_be_scored_is_refused(fitted, nelbo, tmp_path):
     ):
         assert nelbo("score", run, new, *words, "--samples", "2", "--quiet").is_refusal(told)
         assert not (tmp_path / "s.csv").exists()
+    lines = new.read_text().splitlines()
+    far = ",".join("1e37" if "." in cell else cell for cell in lines[3].split(","))
+    (tmp_path / "far.csv").write_text("\n".join([*lines[:3], far, *lines[4:]]) + "\n")
+    answer = nelbo("score", run, tmp_path / "far.csv", "-o", tmp_path / "s.csv", "--samples", "2", "--quiet")
+    assert answer.is_refusal("line 4 holds a number so far beyond")

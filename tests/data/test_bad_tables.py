@@ -22,7 +22,8 @@ def read(tmp_path, text, schema=None):
         ("a,b,c\n", r"has no rows; a table with at least one row"),
         ("a,b,c\n1,2,u,9\n1,2,v\n", r"line 3 has 3 cells, the first has 3|line 2 has 4 cells, the first has 3"),
         ("a,b,c\n1,2,u\n1,2\n", r"line 3 has 2 cells, the first has 3"),
-        ('a,b,c\n1,"2,u\n3,4,v\n', r"cells, the first has 3"),
+        ('a,b,c\n0,1,u\n1,"2,u\n3,4,v\n', r"the row from line 3 to line 4 has 2 cells, .* its quotes are closed\.$"),
+        ('a,b,c\n0,1,u\n1,"2\n3","4\n"\n1,2\n', r"line 6 has 2 cells"),
         ("a,b,c\n1,2,u\n1,inf,v\n", r"column 'b' holds infinite values \(first in line 3\)"),
         (
             "a,b,c\n1,2,u\n1e39,2,v\n",
@@ -64,6 +65,7 @@ def test_what_is_wrong_with_a_file_at_use_is_told(tmp_path, text, told):
         ("a,b,c\n1,2,w\n,,\n", "a,b,c\n1,2,w\n9.0,9,u\n", r"holds a word that the model was not fitted to ('w')"),
         ("a,b,c,a\n,1,u,\n", "a,b,c,a\n9.0,1,u,\n", "column 'a (column 4)' was not in the data"),
         ("a,b,c\n1,2,u\n", "a,b,c\n1,2,u\n", ""),
+        ("a,b,c\n1,2,u\n-999,3,u\n2,4,v\n3,5,v\n", "a,b,c\n1,2,u\n9.0,3,u\n2,4,v\n3,5,v\n", "'-999' in column 'a'"),
     ],
 )
 def test_what_can_be_filled_in_is_and_the_rest_stays(tmp_path, text, filled, told):
@@ -85,3 +87,12 @@ def test_columns_of_one_value_of_none_twice_and_of_numbers_and_words(tmp_path):
     assert any("column 'none' was set aside, for want of values" in note for note in data.notes)
     assert any("column 'mixed' was set aside, for holding numbers and words" in note for note in data.notes)
     assert data.schema.modelled_names == ("one", "a", "a (column 5)")
+    assert any("column 'one' was found constant" in note for note in data.notes)
+
+
+def test_a_cell_without_a_finite_answer_stays_blank(tmp_path):
+    data = read(tmp_path, GOOD)
+    observed = data.only.observed
+    values = np.full(observed.shape, np.nan)
+    values[:, 1] = np.inf
+    assert filled_table(data, data.only, values, observed).decode() == GOOD

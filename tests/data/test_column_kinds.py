@@ -1,5 +1,8 @@
 """What a column of a table is taken for: dates, codes, numbers that mean "missing", and what was asked for."""
 
+from datetime import date
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -63,6 +66,42 @@ def test_frames_bring_dates_of_their_own(tmp_path):
         days = data.schema.restored(data.only.x)[:, 0]
         assert days[2] - days[0] == pytest.approx(2.5, abs=1e-6)
         assert data.only.observed.tolist() == [[True, True], [False, True], [True, True]]
+
+
+def test_typed_cells_that_are_text_are_read_as_in_a_csv(tmp_path):
+    """Dates and marks as text, Python's dates and exact numbers, and lists, which no model has a place for."""
+    days = [date(2024, 1, i) for i in range(1, 9)]
+    frame = pd.DataFrame(
+        {
+            "text": [None, *map(str, days)],
+            "day": [*days, None],
+            "money": [None, *(Decimal(f"{i}.50") for i in range(8))],
+            "word": ["?", "", *"uvuvuvu"],
+            "when": [*map(pd.Timestamp, days), None],
+            "list": [[1, 2]] * 9,
+        }
+    )
+    frame.to_parquet(tmp_path / "t.parquet")
+    data = load_rows(tmp_path / "t.parquet", words=True)
+    assert kinds(data) == {
+        "text": ("feature", "date"),
+        "day": ("feature", "date"),
+        "money": ("feature", "real"),
+        "word": ("feature", "text"),
+        "when": ("feature", "date"),
+        "list": ("set aside", "text"),
+    }
+    assert any("'?' in column 'word' was read as a missing word" in note for note in data.notes)
+    values = data.schema.centred(np.array([[days_of("2024-02-03", "%Y-%m-%d") + 0.3] * 2 + [2.254, 1, 0, 19757.3]] * 9))
+    (tmp_path / "f.parquet").write_bytes(filled_table(data, data.only, values, data.only.observed))
+    again = pd.read_parquet(tmp_path / "f.parquet")
+    assert again["text"].tolist() == ["2024-02-03", *map(str, days)]
+    assert again["day"].tolist() == [*days, date(2024, 2, 3)]
+    assert again["money"][0] == Decimal("2.25")
+    assert again["word"].tolist() == list("uuuvuvuvu")
+    assert again["when"].iloc[-1] == pd.Timestamp("2024-02-04")
+    with pytest.raises(InputError, match=r"column 'money' is not numeric \(row 3 holds 'much'\)"):
+        load_frame(pd.DataFrame({"money": [1.5, 2.5, None, "much", 3]}))
 
 
 def test_codes_with_leading_zeros_are_words(tmp_path):
@@ -130,6 +169,7 @@ def test_marks_among_numbers_of_excel_are_missing(tmp_path):
     data = load_rows(tmp_path / "t.xlsx", words=True)
     assert data.only.observed[:, 0].tolist() == [True, False, True]
     assert any("of its 2 sheets the first" in note for note in data.notes)
+    assert any("'?' in column 'size' was read as a missing number" in note for note in data.notes)
 
 
 @pytest.mark.parametrize(

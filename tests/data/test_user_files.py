@@ -242,7 +242,7 @@ def test_csv_header_and_index(tmp_path):
         ("", "is empty"),
         ("a,b\n", "no rows"),
         ("a,b\n1,2\n3,4,5\n", "line 3 has 3 cells"),
-        ("a,b\n1,2\n3\n", "line 3 has 1 cells"),
+        ("a,b\n1,2\n3\n", "line 3 has 1 cell,"),
         ("a,b\n1,2\n1,ten\n", "column 'b' is not numeric .line 3 holds 'ten'"),
         ("a,b\n1,2\n1,inf\n1,3\n1,3\n", "infinite"),
         ("label\n1\n2\n", "no columns of numbers"),

@@ -13,6 +13,7 @@ from nelbo.data import Source
 from nelbo.distributions import reading
 from nelbo.models import factor_analysis, sbn, vae
 from nelbo.tasks import METHODS, ImputationSettings, chain_frames, hide, imputation_scores, impute, spoiled
+from nelbo.tasks.completions import resampled
 from nelbo.tasks.evidence import Evidence
 
 SIZE, LATENTS = 5, 2
@@ -120,6 +121,18 @@ def test_weighted_means_are_the_conditional_ones(method):
     mean, covariance = exact.conditional(X.astype(np.float64), OBSERVED)
     assert np.diag(covariance).min() > 0.3
     np.testing.assert_allclose(result.mean[:, ~OBSERVED], np.broadcast_to(mean, (3, len(mean))), atol=0.1)
+
+
+@pytest.mark.slow
+def test_chains_that_ran_away_have_no_weight():
+    """Of ten chains three ended in no number. 4000 proposals, as above: their mean without them is the exact one."""
+    exact, model = pair(bias=0.3, widen=1.3)
+    ends = jnp.asarray(np.tile(X, (10, 1))).at[:3].set(jnp.nan).at[3, 1].set(jnp.inf)
+    evidence = Evidence(Example(jnp.asarray(X), jnp.asarray(OBSERVED)))
+    found = resampled(jr.key(1), model, evidence, Example(ends), 20, proposals=4000)
+    mean, _ = exact.conditional(X.astype(np.float64), OBSERVED)
+    np.testing.assert_allclose(found.mean[~OBSERVED], mean, atol=0.1)
+    assert np.isfinite(found.drawn.x).all()
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """`nelbo impute`."""
 
 import argparse
+import dataclasses
 import math
 import sys
 from collections.abc import Callable
@@ -43,6 +44,7 @@ from nelbo.runs import (
     scored,
     settings_for,
     table_suffixes,
+    unanswered,
     user_scale,
 )
 from nelbo.tasks import METHODS, Imputation, ImputationSettings, hide, rows_as_seen, spoiled
@@ -112,6 +114,8 @@ def _impute(options: argparse.Namespace, run: Run, name: str | None, *, fitted_n
     columns, model = known_columns(run, data, options.data_dir), inferring(options, run)
     result = impute_data(impute_key, model, data, settings, truth=known, columns=columns,
                          progress=_progress(options, len(data)))  # fmt: skip
+    if (lost := unanswered(table, result)) is not None:
+        result = dataclasses.replace(result, warnings=(lost, *result.warnings))
     record = _record(result, path, options, table) | _write(options, path, result, table, run.white)
     if known is not None:
         record |= scored(rows_as_seen(known), result)

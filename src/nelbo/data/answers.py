@@ -34,7 +34,7 @@ def filled_table(
         data: read from a table, see `Data.table`.
         split: the rows to give back; those of `data.only` are all rows in the order of the file.
         values: `(rows, entries)`, as the model gives them.
-        observed: bool, the same shape; cells that are False are written.
+        observed: bool, the same shape; cells that are False are written, where their value is a finite number.
         beside: more columns after those of the table, `(rows,)` each, by name.
 
     Returns:
@@ -117,7 +117,9 @@ def _cells_to_write(
     first = data.schema.first_entries
     exact = [data.schema.offset[i] != 0 for i in first] if data.schema.offset is not None else None
     columns = dict(zip(places, data.schema.features, strict=True))
-    return table, columns, _Cells(restored, ~np.asarray(observed, bool)[:, first], _rows(split, table), exact)
+    # what no number was found for stays as it is: blank
+    missing = ~np.asarray(observed, bool)[:, first] & np.isfinite(np.asarray(values, float)[:, first])
+    return table, columns, _Cells(restored, missing, _rows(split, table), exact)
 
 
 def _made_table(schema: Schema, values: np.ndarray) -> bytes:

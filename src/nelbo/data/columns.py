@@ -220,6 +220,23 @@ def content_of(codes: np.ndarray, distinct: list[str], decimal: str) -> Content:
     return replace(read, places=places, pattern=pattern_of(written, found, decimal, separator))
 
 
+def text_of(codes: np.ndarray, distinct: Sequence[str]) -> Content:
+    """Read the cells of a column that is text by its type: words or dates, and marks for missing ones.
+
+    Args:
+        codes: `(n,)` places in `distinct`; -1 where a cell is missing.
+        distinct: the distinct cells, as they were found.
+    """
+    texts = [*(text.strip() for text in distinct), ""]
+    missing = np.array([text in MISSING for text in texts], bool)
+    odd_ones = np.array([text in ODD_MISSING for text in texts], bool)
+    if not all(any(map(str.isalnum, text)) for text in np.array(texts, object)[~missing & ~odd_ones]):
+        odd_ones[:] = False
+    missing |= odd_ones
+    kind = "empty" if missing.all() else "text"
+    return _dated(_content(kind, np.full(len(texts), np.nan), codes, texts, missing))
+
+
 def _dated(content: Content) -> Content:
     """A column of text that holds dates, as days since 1970."""
     form = form_of_dates(content.levels) if content.kind == "text" else None

@@ -22,6 +22,7 @@ _POINT_NUMBER = re.compile(r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?")
 _GROUPED_NUMBER = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+,\d+")  # 1.234,5
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+")
 _WHOLE = re.compile(r"\d+")
+_BREAK = re.compile(r"\r\n|\r|\n")
 _NO_TEXT = re.compile(r"[\x00-\x08\x0e-\x1f\ufeff\ufffe\uffff]")
 
 
@@ -109,13 +110,21 @@ def check_widths(text: str, delimiter: str, path: Path) -> tuple[int, int]:
         width = len(second) if len(second) == first + 1 else first
         for row in itertools.chain((second,), rows):
             if len(row) != width:
-                raise InputError(
-                    f"{path}: line {reader.line_num} has {len(row)} cells, the first has {first}; rows of one length "
-                    f"were expected: leave a missing cell blank, but keep its {_NAMES.get(delimiter, 'comma')}."
-                )
+                raise InputError(f"{path}: {_of_another_width(row, reader.line_num, first, delimiter)}")
     except csv.Error as error:
         raise damaged(path, "CSV table", f"line {reader.line_num}: {error}") from error
     return first, width
+
+
+def _of_another_width(row: Sequence[str], line: int, first: int, delimiter: str) -> str:
+    """What is wrong with a row whose last line is `line`: a cell too few or too many, or a quote that stays open."""
+    breaks = len(_BREAK.findall("".join(row)))
+    begun = line - breaks + int(bool(_BREAK.search(row[-1][-1:])))  # an open quote takes in the file's last line end
+    where = f"the row from line {begun} to line {line}" if breaks else f"line {line}"
+    blank = f"leave a missing cell blank, but keep its {_NAMES.get(delimiter, 'comma')}"
+    mend = "see whether its quotes are closed" if breaks else blank
+    cells = "1 cell" if len(row) == 1 else f"{len(row)} cells"
+    return f"{where} has {cells}, the first has {first}; rows of one length were expected: {mend}."
 
 
 _NAMES = {"\t": "tab", ";": "semicolon", "|": "bar"}

@@ -4,13 +4,14 @@ import io
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Number
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nelbo.core import InputError
-from nelbo.data.columns import MISSING, ODD_MISSING, Content, Dialect, content_of
+from nelbo.data.columns import MISSING, Content, Dialect, content_of, text_of
 from nelbo.data.dialects import SAMPLE, check_widths, decimal_of, decoded, delimiter_note, delimiter_of, names_columns
 from nelbo.data.formats import damaged, unreadable
 from nelbo.data.notation import is_number
@@ -180,8 +181,6 @@ def read_feather(path: Path) -> ReadTable:
 def read_excel(path: Path) -> ReadTable:
     """Read the first sheet of an Excel file, whose first row names the columns.
 
-    Marks for missing numbers, such as ?, become blank in a column whose other cells are numbers.
-
     Raises:
         InputError: unreadable, or no Excel file.
     """
@@ -192,11 +191,6 @@ def read_excel(path: Path) -> ReadTable:
             sheets, frame = book.sheet_names, pandas.read_excel(book)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise unreadable(path, "Excel file", error) from error
-    for name in frame.columns:
-        if not pandas.api.types.is_numeric_dtype(frame[name]):
-            plain = frame[name].where(~frame[name].isin([*MISSING, *ODD_MISSING])).infer_objects()
-            if pandas.api.types.is_numeric_dtype(plain) and not plain.isna().all():
-                frame[name] = plain
     found = read_frame(frame, str(path))
     if len(sheets) == 1:
         return found
@@ -221,7 +215,7 @@ def read_frame(frame: Any, where: str) -> ReadTable:
 def _typed(pandas: Any, column: Any) -> Content:
     """A column that has a type already."""
     types = pandas.api.types
-    codes, distinct = _factorized(pandas, column.astype(object))
+    codes, distinct = _distinct(pandas, column)
     empty = np.full(len(column), np.nan)
     if column.isna().all():
         return Content("empty", empty, codes, ())
@@ -232,14 +226,30 @@ def _typed(pandas: Any, column: Any) -> Content:
     if types.is_bool_dtype(column.dtype) or set(map(type, column.dropna())) == {bool}:
         numbers = column.astype(object).map(float, na_action="ignore").to_numpy(dtype=float, na_value=np.nan)
         return Content("truth", numbers, codes, tuple(distinct), words=("False", "True"))
-    if isinstance(column.dtype, pandas.CategoricalDtype) and column.dtype.ordered:
-        order = tuple(str(level) for level in column.dtype.categories)
-        return Content("text", empty, codes, tuple(distinct), order=order)
     if not types.is_numeric_dtype(column.dtype) or types.is_complex_dtype(column.dtype):
-        return Content("text", empty, codes, tuple(distinct))
+        return _of_words(pandas, column, codes, distinct)
     numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
     found = numbers[np.isfinite(numbers)]
     whole = len(found) and (found == np.rint(found)).all() and not np.isinf(numbers).any()
     kind = "real" if not whole else "binary" if np.isin(found, (0.0, 1.0)).all() else "whole"
     content = Content(kind, numbers, codes, tuple(distinct))
     return content if types.is_integer_dtype(column.dtype) or not whole else replace(content, places=1)
+
+
+def _distinct(pandas: Any, column: Any) -> tuple[np.ndarray, list[str]]:
+    """The place of each cell among the distinct ones, and their text; of lists and their kind no two are the same."""
+    try:
+        return _factorized(pandas, column.astype(object))
+    except TypeError:
+        places = np.where(column.isna().to_numpy(), -1, np.arange(len(column)))
+        return places, [f"{i}: {cell}" for i, cell in enumerate(column)]
+
+
+def _of_words(pandas: Any, column: Any, codes: np.ndarray, distinct: list[str]) -> Content:
+    """A column of categories, text, Python's own dates and exact numbers, or a mixture of text and numbers."""
+    if isinstance(column.dtype, pandas.CategoricalDtype) or column.dtype.kind == "c":
+        order = column.dtype.categories if getattr(column.dtype, "ordered", False) else ()
+        return Content("text", np.full(len(column), np.nan), codes, tuple(distinct), order=tuple(map(str, order)))
+    if any(issubclass(kind, Number) and kind is not bool for kind in set(map(type, column.dropna()))):
+        return content_of(np.where(codes < 0, len(distinct), codes), [*distinct, ""], ".")
+    return text_of(codes, distinct)

@@ -253,6 +253,10 @@ def _readings(where: str, names: Sequence[str], columns: Sequence[Column], conte
         if column.kind == "date" and column.role == "feature":
             notes.append(f"{where}: column {name!r} holds dates, which are modelled as days.")
     modelled = [place for place, column in enumerate(columns) if column.role == "feature"]
+    same = [names[i] for i in modelled if len(contents[i].codes) > 1 and len(contents[i].levels) == 1]
+    if same:
+        told = "they tell" if len(same) > 1 else "it tells"
+        notes.append(f"{where}: {listing(same)} found constant, so {told} nothing about the others.")
     return [*notes, *marker_notes(where, [names[i] for i in modelled], [contents[i] for i in modelled])]
 
 

@@ -77,6 +77,17 @@ class Data:
     table: UserTable | None = field(default=None, repr=False, compare=False)
     notes: tuple[str, ...] = ()
 
+    @property
+    def where(self) -> str:
+        """What messages call it: the path of a table, or its name."""
+        return self.name if self.table is None else self.table.where
+
+    def place(self, row: int) -> str:
+        """What messages call a row of the only split: a line of the user's text, or a row counted from 0."""
+        index = self.only.index
+        at = row if index is None else int(index[row])
+        return f"row {at}" if self.table is None else self.table.place(at)
+
     def split(self, name: str) -> Split:
         """The split of this name.
 

@@ -4,8 +4,10 @@ import abc
 import io
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
 from functools import cached_property
 from pathlib import PurePath
 from typing import Any
@@ -304,9 +306,11 @@ class ParquetTable(UserTable):
                 gaps = gaps & ~np.array([not pd.isna(cell) and column.keeps(str(cell)) for cell in old], bool)
                 new = np.array(_in_type(column.levels, old), object)[new.astype(int)]
             elif column.kind == "date" and column.form is None:
+                days = old.dt.tz_localize(None).dropna()
+                new = np.rint(new) if (days == days.dt.normalize()).all() else new  # a day has no time of day
                 new = pd.to_datetime(new, unit="D").round("s").tz_localize(old.dt.tz)
-            elif column.kind == "date":
-                new = np.array([column.written(value) for value in new.tolist()], object)
+            elif (made := _maker(old)) is not None:
+                new = np.array([made(column.written(value)) for value in new.tolist()], object)
             elif column.kind in {"whole", "binary"}:
                 new = np.rint(new)
             elif column.kind == "truth":
@@ -333,6 +337,13 @@ class ParquetTable(UserTable):
         for name, column in new.items():
             frame[name] = column
         return self._bytes(frame)
+
+
+def _maker(column: Any) -> Callable[[str], Any] | None:
+    """What makes a cell of its text in a column of Python's own objects; None of numbers, which need no text."""
+    kinds = set(map(type, column.dropna())) if column.dtype.kind == "O" else set()
+    makers = {str: str, Decimal: Decimal, date: date.fromisoformat}
+    return makers.get(kinds.pop()) if len(kinds) == 1 else None
 
 
 def _in_type(levels: Sequence[str], column: Any) -> list[Any]:

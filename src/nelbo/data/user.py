@@ -229,8 +229,8 @@ def _like_column(table: UserTable, name: str, column: Column, content: Content) 
     Raises:
         InputError: a cell that is no date among dates.
     """
-    if column.sentinel is not None:
-        content = without_sentinel(content, column.sentinel)
+    # the fitted table may have had another mark, or none
+    content = _without_mark(content) if column.sentinel is None else without_sentinel(content, column.sentinel)
     if column.levels is not None:
         content = without_markers(content, column.levels)
     if column.asked == "ordinal":

@@ -70,7 +70,14 @@ from nelbo.runs.sampling import RUN_OPTIMIZERS
 from nelbo.runs.sequences import codes_of_rows, sequences_named
 from nelbo.runs.settings import TRAINING_DEFAULTS, Experiment, Training, checked_seed
 from nelbo.runs.size import MOST_BYTES
-from nelbo.runs.tables import column_summary, interval_columns, is_table_of_columns, keep_summary, settings_for
+from nelbo.runs.tables import (
+    column_summary,
+    interval_columns,
+    is_table_of_columns,
+    keep_summary,
+    settings_for,
+    unanswered,
+)
 from nelbo.runs.typical import keep_typical
 
 __all__ = [
@@ -176,6 +183,7 @@ __all__ = [
     "table_suffixes",
     "training_defaults",
     "truth_of",
+    "unanswered",
     "user_codes",
     "user_scale",
     "weight_rows",

@@ -41,6 +41,7 @@ def column_arguments(data: Data, arguments: dict[str, Any]) -> dict[str, Any]:
     observed = np.ones(x.shape, bool) if train.observed is None else np.asarray(train.observed).reshape(x.shape)
     offset = np.zeros(x.shape[1]) if schema.offset is None else np.asarray(schema.offset)
     kinds: list[str] = []
+    varying = np.zeros(x.shape[1])  # spread in all rows of a column that is constant in those to train on
     columns = schema.features or (None,) * x.shape[1]
     for column in columns:
         at = sum(_width(kind) for kind in kinds)
@@ -57,14 +58,17 @@ def column_arguments(data: Data, arguments: dict[str, Any]) -> dict[str, Any]:
                     values, other, whole=bool(offset[at] == 0), asked=asked, name="" if column is None else column.name
                 )
             )
+            varying[at] = other.std() if len(other) and kinds[-1] != "positive" else 0.0
     logs = np.array([kind == "positive" for kind in kinds for _ in range(_width(kind))])
     seen = np.where(logs, np.log(np.where(observed & logs, x, 1.0)), x)
     count = np.maximum(observed.sum(0), 1)
     mean = np.where(observed, seen, 0.0).sum(0) / count
     spread = np.sqrt(np.where(observed, (seen - mean) ** 2, 0.0).sum(0) / count)
     # of a constant the noise is a part of the constant itself, whatever its unit
+    least = _CONSTANT**2 * np.abs(mean)
     constant = np.where(np.abs(mean) > 0, _CONSTANT * np.abs(mean), 1.0)
-    moments = {"centre": mean, "spread": np.where(spread > _CONSTANT**2 * np.abs(mean), spread, constant)}
+    constant = np.where(varying > least, varying, constant)
+    moments = {"centre": mean, "spread": np.where(spread > least, spread, constant)}
     shaped = {
         name: jnp.asarray(moment.reshape(data.shape), jnp.float32) if arguments.get(name) else False
         for name, moment in moments.items()
@@ -134,7 +138,9 @@ def _kind(values: np.ndarray, other: np.ndarray, *, whole: bool, asked: str, nam
         return "positive"
     if counts and _is_count(values):
         return "count"
-    return "student" if _is_heavy(values) else "real"
+    # the noise of a normal that saw a constant alone runs to zero: the first other number would outweigh all else
+    alone = len(values) > 1 and np.ptp(values) == 0 < np.ptp(other)
+    return "student" if alone or _is_heavy(values) else "real"
 
 
 def _is_count(values: np.ndarray) -> bool:

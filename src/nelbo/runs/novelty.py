@@ -121,6 +121,7 @@ def novel_rows(
     held, held_source = _held_out(run, question)
     parts = {"rows": source, "held-out rows": held_source}
     found = {name: _terms(run, part, question, name, progress) for name, part in parts.items()}
+    _check_scores(data, found["rows"])
     background = None
     if question.background is not None:
         background = _by_background(question, parts, progress)
@@ -143,6 +144,20 @@ def novel_rows(
         return NoveltyAnswer(data, result, None, (), (*data.notes, *notes), "score")
     by_column, names = bits_by_column(data.schema, result.entries)
     return NoveltyAnswer(data, result, by_column, names, (*data.notes, *notes))
+
+
+def _check_scores(data: Data, rows: RowTerms) -> None:
+    """Refuse rows whose score is no number.
+
+    Raises:
+        InputError: such a row; the sentence has its place.
+    """
+    bad = np.flatnonzero(np.isnan(rows.elbo))
+    if len(bad):
+        raise InputError(
+            f"{data.where}: {data.place(int(bad[0]))} holds a number so far beyond the training data that its score is "
+            "none: correct it, or leave the cell blank."
+        )
 
 
 def too_few(found: Novelty) -> tuple[str, ...]:

@@ -58,6 +58,7 @@ def interval_columns(data: Data, result: Imputation) -> dict[str, np.ndarray]:
         known = result.observed[:, at]
         if known.all():
             continue
+        known = known | ~np.isfinite(result.mean[:, at])
         own = slice(at, at + column.width)
         ends = {"low": low[:, at], "high": high[:, at]}
         if column.levels is not None:
@@ -68,6 +69,28 @@ def interval_columns(data: Data, result: Imputation) -> dict[str, np.ndarray]:
             written = {end: np.where(known, "", level) for end, level in levels.items()} | written
         found |= {_new_name(f"{name} {end}", schema): values for end, values in written.items()}
     return found
+
+
+def unanswered(data: Data, result: Imputation) -> str | None:
+    """A sentence about cells that no finite number was found for, which stay blank; None where there are none.
+
+    Args:
+        data: the rows that were filled in.
+        result: their filling.
+    """
+    lost = ~result.observed & ~np.isfinite(result.mean)
+    if not lost.any():
+        return None
+    rows = np.flatnonzero(lost.reshape(len(lost), -1).any(1))
+    first = data.place(int(rows[0]))
+    names, entries = data.schema.modelled_names, data.schema.first_entries
+    which = [repr(name) for name, at in zip(names, entries, strict=True) if lost[rows[0], at]] if names else []
+    cells = f"column {', '.join(which)} in {first}" if which else first
+    count = "" if len(rows) == 1 else f", and so in {len(rows) - 1} more row{'s' * (len(rows) > 2)}"
+    return (
+        f"{data.where}: no number was found for {cells}{count}: what is known there is too far from all that the model "
+        "was fitted to. It stays blank; correct the row."
+    )
 
 
 def _level_ends(column: Column, draws: np.ndarray) -> dict[str, np.ndarray]:

@@ -137,8 +137,9 @@ def resampled(
     drawn = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:proposals], drawn)
     z = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), drawn, prior)
     log_p = jax.vmap(lambda each: evidence.log_prob(model.generative, each))(z)
-    log_mixture = jnp.logaddexp(log_mean_exp(jax.vmap(log_q)(centres)), log_p[:, 1:].sum(1))
-    log_w = log_p.sum(1) - log_mixture
+    # a chain that ran away ends in no number: neither its q nor draws of it count
+    log_mixture = jnp.logaddexp(log_mean_exp(_or_nothing(jax.vmap(log_q)(centres))), log_p[:, 1:].sum(1))
+    log_w = _or_nothing(log_p.sum(1) - log_mixture)
     # with nothing given, draws from the prior and no others
     of_prior = jnp.where(jnp.arange(2 * proposals) < proposals, -jnp.inf, 0.0)
     log_w = jnp.where(jnp.any(evidence.read), log_w, of_prior)
@@ -148,7 +149,14 @@ def resampled(
     z = jax.tree.map(lambda leaf: leaf[chosen], z)
     x = jax.vmap(lambda k, one: evidence.completed(k, model.generative, one))(jr.split(x_key, count), z)
     share = 1.0 / (2 * proposals * (weights**2).sum())
-    return Completions(Completion(x, z), jnp.tensordot(weights, means, axes=1), share)
+    taken = weights.reshape(-1, *(1,) * (means.ndim - 1)) != 0.0  # so that no weight makes NaN of it
+    mean = jnp.tensordot(weights, jnp.where(taken, means, 0.0), axes=1)
+    return Completions(Completion(x, z), mean, share)
+
+
+def _or_nothing(logs: Float[Array, "*n"]) -> Float[Array, "*n"]:
+    """Logarithms, with that of zero where there is none."""
+    return jnp.where(jnp.isnan(logs), -jnp.inf, logs)
 
 
 def conditional(key: Key[Array, ""], node: Completable, evidence: Evidence, count: int, *, steps: int) -> Completions:
