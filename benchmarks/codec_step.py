@@ -5,8 +5,9 @@
 
 Both have four 5 x 5 convolutions of stride two with divisive normalization, three of the hyper-latents, and their
 transposes (Balle et al. 2018), and take steps of Adam on rate and distortion of the same crops. nelbo's is the loop
-inside `nelbo.fit`, each crop with its own step; CompressAI's is its published loop without the separate optimizer of
-quantiles. Blocks take turns, since the machine may change its speed while this runs.
+inside `nelbo.fit`, each crop with its own step, in a process that keeps its memory as the command does; CompressAI's is
+its published loop without the separate optimizer of quantiles. Blocks take turns, since the machine may change its
+speed while this runs.
 """
 
 import argparse
@@ -27,15 +28,17 @@ SIZES = {"small": (48, 128), "published": (192, 192)}
 class Nelbo:
     """The chunks of `nelbo.fit`."""
 
-    def __init__(self, size: str, batch: int) -> None:
+    def __init__(self, size: str, batch: int, chunk: int) -> None:
         import jax.random as jr
         from stepping import Stepping
 
-        from nelbo.core import Example
+        from nelbo.core import Example, keep_memory
         from nelbo.data import Source
         from nelbo.models import build
         from nelbo.objectives import Sgvb
         from nelbo.training import optimizer
+
+        keep_memory()  # as `nelbo fit` does
 
         rng = np.random.default_rng(0)
         crops = rng.integers(0, 256, (32, SIDE, SIDE, 3)).astype(np.uint8)
@@ -44,7 +47,7 @@ class Nelbo:
         model = build(jr.key(0), "convolutional-codec", options)
         source = Source(Example(crops, context=steps), "uint8", dynamic=False)
         adam = optimizer("adam", learning_rate=1e-4)
-        self._steps = Stepping(jr.key(1), model, Sgvb("A"), source, adam, batch=batch, chunk=1)
+        self._steps = Stepping(jr.key(1), model, Sgvb("A"), source, adam, batch=batch, chunk=chunk)
 
     def block(self, steps: int) -> int:
         """How many steps were taken."""
@@ -53,7 +56,7 @@ class Nelbo:
 
 def measure(size: str, options: argparse.Namespace) -> dict[str, Any]:
     """Milliseconds of a step of all contestants in one size."""
-    ready: dict[str, Any] = {"nelbo": Here(lambda: Nelbo(size, options.batch))}
+    ready: dict[str, Any] = {"nelbo": Here(lambda: Nelbo(size, options.batch, options.block))}
     process = None
     if options.torch_python is not None:
         process = Process(options.torch_python, "codec_step_torch.py")

@@ -7,7 +7,7 @@
                                                             and PyPOTS, trained as long (see sequences_pypots.py)
 
 The file holds `values` (time x channels), `unix_time` and `names`. Gaps are twelve rows of one channel, in the held-out
-end.
+end; they are drawn eight times, and PyPOTS fills the first draw alone.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from nelbo.report import text_table
 from nelbo.runs import (
     Experiment,
     FilledSeries,
+    calibrated,
     execute,
     fill_errors,
     fill_rows,
@@ -41,7 +42,7 @@ from nelbo.runs.forecasts import most_central
 
 CHANNELS = ("Spd80mN", "Spd60mN", "Spd40mN", "Dir78mSStd", "T2m", "RH2m", "P2m")
 ROWS = slice(20_000, 23_500)
-GAPS, GAP, HORIZON = 25, 12, 24
+GAPS, GAP, HORIZON, DRAWS = 25, 12, 24, 8
 MODELS: dict[str, tuple[str, dict[str, Any], str]] = {
     "state-space": ("state-space", {"latents": 6}, "maximum-likelihood"),
     "gp-vae": ("gp-vae", {"latents": 6}, "sgvb"),
@@ -170,19 +171,41 @@ def contest(
             run = open_run(Path(folder) / name)
             rows = series_rows(run, None)
             spread = np.nanstd(rows.values, axis=0)
-            hidden = hiding(rows.times > series_of(run).until[1], rows.values.shape)
-            found = fill_rows(jr.key(0), run, rows.hiding(hidden))
-            parts = {part: vars(found)[part] / spread for part in ("mean", "std", "low", "high", "draws")}
-            scaled = dataclasses.replace(found, **parts)
-            table = fill_errors(scaled, dataclasses.replace(rows, values=rows.values / spread), hidden)
-            gaps += [{"filling": name, "training seconds": round(record["training_seconds"]), **dropped(table[0])}]
-            if len(gaps) == 1:
-                gaps += [{"filling": one["filling"], **dropped(one)} for one in table[1:]]
+            late = rows.times > series_of(run).until[1]
+            tables = [filling(run, rows, hiding(late, rows.values.shape, draw), spread) for draw in range(1, 1 + DRAWS)]
+            for kind, label in enumerate(("", ", the model's own intervals")):
+                found = [table[kind] for table in tables]
+                gaps += [{"filling": name + label, "training seconds": round(record["training_seconds"]),
+                          **dropped(found[0]), **over_draws(found)}]  # fmt: skip
+            if len(gaps) == 2:
+                hidden = hiding(late, rows.values.shape, 1)
+                gaps += [{"filling": one["filling"], **dropped(one), **over_draws([table[i] for table in tables])}
+                         for i, one in enumerate(tables[0]) if i > 1]  # fmt: skip
                 gaps += by_pypots(pypots, Path(folder), run, rows, hidden, used) if pypots else []
             scores = score_futures(jr.key(1), run, HORIZON)
             futures += [{"forecast": name, **dropped(scores[0])}]
             futures += [] if len(futures) > 1 else [{"forecast": one["forecast"], **dropped(one)} for one in scores[1:]]
     return gaps, futures
+
+
+def filling(run: Any, rows: Any, hidden: np.ndarray, spread: np.ndarray) -> list[dict[str, Any]]:
+    """Errors of a model with calibrated intervals, with its own, and of simple fillings, in standard deviations."""
+    shown = rows.hiding(hidden)
+    own = fill_rows(jr.key(0), run, shown)
+    both = calibrated(jr.key(2), run, shown, own)[0], own
+    truth = dataclasses.replace(rows, values=rows.values / spread)
+    tables = []
+    for found in both:
+        parts = {part: vars(found)[part] / spread for part in ("mean", "std", "low", "high", "draws")}
+        tables.append(fill_errors(dataclasses.replace(found, **parts), truth, hidden))
+    return [tables[0][0], *tables[1]]
+
+
+def over_draws(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Means over the draws of gaps, and how coverage varies between them."""
+    found = {f"mean {name}": round(float(np.mean([row[name] for row in rows])), 4) for name in ("crps", "rmse")}
+    inside = [row["coverage"] for row in rows if row["coverage"] is not None]
+    return found | {"mean coverage": f"{np.mean(inside):.3f} +- {np.std(inside):.3f}" if inside else ""}
 
 
 def dropped(row: dict[str, Any]) -> dict[str, Any]:
@@ -191,9 +214,9 @@ def dropped(row: dict[str, Any]) -> dict[str, Any]:
             if key not in {"filling", "forecast"}}  # fmt: skip
 
 
-def hiding(late: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def hiding(late: np.ndarray, shape: tuple[int, ...], draw: int) -> np.ndarray:
     """Gaps in the held-out end."""
-    random = np.random.default_rng(1)
+    random = np.random.default_rng(draw)
     hidden = np.zeros(shape, bool)
     for start in random.choice(np.flatnonzero(late)[:-20], GAPS):
         hidden[start : start + GAP, random.integers(0, shape[1])] = True

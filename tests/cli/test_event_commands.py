@@ -48,6 +48,17 @@ def test_a_fit_scores_events(run, users):
     assert len(held[0]) == len(held[1]) == 6
 
 
+def test_an_evaluation_says_the_same_of_a_split_and_draws_its_residuals(run, nelbo):
+    done = nelbo("evaluate", run, "--json")
+    assert done.code == 0, done.err
+    row, fitted = json.loads(done.out), json.loads((run / "record.json").read_text())["results"][0]
+    assert {name: row[name] for name in ("events", "mark_accuracy", "residual_distance", "residual_p")} == {
+        name: fitted[name] for name in ("events", "mark_accuracy", "residual_distance", "residual_p")
+    }
+    assert np.isclose(row["nats_per_event"] * row["events"], row["nats"] * row["examples"])
+    assert (run / "figures" / "time_rescaling.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_the_next_event_of_each_user(run, users, nelbo):
     done = nelbo("forecast", run, users / "events.csv", "-o", users / "next.csv", "--draws", "50")
     assert done.code == 0, done.err

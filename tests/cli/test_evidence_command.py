@@ -19,5 +19,6 @@ def test_the_ladder_is_printed_and_kept(run, nelbo):
 
 def test_options_that_mean_nothing_are_refused(run, nelbo):
     assert nelbo("evaluate", run, "--bound", "iwae", "--temperatures", 5).is_refusal("--temperatures", "ais")
+    assert nelbo("evaluate", run, "--precision", "bfloat16").is_refusal("--precision", "iwae")
     assert nelbo("evaluate", run, "--bound", "all", "--samples", 5).is_refusal("--samples")
     assert nelbo("evaluate", run, "--bound", "ais", "--temperatures", 0).is_refusal("temperature")

@@ -78,6 +78,20 @@ def test_hidden_values_are_scored_beside_simple_fillings(run, stations, nelbo):
     with np.load(stations / "h.npz") as arrays:
         assert arrays["draws"].shape == (40, 236, 2)
         assert np.isfinite(arrays["values"]).all()
+    assert 0.1 < json.loads(done.out)["interval_scale"] < 10.0
+
+
+@pytest.mark.slow
+def test_a_table_comes_back_with_the_codes_of_its_rows(run, stations, nelbo):
+    done = nelbo("embed", run, stations / "stations.csv", "-o", stations / "codes.csv")
+    assert done.code == 0, done.err
+    given, found = pd.read_csv(stations / "stations.csv"), pd.read_csv(stations / "codes.csv")
+    assert found.columns.tolist() == [*given.columns, "z1", "z2"]
+    pd.testing.assert_frame_equal(found[given.columns], given)
+    assert found["z1"].notna().all()
+    order = found.sort_values(["station", "when"])["z1"].to_numpy()
+    assert np.abs(np.diff(order)).mean() < 0.5 * order.std()  # it follows the wave, row by row
+    assert nelbo("embed", run, "-o", stations / "no.csv", "--split", "test").is_refusal("--split says nothing here")
 
 
 def test_a_forecast_goes_on_from_the_last_row_of_each_series(run, stations, nelbo):

@@ -19,6 +19,8 @@ from nelbo.evaluation import (
     jackknife_variance,
     posterior_means,
 )
+from nelbo.evaluation.bounds import _corrected
+from nelbo.models import vae
 from nelbo.testing import assert_below, assert_unbiased
 
 
@@ -38,6 +40,31 @@ def test_terms_are_the_plain_reduction_of_the_same_draws(count):
         keys = [jr.split(jr.fold_in(jr.key(0), low), 2 * block)[block * i :][:block] for low in range(0, count, block)]
         draws = [case.model.draw(k, x) for ks in keys for k in ks][:count]
         _assert_reduced(jax.tree.map(lambda leaf, i=i: leaf[i], terms), draws)
+
+
+def test_coarse_products_move_the_bound_by_less_than_a_five_hundredth_nat():
+    """Of networks whose numbers bfloat16 rounds; of 60 draws in blocks of 25 the last ten are a block cut short."""
+    model = vae(jr.key(0), (30,), latents=4, hidden=(20,))
+    batch = jnp.asarray(np.random.default_rng(1).integers(0, 2, (8, 30)), jnp.float32)
+    fine, coarse = (
+        importance_terms(jr.key(2), model, batch, num_samples=60, block=25, precision=precision)
+        for precision in ("float32", "bfloat16")
+    )
+    assert fine.rounding is None
+    moved, variance = coarse.rounding
+    assert np.abs(moved).max() > 1e-6  # something was rounded
+    np.testing.assert_allclose(coarse.importance.mean(), fine.importance.mean(), atol=2e-3)
+    assert np.all(np.abs(coarse.importance - fine.importance) < 0.01 + 5 * np.sqrt(variance))
+
+
+def test_exact_weights_stand_for_themselves_and_move_the_others():
+    log_w, which = jnp.zeros((2, 3)), jnp.asarray([[1], [2]])
+    found, (mean, variance) = _corrected(log_w, which, jnp.asarray([[0.3], [9.0]]), jnp.asarray([[True], [False]]))
+    np.testing.assert_allclose(found[0], [0.3, 0.3, 0.3], rtol=1e-6)
+    np.testing.assert_allclose((mean, variance), (0.3, 0.0), rtol=1e-6)
+    found, (mean, variance) = _corrected(log_w, which, jnp.asarray([[0.3], [0.5]]), jnp.ones((2, 1), bool))
+    np.testing.assert_allclose(found, [[0.4, 0.3, 0.4], [0.4, 0.4, 0.5]], rtol=1e-6)
+    np.testing.assert_allclose((mean, variance), (0.4, 0.02 / 4), rtol=1e-5)
 
 
 def _assert_reduced(terms, draws):

@@ -1,4 +1,4 @@
-"""Convolutions of stride two as convolutions of stride one, divisive normalization, and where transforms begin."""
+"""Convolutions of stride two and their transposes, divisive normalization, and where transforms begin."""
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +9,7 @@ import pytest
 from nelbo.nets import DivisiveNorm, Down, Up
 from nelbo.nets.packets import packets
 from nelbo.nets.picture_transforms import PictureAnalysis, PictureSynthesis
+from nelbo.nets.strided import strided, transposed
 
 X = np.random.default_rng(0).normal(size=(6, 8, 3)).astype(np.float32)
 both = jax.jit(lambda down, up, x: (down(x), up(x)))
@@ -29,6 +30,42 @@ def test_they_are_the_strided_convolution_and_its_transpose(channels):
         for j in range(8):
             spread[2 * i : 2 * i + 5, 2 * j : 2 * j + 5] += np.einsum("c,abco->abo", x[i, j], weight)
     np.testing.assert_allclose(found[1], spread[2:-2, 2:-2], atol=1e-5)
+
+
+def test_their_slopes_are_those_of_the_formula():
+    """Of each example, and of the sum over a batch, which is computed in another way."""
+    rng = np.random.default_rng(2)
+    small, large = (jnp.asarray(rng.normal(size=(2, *side, channels)), jnp.float32) for side, channels in (((2, 3), 17), ((4, 6), 3)))  # fmt: skip  # noqa: E501
+    weight = jnp.asarray(rng.normal(size=(5, 5, 3, 17)), jnp.float32)
+
+    def formula(x, weight):
+        around = ((2, 2), (2, 2))
+        return jax.lax.conv_general_dilated(x, weight, (2, 2), around, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+    @jax.jit
+    def slopes(small, large, weight):
+        def product(x, y, weight):
+            return jnp.vdot(y, strided(x, weight))
+
+        def back(x, y, weight):
+            return jnp.vdot(x, transposed(y, weight.swapaxes(2, 3)))
+
+        def all_of(function):
+            return lambda x, y, weight: jax.vmap(function, (0, 0, None))(x, y, weight).sum()
+
+        places = (0, 1, 2)
+        want = jax.grad(lambda x, y, weight: jnp.vdot(y, formula(x, weight)), places)(large, small, weight)
+        batches = [jax.grad(all_of(one), places)(large, small, weight) for one in (product, back)]
+        singles = [jax.grad(one, (0, 1))(large[1], small[1], weight) for one in (product, back)]
+        return want, batches, singles
+
+    want, batches, singles = slopes(small, large, weight)
+    for found in batches:
+        for own, right in zip(found, want, strict=True):
+            np.testing.assert_allclose(own, right, atol=1e-4)
+    for found in singles:
+        for own, right in zip(found, want, strict=False):
+            np.testing.assert_allclose(own, right[1], atol=1e-4)
 
 
 def test_normalization_is_its_formula():

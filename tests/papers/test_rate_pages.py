@@ -39,6 +39,8 @@ def test_claims_about_codecs_can_fail():
     bad = points("JPEG", (25, 28, 31, 33)) + points("nelbo", (24, 27, 30, 50))
     assert claims(balle2018, {"curves": {"rows": bad}}) == [False, False]
     assert claims(balle2018, {}) == [None, None]
+    assert balle2018.decibels(balle2018.HYPERPRIOR, 0.131) == 27.58
+    assert balle2018.decibels(balle2018.HYPERPRIOR, 1.5) is None  # beyond the published curve
     with pytest.raises(InputError, match="kodak"):
         pictures("quick", None)
 

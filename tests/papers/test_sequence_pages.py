@@ -28,10 +28,10 @@ def test_claims_can_fail():
         part = {"data": {"sizes": {"train": size}}, "measures": {"swaps": {"rows": rows}}, "results": [{"nats": kept}]}
         return {"full": part}
 
-    assert claims(li2018, swapped(0.95, 0.9)) == [True, True, None]
-    assert claims(li2018, swapped(0.85, 0.4)) == [False, False, None]
-    assert claims(li2018, swapped(0.95, 0.9, size=64)) == [None, None, None]
-    assert claims(li2018, {}) == [None, None, None]
+    assert claims(li2018, swapped(0.95, 0.9)) == [None, True, None, True, None]
+    assert claims(li2018, swapped(0.85, 0.4)) == [None, False, None, False, None]
+    assert claims(li2018, swapped(0.95, 0.9, size=64)) == [None] * 5
+    assert claims(li2018, {}) == [None] * 5
 
     def bounds(flowed, size=5188):
         def part(nats):

@@ -1,8 +1,11 @@
 """Anomalies in time: what a row is compared with, against the joint normal of a state-space model."""
 
+import dataclasses
 import io
 from pathlib import Path
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -11,7 +14,7 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from nelbo.cli.series_scores import scored_table
-from nelbo.core import InputError
+from nelbo.core import Example, InputError
 from nelbo.data import Cuts, Schema, load_series
 from nelbo.models import build
 from nelbo.runs import Experiment, NoveltyQuestion, Run, novel_times, series_rows, simes
@@ -94,3 +97,18 @@ def test_simes_is_uniform_for_independent_p_values():
     drawn = np.random.default_rng(1).uniform(size=(4000, 7))
     assert kstest([simes(one) for one in drawn], "uniform").pvalue > 1e-4
     assert simes(np.array([0.01, 0.9, 0.9])) == pytest.approx(0.03)
+
+
+def test_a_flow_is_scored_one_step_ahead(run):
+    """Exact: over independent frames the scores of a series given its past add up to log p of its window."""
+    options = {"shape": [WINDOW, 2], "base": "normal", "order": 2}
+    flow = dataclasses.replace(run, model=build(jr.key(2), "sequence-flow", options))
+    rows = series_rows(flow)
+    rows = dataclasses.replace(rows, values=np.clip(rows.values, -3.0, 3.0))
+    found = frame_terms(jr.key(0), flow, rows, draws=2)
+    known = np.logical_not(np.isnan(rows.values)).reshape(3, WINDOW, 2)
+    x = Example(jnp.nan_to_num(jnp.asarray(rows.values, jnp.float32)).reshape(3, WINDOW, 2), jnp.asarray(known))
+    wanted = np.asarray(eqx.filter_jit(lambda model, rows: jax.vmap(model.log_prob)(rows))(flow.model, x))
+    np.testing.assert_allclose(found.elbo.reshape(3, WINDOW).sum(1), wanted, rtol=1e-4)
+    with pytest.raises(InputError, match="--given past"):
+        frame_terms(jr.key(0), flow, rows, given="others")

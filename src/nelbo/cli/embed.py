@@ -11,10 +11,12 @@ from nelbo.cli.commands import Command
 from nelbo.cli.events import embed_events
 from nelbo.cli.output import note
 from nelbo.cli.parser import Parser, data_folder, refine, run_folder, split
+from nelbo.cli.series import beside_rows
+from nelbo.cli.series import target as series_target
 from nelbo.cli.writing import inferring, opened, target, tell
-from nelbo.core import atomic_write
-from nelbo.data import Data, Source
-from nelbo.runs import Run, open_run, table_suffixes, write_columns
+from nelbo.core import InputError, atomic_write
+from nelbo.data import TABLES, Data, Source
+from nelbo.runs import Run, codes_of_rows, open_run, series_rows, table_suffixes, write_columns
 from nelbo.tasks import embed as embed_data
 from nelbo.tasks import sequence_codes
 
@@ -34,10 +36,14 @@ def _arguments(parser: Parser) -> None:
 
 
 def embed(options: argparse.Namespace) -> None:
-    """Posterior means of a split, or of the users of events."""
+    """Posterior means of a split, of the rows of a table of series, or of the users of events."""
     run = open_run(options.run)
-    if run.fitted_data.schema is not None and run.fitted_data.schema.events is not None:
+    schema = run.fitted_data.schema
+    if schema is not None and schema.events is not None:
         embed_events(options, run)
+        return
+    if schema is not None and schema.series is not None and Path(options.output or "").suffix in TABLES:
+        _embed_rows(options, run)
         return
     run, data, rows = opened(options, options.split)
     path = target(options, run, "embedding", (".npy", ".npz", *table_suffixes(data)))
@@ -47,6 +53,26 @@ def embed(options: argparse.Namespace) -> None:
     values = embed_data(jr.key(options.seed), inferring(options, run), rows)
     write_columns(path, data, {f"z{i + 1}": column for i, column in enumerate(values.T)})
     tell(options, path, values.shape)
+
+
+def _embed_rows(options: argparse.Namespace, run: Run) -> None:
+    """The table of series with the codes of each row beside it.
+
+    Raises:
+        InputError: an option that is about single rows.
+    """
+    for name in ("refine", "split"):
+        if vars(options)[name] is not None:
+            raise InputError(f"A table of series comes back with the codes of all its rows, so --{name} says nothing "
+                             "here: leave it out.")  # fmt: skip
+    rows = series_rows(run, options.data)
+    for text in rows.notes:
+        note(options, text)
+    path = series_target(options, run, rows, "embedding")
+    codes = codes_of_rows(jr.key(options.seed), run, rows)
+    with atomic_write(path) as file:
+        file.write(beside_rows(rows, codes))
+    tell(options, path, (len(rows.ids), len(codes)))
 
 
 def _embed_sequences(options: argparse.Namespace, path: Path, run: Run, data: Data, rows: Source) -> None:

@@ -16,9 +16,9 @@ from nelbo.cli.series import counter as series_counter
 from nelbo.cli.writing import inferring, opened
 from nelbo.core import InputError
 from nelbo.data import Data, Source
-from nelbo.evaluation import DRAWS, PUBLISHED, STARTS, TEMPERATURES, Refinement, refinements
+from nelbo.evaluation import DRAWS, PRECISIONS, PUBLISHED, STARTS, TEMPERATURES, Refinement, refinements
 from nelbo.models import boltzmann_machine
-from nelbo.report import text_table
+from nelbo.report import reliability_diagram, save_png, text_table
 from nelbo.runs import (
     EVALUATIONS,
     LADDER,
@@ -29,6 +29,7 @@ from nelbo.runs import (
     add_result,
     check_columns_name,
     evaluation,
+    event_numbers,
     evidence_ladder,
     open_run,
     result_row,
@@ -40,6 +41,8 @@ from nelbo.runs import (
 from nelbo.tasks import SERIES_DRAWS
 
 ALL = "all"
+# whose option each is
+_OWNERS = {"temperatures": "ais, and of the log Z of machines", "start": "ais", "precision": "iwae"}
 GAP_DRAWS = 100  # for each example, where the bound of the gap is an ELBO whatever bound is asked for
 
 
@@ -53,6 +56,7 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--samples", type=int, metavar="K", help=f"draws for each example (default: {usual}), or of the weights of a supervised model (default {DRAWS})")  # fmt: skip  # noqa: E501
     parser.add_argument("--temperatures", type=int, metavar="T", help=f"of ais (default {TEMPERATURES}), and of the annealing for log Z of an rbm or a dbn (default {PUBLISHED})")  # fmt: skip  # noqa: E501
     parser.add_argument("--start", choices=STARTS, help=f"where the chains of ais start (default {STARTS[0]})")
+    parser.add_argument("--precision", choices=PRECISIONS, help="of the products of dense layers in iwae: bfloat16 takes less time where the processor multiplies such numbers, and is corrected by what float32 says of a part (default float32)")  # fmt: skip  # noqa: E501
     split(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N examples")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the bound of each row: .npy, or a table")
@@ -113,7 +117,7 @@ def _pictures(options: argparse.Namespace) -> bool:
 
 def _futures(options: argparse.Namespace) -> None:
     """Score forecasts of held-out futures beside simple ones."""
-    for name in ("bound", "refine", "output", "limit", "split", "temperatures", "start"):
+    for name in ("bound", "refine", "output", "limit", "split", "temperatures", "start", "precision"):
         if vars(options)[name] is not None:
             raise InputError(f"--{name} is not about forecasts: leave it out with --horizon.")
     draws = SERIES_DRAWS if options.samples is None else options.samples
@@ -136,8 +140,6 @@ def _show(row: dict[str, Any], gap: list[Refinement]) -> None:
     show_results([row])
     if "normalizer" in row:
         print(f"\n{_about(row['normalizer'])}")
-    if "warning" in row:
-        print(f"\n{row['warning']}")
     if gap:
         print(f"\nELBO of the first {gap[0].examples} examples, by how q was found [nats per example]:")
         print(text_table([_gap_row(one) for one in gap]), end="")
@@ -182,11 +184,13 @@ def _bound(
     count = asked.samples if options.samples is None else options.samples
     progress, key, model = counter(options, len(examples)), jr.key(options.seed), inferring(options, run)
     of_machine = boltzmann_machine(model) is not None and name in {"elbo", "iwae"}
-    settings = _settings(options, ("temperatures",) if of_machine else asked.settings, f"--bound {name}")
+    settings = _settings(options, (*asked.settings, *("temperatures",) * of_machine), f"--bound {name}")
     if of_machine:
         settings = {"temperatures": PUBLISHED, **settings}
     score = asked.score(key, model, examples, num_samples=count, progress=progress, **settings)
     row, gap = result_row(score, name, split_name, data, run.model), []
+    if data.schema.events is not None:
+        row |= _of_events(options, run, examples, row)
     if of_pairs:
         row = with_errors(row, jr.fold_in(jr.clone(key), 1), run.model, examples)
     if options.refine is not None:
@@ -195,12 +199,22 @@ def _bound(
     return row, name, score.per_example, gap
 
 
+def _of_events(options: argparse.Namespace, run: Run, examples: Source, row: dict[str, Any]) -> dict[str, Any]:
+    """Nats an event, marks and residuals of a split of events, and the picture of the residuals."""
+    numbers, drawn = event_numbers(run.model, examples, row)
+    for kind, points in drawn.items():
+        picture = run.folder / "figures" / f"{kind}.png"
+        save_png(reliability_diagram(kind, points), picture)
+        note(options, f"Residuals of {row['split']}: {picture}")
+    return numbers
+
+
 def _settings(options: argparse.Namespace, taken: tuple[str, ...], what: str) -> dict[str, Any]:
-    """The options of annealing that were given."""
-    given = {"temperatures": options.temperatures, "start": options.start}
+    """The options of one estimator or another that were given."""
+    given = {name: vars(options)[name] for name in _OWNERS}
     for name, value in given.items():
         if value is not None and name not in taken:
-            raise InputError(f"--{name} is an option of annealing: leave it out with {what}, or ask for ais.")
+            raise InputError(f"--{name} is an option of {_OWNERS[name]}: leave it out{what and f' with {what}'}.")
     return {name: value for name, value in given.items() if value is not None}
 
 
@@ -217,7 +231,7 @@ def _ladder(
         note(options, f"{name}: {EVALUATIONS[name].title}")
         return counter(options, len(examples))
 
-    settings = _settings(options, ("temperatures", "start"), "")
+    settings = _settings(options, tuple(_OWNERS), "")
     key = jr.key(options.seed)
     found = evidence_ladder(key, run.model, examples, split_name, data, settings=settings, progress=progress)
     for row in found.rows:

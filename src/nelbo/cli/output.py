@@ -31,11 +31,14 @@ def note(options: argparse.Namespace, text: str) -> None:
 
 
 def show_results(results: Sequence[Mapping[str, Any]]) -> None:
-    """Scores as a table with units and binarization."""
+    """Scores as a table with units and binarization, and what is to be said about them."""
     from nelbo.report import result_rows, text_table  # loads more than a comment on a picture needs
 
     shown = [{name: value for name, value in row.items() if name != "sha256"} for row in results]
     print(text_table(result_rows(shown)), end="")
+    for row in results:
+        if "warning" in row:
+            print(f"\n{row['warning']}")
 
 
 class Line:

@@ -21,7 +21,7 @@ from nelbo.report import text_table
 from nelbo.runs import MODEL, Run
 
 _USUAL = (20.0, 35.0, float(QUALITY))
-_ODD = ("bound", "samples", "temperatures", "start", "split", "refine", "horizon")
+_ODD = ("bound", "samples", "temperatures", "start", "precision", "split", "refine", "horizon")
 _MEANS = ("bits_per_pixel", "psnr", "ms_ssim", "compress_seconds", "decompress_seconds")
 
 

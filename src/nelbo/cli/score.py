@@ -17,7 +17,7 @@ from nelbo.cli.writing import refinement
 from nelbo.core import InputError, atomic_write
 from nelbo.data import TABLES
 from nelbo.report import text_table
-from nelbo.runs import HELD_OUT, NoveltyAnswer, NoveltyQuestion, novel_rows, open_run, truth_of, write_columns
+from nelbo.runs import GIVEN, HELD_OUT, NoveltyAnswer, NoveltyQuestion, novel_rows, open_run, truth_of, write_columns
 from nelbo.tasks import FALSE_DISCOVERIES, SCORES, detection_scores
 
 _SHOWN = 10  # rows
@@ -35,6 +35,7 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--held-out", default=HELD_OUT, metavar="SPLITS|PATH", help=f"rows to compare with: splits of the run's data, or a file of rows that are not novel (default {HELD_OUT})")  # fmt: skip  # noqa: E501
     parser.add_argument("--background", metavar="RUN", help="a run on the same data: score by the likelihood ratio to it")  # fmt: skip  # noqa: E501
     parser.add_argument("--truth", metavar="COLUMN=VALUE", help="which rows are novel in truth, for AUROC (of data with labels: label=VALUE)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--given", choices=GIVEN, help="of series: what each row is foretold from, the other rows of its window, or those before it alone (default others; of flows past)")  # fmt: skip  # noqa: E501
     parser.add_argument("--by-column", action="store_true", help="write the bits of each column too")
     parser.add_argument("-o", "--output", metavar="FILE", help=".csv, .npz, or a table as the data are one (default RUN/scores.csv)")  # fmt: skip  # noqa: E501
 
@@ -47,6 +48,8 @@ def score(options: argparse.Namespace) -> None:
         score_series(options, run)
         return
     check_rows(run, "score")
+    if options.given is not None:
+        raise InputError(f"--given is about series, and {run.folder} is a run on single rows: leave it out.")
     path = Path(options.output or run.folder / "scores.csv")
     line = Line()
 

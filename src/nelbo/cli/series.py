@@ -2,7 +2,7 @@
 
 import argparse
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from nelbo.cli.output import Line, note, print_json
 from nelbo.core import InputError, atomic_write
 from nelbo.data import LongSeries, frame_bytes
 from nelbo.report import text_table
-from nelbo.runs import FilledSeries, Run, fill_errors, fill_rows, series_rows
+from nelbo.runs import FilledSeries, Run, calibrated, fill_errors, fill_rows, series_rows
 from nelbo.tasks import SERIES_DRAWS
 
 # options of `impute` that are about rows
@@ -39,10 +39,16 @@ def impute_series(options: argparse.Namespace, run: Run) -> None:
     draws = SERIES_DRAWS if options.draws is None else options.draws
     hidden = _hidden(options.hide, rows, options.seed)
     shown = rows.hiding(hidden)
-    filled = fill_rows(jr.key(options.seed), run, shown, draws=draws, progress=counter(options, "windows"))
+    said = {"draws": draws, "progress": counter(options, "windows")}
+    fill_key, scale_key = jr.split(jr.key(options.seed))
+    filled, scale = fill_rows(fill_key, run, shown, **said), None
+    if options.intervals or options.hide is not None or path.suffix == ".npz":
+        filled, scale = calibrated(scale_key, run, shown, filled, **said)
+        note(options, f"Intervals are {scale:.2f} times the model's own, so wide that 90 % of known values hidden in "
+                      "such gaps lie inside.")  # fmt: skip
     blank, count = rows.unknown, len(rows.places) if rows.table is None else len(rows.table)
     record: dict[str, Any] = {"file": str(path), "rows": count, "missing_entries": int(blank.sum()),
-                              "draws": draws}  # fmt: skip
+                              "draws": draws, **({} if scale is None else {"interval_scale": scale})}  # fmt: skip
     with atomic_write(path) as file:
         file.write(_npz(rows, filled) if path.suffix == ".npz" else filled_series(rows, filled, options.intervals))
     if options.hide is not None:
@@ -131,6 +137,30 @@ def _npz(rows: LongSeries, filled: FilledSeries) -> bytes:
     observed = np.logical_not(rows.blank.reshape(rows.shape) if rows.shape else rows.blank)
     np.savez_compressed(stream, allow_pickle=False, observed=observed, names=names, **arrays)
     return stream.getvalue()
+
+
+def beside_rows(rows: LongSeries, columns: Mapping[str, np.ndarray]) -> bytes:
+    """The user's table with new columns, of a number or a text for each row of the series; in wide form each is one for
+    every column of values, and texts are left out.
+
+    Raises:
+        InputError: the series are of arrays.
+    """
+    table = rows.table
+    if table is None:
+        raise InputError(f"{rows.where} is no table: write the result as .npz.")
+    beside: dict[str, np.ndarray] = {}
+    for name, values in columns.items():
+        if values.dtype.kind == "O":
+            texts = np.append(values, "")[rows.places]
+            beside |= {name: texts} if rows.layout == "long" else {}
+            continue
+        laid = rows.in_file(values[:, None].astype(float))
+        if rows.layout == "long":
+            beside[name] = laid[:, 0]
+        else:
+            beside |= {f"{column.name} {name}": laid[:, i] for i, column in enumerate(rows.written)}
+    return table.extended(range(len(table.names)), beside, None)
 
 
 def written_table(path: Path, columns: dict[str, list[Any]], rows: LongSeries) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nelbo.cli.output import note, print_json
-from nelbo.cli.series import counter, target
+from nelbo.cli.series import beside_rows, counter, target
 from nelbo.cli.writing import refinement
 from nelbo.core import InputError, atomic_write
 from nelbo.report import text_table
@@ -28,7 +28,7 @@ def score_series(options: argparse.Namespace, run: Run) -> None:
     background = None if options.background is None else open_run(options.background)
     question = NoveltyQuestion(
         options.data, options.split, options.data_dir, options.held_out, options.by, options.fdr, options.samples,
-        background, refinement(options), options.seed,
+        background, refinement(options), options.seed, options.given,
     )  # fmt: skip
     path = target(options, run, series_rows(run, options.data), "scores")
     found = novel_times(run, question, progress=counter(options, "windows"))
@@ -90,23 +90,9 @@ def _detected(found: NovelTimes, asked: str) -> dict[str, float]:
 def scored_table(found: NovelTimes, *, everything: bool) -> bytes:
     """The user's table with new columns; in wide form for each column of values its own."""
     rows, answer = found.rows, found.answer
-    table = rows.table
-    if table is None:
-        raise InputError(f"{rows.where} is no table: write the result as .npz.")
     columns = answer.columns(everything=everything)
     columns.pop("latent bits", None)  # the latents of a window are of all its rows
-    beside: dict[str, np.ndarray] = {}
-    for name, values in columns.items():
-        if values.dtype.kind == "O":
-            texts = np.append(values, "")[rows.places]
-            beside |= {name: texts} if rows.layout == "long" else {}
-            continue
-        laid = rows.in_file(values[:, None].astype(float))
-        if rows.layout == "long":
-            beside[name] = laid[:, 0]
-        else:
-            beside |= {f"{column.name} {name}": laid[:, i] for i, column in enumerate(rows.written)}
-    return table.extended(range(len(table.names)), beside, None)
+    return beside_rows(rows, columns)
 
 
 def _npz(found: NovelTimes) -> bytes:

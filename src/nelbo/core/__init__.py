@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from nelbo.core.files import remove_leftovers as remove_leftovers
     from nelbo.core.files import write_arrays as write_arrays
     from nelbo.core.files import write_json as write_json
+    from nelbo.core.memory import keep_memory as keep_memory
     from nelbo.core.numerics import NATS_PER_BIT as NATS_PER_BIT
     from nelbo.core.numerics import log_mean_exp as log_mean_exp
+    from nelbo.core.numerics import product as product
     from nelbo.core.numerics import softplus as softplus
     from nelbo.core.options import Option as Option
     from nelbo.core.options import defaults as defaults
@@ -58,9 +60,11 @@ _HOMES = {
     "compiled": "compilation",
     "defaults": "options",
     "joined": "registry",
+    "keep_memory": "memory",
     "log_mean_exp": "numerics",
     "options_of": "options",
     "os_error": "files",
+    "product": "numerics",
     "random_normals": "random",
     "random_words": "random",
     "read_arrays": "files",

@@ -90,6 +90,7 @@ if TYPE_CHECKING:
     from nelbo.data.series import read_like as read_like
     from nelbo.data.series import rows_by_split as rows_by_split
     from nelbo.data.series import series_data as series_data
+    from nelbo.data.series import trailing_windows as trailing_windows
     from nelbo.data.series_files import holds_frames as holds_frames
     from nelbo.data.series_files import read_series as read_series
     from nelbo.data.series_schema import Series as Series
@@ -155,6 +156,7 @@ _HOMES = {
     "context_of": "covariates",
     "crops_of": "photographs",
     "cut_windows": "series",
+    "trailing_windows": "series",
     "data_from_arrays": "registered",
     "documents_at_hand": "documents",
     "documents_dataset": "documents",

@@ -261,20 +261,37 @@ def cut_windows(found: LongSeries, series: Series, *, stride: int | None = None,
         channels = len(series.channels)
         empty = np.zeros((0, length, channels), np.float32)
         return Windows(empty, empty.astype(bool), empty[..., 0].astype(float), empty[..., 0].astype(int), empty[:, 0, 0].astype(int))  # fmt: skip  # noqa: E501
-    rows = np.stack([part[0] for part in parts])
-    values = np.concatenate([found.values, np.full((1, found.values.shape[1]), np.nan)])[rows]
-    observed = ~np.isnan(values)
-    made = Windows(
-        np.where(observed, values, 0.0).astype(np.float32),
-        observed,
-        np.stack([part[1] for part in parts]),
-        rows,
-        np.array([part[2] for part in parts]),
-    )
+    rows, times = (np.stack([part[i] for part in parts]) for i in (0, 1))
+    made = _windows(found, rows, times, np.array([part[2] for part in parts]))
     if every:
         return made
-    some = observed.any((1, 2))
-    return Windows(made.x[some], observed[some], made.times[some], made.rows[some], made.series[some])
+    some = made.observed.any((1, 2))
+    return Windows(made.x[some], made.observed[some], made.times[some], made.rows[some], made.series[some])
+
+
+def trailing_windows(found: LongSeries, series: Series, ends: np.ndarray) -> Windows:
+    """The windows that end at some of the rows; frames before the beginning of a series are not observed.
+
+    Args:
+        found: the series.
+        series: what they are.
+        ends: `(n,)` numbers of rows, rising.
+    """
+    length, parts = series.window, []
+    for number, (_, rows) in enumerate(found.bounds()):
+        places, times = _laid_out(found, rows, series)
+        before = np.full(length - 1, -1), times[0] - series.step * np.arange(length - 1, 0, -1)
+        at = np.flatnonzero(np.isin(places, ends))
+        laid = (np.concatenate(pair) for pair in zip(before, (places, times), strict=True))
+        parts.append((*(np.lib.stride_tricks.sliding_window_view(one, length)[at] for one in laid), at * 0 + number))
+    return _windows(found, *(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+def _windows(found: LongSeries, rows: np.ndarray, times: np.ndarray, numbers: np.ndarray) -> Windows:
+    """Windows by the row of each frame, -1 where there is none."""
+    values = np.concatenate([found.values, np.full((1, found.values.shape[1]), np.nan)])[rows]
+    observed = ~np.isnan(values)
+    return Windows(np.where(observed, values, 0.0).astype(np.float32), observed, times, rows, numbers)
 
 
 def _laid_out(found: LongSeries, rows: slice, series: Series) -> tuple[np.ndarray, np.ndarray]:

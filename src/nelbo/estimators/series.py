@@ -24,6 +24,7 @@ from nelbo.runs import (
     Experiment,
     FilledSeries,
     Forecast,
+    calibrated,
     default_objective,
     fill_rows,
     fit_rows,
@@ -142,10 +143,13 @@ class SeriesModel(TransformerMixin, RunEstimator):
     def intervals(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         """The ends of 90 % intervals, each in the shape of the numbers of X; NaN where nothing was filled in.
 
+        They are as wide as known values of X that are hidden in such gaps ask for, see `nelbo.runs.calibrated`.
+
         Args:
             X: series like those of `fit`.
         """
         rows, found = self._filled(X)
+        found, _ = calibrated(self._key(6), self.run_, rows, found, draws=self.draws)
         low, high = (np.where(rows.unknown, rows.in_file(end), np.nan) for end in (found.low, found.high))
         return low, high
 

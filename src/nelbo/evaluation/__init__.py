@@ -10,7 +10,15 @@ from nelbo.evaluation.annealing import (
     bracket,
     require_real_latents,
 )
-from nelbo.evaluation.bounds import Terms, elbo, importance_bound, importance_terms, jackknife_variance, tail_shape
+from nelbo.evaluation.bounds import (
+    PRECISIONS,
+    Terms,
+    elbo,
+    importance_bound,
+    importance_terms,
+    jackknife_variance,
+    tail_shape,
+)
 from nelbo.evaluation.calibration import (
     INTERVALS,
     Reliability,
@@ -52,6 +60,7 @@ __all__ = [
     "DRAWS",
     "INTERVALS",
     "MIN_SIDE",
+    "PRECISIONS",
     "PUBLISHED",
     "SHORT",
     "STARTS",

@@ -9,19 +9,22 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
-from nelbo.core import AnyExample, Example, InputError, as_example, compiled, log_mean_exp
+from nelbo.core import AnyExample, Example, InputError, as_example, choice, compiled, log_mean_exp
 from nelbo.data import Source
 from nelbo.evaluation.normalizers import PUBLISHED, Normalizer, normalized
 from nelbo.evaluation.score import Progress, Score, dimensions, over_batches, scored
-from nelbo.models import Model
+from nelbo.models import Draw, Model
 from nelbo.training import examples
 
 HEAVY = 0.7  # Pareto k above which nothing can be trusted
 FEWEST_FOR_TAILS = 200  # draws of an example, of which the 40 largest make a tail
 # where there are fewer, compiling in full takes longer than it saves: the short program runs half as long again
 _FEW_DRAWS = 50_000
+PRECISIONS = ("float32", "bfloat16")
+MOST_MOVED = 2e-3  # nats that bfloat16 may move a bound by before the score says so
+_PER_EXACT = 25  # draws in bfloat16 for one in float32 too
 ROWS = 1000  # latent draws decoded at once: large enough for full matrix products, small enough for the cache
 
 
@@ -36,6 +39,8 @@ class Terms(eqx.Module):
         elbo_variance: estimate of its variance over draws [nats^2]; zero for one draw.
         reconstruction: mean of log p(x|z_k).
         pareto_k: shape of the tail of w, see `tail_shape`; None of too few draws.
+        rounding: what log w of a draw is more in float32 than in bfloat16: mean over draws, and the variance of that
+            mean; None where all is float32.
     """
 
     importance: Float[Array, " batch"]
@@ -44,33 +49,59 @@ class Terms(eqx.Module):
     elbo_variance: Float[Array, " batch"]
     reconstruction: Float[Array, " batch"]
     pareto_k: Float[Array, " batch"] | None = None
+    rounding: tuple[Float[Array, " batch"], Float[Array, " batch"]] | None = None
 
 
-def importance_terms(key: Key[Array, ""], model: Model, batch: AnyExample, *, num_samples: int, block: int) -> Terms:
+def importance_terms(
+    key: Key[Array, ""],
+    model: Model,
+    batch: AnyExample,
+    *,
+    num_samples: int,
+    block: int,
+    precision: str = "float32",
+) -> Terms:
     """Reduce K = `num_samples` draws of each example of a batch, `block` at a time.
 
     The importance-weighted bound is log (1/K) sum_k w_k (Burda et al. 2016, eq. 8). Latents are kept for one block
     only; what stays is log w, K numbers for each example, from which the variances come.
+
+    In bfloat16 most of what rounding does to log w is the same for all draws of an example, since the weights of the
+    networks are rounded once. So the largest weights of each block are computed in float32 too and stand for
+    themselves, and the others are moved by the mean difference of those.
     """
     batch = as_example(batch)
     size = batch.values.shape[0]
+    exact = 0 if precision == "float32" else -(-block // _PER_EXACT)
 
-    def example(row: Array, x: Example) -> tuple[Float[Array, " k"], Float[Array, ""]]:
+    def example(row: Array, x: Example) -> tuple[Array, Array, tuple[Array, Array] | None]:
         posterior = model.posterior(x)  # once for all blocks: it may take many steps
 
-        def body(_: None, start: Array) -> tuple[None, tuple[Float[Array, " block"], Float[Array, ""]]]:
+        def draws_of(keys: Key[Array, " some"]) -> Draw:
+            return jax.vmap(lambda one: model.draw(one, x, posterior=posterior))(keys)
+
+        def body(_: None, start: Array) -> tuple[None, tuple[Array, Array, tuple[Array, Array] | None]]:
             # one long row of keys: XLA takes five times as long to compile a split into rows of a few
             keys = jr.split(jr.fold_in(key, start), size * block).reshape(size, block)[row]
-            draws = jax.vmap(lambda one: model.draw(one, x, posterior=posterior))(keys)
+            with jax.default_matmul_precision(precision if exact else None):
+                draws = draws_of(keys)
             used = start + jnp.arange(block) < num_samples  # the last block is cut short
-            of_x = draws.log_p[:, 0]
-            return None, (draws.log_w, jnp.where(used, of_x, jnp.zeros_like(of_x)).sum())
+            of_x, log_w = draws.log_p[:, 0], draws.log_w
+            both = None
+            if exact:
+                largest = jax.lax.top_k(jnp.where(used, log_w, -jnp.inf), exact)[1]
+                both = largest, draws_of(jr.clone(keys)[largest]).log_w - log_w[largest]
+            return None, (log_w, jnp.where(used, of_x, jnp.zeros_like(of_x)).sum(), both)
 
-        _, (blocks, visible) = jax.lax.scan(body, None, starts)
-        return blocks.reshape(-1)[:num_samples], visible.sum()
+        _, (blocks, visible, both) = jax.lax.scan(body, None, starts)
+        rounding = None
+        if both is not None:
+            there = starts[:, None] + both[0] < num_samples
+            blocks, rounding = _corrected(blocks, *both, there)
+        return blocks.reshape(-1)[:num_samples], visible.sum(), rounding
 
     starts = jnp.arange(-(-num_samples // block)) * block
-    log_w, visible = jax.vmap(example)(jnp.arange(size), batch)
+    log_w, visible, rounding = jax.vmap(example)(jnp.arange(size), batch)
     deviation = log_w - log_w[:, :1]  # their sum keeps the digits that a sum of large log w loses in float32
     return Terms(
         importance=log_mean_exp(log_w, 1),
@@ -79,7 +110,22 @@ def importance_terms(key: Key[Array, ""], model: Model, batch: AnyExample, *, nu
         elbo_variance=deviation.var(1) / max(num_samples - 1, 1),
         reconstruction=visible / num_samples,
         pareto_k=tail_shape(log_w) if num_samples >= FEWEST_FOR_TAILS else None,
+        rounding=rounding,
     )
+
+
+def _corrected(
+    log_w: Float[Array, "blocks block"],
+    which: Int[Array, "blocks some"],
+    more: Float[Array, "blocks some"],
+    there: Bool[Array, "blocks some"],
+) -> tuple[Float[Array, "blocks block"], tuple[Float[Array, ""], Float[Array, ""]]]:
+    """Coarse log w of which some are known exactly: by so much `more`, where they are among the draws at all."""
+    count = there.sum(dtype=log_w.dtype)
+    mean = jnp.where(there, more, 0.0).sum() / count
+    off = jnp.where(there, more - mean, 0.0)
+    moved = jax.vmap(lambda one, at, by: (one + mean).at[at].add(by))(log_w, which, off)
+    return moved, (mean, (off**2).sum() / count**2)
 
 
 _EQUAL = 1e-3  # nats, between weights that float32 alone tells apart
@@ -133,11 +179,11 @@ def jackknife_variance(log_w: Float[Array, "... k"]) -> Float[Array, "..."]:
 
 
 def _batch_terms(
-    key: Key[Array, ""], model: Model, data: Source, raw: Any, count: int, block: int
+    key: Key[Array, ""], model: Model, data: Source, raw: Any, count: int, block: int, precision: str
 ) -> tuple[Terms, Float[Array, " batch"]]:
     data_key, draw_key = jr.split(key)
     batch = examples(data_key, data, raw)
-    terms = importance_terms(draw_key, model, batch, num_samples=count, block=block)
+    terms = importance_terms(draw_key, model, batch, num_samples=count, block=block, precision=precision)
     return terms, dimensions(batch)
 
 
@@ -145,15 +191,23 @@ _batch, _short_batch = compiled(_batch_terms), compiled(_batch_terms, seldom=Tru
 
 
 def _all_terms(
-    key: Key[Array, ""], model: Model, data: Source, num_samples: int, progress: Progress | None, name: str
+    key: Key[Array, ""],
+    model: Model,
+    data: Source,
+    num_samples: int,
+    progress: Progress | None,
+    name: str,
+    precision: str = "float32",
 ) -> dict[str, np.ndarray]:
     block = min(num_samples, 50)
     batch = _short_batch if num_samples * len(data) < _FEW_DRAWS else _batch
     reader = dataclasses.replace(data, arrays=Example(None))  # one program serves data of any length
 
     def number(batch_key: Key[Array, ""], raw: Any) -> dict[str, Array]:
-        terms, observed = batch(batch_key, model, reader, jax.tree.map(jnp.asarray, raw), num_samples, block)
+        terms, observed = batch(batch_key, model, reader, jax.tree.map(jnp.asarray, raw), num_samples, block, precision)
         found = {field.name: getattr(terms, field.name) for field in dataclasses.fields(terms)}
+        rounding = found.pop("rounding")
+        found |= {} if rounding is None else dict(zip(("moved", "moved_variance"), rounding, strict=True))
         return {name: value for name, value in found.items() if value is not None} | {"observed": observed}
 
     return over_batches(key, model, data, ROWS // block, number, name, progress)
@@ -168,12 +222,14 @@ def _bound(
     *,
     name: str,
     temperatures: int,
+    precision: str = "float32",
 ) -> Score:
     if num_samples < 1:
         raise InputError(f"A bound needs at least one sample for each example, got {num_samples}.")
     model, normalizer = normalized(jr.fold_in(key, 1), model, temperatures=temperatures)
     if model.depth:
-        score = _score(_all_terms(key, model, data, num_samples, progress, name), name, num_samples)
+        terms = _all_terms(key, model, data, num_samples, progress, name, precision)
+        score = _score(terms, name, num_samples)
     else:
         # every draw of no latents gives log p(x)
         exact = _score(_all_terms(key, model, data, 1, progress, name), name, 1)
@@ -194,7 +250,20 @@ def _score(terms: dict[str, np.ndarray], name: str, num_samples: int) -> Score:
     variances = terms[f"{name}_variance"] if num_samples > 1 else None
     parts = (reconstruction, reconstruction - float(terms["elbo"].mean()))
     found = _tails(terms["pareto_k"]) if name == "importance" and "pareto_k" in terms else {}
+    found = found if "moved" not in terms else _with_rounding(found, terms["moved"], terms["moved_variance"])
     return scored(terms[name], variances, terms["observed"], num_samples, parts=parts, **found)
+
+
+def _with_rounding(found: dict[str, Any], moved: np.ndarray, variance: np.ndarray) -> dict[str, Any]:
+    """Beside what is said of the tails: what bfloat16 did, and how far its correction may be off [nats]."""
+    error = float(variance.sum() ** 0.5 / len(variance))
+    details = {"precision": "bfloat16", "corrected_by": float(moved.mean()), "correction_error": error}
+    sentence = (
+        f"Products in bfloat16 may have moved the bound by {3 * error:.4f} nats (three standard errors): "
+        f"more than {MOST_MOVED} is too much; leave --precision bfloat16 out."
+    )
+    warnings = [text for text in (found.get("warning"), sentence if 3 * error > MOST_MOVED else None) if text]
+    return {"details": found.get("details", {}) | details, "warning": " ".join(warnings) or None}
 
 
 def _tails(k: Float[np.ndarray, " examples"]) -> dict[str, Any]:
@@ -246,11 +315,22 @@ def importance_bound(
     num_samples: int = 5000,
     progress: Progress | None = None,
     temperatures: int = PUBLISHED,
+    precision: str = "float32",
 ) -> Score:
     """Importance-weighted bound of a data set, log (1/K) sum_k w_k (Burda et al. 2016) [nats].
 
     It rises with K towards log p(x). The score warns where the weights are heavy-tailed (`tail_shape`). Latents are
-    decoded a few at a time: what grows with K is one number for each draw and example of a batch. Arguments and errors
-    are those of `elbo`.
+    decoded a few at a time: what grows with K is one number for each draw and example of a batch. Other arguments are
+    those of `elbo`.
+
+    Products of dense layers are of "float32", or, by `precision`, of "bfloat16", in half the time on processors that
+    multiply such numbers. What rounding does is measured and corrected (see `importance_terms`); the score says by how
+    much, and warns where the correction may be off by more than 0.002 nats.
+
+    Raises:
+        InputError: a precision that there is not, or what `elbo` raises it for.
     """
-    return _bound(key, model, data, num_samples, progress, name="importance", temperatures=temperatures)
+    choice("precision", precision, PRECISIONS)
+    return _bound(
+        key, model, data, num_samples, progress, name="importance", temperatures=temperatures, precision=precision
+    )

@@ -31,6 +31,11 @@ class Experts(Recognition):
         """Of the experts."""
         return self.inner.layers
 
+    @property
+    def sees_context_alone(self) -> bool:
+        """Of an example nothing but the user's other sequences is read."""
+        return True
+
     def see(self, x: AnyExample) -> Array:
         """The other sequences, `(sequences, events, 4)`: values, and which are there.
 

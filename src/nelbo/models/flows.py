@@ -5,6 +5,7 @@ from typing import ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jax.random as jr
 from jaxtyping import Array, Float, Key
 from numpyro.distributions.batch_util import promote_batch_shape
 
@@ -143,8 +144,9 @@ class FlowedFrames(FrameLayer):
         if past.observed is not None:
             filler = jnp.zeros_like(values[0]) if self._filler is None else self._filler
             values = jnp.where(past.observed, values, filler[None])
-        _, further = self.inner.foretold(key, parents, past, horizon)
-        return AutoregressiveFlow(further, self.past, self.past.after(values)).conditionals(key)
+        inner_key, flow_key = jr.split(key)
+        _, further = self.inner.foretold(inner_key, parents, past, horizon)
+        return AutoregressiveFlow(further, self.past, self.past.after(values)).conditionals(flow_key)
 
 
 def _flat(x: Example) -> tuple[int, int]:

@@ -141,6 +141,13 @@ class Recognition(eqx.Module):
         del x, generative
         return None
 
+    @property
+    def sees_context_alone(self) -> bool:
+        """Whether q reads nothing of the example but its context, so that E_q log p(x | z) by itself is a lower bound
+        on log p(x | context).
+        """
+        return False
+
     def together(self, batch: Example, generative: "Stack", num_data: int) -> Together | None:
         """The posterior of a batch whose examples share a process; None where they are independent.
 

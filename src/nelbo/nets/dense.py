@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key, PyTree
 
-from nelbo.core import InputError, choice
+from nelbo.core import InputError, choice, product
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "tanh": jnp.tanh,
@@ -106,7 +106,7 @@ class Dense(eqx.Module):
 
     def __call__(self, x: Float[Array, " in"]) -> Float[Array, " out"]:
         """Apply to one vector."""
-        return x @ self.kernel + self.bias
+        return product(x, self.kernel) + self.bias
 
     @property
     def weight(self) -> Any:

@@ -1,13 +1,15 @@
 """Transforms of learned image codecs: 5 x 5 convolutions of stride two, their transposes, divisive normalization.
 
-A convolution of stride two is a sum of convolutions of stride one, one for each of the four pixels of a square of
-2 x 2, which has nine, six, six and four of the 25 taps; its transpose makes each of the four by a convolution of its
-own. Of few channels it is quicker to do all four at once, after space-to-depth or before a pixel shuffle, though eleven
-taps more are zero. Either way these are the same sums, faster to train on XLA's processor backend than its strided
-kernels (`benchmarks/codec_step.py` measures the whole step).
+XLA's processor backend is fast at a strided convolution and at the derivative by its weights, and slow at the
+derivative by its input, which is a transposed convolution; of this one it is slow at everything. So both are written
+here in terms of three sums that it is fast at, and their derivatives in terms of each other. The transpose makes each
+of the four pixels of a square of 2 x 2 by a convolution of its own, with nine, six, six and four of the 25 taps. Of few
+channels it is quicker to make all four at once, before a pixel shuffle, though eleven taps more are zero.
+`benchmarks/codec_step.py` measures the whole step.
 """
 
 import functools
+from collections.abc import Callable, Sequence
 
 import equinox as eqx
 import jax
@@ -15,10 +17,11 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from nelbo.nets.convolution import convolved, depth_to_space, space_to_depth
+from nelbo.nets.convolution import convolved, depth_to_space
 
 TAPS = 5  # along each side of a weight
 _FEW = 16  # channels, below which all four pixels of a square are done at once
+_MOST_APART = 16  # examples that are computed one after the other
 _LEAST_NORM = 1e-6
 # of the matrix of a normalization at the start, on its diagonal and beside it
 _USUAL, _LINEAR = (0.1, 1e-4), (2e-4, 1e-5)
@@ -31,18 +34,32 @@ def _each(
     return jax.lax.conv_general_dilated(x[None], weight, (1, 1), around, dimension_numbers=("NHWC", "HWIO", "NHWC"))[0]
 
 
-def strided(x: Float[Array, "h w in"], weight: Float[Array, "5 5 in out"]) -> Float[Array, "h2 w2 out"]:
-    """The convolution of stride two of a picture of even sides, with zeros around."""
-    height, width, channels = x.shape
-    if channels < _FEW:
-        return convolved(space_to_depth(x), laid_down(weight))
-    squares = x.reshape(height // 2, 2, width // 2, 2, channels)
-    parts = [_each(squares[:, p, :, q], weight[p::2, q::2], ((1, 1 - p), (1, 1 - q))) for p in (0, 1) for q in (0, 1)]
-    return parts[0] + parts[1] + parts[2] + parts[3]
+def _one_by_one(function: Callable[..., Array]) -> Callable[..., Array]:
+    """The function, whose batches are computed one example after the other on processors, if they are few.
+
+    XLA computes a convolution on one core, and those that do not wait for each other side by side; and what it makes of
+    the weights' slopes of a batch takes twice as long as that of each example.
+    """
+    each = jax.custom_batching.custom_vmap(function)
+
+    @each.def_vmap
+    def batch(size: int, batched: Sequence[bool], *given: Array) -> tuple[Array, bool]:
+        if size > _MOST_APART or jax.default_backend() != "cpu":
+            return jax.vmap(function, tuple(0 if one else None for one in batched), axis_size=size)(*given), True
+        rows = [[value[i] if one else value for value, one in zip(given, batched, strict=True)] for i in range(size)]
+        return jnp.stack([each(*row) for row in rows]), True
+
+    return each
 
 
-def transposed(x: Float[Array, "h w in"], weight: Float[Array, "5 5 in out"]) -> Float[Array, "h2 w2 out"]:
-    """The transpose of `strided`, with input and output channels in the same places of the weight."""
+@_one_by_one
+def _summed(x: Float[Array, "h w in"], weight: Float[Array, "5 5 in out"]) -> Float[Array, "h2 w2 out"]:
+    around = ((TAPS // 2, TAPS // 2), (TAPS // 2, TAPS // 2))
+    return jax.lax.conv_general_dilated(x[None], weight, (2, 2), around, dimension_numbers=("NHWC", "HWIO", "NHWC"))[0]
+
+
+@_one_by_one
+def _spread(x: Float[Array, "h w in"], weight: Float[Array, "5 5 in out"]) -> Float[Array, "h2 w2 out"]:
     height, width, _ = x.shape
     if weight.shape[3] < _FEW:
         return depth_to_space(convolved(x, laid_up(weight)))
@@ -53,15 +70,41 @@ def transposed(x: Float[Array, "h w in"], weight: Float[Array, "5 5 in out"]) ->
     return jnp.stack(rows, axis=1).reshape(2 * height, 2 * width, weight.shape[3])
 
 
-def laid_down(weight: Float[Array, "5 5 in out"]) -> Float[Array, "3 3 four_in out"]:
-    """The weight of a convolution of stride two, for a picture after `space_to_depth`; a tap more is zero."""
-    _, _, before, after = weight.shape
-    table = jnp.pad(weight, ((0, 1), (0, 1), (0, 0), (0, 0))).reshape(3, 2, 3, 2, before, after)
-    return table.transpose(0, 2, 1, 3, 4, 5).reshape(3, 3, 4 * before, after)
+@_one_by_one
+def _products(x: Float[Array, "h w in"], y: Float[Array, "h2 w2 out"]) -> Float[Array, "5 5 in out"]:
+    """The slope of the sum of `y` times the convolution of stride two of `x`, by its weight."""
+    weight = jnp.zeros((TAPS, TAPS, x.shape[-1], y.shape[-1]), x.dtype)
+    return jax.linear_transpose(lambda weight: _summed.fun(x, weight), weight)(y)[0]
+
+
+@jax.custom_vjp
+def strided(x: Float[Array, "h w in"], weight: Float[Array, "5 5 in out"]) -> Float[Array, "h2 w2 out"]:
+    """The convolution of stride two of a picture of even sides, with zeros around."""
+    return _summed(x, weight)
+
+
+@jax.custom_vjp
+def transposed(x: Float[Array, "h w in"], weight: Float[Array, "5 5 in out"]) -> Float[Array, "h2 w2 out"]:
+    """The transpose of `strided`, with input and output channels in the same places of the weight."""
+    return _spread(x, weight)
+
+
+def _swapped(weight: Float[Array, "5 5 in out"]) -> Float[Array, "5 5 out in"]:
+    return weight.swapaxes(2, 3)
+
+
+strided.defvjp(
+    lambda x, weight: (_summed(x, weight), (x, weight)),
+    lambda kept, slope: (_spread(slope, _swapped(kept[1])), _products(kept[0], slope)),
+)
+transposed.defvjp(
+    lambda x, weight: (_spread(x, weight), (x, weight)),
+    lambda kept, slope: (_summed(slope, _swapped(kept[1])), _swapped(_products(slope, kept[0]))),
+)
 
 
 def laid_up(weight: Float[Array, "5 5 in out"]) -> Float[Array, "3 3 in four_out"]:
-    """The weight of its transpose, whose output goes through `depth_to_space`."""
+    """The weight of a convolution of stride one that makes all four pixels of each square, before `depth_to_space`."""
     _, _, before, after = weight.shape
     table = jnp.pad(weight, ((0, 1), (0, 1), (0, 0), (0, 0))).reshape(3, 2, 3, 2, before, after)[::-1, :, ::-1]
     return table.transpose(0, 2, 4, 1, 3, 5).reshape(3, 3, before, 4 * after)
@@ -130,12 +173,13 @@ def divided(
 def _divided(x: Array, gamma: Array, beta: Array, power: float) -> tuple[Array, tuple[Array, ...]]:
     energy = (x * x) @ gamma + beta[None, :]
     factor = jax.lax.rsqrt(energy) if power < 0 else jnp.sqrt(energy)
-    return x * factor, (x, gamma, energy, factor)
+    return x * factor, (x, gamma, factor)
 
 
 def _divided_slopes(power: float, kept: tuple[Array, ...], slope: Array) -> tuple[Array, Array, Array]:
-    x, gamma, energy, factor = kept
-    inner = power * slope * x * factor / energy
+    x, gamma, factor = kept
+    # power times the factor over the energy, without keeping the energy too
+    inner = slope * x * (-0.5 * factor**3 if power < 0 else 0.5 / factor)
     return slope * factor + 2.0 * x * (inner @ gamma.T), (x * x).T @ inner, inner.sum(0)
 
 

@@ -15,7 +15,7 @@ HYPERPRIOR = ".131: 27.58, .209: 29.19, .320: 30.96, .478: 32.83, .669: 34.51, .
 MEAN_SCALE = ".124: 27.70, .198: 29.35, .307: 31.12, .461: 32.94, .662: 34.95, .914: 36.88, 1.234: 38.79"
 NOTES = (
     (
-        "Ours is the codec that comes with nelbo: 0.74 MB, a fixed lapped cosine transform, scales from small networks "
+        "Ours is the codec that comes with nelbo: 2.7 MB, a fixed lapped cosine transform, scales from small networks "
         "on the coarser bands, less than one core-hour of training, one model for every rate. The published rows are "
         "models of millions of weights, one for each rate, trained for millions of steps."
     ),
@@ -46,16 +46,20 @@ def _ahead(parts: Mapping[str, Record]) -> tuple[bool | None, str]:
     return found < 0, f"BD-rate of {NELBO} over {JPEG}: {found:.1f} %"
 
 
-def _decibels(text: str, bpp: float) -> float:
+def decibels(text: str, bpp: float) -> float | None:
+    """PSNR of a published curve at so many bits a pixel; None outside of it."""
     pairs = np.array([[float(value) for value in pair.split(": ")] for pair in text.split(", ")])
-    return float(np.interp(bpp, pairs[:, 0], pairs[:, 1]))
+    return float(np.interp(bpp, pairs[:, 0], pairs[:, 1])) if pairs[0, 0] <= bpp <= pairs[-1, 0] else None
 
 
 def _behind(parts: Mapping[str, Record]) -> tuple[bool | None, str]:
     rows = [row for row in parts.get("curves", {}).get("rows", []) if row["codec"] == NELBO]
     if len(rows) < 4:
         return None, "not run with this budget"
-    lacks = [_decibels(HYPERPRIOR, row["bits a pixel"]) - row["PSNR"] for row in rows]
+    known = [(decibels(HYPERPRIOR, row["bits a pixel"]), row["PSNR"]) for row in rows]
+    lacks = [theirs - ours for theirs, ours in known if theirs is not None]
+    if not lacks:
+        return None, "no setting at the bits of the published curve"
     return min(lacks) > 0, f"{min(lacks):.1f} to {max(lacks):.1f} dB below the published hyperprior at equal rate"
 
 
@@ -77,6 +81,6 @@ PAGE = Page(
         Claim("A learned code whose loss is the bound needs fewer bytes than JPEG.", "memory",
               "BD-rate over JPEG below zero, by mean curves", _ahead),
         Claim("Learned transforms of millions of weights are ahead of our small one.", "memory",
-              "lower PSNR than the published hyperprior at the bits of each of our settings", _behind),
+              "lower PSNR than the published hyperprior, wherever its curve reaches our bits", _behind),
     ),
 )  # fmt: skip

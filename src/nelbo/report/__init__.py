@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from nelbo.report.pixels import pair_grid as pair_grid
     from nelbo.report.published import published_figure as published_figure
     from nelbo.report.rate_distortion import rate_distortion_figure as rate_distortion_figure
+    from nelbo.report.reliability import reliability_diagram as reliability_diagram
     from nelbo.report.reliability import reliability_figure as reliability_figure
     from nelbo.report.results import result_rows as result_rows
     from nelbo.report.single_run import run_page as run_page
@@ -77,6 +78,7 @@ _HOMES = {
     "png_bytes": "style",
     "published_figure": "published",
     "rate_distortion_figure": "rate_distortion",
+    "reliability_diagram": "reliability",
     "reliability_figure": "reliability",
     "result_rows": "results",
     "run_page": "single_run",

@@ -7,6 +7,39 @@ from matplotlib.figure import Figure
 from nelbo.core import InputError
 from nelbo.report.style import LIGHT, Theme, style
 
+RELIABILITY = {  # what is predicted, what is observed, how to read it
+    "class_reliability": (
+        "probability of the most probable class",
+        "share of these that are of that class",
+        (
+            "Test examples in bins of the probability of their most probable class; larger points hold more of them. "
+            "On the diagonal the probabilities are right, below it the model is too sure. Lines: 90 % intervals."
+        ),
+    ),
+    "quantile_reliability": (
+        "probability that the target is lower",
+        "share of targets that are lower",
+        (
+            "The share of test targets below each quantile of their predictive distribution. On the diagonal the "
+            "quantiles are right; flatter than it, intervals are too narrow. Lines: 90 % intervals of each share."
+        ),
+    ),
+    "time_rescaling": (
+        "quantile of Exp(1)",
+        "share of residuals that are lower",
+        (
+            "Time rescaling: the integrals of the intensity between events are drawn from Exp(1) where the process is "
+            "that of the data, and their shares below its quantiles lie on the diagonal. Lines: 90 % intervals."
+        ),
+    ),
+}
+
+
+def reliability_diagram(kind: str, points: np.ndarray, theme: Theme = LIGHT) -> Figure:
+    """The diagram of one of `RELIABILITY`, see `reliability_figure`."""
+    x_label, y_label, _ = RELIABILITY[kind]
+    return reliability_figure(points, x_label=x_label, y_label=y_label, theme=theme)
+
 
 def reliability_figure(points: np.ndarray, *, x_label: str, y_label: str, theme: Theme = LIGHT) -> Figure:
     """What happened against what was predicted, with the diagonal on which both agree, and intervals of the shares.

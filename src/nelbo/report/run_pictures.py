@@ -11,7 +11,7 @@ from nelbo.report.json_values import number
 from nelbo.report.ladder import ladder_figure, ladders
 from nelbo.report.picture import Picture
 from nelbo.report.pixels import GRID_WIDTH, image_grid, manifold_grid, pair_grid, signed_images
-from nelbo.report.reliability import reliability_figure
+from nelbo.report.reliability import RELIABILITY, reliability_diagram
 from nelbo.report.results import bound_kind, bound_name, headline, nats_and_errors
 from nelbo.runs import LOG_SCORE, RunRecord
 
@@ -20,26 +20,6 @@ _MOST_PAIRS = 40
 _SAMPLES = {
     "means": "E[x | z] with z drawn from the prior: means, without the noise of p(x | z).",
     "draws": "Draws of x from the model.",
-}
-
-
-_RELIABILITY = {  # what is predicted, what is observed, how to read it
-    "class_reliability": (
-        "probability of the most probable class",
-        "share of these that are of that class",
-        (
-            "Test examples in bins of the probability of their most probable class; larger points hold more of them. "
-            "On the diagonal the probabilities are right, below it the model is too sure. Lines: 90 % intervals."
-        ),
-    ),
-    "quantile_reliability": (
-        "probability that the target is lower",
-        "share of targets that are lower",
-        (
-            "The share of test targets below each quantile of their predictive distribution. On the diagonal the "
-            "quantiles are right; flatter than it, intervals are too narrow. Lines: 90 % intervals of each share."
-        ),
-    ),
 }
 
 
@@ -61,7 +41,7 @@ def pictures_of(run: RunRecord) -> list[Picture]:
         found.append(_manifold(arrays["manifold"]))
     if "embedding" in arrays:
         found.append(_embedding(arrays["embedding"], arrays.get("labels"), run.data.class_names))
-    found += [_reliability(kind, arrays[kind]) for kind in _RELIABILITY if kind in arrays]
+    found += [_reliability(kind, arrays[kind]) for kind in RELIABILITY if kind in arrays]
     if "receptive_fields" in arrays:
         found.append(_receptive_fields(arrays["receptive_fields"], run.data.columns))
     for which, order in (("most", "nearest to"), ("least", "farthest from")):
@@ -183,14 +163,13 @@ def _embedding(points: np.ndarray, labels: np.ndarray | None, class_names: Seque
 
 def _reliability(kind: str, points: np.ndarray) -> Picture:
     """Observed shares against predicted probabilities."""
-    x_label, y_label, caption = _RELIABILITY[kind]
     words = ", ".join(f"{seen:.2f} at {said:.2f}" for said, seen, _ in points.tolist())
     return Picture(
         "reliability",
         "Reliability",
-        caption,
+        RELIABILITY[kind][2],
         f"Observed share at each predicted probability: {words}.",
-        lambda theme: reliability_figure(points, x_label=x_label, y_label=y_label, theme=theme),
+        lambda theme: reliability_diagram(kind, points, theme),
         themed=True,
     )
 

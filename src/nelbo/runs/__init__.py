@@ -9,6 +9,7 @@ from nelbo.runs.answers import (
     write_columns,
     write_filled,
 )
+from nelbo.runs.calibrated import calibrated, interval_scale
 from nelbo.runs.claims import resumed
 from nelbo.runs.environment import environment
 from nelbo.runs.evaluations import (
@@ -21,6 +22,7 @@ from nelbo.runs.evaluations import (
     result_row,
     weight_rows,
 )
+from nelbo.runs.events import event_numbers
 from nelbo.runs.evidence import LADDER, Ladder, evidence_ladder
 from nelbo.runs.execute import carry_out, execute, figure_arrays, shown
 from nelbo.runs.folder import MODEL, RECORD, Run, is_run, open_run, read_experiment
@@ -49,7 +51,7 @@ from nelbo.runs.imputation import (
 from nelbo.runs.inputs import data_options, is_named, model_options, sources_for, training_defaults
 from nelbo.runs.memory import fit_rows, run_from_bytes, run_to_bytes, save_run
 from nelbo.runs.next_events import NextEvents, next_events, user_codes
-from nelbo.runs.novel_times import NovelTimes, novel_times, simes
+from nelbo.runs.novel_times import GIVEN, NovelTimes, novel_times, simes
 from nelbo.runs.novelty import HELD_OUT, NoveltyAnswer, NoveltyQuestion, novel_rows, truth_of
 from nelbo.runs.objectives import (
     OBJECTIVES,
@@ -65,7 +67,7 @@ from nelbo.runs.quantizing import LOSS, QuantizedRun, quantized_run
 from nelbo.runs.ranks import RANKS, rank_scores, with_errors
 from nelbo.runs.record import DataRecord, RunRecord, read_history, read_run_record
 from nelbo.runs.sampling import RUN_OPTIMIZERS
-from nelbo.runs.sequences import sequences_named
+from nelbo.runs.sequences import codes_of_rows, sequences_named
 from nelbo.runs.settings import TRAINING_DEFAULTS, Experiment, Training, checked_seed
 from nelbo.runs.size import MOST_BYTES
 from nelbo.runs.tables import (
@@ -81,6 +83,7 @@ from nelbo.runs.typical import keep_typical
 __all__ = [
     "CHAIN_STEPS",
     "EVALUATIONS",
+    "GIVEN",
     "HELD_OUT",
     "LADDER",
     "LOG_SCORE",
@@ -108,6 +111,7 @@ __all__ = [
     "RunRecord",
     "Training",
     "add_result",
+    "calibrated",
     "carry_out",
     "chain_pictures",
     "check_columns_name",
@@ -115,12 +119,14 @@ __all__ = [
     "check_predicts",
     "checked_horizon",
     "checked_seed",
+    "codes_of_rows",
     "column_summary",
     "comparison",
     "data_options",
     "default_objective",
     "environment",
     "evaluation",
+    "event_numbers",
     "evidence_ladder",
     "execute",
     "figure_arrays",
@@ -133,6 +139,7 @@ __all__ = [
     "imputation_study",
     "in_user_units",
     "interval_columns",
+    "interval_scale",
     "is_named",
     "is_run",
     "is_table_of_columns",

@@ -54,7 +54,7 @@ PAIR_SCORE = "predictive"  # of the values of pairs
 LOG_SCORE = "log-score"  # the only one of supervised models, see `nelbo.runs.predictions`
 EVALUATIONS: Mapping[str, Evaluation] = {
     "elbo": Evaluation(elbo, "lower", 100, "evidence lower bound"),
-    "iwae": Evaluation(importance_bound, "lower", 5000, "importance-weighted bound"),
+    "iwae": Evaluation(importance_bound, "lower", 5000, "importance-weighted bound", settings=("precision",)),
     "ais": Evaluation(
         annealed_importance, "lower", CHAINS, "annealed importance sampling", settings=("temperatures", "start")
     ),

@@ -8,10 +8,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from nelbo.core import Example, InputError, compiled
 from nelbo.data import Cuts, Data, Schema, Source, load_events
+from nelbo.evaluation import quantile_reliability
 from nelbo.models import EventLayer, Model
 
 
@@ -72,20 +73,31 @@ def _numbers(model: Model, x: Example) -> tuple[Array, Array, Array, Array]:
     return residuals, events, right, marked
 
 
+_GIVEN_OTHERS = (
+    "q sees other sequences of the user alone, so the reconstruction, E_q log p(x | z), is by itself a lower bound on "
+    "log p(x | these), and nats an event are of it. The ELBO takes KL(q || p) off as well, as if nothing were given."
+)
 _run_numbers = compiled(lambda model, batch: jax.vmap(lambda x: _numbers(model, x))(batch))
 
 
-def event_numbers(model: Model, source: Source, nats: float) -> dict[str, Any]:
+def event_numbers(
+    model: Model, source: Source, row: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Float[np.ndarray, "levels 3"]]]:
     """What is said of a split beside its bound: nats an event, how often the likeliest mark comes, and residuals.
 
     Residuals are the integrals of the intensity between events, Exp(1) where the process is that of the data; their
     distance from it is Kolmogorov and Smirnov's. Of models with latents they are at the posterior mean, which has seen
-    the sequence: their residuals look better than they are.
+    the sequence: their residuals look better than they are. Where q has seen other sequences of the user alone, nats an
+    event are of E_q log p(x | z), a lower bound on log p(x | these).
 
     Args:
         model: of events.
         source: the sequences.
-        nats: of a sequence, its bound or log-likelihood.
+        row: of the split's bound or log-likelihood.
+
+    Returns:
+        The numbers, and the points of a diagram of the residuals by name (none where there is no event): predicted and
+        observed shares below each quantile, and how many there are.
     """
     from scipy.stats import kstest
 
@@ -96,10 +108,18 @@ def event_numbers(model: Model, source: Source, nats: float) -> dict[str, Any]:
     residuals, events, right, marked = (np.asarray(part) for part in parts)
     count = int(np.asarray(arrays.observed)[..., 1].sum())
     test = kstest(residuals[events], "expon") if events.any() else None
-    return {
+    given_others = model.recognition.sees_context_alone
+    numbers = {
         "events": count,
-        "nats_per_event": nats * len(source) / max(1, count),
+        "nats_per_event": row["reconstruction" if given_others else "nats"] * len(source) / max(1, count),
         "mark_accuracy": float(right.sum() / max(1, marked.sum())),
         "residual_distance": None if test is None else float(test.statistic),
         "residual_p": None if test is None else float(test.pvalue),
     }
+    if given_others:
+        numbers["warning"] = _GIVEN_OTHERS
+    if test is None:
+        return numbers, {}
+    points = quantile_reliability(-np.expm1(-residuals[events].astype(float)))
+    drawn = np.stack([points.predicted, points.observed, points.count], 1).astype(np.float32)
+    return numbers, {"time_rescaling": drawn}

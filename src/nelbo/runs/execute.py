@@ -139,7 +139,8 @@ def _carried(ready: Ready, claim: FolderClaim, how: _Way) -> dict[str, Any]:
               "training_seconds": fitted.state.seconds, "steps": fitted.state.step, "data": about,
               "batches": fitted.order,
               **({} if sampling is None else {"sampling": sampling}), "command": command, **environment()}  # fmt: skip
-    if how.figures and score and ready.schema.has_rows and not pictures and not model.is_detector:
+    of_rows = score and ready.schema.has_rows and not pictures and not model.is_detector
+    if how.figures and (arrays or of_rows):
         arrays = arrays or figure_arrays(ready.keys["figures"], model, ready.score, ready.sources["test"])
         notes = {"kind": "figure data", "samples": "means" if model.depth else "draws"}
         write_arrays(folder / ARRAYS, arrays, notes)
@@ -193,7 +194,7 @@ def _save(folder: Path, model: Any) -> Model:
 
 
 def _results(ready: Ready, trained: Any, model: Model) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
-    """Rows of results, and of a supervised model the arrays of its figures, which come of the same predictions."""
+    """Rows of results, and arrays of figures that come of the same: reliability of predictions, residuals of events."""
     key = ready.keys["score"]
     if model.is_detector:
         return [], {}  # nothing to score it by but rows that are known to be novel
@@ -203,8 +204,10 @@ def _results(ready: Ready, trained: Any, model: Model) -> tuple[list[dict[str, A
         found = scored_predictions(key, trained, ready.sources["test"])
         return [prediction_row(found, "test", ready.score)], reliability_arrays(found)
     rows = [plug_in_row(key, model, ready.sources["test"], "elbo", "test", ready.score)]
+    drawn: dict[str, np.ndarray] = {}
     if ready.schema.events is not None:
-        rows[0] |= event_numbers(model, ready.sources["test"], rows[0]["nats"])
+        numbers, drawn = event_numbers(model, ready.sources["test"], rows[0])
+        rows[0] |= numbers
     if model.globals is not None:
         rows.append(plug_in_row(key, model, ready.sources["test"], "posterior", "test", ready.score))
     elif trained.globals is not None and trained.globals.in_bound:
@@ -213,7 +216,7 @@ def _results(ready: Ready, trained: Any, model: Model) -> tuple[list[dict[str, A
         rows += weight_rows(jr.fold_in(key, 1), trained, len(ready.sources["train"]), parts)
     if ready.training["sampling"] is not None:
         rows.append(draws_row(jr.fold_in(key, 1), trained, ready.sources["test"], rows[0], ready.score))
-    return rows, {}
+    return rows, drawn
 
 
 def shown(x: Example) -> np.ndarray:

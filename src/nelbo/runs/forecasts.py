@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from nelbo.core import InputError
-from nelbo.data import LongSeries, Series, Windows, cut_windows, longest_series, read_like
+from nelbo.data import LongSeries, Series, Windows, cut_windows, longest_series, read_like, trailing_windows
 from nelbo.runs.folder import Run
 from nelbo.tasks import SERIES_DRAWS, Foretold, foretell, series_errors
 
@@ -191,18 +191,7 @@ def checked_horizon(horizon: int | None, what: str) -> int:
 
 def last_windows(rows: LongSeries, series: Series) -> Windows:
     """The last window of each series; a short one has its missing frames before its beginning."""
-    whole = cut_windows(rows, series, stride=1 << 60, every=True)
-    keep = np.append(whole.series[1:] != whole.series[:-1], True)  # the last window of each series
-    parts: dict[str, Any] = {field.name: vars(whole)[field.name][keep].copy() for field in dataclasses.fields(Windows)}
-    for i in range(int(keep.sum())):
-        there = np.flatnonzero(parts["rows"][i] >= 0)
-        shift = series.window - 1 - int(there[-1])
-        if shift:
-            first = parts["times"][i, 0]
-            for name in ("x", "observed", "rows", "times"):
-                parts[name][i] = np.roll(parts[name][i], shift, axis=0)
-            parts["times"][i, :shift] = first - series.step * np.arange(shift, 0, -1)
-    return Windows(**parts)
+    return trailing_windows(rows, series, np.array([part.stop - 1 for _, part in rows.bounds()]))
 
 
 def score_futures(

@@ -8,15 +8,17 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from nelbo.core import InputError
-from nelbo.data import LongSeries, cut_windows, rows_by_split, series_data
+from nelbo.core import InputError, choice
+from nelbo.data import LongSeries, Source, cut_windows, rows_by_split, series_data, trailing_windows
 from nelbo.evaluation import RowTerms, row_terms
 from nelbo.runs.folder import Run
 from nelbo.runs.forecasts import most_central, series_of, series_rows
 from nelbo.runs.novelty import NoveltyAnswer, NoveltyQuestion, too_few
-from nelbo.tasks import SERIES_DRAWS, Novelty, discoveries, foretell, novelty
+from nelbo.tasks import SERIES_DRAWS, Foretold, Novelty, discoveries, follows_past, foretell, novelty
 
 FOLDS = 4  # every fourth frame is foretold from the others of its window
+GIVEN = ("others", "past")
+_ROWS_AT_ONCE = 2048
 _SPLITS = {"train", "valid", "test"}
 
 
@@ -41,32 +43,52 @@ def frame_terms(
     run: Run,
     rows: LongSeries,
     *,
+    given: str | None = None,
     draws: int = SERIES_DRAWS,
     progress: Callable[[int], None] | None = None,
 ) -> RowTerms:
-    """Log density of the values of each row given those of the other rows of its window [nats].
+    """Log density of the values of each row given others [nats].
 
-    Every fourth row is hidden and foretold from the rest, four times over, so no row has a part in what is expected of
-    it. Numbers are scored by the normal of their predictive mean and variance: a mean of densities over draws is
-    dominated by one of them just where a value is far from all, and the score of an anomaly would be noise. Of a
-    detector, which has no density, the score of the window in which the row is most central counts.
+    Given the other rows of its window: every fourth row is hidden and foretold from the rest, four times over, so no
+    row has a part in what is expected of it. Given the past: each row is foretold one step ahead, log p(x_t | x_<t).
+    Numbers are scored by the normal of their predictive mean and variance: a mean of densities over draws is
+    dominated by one of them just where a value is far from all, and the score of an anomaly would be noise. Of a flow
+    over independent frames that normal is the density itself. Of a detector, which has no density, the score of the
+    window in which the row is most central counts.
 
     Args:
         key: for the draws.
         run: on series.
         rows: the series.
+        given: "others" or "past"; None: the past where a model says nothing else, the others elsewhere.
         draws: from the posterior.
         progress: told how many windows are done.
+
+    Raises:
+        InputError: the past, of a detector; the others, of a flow.
     """
     series, count = series_of(run), len(rows.ids)
     observed = np.logical_not(np.isnan(rows.values))
     if run.model.is_detector:
+        if given is not None:
+            raise InputError(f"{run.folder} is a detector, which scores windows and not rows given others: leave "
+                             "--given out.")  # fmt: skip
         windows = cut_windows(rows, series, stride=1, every=True)
-        whole = series_data(rows, _uncut(run), stride=1, every=True)
-        _, source = run.scored(dataclasses.replace(whole, splits={"rows": whole.train}))
-        found = row_terms(key, run.model, source, num_samples=1)
+        found = row_terms(key, run.model, window_source(run, rows, 1), num_samples=1)
         scores = found.elbo[most_central(windows, count)[0]]
         return RowTerms(scores, scores, scores, np.zeros(count), None, observed)
+    given = choice("what rows are foretold from", given or ("past" if follows_past(run.model) else "others"), GIVEN)
+    by = _given_past if given == "past" else _given_others
+    entries = np.where(observed, by(key, run, rows, draws, progress), 0.0)
+    total = entries.sum(1)
+    return RowTerms(total, total, total, np.zeros(count), entries, observed)
+
+
+def _given_others(
+    key: Key[Array, ""], run: Run, rows: LongSeries, draws: int, progress: Callable[[int], None] | None
+) -> np.ndarray:
+    """Log densities of all values given the rows of their windows that are not of the same fold."""
+    series, count = series_of(run), len(rows.ids)
     whole = cut_windows(rows, series, stride=max(1, series.window // 2), every=True)
     context = None if series.regular else whole.context(series.step)
     where = most_central(whole, count)
@@ -77,14 +99,47 @@ def frame_terms(
         x = np.where(there, whole.x, np.float32(0.0))
         found = foretell(jr.fold_in(key, fold), run.model, x, there, context, truth=None if normal else whole.x,
                          draws=draws, progress=progress)  # fmt: skip
-        score = found.log_score
-        if score is None:
-            far = (whole.x - found.mean) / found.std
-            score = -0.5 * far**2 - np.log(found.std) - 0.5 * np.log(2.0 * np.pi)
-        entries[hidden] = score[where][hidden]
-    entries = np.where(observed, entries, 0.0)
-    total = entries.sum(1)
-    return RowTerms(total, total, total, np.zeros(count), entries, observed)
+        entries[hidden] = _scores(found, whole.x)[where][hidden]
+    return entries
+
+
+def _given_past(
+    key: Key[Array, ""], run: Run, rows: LongSeries, draws: int, progress: Callable[[int], None] | None
+) -> np.ndarray:
+    """Log densities of all values given as many frames before them as the model's window has."""
+    series, count = series_of(run), len(rows.ids)
+    back, normal = dataclasses.replace(series, window=series.window + 1), _uncut(run).values == "real"
+    entries = []
+    for start in range(0, count, _ROWS_AT_ONCE):
+        whole = trailing_windows(rows, back, np.arange(start, min(start + _ROWS_AT_ONCE, count)))
+        times = None if series.regular else whole.context(series.step)
+        past, further = (None, None) if times is None else (times[:, :-1], times[:, -1:])
+        found = foretell(
+            jr.fold_in(key, start), run.model, whole.x[:, :-1], whole.observed[:, :-1], past, further=further,
+            horizon=1, truth=None if normal else whole.x[:, -1:], draws=draws,
+            progress=None if progress is None else lambda done, start=start: progress(start + done),
+        )  # fmt: skip
+        entries.append(_scores(found, whole.x[:, -1:])[:, 0])
+    return np.concatenate(entries)
+
+
+def _scores(found: Foretold, truth: np.ndarray) -> np.ndarray:
+    """Log densities: of draws where there are any, else by the normal of mean and variance."""
+    if found.log_score is not None:
+        return found.log_score
+    return -0.5 * ((truth - found.mean) / found.std) ** 2 - np.log(found.std) - 0.5 * np.log(2.0 * np.pi)
+
+
+def window_source(run: Run, rows: LongSeries, stride: int) -> Source:
+    """All windows of series as a run's model takes them.
+
+    Args:
+        run: on series.
+        rows: the series.
+        stride: frames from one window to the next.
+    """
+    whole = series_data(rows, _uncut(run), stride=stride, every=True)
+    return run.scored(dataclasses.replace(whole, splits={"rows": whole.train}))[1]
 
 
 def _uncut(run: Run) -> Any:
@@ -116,7 +171,7 @@ def novel_times(run: Run, question: NoveltyQuestion, *, progress: Callable[[int]
     rows = series_rows(run, question.data)
     key = jr.key(question.seed)
     own = rows if run.is_own(question.data) else series_rows(run)
-    said = {"draws": question.samples, "progress": progress}
+    said = {"given": question.given, "draws": question.samples, "progress": progress}
     terms = frame_terms(key, run, rows, **said)
     notes, copies = rows.notes, None
     named = set(question.held_out.split(","))

@@ -1,16 +1,19 @@
 """Single sequences of a run's data: a series by its name, a film by its row."""
 
+import math
 from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Key
 
 from nelbo.core import Example, InputError
-from nelbo.data import FetchProgress, LongSeries
+from nelbo.data import FetchProgress, LongSeries, cut_windows
 from nelbo.runs.folder import Run
-from nelbo.runs.forecasts import last_windows, series_rows
-from nelbo.tasks import rows_as_seen
+from nelbo.runs.forecasts import last_windows, most_central, series_of, series_rows
+from nelbo.runs.novel_times import window_source
+from nelbo.tasks import embed, rows_as_seen, sequence_codes
 
 
 def sequences_named(
@@ -57,3 +60,26 @@ def sequences_named(
                              f"{len(source) - 1}.")  # fmt: skip
         numbers.append(int(name))
     return jax.tree.map(jnp.asarray, rows_as_seen(source, np.array(numbers))), None
+
+
+def codes_of_rows(key: Key[Array, ""], run: Run, rows: LongSeries) -> dict[str, Float[np.ndarray, " rows"]]:
+    """Posterior means of the codes of each row, by name: z1, z2, ... of its frame, and f1, f2, ... of its window where
+    the model has a static code. A row is taken from the window in which it is most central.
+
+    Args:
+        key: for models that draw.
+        run: on series.
+        rows: the series.
+    """
+    series = series_of(run)
+    stride = max(1, series.window // 2)
+    window, frame = most_central(cut_windows(rows, series, stride=stride, every=True), len(rows.ids))
+    source = window_source(run, rows, stride)
+    found: dict[str, np.ndarray] = {}
+    if run.model.has_static_code:
+        static, dynamic = sequence_codes(run.model, source)
+        found |= {f"f{i + 1}": column for i, column in enumerate(static[window].T)}
+    else:
+        whole = embed(key, run.model, source)
+        dynamic = whole.reshape(len(whole), series.window, math.prod(whole.shape[1:]) // series.window)
+    return found | {f"z{i + 1}": column for i, column in enumerate(dynamic[window, frame].T)}

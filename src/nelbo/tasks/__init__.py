@@ -29,7 +29,7 @@ from nelbo.tasks.pairs import (
 from nelbo.tasks.pooling import Pooled, pool
 from nelbo.tasks.predict import Prediction, predict
 from nelbo.tasks.rows import hide, rows_as_seen, spoiled
-from nelbo.tasks.series import SERIES_DRAWS, Foretold, SeriesErrors, crps, foretell, series_errors
+from nelbo.tasks.series import SERIES_DRAWS, Foretold, SeriesErrors, crps, follows_past, foretell, series_errors
 from nelbo.tasks.swap import require_static, sequence_codes, swap
 
 __all__ = [
@@ -60,6 +60,7 @@ __all__ = [
     "discoveries",
     "embed",
     "filling_scores",
+    "follows_past",
     "foretell",
     "hide",
     "imputation_scores",

@@ -67,6 +67,15 @@ def _frames_of(model: Model) -> FrameLayer:
     return frames
 
 
+def follows_past(model: Model) -> bool:
+    """Whether the frames of a model of series depend on each other given the latents, each on those before it.
+
+    Raises:
+        InputError: a model of single rows.
+    """
+    return _frames_of(model).follows_past
+
+
 def _drawn(
     key: Key[Array, ""], model: Model, x: Example, further: Float[Array, " horizon"] | None, horizon: int
 ) -> Latents:
@@ -149,7 +158,8 @@ def foretell(
     frames, irregular = _frames_of(model), model.generative.context_size > 0
     if frames.follows_past and not horizon:
         raise InputError("In a flow every frame depends on those before it, so what the others say of it has no "
-                         "closed form: fill in and score by gp-vae, dsae or state-space.")  # fmt: skip
+                         "closed form: score rows given the past (--given past), and fill in by gp-vae, dsae or "
+                         "state-space.")  # fmt: skip
     if draws < 1 or not 0.0 < level < 1.0:
         raise InputError(f"draws must be at least 1 and the interval's level inside (0, 1), got {draws} and {level}.")
     if horizon and irregular and further is None:
