@@ -247,9 +247,11 @@ def _distinct(pandas: Any, column: Any) -> tuple[np.ndarray, list[str]]:
 
 def _of_words(pandas: Any, column: Any, codes: np.ndarray, distinct: list[str]) -> Content:
     """A column of categories, text, Python's own dates and exact numbers, or a mixture of text and numbers."""
-    if isinstance(column.dtype, pandas.CategoricalDtype) or column.dtype.kind == "c":
-        order = column.dtype.categories if getattr(column.dtype, "ordered", False) else ()
-        return Content("text", np.full(len(column), np.nan), codes, tuple(distinct), order=tuple(map(str, order)))
+    plain = Content("text", np.full(len(column), np.nan), codes, tuple(distinct))
+    if isinstance(column.dtype, pandas.CategoricalDtype):
+        return replace(plain, order=tuple(map(str, column.dtype.categories)) if column.dtype.ordered else ())
+    if column.dtype.kind == "c":
+        return plain
     if any(issubclass(kind, Number) and kind is not bool for kind in set(map(type, column.dropna()))):
         return content_of(np.where(codes < 0, len(distinct), codes), [*distinct, ""], ".")
     return text_of(codes, distinct)
