@@ -76,6 +76,14 @@ def test_networks_of_another_nelbo_are_refused(file):
         decompress_picture(pack_picture(other, [(found.streams[0], found.digests[0])]))
 
 
+def test_a_base_whose_colours_differ_serves_a_grey_picture():
+    """As that of a codec of the user's own may: one colour of it is used, on both sides."""
+    rng, coder = np.random.default_rng(4), residual_coder()
+    x, base = rng.integers(90, 110, (13, 9, 1)).astype(np.uint8), rng.integers(90, 110, (16, 16, 3)).astype(np.uint8)
+    back = coder.decode(coder.encode(x, base, grey=True), (13, 9), base, grey=True)
+    np.testing.assert_array_equal(back, np.repeat(x, 3, axis=2))
+
+
 def test_grids_hold_every_pixel_once_and_see_only_what_is_decoded():
     known = np.zeros((8, 8), int)
     for number, (row, column, stride) in enumerate(GRIDS):

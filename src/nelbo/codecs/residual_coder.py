@@ -79,7 +79,8 @@ class ResidualCoder:
         more = self._walk(size, base, lambda plane, places, found: reader.numbers(SHAPE, found), grey=grey)  # noqa: ARG005
         if not reader.is_spent():
             raise DamagedError("something is left of the stream")
-        return (base + more)[: size[0], : size[1]].astype(np.uint8)
+        whole = (base + more)[: size[0], : size[1]].astype(np.uint8)
+        return np.repeat(whole[..., ORDER[0]][..., None], len(ORDER), axis=2) if grey else whole
 
     def _walk(self, size: tuple[int, int], base: np.ndarray, numbers: _Numbers, *, grey: bool) -> np.ndarray:
         """The residual of every pixel, colour after colour and grid after grid, from what comes before and `numbers`.
@@ -105,7 +106,7 @@ class ResidualCoder:
                 whole = base[*places, plane] + own
                 if whole.min() < 0 or whole.max() > _GREATEST:
                     raise DamagedError("a pixel is out of range")
-        return np.repeat(inner[..., ORDER[0]][..., None], 3, axis=2) if grey else inner
+        return inner
 
     def _plan(self, residual: np.ndarray, below: np.ndarray, colour: int, grid: int, coded: np.ndarray) -> Plan:
         """How the pixels of a grid are coded, by strips."""
