@@ -3,7 +3,7 @@
     python benchmarks/sequences.py                          the cost of Markov kernels, of a step of both auto-encoders
     python benchmarks/sequences_torch.py                    the step of gp-vae by hand, where there is PyTorch
     python benchmarks/sequences.py windmast.npz --epochs 150    and the models, on 3500 rows of seven channels
-    python benchmarks/sequences.py windmast.npz --epochs 80 --only gp-vae --pypots-python rivals/bin/python
+    python benchmarks/sequences.py windmast.npz --epochs 200 --only gp-vae --pypots-python rivals/bin/python
                                                             and PyPOTS, trained as long (see sequences_pypots.py)
 
 The file holds `values` (time x channels), `unix_time` and `names`. Gaps are twelve rows of one channel, in the held-out

@@ -15,7 +15,6 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 INTERRUPTED = 130
 # LLVM unrolls the rounds of random numbers of few dimensions to code that takes seconds to compile and runs slower
 COMPILER_OPTION = "--xla_backend_extra_options=-unroll-full-max-count=0"
-TRAINING = ("fit", "reproduce")  # commands whose processes keep what memory a step gives back
 # what a console that has no such character is shown instead
 PLAIN = {"–": "-", "—": "-", "…": "...", "·": "|", "±": "+/-", "×": "x", "−": "-", "²": "^2", "≥": ">=", "≤": "<="}
 
@@ -46,10 +45,6 @@ def run() -> NoReturn:
     _listen(lambda *_: _leave())
     _show_plain_characters()
     _choose_compiler_options()
-    if sys.argv[1:2] and sys.argv[1] in TRAINING:
-        from nelbo.core import keep_memory
-
-        keep_memory()
     try:
         code = main()
     finally:

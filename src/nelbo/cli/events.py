@@ -42,6 +42,8 @@ def forecast_events(options: argparse.Namespace, run: Run) -> None:
     if not 0.0 < options.interval < 1.0:
         raise InputError(f"The interval's probability is inside (0, 1), got {options.interval}.")
     found = next_events(jr.key(options.seed), run, options.data, draws=options.draws)
+    for text in found.notes:
+        note(options, text)
     events = run.fitted_data.schema.events if run.fitted_data.schema is not None else None
     assert events is not None  # next_events has asked
     frame = _columns(found, events, options.interval)

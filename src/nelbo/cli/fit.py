@@ -11,7 +11,7 @@ from nelbo.cli.flags import add_flags
 from nelbo.cli.flags import given as given_flags
 from nelbo.cli.output import fetching, note, print_json, show_results
 from nelbo.cli.parser import Parser, data_folder, setting
-from nelbo.core import InputError, choice
+from nelbo.core import InputError, choice, keep_memory
 from nelbo.data import TooFewRowsError, names
 from nelbo.models import families, family_options
 from nelbo.runs import (
@@ -143,13 +143,20 @@ def _draw(folder: Path) -> list[Path]:
     return draw_figures(folder)
 
 
+def _asked(options: argparse.Namespace) -> Experiment:
+    experiment = resumed(options.out, given(options)) if options.resume else experiment_from(options)
+    if families()[experiment.model["name"]].examples == "pictures":
+        keep_memory()  # steps on crops of photographs work in large arrays
+    return experiment
+
+
 def fit(options: argparse.Namespace) -> None:
     """Train, score, draw."""
     if options.resume and options.out is None:
         raise InputError("To resume, say which run with --out DIR.")
     if options.out == "":
         raise InputError("--out is empty: give a folder for the run, or leave it out.")
-    experiment = resumed(options.out, given(options)) if options.resume else experiment_from(options)
+    experiment = _asked(options)
     folder = Path(options.out or f"runs/{experiment.model['name']}-{Path(experiment.data['name']).stem}")
     watch = _Watch(options)
     try:

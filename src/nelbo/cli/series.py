@@ -42,10 +42,10 @@ def impute_series(options: argparse.Namespace, run: Run) -> None:
     said = {"draws": draws, "progress": counter(options, "windows")}
     fill_key, scale_key = jr.split(jr.key(options.seed))
     filled, scale = fill_rows(fill_key, run, shown, **said), None
-    if options.intervals or options.hide is not None or path.suffix == ".npz":
+    with_ends = options.intervals or options.hide is not None or path.suffix == ".npz"
+    if with_ends and np.isnan(shown.values).any():
         filled, scale = calibrated(scale_key, run, shown, filled, **said)
-        note(options, f"Intervals are {scale:.2f} times the model's own, so wide that 90 % of known values hidden in "
-                      "such gaps lie inside.")  # fmt: skip
+        note(options, _said_of_scale(scale))
     blank, count = rows.unknown, len(rows.places) if rows.table is None else len(rows.table)
     record: dict[str, Any] = {"file": str(path), "rows": count, "missing_entries": int(blank.sum()),
                               "draws": draws, **({} if scale is None else {"interval_scale": scale})}  # fmt: skip
@@ -59,6 +59,13 @@ def impute_series(options: argparse.Namespace, run: Run) -> None:
     note(options, f"Wrote {path}: {int(blank.sum())} missing values of {count} rows filled in")
     if "hidden" in record:
         print(text_table(record["hidden"]), end="")
+
+
+def _said_of_scale(scale: float | None) -> str:
+    if scale is None:
+        return "Intervals are the model's own: too few numbers are known to calibrate them by."
+    return (f"Intervals are {scale:.2f} times the model's own, so wide that 90 % of known values hidden in such gaps "
+            "lie inside.")  # fmt: skip
 
 
 def target(options: argparse.Namespace, run: Run, rows: LongSeries, usual: str) -> Path:

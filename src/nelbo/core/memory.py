@@ -17,8 +17,9 @@ def keep_memory() -> bool:
 
     XLA allocates what a compiled call works in anew for each call. glibc takes large blocks from the kernel and gives
     them back at once, so each step of a convolutional network waits until tens of thousands of pages are cleared: a
-    fifth of its processor time (docs/performance.md). The process holds the most memory that it ever used until it
-    ends, so this is for processes whose business is training.
+    fifth of its processor time (docs/performance.md). Steps with small arrays gain nothing, and reading large tables
+    loses by it. To be called before JAX computes anything: threads that have memory of their own keep it apart. The
+    process holds the most memory that it ever used until it ends.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

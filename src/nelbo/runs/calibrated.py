@@ -49,7 +49,7 @@ def calibrated(
     draws: int = SERIES_DRAWS,
     level: float = 0.9,
     progress: Callable[[int], None] | None = None,
-) -> tuple[FilledSeries, float]:
+) -> tuple[FilledSeries, float | None]:
     """Filled series whose draws and intervals are stretched about their means, and by what factor.
 
     The pattern of what is missing is moved along the rows by random shifts and hides known values there, so that these
@@ -67,11 +67,12 @@ def calibrated(
         progress: told how many windows are done.
 
     Returns:
-        With a factor of 1 where nothing is missing, where values are no real numbers, and where too few are known.
+        What was given, and None, where nothing is missing, where values are no real numbers, and where fewer than
+        fifty known values can be hidden so.
     """
     schema, gaps = run.fitted_data.schema, np.isnan(rows.values)
     if schema is None or schema.values != "real" or not gaps.any() or len(gaps) < 2:
-        return filled, 1.0
+        return filled, None
     parts = rows_by_split(rows, series_of(run))
     unseen = np.any([part for name, part in parts.items() if name != "train"] or [np.zeros(len(gaps), bool)], axis=0)
     said = {"draws": draws, "level": level, "progress": progress}
@@ -81,7 +82,7 @@ def calibrated(
             mean, low, high, truth = found.T
             factor = max(least, interval_scale(mean, low, high, truth, level))
             return stretched(filled, factor), factor
-    return filled, 1.0
+    return filled, None
 
 
 def _foretold_in_gaps(

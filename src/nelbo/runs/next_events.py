@@ -24,12 +24,14 @@ class NextEvents:
         since: `(users,)` the time of the last event.
         gaps: `(users, draws)` to the next one, in the user's numbers or seconds; infinite where none comes.
         marks: `(users, marks)` probabilities of its kind.
+        notes: what was left out.
     """
 
     users: tuple[str, ...]
     since: np.ndarray
     gaps: np.ndarray
     marks: np.ndarray
+    notes: tuple[str, ...] = ()
 
 
 def _next(key: Key[Array, ""], model: Model, x: Example, *, draws: int) -> tuple[Array, Array]:
@@ -89,7 +91,8 @@ def next_events(key: Key[Array, ""], run: Run, path: str | None = None, *, draws
         real = min(size, len(users) - start)
         parts.append((np.asarray(gaps, float)[:real] * events.unit, np.asarray(marks, float)[:real]))
     since = np.array([found.times[part.stop - 1] for _, part in found.bounds()])
-    return NextEvents(tuple(users), since, *(np.concatenate([part[i] for part in parts]) for i in (0, 1)))
+    gaps, marks = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
+    return NextEvents(tuple(users), since, gaps, marks, found.notes)
 
 
 def user_codes(key: Key[Array, ""], run: Run, path: str | None = None) -> tuple[tuple[str, ...], np.ndarray]:
