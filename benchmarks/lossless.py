@@ -1,14 +1,20 @@
 """Lossless compression: nelbo's models beside general and image compressors, with -ELBO and the true file size.
 
     python benchmarks/lossless.py RUN... --out benchmarks/results/lossless.json
+    python benchmarks/lossless.py --photos kodak/ --out benchmarks/results/lossless_kodak.json
 
 Each RUN is the folder of a fitted model; its test split is compressed. The general compressors get the same array: bits
 packed eight to a byte where it is binary, one byte a value elsewhere. PNG and WebP get all images as one tall picture
 and, in the rows "each", one file an image. zstd and JPEG XL are measured if Python can import them (`zstandard`,
 `imagecodecs`); PNG and WebP need `pillow`. A row's bits per dim are those of the whole file.
+
+With `--photos` the photographs of a folder are coded one by one, by `nelbo compress --lossless` and by PNG (optimized),
+WebP (method 6) and JPEG XL (effort 7; Pillow's plugin for it, if it is installed).
 """
 
 import argparse
+import contextlib
+import importlib
 import io
 import json
 import time
@@ -17,7 +23,8 @@ from pathlib import Path
 import jax.random as jr
 import numpy as np
 
-from nelbo.codecs import compress, decompress
+from nelbo.codecs import compress, compress_picture, decompress, decompress_picture
+from nelbo.data import picture_files, read_photo
 from nelbo.evaluation import elbo
 from nelbo.papers.measures import GENERAL, dense
 from nelbo.runs import open_run
@@ -100,13 +107,51 @@ def measured(folder, rounds):
     }
 
 
+def photographs(folder):
+    """Bytes of every photograph of a folder in each format, and processor seconds of nelbo's."""
+    from PIL import Image
+
+    ways = {"PNG": {"optimize": True}, "WEBP": {"lossless": True, "quality": 100, "method": 6}}
+    with contextlib.suppress(ImportError):
+        importlib.import_module("pillow_jxl")
+        ways["JXL"] = {"lossless": True, "effort": 7}
+    rows = []
+    for path in picture_files(folder):
+        x, row = read_photo(path), {"picture": path.stem}
+        row["pixels"] = x.shape[0] * x.shape[1]
+        for kind, options in ways.items():
+            stream = io.BytesIO()
+            Image.fromarray(x).save(stream, kind, **options)
+            assert np.array_equal(np.asarray(Image.open(stream).convert("RGB")), x)
+            row[kind] = stream.tell()
+        begun = time.process_time()
+        data = compress_picture(x, lossless=True)
+        middle = time.process_time()
+        assert np.array_equal(decompress_picture(data), x)
+        row |= {"nelbo": len(data), "compress": middle - begun, "decompress": time.process_time() - middle}
+        rows.append(row)
+        print(json.dumps(row), flush=True)
+    pixels = sum(row["pixels"] for row in rows)
+    whole = {name: sum(row[name] for row in rows) for name in (*ways, "nelbo")}
+    means = {name: {"bytes": size, "bits_per_pixel": 8 * size / pixels} for name, size in whole.items()}
+    seconds = {name: float(np.mean([row[name] for row in rows])) for name in ("compress", "decompress")}
+    print(json.dumps(means, indent=2), seconds)
+    return {"means": means, "seconds": seconds, "pictures": rows}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", nargs="+")
+    parser.add_argument("runs", nargs="*")
+    parser.add_argument("--photos", type=Path, help="a folder of photographs, in place of runs")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--no-rivals", action="store_true")
     parser.add_argument("--out")
     options = parser.parse_args()
+    if options.photos:
+        found = photographs(options.photos)
+        if options.out:
+            Path(options.out).write_text(json.dumps(found, indent=1) + "\n")
+        return
     rows, others = [], {}
     for folder in options.runs:
         x, row = measured(folder, options.rounds)

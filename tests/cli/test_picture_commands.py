@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from PIL import Image
 
 from nelbo.codecs import describe_picture
 from nelbo.codecs.pictures import SHIPPED
+from nelbo.codecs.residual_coder import RESIDUALS
 from nelbo.core import read_arrays
 from nelbo.evaluation import ms_ssim, psnr
 from nelbo.runs import Experiment
@@ -42,6 +45,43 @@ def test_a_picture_there_and_back(nelbo, tmp_path, channels):
     assert "bits per pixel" in nelbo("info", told["file"]).out
 
 
+def test_a_picture_without_loss(nelbo, tmp_path):
+    pixels = photo(24, 30) ^ np.random.default_rng(0).integers(0, 8, (24, 30, 3)).astype(np.uint8)
+    name = saved(tmp_path / "a.png", pixels)
+    told = json.loads(nelbo("compress", name, "--lossless", "--json").out)
+    assert told["lossless"]
+    assert told["quality"] is None
+    nelbo("decompress", told["file"], "-o", str(tmp_path / "b.png"))
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "b.png")), pixels)
+    assert "lossless" in nelbo("info", told["file"]).out
+
+
+def test_another_format_is_named_where_it_is_shorter(nelbo, tmp_path):
+    drawing = np.zeros((60, 80, 3), np.uint8)
+    drawing[20:40] = (200, 10, 30)
+    name = saved(tmp_path / "a.png", drawing)
+    size = (tmp_path / "a.png").stat().st_size
+    assert f"a.png takes {size} bytes" in nelbo("compress", name, "--lossless").err
+    assert "it is the better choice here" in nelbo("compress", name).err
+    assert "better choice" not in nelbo("compress", saved(tmp_path / "b.png", photo())).err
+
+
+def deep_png(place):
+    """Colours of 16 bits, which Pillow reads but does not write: it would drop half of them."""
+    rows = b"".join(b"\0" + bytes(range(48)) for _ in range(8))
+    parts = ((b"IHDR", struct.pack(">IIBBBBB", 8, 8, 16, 2, 0, 0, 0)), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    chunks = [struct.pack(">I", len(d)) + t + d + struct.pack(">I", zlib.crc32(t + d)) for t, d in parts]
+    place.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    return str(place)
+
+
+def test_bits_and_colours_that_would_be_lost(nelbo, tmp_path):
+    assert nelbo("compress", deep_png(tmp_path / "a.png")).is_refusal("more than eight bits")
+    Image.fromarray(photo(16, 16)).convert("CMYK").save(tmp_path / "b.tif")
+    assert nelbo("compress", str(tmp_path / "b.tif"), "--lossless").is_refusal("CMYK")
+    assert nelbo("compress", str(tmp_path / "b.tif")).code == 0
+
+
 def test_the_default_quality_and_name(nelbo, tmp_path):
     name = saved(tmp_path / "a.jpg", photo(), quality=95)
     nelbo("compress", name)
@@ -72,6 +112,7 @@ def test_a_folder_with_a_broken_picture(nelbo, tmp_path):
         (("--split", "test"), "no splits"),
         (("--gaps",), "--refine N"),
         (("-o", "a.jpg"), "ends in .nlb"),
+        (("--lossless", "--quality", "30"), "leave them out"),
         (("--model", "nowhere"), "Cannot read"),
     ],
 )
@@ -93,7 +134,7 @@ def test_a_damaged_file_and_a_wrong_name(nelbo, tmp_path):
 
 
 def test_the_shipped_codec_is_small():
-    assert SHIPPED.stat().st_size < 3_000_000
+    assert SHIPPED.stat().st_size + RESIDUALS.stat().st_size < 3_000_000
 
 
 def coding_run(folder):

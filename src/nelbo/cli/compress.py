@@ -1,4 +1,4 @@
-"""`nelbo compress`: of pictures and models with loss, of everything else without."""
+"""`nelbo compress`: of pictures with loss or without, of models with loss, of everything else without."""
 
 import argparse
 from pathlib import Path
@@ -13,7 +13,7 @@ _OF_ARRAYS = ("data", "split", "data_dir", "context")
 
 
 def _arguments(parser: Parser) -> None:
-    parser.add_argument("run", metavar="RUN|PICTURE|MODEL", help="a run folder; or a picture, or a folder of pictures, for the lossy codec; or a run's model.safetensors, written in fewer bits")  # fmt: skip  # noqa: E501
+    parser.add_argument("run", metavar="RUN|PICTURE|MODEL", help="a run folder; or a picture, or a folder of pictures, for the codec of pictures; or a run's model.safetensors, written in fewer bits")  # fmt: skip  # noqa: E501
     parser.add_argument("data", nargs="?", metavar="DATA", help="a .npy file, coded as it is, or a named set, another file or a folder (the run's own)")  # fmt: skip  # noqa: E501
     data_folder(parser)
     split(parser)
@@ -22,6 +22,7 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--no-verify", action="store_true", help="do not decode every block before it is written")
     parser.add_argument("--context", metavar="FILE", help=CONTEXT)
     parser.add_argument("--quality", type=float, metavar="Q", help="of a picture: 0 (smallest) to 100 (default 50)")
+    parser.add_argument("--lossless", action="store_true", help="of a picture: every pixel comes back as it is")
     parser.add_argument("--refine", type=int, default=0, metavar="N", help="of a picture: N steps of stochastic Gumbel annealing towards a shorter file (0)")  # fmt: skip  # noqa: E501
     parser.add_argument("--gaps", action="store_true", help="of a picture, with --refine: say what amortization, discretization and marginalization cost")  # fmt: skip  # noqa: E501
     parser.add_argument("--model", dest="codec", metavar="RUN", help="of a picture: a run of image-codec or convolutional-codec, or its model.safetensors (the codec that comes with nelbo)")  # fmt: skip  # noqa: E501
@@ -43,7 +44,8 @@ def _given(options: argparse.Namespace, *names: str) -> bool:
 
 def _run(options: argparse.Namespace) -> None:
     if Path(options.run).suffix == ".safetensors":
-        if _given(options, "data", "split", "context", "quality", "codec") or options.refine or options.self_contained:
+        switched = options.refine or options.self_contained or options.lossless
+        if _given(options, "data", "split", "context", "quality", "codec") or switched:
             raise InputError(
                 f"{options.run} is a model, of which --loss, --data-dir and -o are asked: leave the rest out."
             )
@@ -55,14 +57,18 @@ def _run(options: argparse.Namespace) -> None:
         raise InputError(f"--loss is for models (RUN/model.safetensors), and {options.run} is none.")
     files = _pictures(Path(options.run))
     if files is None:
-        if options.quality is not None or options.codec is not None or options.refine or options.gaps:
-            raise InputError(f"--quality, --refine, --gaps and --model are for pictures, and {options.run} is none.")
+        if _given(options, "quality", "codec") or options.refine or options.gaps or options.lossless:
+            raise InputError(
+                f"--quality, --lossless, --refine, --gaps and --model are for pictures, and {options.run} is none."
+            )
         from nelbo.cli.codec import compress  # loads JAX, for which pictures do not wait
 
         compress(options)
         return
     if _given(options, *_OF_ARRAYS) or options.self_contained:
         raise InputError(f"{options.run} holds pictures, which have no splits, contexts or models inside: leave these options out.")  # fmt: skip  # noqa: E501
+    if options.lossless and (options.quality is not None or options.refine or options.gaps):
+        raise InputError("--lossless keeps every pixel, so --quality, --refine and --gaps have no part in it: leave them out.")  # fmt: skip  # noqa: E501
     from nelbo.cli.pictures import compress_pictures
 
     compress_pictures(options, files)

@@ -6,6 +6,8 @@ import numpy as np
 
 _PIXELS = 2**21  # of a sample of the pictures, so that asking takes about a second
 _TALLEST = 16_000  # rows of one picture; WebP's limit is 16383
+_LARGEST = 2**22  # pixels of one picture that is asked of
+_FEW = 256  # colours of a drawing
 _WAYS = {"PNG": {"optimize": True}, "WebP": {"lossless": True, "method": 4}}
 
 
@@ -23,7 +25,9 @@ def shorter_format(x: np.ndarray, size: int) -> tuple[str, int] | None:
     if x.dtype != np.uint8 or x.ndim not in (3, 4) or channels not in (1, 3) or not x.size:
         return None
     height, width = x.shape[1:3]
-    if height > _TALLEST or width > _TALLEST or (x[: _PIXELS // (height * width) + 1] <= 1).all():
+    if height > _TALLEST or width > _TALLEST or height * width > _LARGEST:
+        return None
+    if (x[: _PIXELS // (height * width) + 1] <= 1).all():
         return None
     rows = max(1, min(len(x), _PIXELS // (height * width)))
     chosen = np.asarray(x[np.linspace(0, len(x) - 1, rows).round().astype(int)])
@@ -32,6 +36,12 @@ def shorter_format(x: np.ndarray, size: int) -> tuple[str, int] | None:
     sizes = {name: round(sum(_bytes(part, name) for part in parts) * len(x) / rows) for name in _WAYS}
     best = min(sizes, key=lambda name: sizes[name])
     return (best, sizes[best]) if sizes[best] < size else None
+
+
+def few_colours(pixels: np.ndarray) -> bool:
+    """Whether a picture has as few colours as a drawing, `(height, width, channels)` uint8, 1 channel or 3."""
+    packed = pixels.astype(np.int32) @ (1 << 8 * np.arange(pixels.shape[2], dtype=np.int32))
+    return np.unique(packed[:: max(1, packed.shape[0] // 64)]).size <= _FEW and np.unique(packed).size <= _FEW
 
 
 def _bytes(pixels: np.ndarray, kind: str) -> int:

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from nelbo.cli.other_formats import few_colours, shorter_format
 from nelbo.cli.output import note, print_json
 from nelbo.codecs import QUALITY, PictureCodec, compress_picture, decompress_picture, picture_codec
 from nelbo.core import InputError, atomic_write, os_error
@@ -46,6 +49,10 @@ def compress_pictures(options: argparse.Namespace, files: Sequence[Path]) -> Non
         row = rows[-1]
         note(options, f"Wrote {row['file']}: {row['width']} x {row['height']} in {row['bytes']} bytes, "
              f"{row['bits_per_pixel']:.3f} bits per pixel, {row['seconds']:.1f} s")  # fmt: skip
+        if "shorter_format" in row:
+            other = row["shorter_format"]
+            note(options, f"{other['name']} takes {other['bytes']} bytes for this picture without loss: it is the "
+                 "better choice here (docs/codecs.md).")  # fmt: skip
         if "gaps" in row and not options.json:
             print("gaps in bits per pixel, at equal exchange of rate and distortion: "
                   + ", ".join(f"{name} {value:.4f}" for name, value in row["gaps"].items()))  # fmt: skip
@@ -64,6 +71,8 @@ def told_wrong(wrong: Sequence[tuple[Path, str]], total: int, done: str) -> str:
         done: what was done with the others.
     """
     (_, first), *others = wrong
+    if total == 1:
+        return first
     names = "".join(f", {path}" for path, _ in others)
     also = f" So it is with{names[1:]}, each for its own reason." if others else ""
     return f"{len(wrong)} of {total} pictures could not be {done}, all others were: {first}{also}"
@@ -84,18 +93,35 @@ def _compressed(
     path: Path, target: Path, quality: float | int, options: argparse.Namespace, codec: PictureCodec
 ) -> dict[str, Any]:
     begun = time.perf_counter()
-    pixels = read_picture(path)
-    data = compress_picture(pixels, quality=quality, codec=codec, refine=options.refine)
+    pixels = read_picture(path, exact=options.lossless)
+    data = compress_picture(pixels, quality=quality, codec=codec, refine=options.refine, lossless=options.lossless)
     with atomic_write(target) as file:
         file.write(data)
     height, width, channels = pixels.shape
     row: dict[str, Any] = {"file": str(target), "width": width, "height": height, "channels": channels,
-                           "quality": quality, "bytes": len(data), "bits_per_pixel": 8 * len(data) / (height * width),
+                           "quality": None if options.lossless else quality, "lossless": options.lossless,
+                           "bytes": len(data), "bits_per_pixel": 8 * len(data) / (height * width),
                            "seconds": time.perf_counter() - begun}  # fmt: skip
+    other = _shorter(path, pixels, len(data), lossless=options.lossless)
+    if other is not None:
+        row["shorter_format"] = dict(zip(("name", "bytes"), other, strict=True))
     if options.gaps:
         found = dataclasses.asdict(codec.gaps(pixels, quality, options.refine))
         row["gaps"] = {name: value / (height * width) for name, value in found.items()}
     return row
+
+
+def _shorter(path: Path, pixels: np.ndarray, size: int, *, lossless: bool) -> tuple[str, int] | None:
+    """Another format that keeps every pixel in fewer bytes than a file, and these bytes, or None.
+
+    With loss this is asked of drawings alone, pictures of few colours; of photographs it is never so.
+    """
+    if not lossless:
+        return shorter_format(pixels[None], size) if few_colours(pixels) else None
+    own = path.stat().st_size
+    if own < size:
+        return path.name, own
+    return shorter_format(pixels[None], size)
 
 
 def decompress_file(options: argparse.Namespace) -> None:

@@ -21,6 +21,9 @@ SKIPPED = {"logistic": -36, "normal": -26}  # numbers of so small a scale are ze
 _REACH = {"logistic": 14.0, "normal": 6.5}  # scales from the location to where escapes begin
 _WIDE = 32  # from here on the low bits go apart: scales beyond 2^4
 _PARTS = 1 << STEP
+_KINDS = (MOST - LEAST) * _PARTS  # more than pairs of a scale and a part
+WIDER = 12  # log2 of how much wider the second density of a mixture is, in multiples of 2^-STEP
+TAILS = 8  # kinds of mixtures: what the second one weighs, the logistic function of the kind's logit
 ESCAPE_BITS = 20  # of a number that is out of reach
 _HALF_ESCAPE = 1 << (ESCAPE_BITS - 1)
 _Categorical = stream.model.Categorical
@@ -42,19 +45,32 @@ class Table(NamedTuple):
     model: object
 
 
+def tail_logit(tail: int) -> float:
+    """Log odds of the second density in a kind of mixture, 1 to TAILS."""
+    return 0.75 * (tail - TAILS)
+
+
+def _width(scale: int) -> float:
+    return float(np.round(np.exp2(scale / _PARTS) * (1 << 20))) / (1 << 20)
+
+
 @functools.cache
-def table(shape: Shape, scale: int, part: int) -> Table:
+def table(shape: Shape, scale: int, part: int, tail: int = 0) -> Table:
     """The table of a scale and a location.
 
     Args:
         shape: of the density.
         scale: its log2, in multiples of 2^-STEP, at most _WIDE.
         part: the location, -1/2 to 1/2, in multiples of 2^-STEP.
+        tail: kind of mixture with a wider density around the same location; 0: none.
     """
-    width = float(np.round(np.exp2(scale / _PARTS) * (1 << 20))) / (1 << 20)
-    reach = math.ceil(_REACH[shape] * width) + 1
-    edges = (np.arange(-reach, reach + 2) - 0.5 - part / _PARTS) / width
-    below = cumulative(shape, edges)
+    reach = math.ceil(_REACH[shape] * _width(scale + WIDER * (tail > 0))) + 1
+    places = np.arange(-reach, reach + 2) - 0.5 - part / _PARTS
+    below = cumulative(shape, places / _width(scale))
+    if tail:
+        weight = int(cumulative("logistic", np.array([tail_logit(tail)]))[0])
+        wider = cumulative(shape, places / _width(scale + WIDER))
+        below = (((1 << FIXED) - weight) * below + weight * wider) >> FIXED
     inside = np.diff(below)
     outside = (1 << FIXED) - int(below[-1] - below[0])
     masses = np.maximum(np.append(inside, outside), 1 << 6)
@@ -73,14 +89,14 @@ class Plan(NamedTuple):
     Args:
         order: places of the numbers that are coded, those of one table together.
         starts: where each table's numbers begin in `order`, and the end.
-        keys: (scale, part) of each table.
+        keys: (scale, part, kind of mixture) of each table.
         centre: of each number that is coded, in this order.
         low: bits of each that go apart.
     """
 
     order: np.ndarray
     starts: np.ndarray
-    keys: tuple[tuple[int, int], ...]
+    keys: tuple[tuple[int, int, int], ...]
     centre: np.ndarray
     low: np.ndarray
 
@@ -90,7 +106,9 @@ class Plan(NamedTuple):
         return self.order.size
 
 
-def plan(shape: Shape, location: np.ndarray, scale: np.ndarray, coded: np.ndarray) -> Plan:
+def plan(
+    shape: Shape, location: np.ndarray, scale: np.ndarray, coded: np.ndarray, tail: np.ndarray | None = None
+) -> Plan:
     """The plan of a band.
 
     Args:
@@ -98,6 +116,7 @@ def plan(shape: Shape, location: np.ndarray, scale: np.ndarray, coded: np.ndarra
         location: in multiples of 2^-STEP, flat.
         scale: log2, the same.
         coded: which numbers can be other than zero at all.
+        tail: kinds of mixtures, 0 to TAILS; None: none.
     """
     places = np.flatnonzero(coded & (scale > SKIPPED[shape]))
     location, scale = location[places], scale[places]
@@ -105,10 +124,14 @@ def plan(shape: Shape, location: np.ndarray, scale: np.ndarray, coded: np.ndarra
     centre = (location + (_PARTS >> 1)) >> STEP
     part = np.where(low > 0, 0, location - (centre << STEP))
     keys = (scale - (low << STEP) - LEAST) * _PARTS + part + (_PARTS >> 1)
+    if tail is not None:
+        keys = tail[places] * _KINDS + keys
     sorting = np.argsort(keys, kind="stable")
     keys = keys[sorting]
     starts = np.flatnonzero(np.diff(keys, prepend=-1))
-    named = tuple((int(key) // _PARTS + LEAST, int(key) % _PARTS - (_PARTS >> 1)) for key in keys[starts])
+    named = tuple(
+        (key % _KINDS // _PARTS + LEAST, key % _PARTS - (_PARTS >> 1), key // _KINDS) for key in keys[starts].tolist()
+    )
     return Plan(places[sorting], np.append(starts, keys.size), named, centre[sorting], low[sorting])
 
 

@@ -16,7 +16,8 @@ from nelbo.codecs.codec import Codec
 from nelbo.codecs.hyper_bits_back import LANES
 from nelbo.codecs.latent_coder import LatentCoder
 from nelbo.codecs.message import DamagedError, Message
-from nelbo.codecs.picture_file import PictureFile, PictureHeader, pack_picture, unpack_picture
+from nelbo.codecs.picture_file import PictureFile, PictureHeader, joined, pack_picture, parted, unpack_picture
+from nelbo.codecs.residual_coder import LOSSLESS_STEP, residual_coder
 from nelbo.core import InputError, read_arrays
 
 if TYPE_CHECKING:
@@ -199,8 +200,9 @@ def compress_picture(
     codec: PictureCodec | None = None,
     progress: Progress | None = None,
     refine: int = 0,
+    lossless: bool = False,
 ) -> bytes:
-    """Code a picture with loss.
+    """Code a picture, with loss or without.
 
     Args:
         pixels: `(height, width, channels)` uint8, one channel or three.
@@ -209,6 +211,8 @@ def compress_picture(
         progress: told (tiles done, all tiles).
         refine: steps of stochastic Gumbel annealing for each tile (Yang, Bamler and Mandt 2020), which take seconds
             each and make the file shorter; 0: none. Where so few steps find nothing better, a tile stays as it is.
+        lossless: code what the picture has more than its lossy code too, whose step is then the one that this was
+            measured to be shortest at, whatever `quality` says.
 
     Returns:
         A whole `.nlb` file.
@@ -221,25 +225,30 @@ def compress_picture(
             f"A picture is an array of bytes, height x width x 1 or 3, got {pixels.dtype} {list(pixels.shape)}."
         )
     codec = picture_codec() if codec is None else codec
-    step, coder = step_of(quality), codec.coder
+    step, coder = LOSSLESS_STEP if lossless else step_of(quality), codec.coder
     grey = pixels.shape[2] == 1 or bool((pixels == pixels[..., :1]).all())
     height, width, channels = pixels.shape
-    header = PictureHeader((height, width, channels), step, grey, codec.digest)
+    more = residual_coder() if lossless else None
+    has_chain = coder.has_chain and more is None
+    header = PictureHeader((height, width, channels), step, grey, codec.digest, residual=more.digest if more else "")
     chain, message = dataclasses.replace(header, chained=True), Message(lanes=LANES)
     tiles, told, places = [], [], header.tiles()
     for done, (rows, columns) in enumerate(places, 1):
         part = pixels[rows, columns]
         x = _padded(part, coder.unit)
         data, y = codec.coded(x, step, grey=grey, refine=refine)
-        shown = _shown(coder.picture(y, step), header, part.shape[:2])
+        base = coder.picture(y, step)
+        shown = _shown(base, header, part.shape[:2])
+        if more is not None:
+            data, shown = joined(data, more.encode(part, base, grey=grey)), part
         tiles.append((data, header.digest(shown)))
-        if coder.has_chain:
+        if has_chain:
             message = coder.chained((x.shape[0], x.shape[1]), step).push(message, y)
             told.append(chain.digest(shown))
         if progress is not None:
             progress(done, len(places))
     plain = pack_picture(header, tiles)
-    if not coder.has_chain:
+    if not has_chain:
         return plain
     # the first tile's hyper-latents are drawn from bits that the message has to carry: of few tiles it is longer
     linked = pack_picture(chain, [(message.to_bytes(), told[0]), *((b"", digest) for digest in told[1:])])
@@ -263,6 +272,11 @@ def decompress_picture(data: bytes | memoryview, codec: PictureCodec | None = No
             f"The picture was coded with another model (SHA-256 {header.model}, this one has {codec.digest}): give it "
             "with --model, or use the nelbo that wrote it."
         )
+    if header.residual and header.residual != residual_coder().digest:
+        raise InputError(
+            f"The picture was coded with another nelbo (networks {header.residual}, this one has "
+            f"{residual_coder().digest}): use the one that wrote it."
+        )
     out = np.empty(header.shape, np.uint8)
     read = _linked(found, codec.coder) if header.chained else _apart(found, codec.coder)
     # of a chain the last tile is on top
@@ -276,7 +290,8 @@ _Read = Callable[[int, tuple[int, int]], Any]  # from the number of a tile and i
 
 def _apart(found: PictureFile, coder: Coder) -> _Read:
     header = found.header
-    return lambda number, sides: coder.decode(found.streams[number], sides, header.step, grey=header.grey)
+    lossy = lambda stream: parted(stream)[0] if header.residual else stream  # noqa: E731
+    return lambda number, sides: coder.decode(lossy(found.streams[number]), sides, header.step, grey=header.grey)
 
 
 def _linked(found: PictureFile, coder: Coder) -> _Read:
@@ -302,10 +317,13 @@ def _tile(found: PictureFile, number: int, coder: Coder, size: tuple[int, int], 
     header = found.header
     sides = (-(-size[0] // coder.unit) * coder.unit, -(-size[1] // coder.unit) * coder.unit)
     try:
-        y = read(number, sides)
+        base = coder.picture(read(number, sides), header.step)
+        pixels = _shown(base, header, size)
+        if header.residual:
+            more = residual_coder().decode(parted(found.streams[number])[1], size, base, grey=header.grey)
+            pixels = more[..., : header.shape[2]]
     except (DamagedError, ValueError, AssertionError) as error:  # constriction's own errors are of these kinds
         raise DamagedError(f"Tile {number} cannot be decoded ({error}): use another copy of the file.") from error
-    pixels = _shown(coder.picture(y, header.step), header, size)
     if header.digest(pixels) != found.digests[number]:
         raise DamagedError(f"Tile {number} decodes to other pixels than were coded: use another copy of the file.")
     return pixels
@@ -335,6 +353,7 @@ def describe_picture(data: bytes | memoryview) -> dict[str, Any]:
     return {
         "format": 3,
         "codec": "picture",
+        "lossless": bool(found.header.residual),
         "width": width,
         "height": height,
         "channels": channels,

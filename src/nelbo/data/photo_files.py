@@ -9,6 +9,7 @@ from nelbo.core import InputError, atomic_write, os_error
 from nelbo.data.reading import require
 
 MOST_PIXELS = 2**30
+_EXACT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "I;16", "I;16L", "I;16B", "I", "F")  # the deep ones are refused
 _DEEP = ("I;16", "I;16L", "I;16B", "I", "F")
 
 
@@ -47,6 +48,11 @@ def _has_more(image: Any) -> bool:
     return True
 
 
+def drops_bits(image: Any) -> bool:
+    """Whether Pillow would drop bits of a picture's colours, as it does of PNG and TIFF with 16 bits a channel."""
+    return any(order in str(tile[3]) for tile in image.tile for order in (";16B", ";16L", ";16N"))
+
+
 def read_photo(path: Path) -> np.ndarray:
     """A photograph as `(height, width, 3)` uint8, upright; grey ones have three equal channels.
 
@@ -57,8 +63,12 @@ def read_photo(path: Path) -> np.ndarray:
     return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
 
 
-def read_picture(path: Path) -> np.ndarray:
+def read_picture(path: Path, *, exact: bool = False) -> np.ndarray:
     """A picture as `(height, width, channels)` uint8, one channel if it is grey, three else, upright by its EXIF tag.
+
+    Args:
+        path: the file.
+        exact: refuse pixels that are no grey levels or RGB, since their change of colours rounds.
 
     Raises:
         InputError: no picture, a damaged one, one with more than eight bits, with several frames, or with transparency
@@ -66,7 +76,11 @@ def read_picture(path: Path) -> np.ndarray:
     """
     operations = require("PIL.ImageOps", "Reading pictures")
     with _opened(path) as image:
-        if image.mode in _DEEP or image.mode.startswith("I;"):
+        if exact and image.mode not in _EXACT:
+            raise InputError(
+                f"{path} has colours of kind {image.mode}, which become RGB with rounding: convert it first."
+            )
+        if image.mode in _DEEP or image.mode.startswith("I;") or drops_bits(image):
             raise InputError(f"{path} has more than eight bits a channel: convert it to eight bits first.")
         if image.format != "MPO" and _has_more(image):  # an MPO is a JPEG with a preview behind it
             raise InputError(f"{path} has several frames: give one picture.")

@@ -8,6 +8,7 @@ import numpy as np
 
 from nelbo.core import InputError, os_error
 from nelbo.data.formats import unreadable
+from nelbo.data.photo_files import drops_bits
 from nelbo.data.reading import require
 from nelbo.data.splits import Split
 
@@ -209,6 +210,8 @@ def _read(pillow: Any, path: Path) -> np.ndarray:
             mode = picture.mode
             if mode not in (*_GREY, *_COLOUR):
                 raise InputError(f"{path} has pixels of kind {mode}; 8 bits a channel were expected: convert it.")
+            if drops_bits(picture):
+                raise InputError(f"{path} has 16 bits a channel; 8 were expected: convert it.")
             return np.asarray(ImageOps.exif_transpose(picture).convert("L" if mode in _GREY else "RGB"))
     except InputError:
         raise
