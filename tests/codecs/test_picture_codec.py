@@ -300,6 +300,8 @@ def test_frozen_streams_of_the_codec_that_comes_with_nelbo():
     """The present model's stream decodes to the same pixels; an earlier model's is refused in one sentence."""
     back = decompress_picture((FROZEN / "present.nlb").read_bytes())
     np.testing.assert_array_equal(back, np.load(FROZEN / "present.npy"))
+    exact = decompress_picture((FROZEN / "lossless.nlb").read_bytes())
+    np.testing.assert_array_equal(exact, np.load(FROZEN / "present.npy"))
     with pytest.raises(InputError, match=r"another model .* use the nelbo that wrote it\.$"):
         decompress_picture((FROZEN / "earlier.nlb").read_bytes())
 
