@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -184,9 +185,9 @@ def checked_horizon(horizon: int | None, what: str) -> int:
     """
     if horizon is None:
         raise InputError(f"Say how many {what} ahead to look: --horizon N.")
-    if not 1 <= horizon <= FARTHEST:
-        raise InputError(f"The horizon is a number of {what} from 1 to {FARTHEST}, got {horizon}.")
-    return horizon
+    if not isinstance(horizon, Integral) or not 1 <= horizon <= FARTHEST:
+        raise InputError(f"The horizon is a number of {what} from 1 to {FARTHEST}, got {horizon!r}.")
+    return int(horizon)
 
 
 def last_windows(rows: LongSeries, series: Series) -> Windows:
