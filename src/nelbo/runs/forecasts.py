@@ -177,7 +177,7 @@ def checked_frames(run: Run, horizon: int, history: int | None) -> int:
     return history or series.window
 
 
-def checked_horizon(horizon: int | None, what: str) -> int:
+def checked_horizon(horizon: Any, what: str) -> int:
     """How many frames ahead.
 
     Raises:
