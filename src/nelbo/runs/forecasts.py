@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Callable
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -185,7 +184,7 @@ def checked_horizon(horizon: Any, what: str) -> int:
     """
     if horizon is None:
         raise InputError(f"Say how many {what} ahead to look: --horizon N.")
-    if not isinstance(horizon, Integral) or not 1 <= horizon <= FARTHEST:
+    if not isinstance(horizon, int | np.integer) or not 1 <= horizon <= FARTHEST:
         raise InputError(f"The horizon is a number of {what} from 1 to {FARTHEST}, got {horizon!r}.")
     return int(horizon)
 
