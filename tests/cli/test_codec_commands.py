@@ -136,3 +136,14 @@ def test_a_shorter_format_is_named():
     assert shorter_format(noise % 2, noise.size) is None
     assert shorter_format(noise.astype(float), noise.size) is None
     assert shorter_format(noise[:0], 10) is None
+
+
+def test_a_shorter_format_of_a_large_picture_is_told_from_strips():
+    """Twice the noise on the lower half of ten million pixels: the strips have as much of either as the picture."""
+    rng = np.random.default_rng(0)
+    rows = np.repeat([16, 256], 1600)[:, None]
+    large = (rng.integers(0, 256, (3200, 3125)) % rows).astype(np.uint8)
+    name, size = shorter_format(large[None], large.size)
+    assert name in ("PNG", "WebP")
+    assert size == pytest.approx(large.size * 0.75, rel=0.05)
+    assert shorter_format(large[None], large.size // 2) is None

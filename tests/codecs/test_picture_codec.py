@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 from zoo import randomized
 
 from nelbo.codecs import DamagedError, codec_from, compress_picture, decompress_picture, describe_picture
@@ -304,6 +305,22 @@ def test_frozen_streams_of_the_codec_that_comes_with_nelbo():
     np.testing.assert_array_equal(exact, np.load(FROZEN / "present.npy"))
     with pytest.raises(InputError, match=r"another model .* use the nelbo that wrote it\.$"):
         decompress_picture((FROZEN / "earlier.nlb").read_bytes())
+
+
+@pytest.mark.parametrize("lossless", [False, True])
+def test_threads_change_no_bit(lossless):
+    """One thread of the library that multiplies matrices writes and reads the streams of several, and other orders of
+    sums would too: `test_sums_of_products_stay_exact`."""
+    x = np.random.default_rng(3).normal(128, 40, (200, 130, 3)).clip(0, 255).astype(np.uint8)
+    written = []
+    for threads in (1, 4):
+        with threadpool_limits(threads):
+            written.append(compress_picture(x, lossless=lossless))
+    assert written[0] == written[1]
+    with threadpool_limits(1):
+        alone = decompress_picture(written[0])
+    with threadpool_limits(4):
+        np.testing.assert_array_equal(alone, decompress_picture(written[0]))
 
 
 def test_a_model_of_other_bands_is_refused(model):

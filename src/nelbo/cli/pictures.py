@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nelbo.cli.other_formats import few_colours, shorter_format
+from nelbo.cli.other_formats import LARGE, few_colours, shorter_format
 from nelbo.cli.output import note, print_json
 from nelbo.codecs import QUALITY, PictureCodec, compress_picture, decompress_picture, picture_codec
 from nelbo.core import InputError, atomic_write, os_error
@@ -51,8 +51,9 @@ def compress_pictures(options: argparse.Namespace, files: Sequence[Path]) -> Non
              f"{row['bits_per_pixel']:.3f} bits per pixel, {row['seconds']:.1f} s")  # fmt: skip
         if "shorter_format" in row:
             other = row["shorter_format"]
-            note(options, f"{other['name']} takes {other['bytes']} bytes for this picture without loss: it is the "
-                 "better choice here (docs/codecs.md).")  # fmt: skip
+            about = "about " if row["width"] * row["height"] > LARGE else ""
+            note(options, f"{other['name']} takes {about}{other['bytes']} bytes for this picture without loss: it is "
+                 "the better choice here (docs/codecs.md).")  # fmt: skip
         if "gaps" in row and not options.json:
             print("gaps in bits per pixel, at equal exchange of rate and distortion: "
                   + ", ".join(f"{name} {value:.4f}" for name, value in row["gaps"].items()))  # fmt: skip

@@ -85,6 +85,7 @@ def choose(
     width: Float[np.ndarray, " n"],
     trade: float,
     lengths: Float[np.ndarray, " classes"],
+    grid: Float[np.ndarray, " fractions"] | None = None,
 ) -> Chosen:
     """The fraction of each number whose squared error in widths and bits together cost least.
 
@@ -95,10 +96,11 @@ def choose(
         width: s, the same.
         trade: nats that a nat of code is worth.
         lengths: bits of each class.
+        grid: F^-1(k / 4096) of the prior for k = 0 .. 4096; None: of N(0, 1).
     """
-    from scipy.special import ndtr
-
-    at = np.clip(ndtr(mean), 0.0, 1.0) * _FINE
+    grid = points() if grid is None else grid
+    # where in the grid, so that a floor finds the fractions on either side of a number
+    at = np.interp(mean, grid[1:-1], np.arange(1.0, _FINE))
     best = np.full(mean.shape, _FINE >> 1, np.int64)
     cost = np.full(mean.shape, np.inf)
     bits = np.zeros(mean.shape)
@@ -109,7 +111,7 @@ def choose(
         for candidate in (left, left + 2 * half) if level else (np.full_like(left, half),):
             index = np.clip(candidate, half, _FINE - half)
             own = lengths[class_of(index)]
-            total = weight * (points()[index] - mean) ** 2 + trade * math.log(2.0) * own
+            total = weight * (grid[index] - mean) ** 2 + trade * math.log(2.0) * own
             better = total < cost
             best, cost, bits = np.where(better, index, best), np.where(better, total, cost), np.where(better, own, bits)
     return Chosen(best, bits)
