@@ -113,10 +113,11 @@ def compress(options: argparse.Namespace) -> None:
     path = _suffixed(options.output or f"{Path(options.run) / 'data'}.nlb", ".nlb")
     run = open_run(options.run)
     x, binarization, context = _array(options, run)
+    layout = Layout() if options.block is None else Layout(block=options.block)
     line, total = Line(), len(x)
     show = None if options.quiet else lambda done: line.show(f"{done} of {total} examples", done=done >= total)
     begun = time.perf_counter()
-    found = compressed(run.model, x, context=context, layout=Layout(block=options.block),
+    found = compressed(run.model, x, context=context, layout=layout,
                        verify=not options.no_verify, self_contained=options.self_contained, progress=show)  # fmt: skip
     seconds = time.perf_counter() - begun
     with atomic_write(path) as file:
@@ -138,9 +139,9 @@ def compress(options: argparse.Namespace) -> None:
 
 def decompress(options: argparse.Namespace) -> None:
     """Write the array of a `.nlb` file, block by block."""
-    path = _suffixed(options.output, ".npy")
     with _read(options.file) as view:
         found = unpack(view)
+        path = _suffixed(options.output, ".npy")
         found.check()
         given = None if options.run is None else Path(options.run)
         if given is None:
