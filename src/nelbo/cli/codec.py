@@ -13,6 +13,7 @@ import numpy as np
 from nelbo.cli.events import check_rows
 from nelbo.cli.other_formats import shorter_format
 from nelbo.cli.output import Line, note, print_json
+from nelbo.cli.picture_scores import is_of_pictures
 from nelbo.codecs import (
     Layout,
     decoded,
@@ -77,6 +78,8 @@ def _array(options: argparse.Namespace, run: Run) -> tuple[np.ndarray, str, Any]
     Raises:
         InputError: data that the run would change, so that they could not come back as they were.
     """
+    if is_of_pictures(run):
+        raise InputError(f"{run.folder} holds a codec of pictures: give `nelbo compress PICTURE --model {run.folder}`.")
     run.model.require_density("Compression")
     if options.data is not None and Path(options.data).suffix == ".npy":
         if options.split is not None:
