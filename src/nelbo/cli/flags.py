@@ -76,10 +76,14 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def described(name: str, options: Iterable[Option]) -> str:
-    """What an option of several owners means, in the words of the first owner that says it."""
+    """What an option of several owners means, in the words of the first owner that describes it.
+
+    The values of an option in `NAMES` are those of its table, unless the first owner lists other values itself.
+    """
     texts = [_for_a_shell(option.help) for option in options]
     text = next((text for text in texts if text and not _REFERENCE.match(text)), texts[0])
-    if name not in NAMES:
+    lists_its_own = '"' in texts[0] and not _REFERENCE.match(texts[0])
+    if name not in NAMES or lists_its_own:
         return text
     names, text = ", ".join(NAMES[name]()), _LIST.split(text)[0]
     return f"{text}: {names}" if text else names
