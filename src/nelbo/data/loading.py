@@ -60,13 +60,13 @@ def load(
         binarize_seed: of the static draw.
         split_seed: of the rows chosen for splits that the data do not bring themselves.
         valid_fraction: of the rows, for validation; zero leaves the split out. If neither fraction is given, a named
-            set keeps the sizes that `catalogue` lists; else None means 0.1.
+            set keeps the sizes that `nelbo data show NAME` prints; else None means 0.1.
         test_fraction: of the rows, for testing; the same.
-        train_rows: train on so many rows of the training split, drawn by `split_seed`; None takes all of them.
+        train_rows: train on so many rows of the training split, drawn at random; None takes all of them.
         stream: leave a `.npy` file on disk and read rows as they are needed. The first rows train, the last ones
             test, in the order of the file.
         header: whether the first line of a CSV file names its columns; None finds out.
-        columns: the names of the columns of a table to model; () models all that hold numbers.
+        columns: the names of the columns of a table to model, all that hold numbers where none is given.
         ignore: the names of columns of a table to set aside.
         target: the name of the column to predict, for models that predict one (by default `label` or `y`).
         targets: "number" or "class" where something is predicted: then `Split.y` holds that, and rows without it are

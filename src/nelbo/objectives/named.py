@@ -75,7 +75,8 @@ def sgvb(
 
     Args:
         setting: of the run.
-        form: of the estimator, see `FORMS`.
+        form: of the estimator, "A" (log p(x, z) - log q(z | x), sampled), "B" (with the KL part in closed form) or
+            "path" (A without the gradient through q's parameters).
         samples: draws of z for each example.
         beta: weight of the KL part.
         warmup: epochs in which that weight rises from zero.
@@ -239,7 +240,7 @@ def iwae(setting: Setting, *, samples: int = 5, form: str = "dreg", draws: str =
     Args:
         setting: of the run.
         samples: draws of z for each example.
-        form: of the gradient: plain, dreg or stl, see `IWAE_FORMS`.
+        form: of the gradient, "plain", "dreg" (doubly reparameterized) or "stl" (sticking the landing).
         draws: as of sgvb.
     """
     del setting

@@ -76,7 +76,7 @@ def svi(
 
     Args:
         setting: of the run.
-        tempering: of the likelihood while training, see `TEMPERINGS`.
+        tempering: of the likelihood while training, "none", "annealed", "global" or "local".
         hottest: the highest temperature.
         temperatures: how many there are from one to the highest, linear in 1 / temperature.
         anneal: epochs in which an annealed temperature falls to one.

@@ -89,7 +89,8 @@ def poisson_disk(
         radius: least distance, in units of the root mean squared distance of two examples; by default the largest at
             which twice the batch has room.
         final_radius: to which the radius goes in a straight line over the run.
-        variant: "vanilla"; or, with labels, "easy", "dense" or "anneal", see `nelbo.training.VARIANTS`.
+        variant: "vanilla" (every example keeps its distance); or, with labels, "easy" (those do whose neighbours are of
+            their class), "dense" (the same, and mingled examples are taken more often) or "anneal" (those later).
         neighbours: by which it is seen whether an example lies among others of its class, of the variants with labels.
         features: as for dpp.
         label_share: as for dpp.
