@@ -89,4 +89,17 @@ def _run(options: argparse.Namespace) -> None:
     compress_pictures(options, files)
 
 
-COMMAND = Command("nelbo compress photo.png -o photo.nlb --quality 50", _arguments, _run)
+COMMAND = Command(
+    (
+        "nelbo compress photo.png -o photo.nlb --quality 50",
+        "nelbo compress photo.png -o exact.nlb --lossless",
+        "nelbo compress photo.png --quality 30 --refine 100 --gaps",
+        "nelbo compress photos/ -o packed/ --model runs/codec",
+        "nelbo compress runs/digits -o digits.nlb --self-contained",
+        "nelbo compress runs/mnist mnist --split valid --data-dir data/ --block 1000 --no-verify -o valid.nlb",
+        "nelbo compress runs/conditional images.npy --context labels.npy -o images.nlb",
+        "nelbo compress runs/digits/model.safetensors -o model.nlb --loss 0.1",
+    ),
+    _arguments,
+    _run,
+)

@@ -50,4 +50,12 @@ def _run(options: argparse.Namespace) -> None:
     decompress(options)
 
 
-COMMAND = Command("nelbo decompress photo.nlb -o photo.png", _arguments, _run)
+COMMAND = Command(
+    (
+        "nelbo decompress photo.nlb -o photo.png",
+        "nelbo decompress digits.nlb --model runs/digits -o digits.npy",
+        "nelbo decompress images.nlb --model runs/conditional --context labels.npy -o images.npy",
+    ),
+    _arguments,
+    _run,
+)

@@ -129,4 +129,12 @@ def _word(row: dict[str, Any]) -> str:
 
 _TRUSTED = 0.5
 
-COMMAND = Command("nelbo rd-bound --data samples.npy --slopes 0.5,2,8 -o rd-bound.png", _arguments, rd_bound)
+COMMAND = Command(
+    (
+        "nelbo rd-bound --data samples.npy --slopes 0.5,2,8 -o rd-bound.png",
+        "nelbo rd-bound --data samples.npy --steps 1000 --latents 2 --hidden 64,64 --group 2000",
+        "nelbo rd-bound --data mnist --data-dir data/",
+    ),
+    _arguments,
+    rd_bound,
+)
