@@ -217,11 +217,11 @@ def convolutional_codec(
         key: for the weights.
         shape: of one crop: height x width x 3, both multiples of 64 (16 without hyper-latents). Any other picture is
             coded with the same weights.
-        size: filters and latents: "tiny" (6, 8), "small" (48, 128) or "published" (192, 192).
+        size: numbers of filters and latents: "tiny" (6, 8), "small" (48, 128) or "published" (192, 192).
         prior: of the latents: "factorized", "hyperprior" (deviations) or "mean-scale" (means and deviations).
-        hyper: hyper-latents are "sent" as whole numbers, or real ones that get their bits back ("bits-back").
-        quantization: of q: "uniform" noise of width one, or "rounded" with straight-through gradients.
-        start: of the transforms: "wavelet" packets (Haar), or "random" weights.
+        hyper: how hyper-latents are coded: "sent" as whole numbers, or as real numbers by "bits-back" coding.
+        quantization: q in training: "uniform" noise of width one, or "rounded" with straight-through gradients.
+        start: initial transforms: "wavelet" packets (Haar), or "random" weights.
         context: how many numbers stand beside an example: one, log2 of the step in grey levels.
 
     Raises:

@@ -231,14 +231,14 @@ def image_codec(
         key: for the weights.
         shape: of one crop: height x width x 3, both multiples of four blocks. Any other picture is coded with the same
             weights.
-        block: pixels along a block, 8 or 16.
-        units: hidden ones for each block, of the networks that give scales.
+        block: height and width of a block in pixels, 8 or 16.
+        units: hidden units for each block, in the networks that give scales.
         density: of coefficients: "normal" or "logistic".
-        restore: channels of the network that restores decoded pictures; 0: none.
-        transform: "fixed" as it begins, an orthonormal lapped cosine transform, or "trained".
-        quantization: of q: "uniform" noise of width one, or "rounded" as the codec does it, with straight-through
+        restore: channels of the network that restores decoded pictures; 0: no such network.
+        transform: "fixed" (an orthonormal lapped cosine transform), or "trained" from there.
+        quantization: q in training: "uniform" noise of width one, or "rounded" as in the codec, with straight-through
             gradients.
-        dead_zone: of "rounded": numbers so close beyond half way to the next magnitude are rounded down.
+        dead_zone: for "rounded": numbers that exceed a half by less than this are rounded towards zero too.
         context: how many numbers stand beside an example: one, log2 of the step in grey levels.
 
     Raises:
