@@ -71,7 +71,7 @@ def curves_figure(
         axes = figure.subplots()
         for index, (label, x, y) in enumerate(cleaned):
             _draw_curve(axes, (label, x, y), index, theme)
-        _scale_x(axes, cleaned, log_x=log_x)
+        _ticks(axes, cleaned, log_x=log_x)
         if focus and (limits := _focus(cleaned, lines, log_x=log_x)):
             axes.set_ylim(limits)
         for label, y in lines:
@@ -276,15 +276,14 @@ def _clean(label: str, x: Any, y: Any) -> tuple[str, np.ndarray, np.ndarray]:
     return label, x, np.where(np.isfinite(y), y, np.nan)
 
 
-def _scale_x(axes: Axes, curves: Sequence[Curve], *, log_x: bool) -> None:
-    """The x axis: its scale, and thousands as 20k; smaller numbers as they are, since nobody reads 200m for 0.2."""
+def _ticks(axes: Axes, curves: Sequence[Curve], *, log_x: bool) -> None:
+    """Numbers along the x axis: thousands as 20k, but no 200m for 0.2."""
     if log_x:
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if _decades(curves) < 2 else (1.0,)))
+        axes.xaxis.set_major_formatter("{x:g}")
     if np.concatenate([x for _, x, _ in curves]).max(initial=0.0) >= 1000.0:
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    elif log_x:
-        axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
@@ -315,7 +314,7 @@ def _legend(figure: Figure, axes: Axes, count: int) -> None:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Glyph .* missing")  # see png_bytes
             figure.draw_without_rendering()
-        box = inside.get_window_extent()
+            box = inside.get_window_extent()
         paths = [line.get_transform().transform_path(line.get_path()) for line in axes.get_lines()]
         if not any(len(path) and path.intersects_bbox(box, filled=False) for path in paths):
             return
