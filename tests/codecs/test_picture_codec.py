@@ -214,7 +214,7 @@ def test_numbers_are_coded_at_their_ideal_length(shape):
     data = writer.to_bytes()
     reader = Reader(data)
     np.testing.assert_array_equal(reader.numbers(shape, found), own)
-    assert reader.is_spent()
+    reader.finish()
     # 0.1 %, the wide scales' split of low bits, and 64 bits of the coder's state
     assert 8 * len(data) <= 1.002 * bits(shape, found, own).sum() + 64
 

@@ -10,7 +10,7 @@ from nelbo.papers import BIBLIOGRAPHY
 
 
 def _arguments(parser: Parser) -> None:
-    parser.add_argument("paper", nargs="?", metavar="PAPER", help="key; without one, list all keys")
+    parser.add_argument("paper", nargs="?", metavar="PAPER", help="key of the paper; without one, all keys are listed")
 
 
 def cite(options: argparse.Namespace) -> None:
@@ -22,4 +22,4 @@ def cite(options: argparse.Namespace) -> None:
     print_json({"key": options.paper, "bibtex": entry}) if options.json else print(entry)
 
 
-COMMAND = Command("nelbo cite kingma2014", _arguments, cite)
+COMMAND = Command(("nelbo cite kingma2014",), _arguments, cite)

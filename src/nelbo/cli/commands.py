@@ -10,24 +10,24 @@ COMMANDS = {  # name -> what it does; `nelbo.cli.NAME`, - being _, has its `COMM
     "fit": "train a model and score it on the test set",
     "evaluate": "score a run's model",
     "sample": "draw examples from a run's model",
-    "embed": "give the latent coordinates of data",
+    "embed": "compute the latent coordinates of data",
     "reconstruct": "encode and decode data",
     "predict": "predict the target of new rows, or the values of pairs",
     "impute": "fill in missing entries",
-    "forecast": "foretell the next values of series",
-    "swap": "put the content of one sequence into the motion of another",
-    "score": "say which rows are novel, and which columns made them so",
-    "compress": "code data without loss, in about -ELBO bits, or pictures with loss",
-    "decompress": "give back what was compressed",
-    "info": "say what a compressed file holds",
-    "rd-bound": "bound the rate that any code of data needs at a distortion, from both sides",
+    "forecast": "forecast the next values of series, or the next events",
+    "swap": "combine the content of one sequence with the motion of another",
+    "score": "score how novel rows are, and which columns make them so",
+    "compress": "compress data losslessly, in about -ELBO bits, or pictures with loss",
+    "decompress": "restore compressed data",
+    "info": "describe a compressed file",
+    "rd-bound": "bound the rate-distortion function of data from both sides",
     "variance": "compare gradient estimators on a batch of a run's training data",
     "topics": "print the strongest words of each latent of a run on documents",
     "report": "write one self-contained HTML page about runs",
     "reproduce": "repeat a paper's experiments",
     "data": "list or show data sets",
     "models": "list or show models",
-    "objectives": "list or show what models are trained by",
+    "objectives": "list or show training objectives",
     "cite": "print a paper's BibTeX entry",
 }
 
@@ -37,12 +37,12 @@ class Command:
     """One command.
 
     Args:
-        example: of a whole line.
+        examples: whole lines; together they show every option that is the command's own.
         arguments: puts the command's arguments on its parser.
         run: carries it out.
     """
 
-    example: str
+    examples: tuple[str, ...]
     arguments: Callable[[Any], None]
     run: Callable[[argparse.Namespace], None]
 

@@ -8,7 +8,7 @@ from nelbo.cli.parser import Parser, data_folder, split
 from nelbo.core import InputError
 from nelbo.data import picture_files, picture_names
 
-CONTEXT = "of a conditional model: a .npy file with a row of numbers, or the number of a label, for each example"
+CONTEXT = "for a conditional model: a .npy file with a row of numbers, or the number of a label, for each example"
 _OF_ARRAYS = ("data", "split", "data_dir", "context", "block")
 _NO_PICTURES = (
     ".npy",
@@ -23,21 +23,23 @@ _NO_PICTURES = (
 
 
 def _arguments(parser: Parser) -> None:
-    parser.add_argument("run", metavar="RUN|PICTURE|MODEL", help="a run folder; or a picture, or a folder of pictures, for the codec of pictures; or a run's model.safetensors, written in fewer bits")  # fmt: skip  # noqa: E501
-    parser.add_argument("data", nargs="?", metavar="DATA", help="a .npy file, coded as it is, or a named set, another file or a folder (the run's own)")  # fmt: skip  # noqa: E501
+    parser.add_argument("run", metavar="RUN|PICTURE|MODEL", help="a run folder, whose data are compressed; or a picture or a folder of pictures; or a run's model.safetensors, whose weights are compressed")  # fmt: skip  # noqa: E501
+    parser.add_argument("data", nargs="?", metavar="DATA", help="a .npy file, whose array is coded as it is; or a named set, another file or a folder (default: the run's own data)")  # fmt: skip  # noqa: E501
     data_folder(parser)
     split(parser)
     parser.add_argument("--block", type=int, metavar="N", help="examples in a block (default 16384)")
-    parser.add_argument("--self-contained", action="store_true", help="put the model into the file")
-    parser.add_argument("--no-verify", action="store_true", help="do not decode every block before it is written")
+    parser.add_argument("--self-contained", action="store_true", help="store the model in the file")
+    parser.add_argument("--no-verify", action="store_true", help="write blocks without decoding them first as a check")
     parser.add_argument("--context", metavar="FILE", help=CONTEXT)
-    parser.add_argument("--quality", type=float, metavar="Q", help="of a picture: 0 (smallest) to 100 (default 50)")
-    parser.add_argument("--lossless", action="store_true", help="of a picture: every pixel comes back as it is")
-    parser.add_argument("--refine", type=int, default=0, metavar="N", help="of a picture: N steps of stochastic Gumbel annealing towards a shorter file (0)")  # fmt: skip  # noqa: E501
-    parser.add_argument("--gaps", action="store_true", help="of a picture, with --refine: say what amortization, discretization and marginalization cost")  # fmt: skip  # noqa: E501
-    parser.add_argument("--model", dest="codec", metavar="RUN", help="of a picture: a run of image-codec or convolutional-codec, or its model.safetensors (the codec that comes with nelbo)")  # fmt: skip  # noqa: E501
-    parser.add_argument("--loss", type=float, metavar="NATS", help="of a model: what its bound may lose for each example (default 0.1)")  # fmt: skip  # noqa: E501
-    parser.add_argument("-o", "--output", metavar="FILE", help="a .nlb file (default RUN/data.nlb, or the picture's name); of a folder of pictures, a folder")  # fmt: skip  # noqa: E501
+    parser.add_argument(
+        "--quality", type=float, metavar="Q", help="for pictures: 0 (smallest file) to 100 (default 50)"
+    )
+    parser.add_argument("--lossless", action="store_true", help="for pictures: restore every pixel exactly")
+    parser.add_argument("--refine", type=int, default=0, metavar="N", help="for pictures: N steps of stochastic Gumbel annealing towards a shorter file (default 0)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--gaps", action="store_true", help="for pictures, with --refine: report the amortization, discretization and marginalization gaps")  # fmt: skip  # noqa: E501
+    parser.add_argument("--model", dest="codec", metavar="RUN", help="for pictures: a run of image-codec or convolutional-codec, or its model.safetensors (default: the codec that comes with nelbo)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--loss", type=float, metavar="NATS", help="for models: how much the bound of an example may fall (default 0.1)")  # fmt: skip  # noqa: E501
+    parser.add_argument("-o", "--output", metavar="FILE", help="a .nlb file (default RUN/data.nlb, or the picture's name); for a folder of pictures, a folder")  # fmt: skip  # noqa: E501
 
 
 def _pictures(path: Path) -> list[Path] | None:
@@ -87,4 +89,17 @@ def _run(options: argparse.Namespace) -> None:
     compress_pictures(options, files)
 
 
-COMMAND = Command("nelbo compress photo.png -o photo.nlb --quality 50", _arguments, _run)
+COMMAND = Command(
+    (
+        "nelbo compress photo.png -o photo.nlb --quality 50",
+        "nelbo compress photo.png -o exact.nlb --lossless",
+        "nelbo compress photo.png --quality 30 --refine 100 --gaps",
+        "nelbo compress photos/ -o packed/ --model runs/codec",
+        "nelbo compress runs/digits -o digits.nlb --self-contained",
+        "nelbo compress runs/mnist mnist --split valid --data-dir data/ --block 1000 --no-verify -o valid.nlb",
+        "nelbo compress runs/conditional images.npy --context labels.npy -o images.nlb",
+        "nelbo compress runs/digits/model.safetensors -o model.nlb --loss 0.1",
+    ),
+    _arguments,
+    _run,
+)

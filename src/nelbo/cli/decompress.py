@@ -12,7 +12,7 @@ from nelbo.core import InputError, os_error
 
 def _arguments(parser: Parser) -> None:
     parser.add_argument("file", metavar="FILE", help="a .nlb file")
-    parser.add_argument("--model", dest="run", metavar="RUN", help="the run folder, or model.safetensors, it was compressed with (the model inside, or for pictures the codec that comes with nelbo)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--model", dest="run", metavar="RUN", help="the run folder or model.safetensors that the file was compressed with (default: the model stored in the file; for pictures, the codec that comes with nelbo)")  # fmt: skip  # noqa: E501
     parser.add_argument("--context", metavar="FILE", help=CONTEXT)
     parser.add_argument("-o", "--output", metavar="FILE", required=True, help="a .npy file; for pictures a .png or the like, for models a .safetensors file")  # fmt: skip  # noqa: E501
 
@@ -50,4 +50,12 @@ def _run(options: argparse.Namespace) -> None:
     decompress(options)
 
 
-COMMAND = Command("nelbo decompress photo.nlb -o photo.png", _arguments, _run)
+COMMAND = Command(
+    (
+        "nelbo decompress photo.nlb -o photo.png",
+        "nelbo decompress digits.nlb --model runs/digits -o digits.npy",
+        "nelbo decompress images.nlb --model runs/conditional --context labels.npy -o images.npy",
+    ),
+    _arguments,
+    _run,
+)

@@ -23,7 +23,9 @@ from nelbo.tasks import sequence_codes
 
 def _arguments(parser: Parser) -> None:
     run_folder(parser)
-    parser.add_argument("data", nargs="?", metavar="DATA", help="a named set, a file or a folder (the run's own)")
+    parser.add_argument(
+        "data", nargs="?", metavar="DATA", help="a named set, a file or a folder (default: the run's own data)"
+    )
     data_folder(parser)
     split(parser)
     refine(parser)
@@ -94,4 +96,12 @@ def _embed_sequences(options: argparse.Namespace, path: Path, run: Run, data: Da
     )
 
 
-COMMAND = Command("nelbo embed runs/digits digits -o z.npy", _arguments, embed)
+COMMAND = Command(
+    (
+        "nelbo embed runs/digits digits -o z.npy",
+        "nelbo embed runs/people people.csv -o coordinates.csv",
+        "nelbo embed runs/mnist mnist --split valid --refine 50 --data-dir data/",
+    ),
+    _arguments,
+    embed,
+)

@@ -28,11 +28,11 @@ def _list(read: Any) -> Any:
 def _arguments(parser: Parser) -> None:
     parser.add_argument("--data", required=True, metavar="NAME|PATH", help="samples: a file or folder of rows or pictures, or a named set")  # fmt: skip  # noqa: E501
     data_folder(parser)
-    parser.add_argument("--slopes", type=_list(real), metavar="X,X", help="nats for a unit of squared error (four, at which 50 to 5 %% of the variance are left)")  # fmt: skip  # noqa: E501
-    parser.add_argument("--steps", type=int, default=_USUAL.steps, metavar="N", help=f"of training, of each bound and slope (default {_USUAL.steps})")  # fmt: skip  # noqa: E501
-    parser.add_argument("--latents", type=int, metavar="N", help="of the auto-encoder of the upper bound (as many as entries, at most 50)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--slopes", type=_list(real), metavar="X,X", help="Lagrange multipliers, in nats for a unit of squared error (default: four, at which 50 to 5 %% of the variance are left)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--steps", type=int, default=_USUAL.steps, metavar="N", help=f"training steps for each bound and slope (default {_USUAL.steps})")  # fmt: skip  # noqa: E501
+    parser.add_argument("--latents", type=int, metavar="N", help="of the auto-encoder that gives the upper bound (default: as many as a sample has entries, at most 50)")  # fmt: skip  # noqa: E501
     parser.add_argument("--hidden", type=_list(whole), default=list(_USUAL.hidden), metavar="N,N", help="widths of the networks (default 128,128)")  # fmt: skip  # noqa: E501
-    parser.add_argument("--group", type=int, metavar="K", help="samples that share a supremum in the lower bound (half of those held out, at most 4096)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--group", type=int, metavar="K", help="samples that share a supremum in the lower bound (default: half of those held out, at most 4096)")  # fmt: skip  # noqa: E501
     parser.add_argument("-o", "--output", default="rd-bound.png", metavar="FILE", help="the picture, a .png file (default rd-bound.png)")  # fmt: skip  # noqa: E501
 
 
@@ -129,4 +129,12 @@ def _word(row: dict[str, Any]) -> str:
 
 _TRUSTED = 0.5
 
-COMMAND = Command("nelbo rd-bound --data samples.npy --slopes 0.5,2,8 -o rd-bound.png", _arguments, rd_bound)
+COMMAND = Command(
+    (
+        "nelbo rd-bound --data samples.npy --slopes 0.5,2,8 -o rd-bound.png",
+        "nelbo rd-bound --data samples.npy --steps 1000 --latents 2 --hidden 64,64 --group 2000",
+        "nelbo rd-bound --data mnist --data-dir data/",
+    ),
+    _arguments,
+    rd_bound,
+)

@@ -12,7 +12,7 @@ from nelbo.evaluation import topic_words
 
 def _arguments(parser: Parser) -> None:
     run_folder(parser)
-    parser.add_argument("-n", "--count", type=int, default=10, metavar="N", help="words of each (default 10)")
+    parser.add_argument("-n", "--count", type=int, default=10, metavar="N", help="words of each topic (default 10)")
     other_data(parser)
 
 
@@ -28,4 +28,11 @@ def topics(options: argparse.Namespace) -> None:
         print("\n".join(f"{i:3d}  {' '.join(words)}" for i, words in enumerate(found)))
 
 
-COMMAND = Command("nelbo topics runs/sotu -n 10", _arguments, topics)
+COMMAND = Command(
+    (
+        "nelbo topics runs/sotu -n 10",
+        "nelbo topics runs/sotu --data sotu --data-dir data/",
+    ),
+    _arguments,
+    topics,
+)

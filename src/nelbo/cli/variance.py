@@ -20,7 +20,9 @@ from nelbo.training import examples as read_examples
 def _arguments(parser: Parser) -> None:
     run_folder(parser)
     parser.add_argument("--batch-size", type=int, default=20, metavar="N", help="examples in the batch (default 20)")
-    parser.add_argument("--draws", type=int, default=100, metavar="N", help="gradients of each (default 100)")
+    parser.add_argument(
+        "--draws", type=int, default=100, metavar="N", help="gradients drawn from each estimator (default 100)"
+    )
     parser.add_argument("-o", "--output", metavar="FILE", help="a .png file (default RUN/figures/variance.png)")
     other_data(parser)
 
@@ -42,7 +44,15 @@ def variance(options: argparse.Namespace) -> None:
     rows = [{"estimator": name} | {layer: f"{row['variance']:.3g}" for layer, row in layers.items()}
             for name, layers in found.items()]  # fmt: skip
     print(text_table(rows))
-    note(options, f"Variance of the gradient of each layer, summed over its parameters; wrote {path}")
+    note(options, "Variance of the gradient of each layer [nats squared], summed over its parameters: p0 gives the "
+         f"data, p1 and on the latents, q1 and on are of the recognition model; wrote {path}")  # fmt: skip
 
 
-COMMAND = Command("nelbo variance runs/mnist --batch-size 20", _arguments, variance)
+COMMAND = Command(
+    (
+        "nelbo variance runs/mnist --batch-size 20",
+        "nelbo variance runs/mnist --draws 50 --data mnist --data-dir data/ -o variance.png",
+    ),
+    _arguments,
+    variance,
+)

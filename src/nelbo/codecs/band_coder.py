@@ -21,7 +21,6 @@ from nelbo.codecs.band_networks import (
 )
 from nelbo.codecs.band_tables import LEAST, MOST, STEP, Plan, Reader, Writer, bits, plan
 from nelbo.codecs.codec import Codec
-from nelbo.codecs.message import DamagedError
 from nelbo.codecs.tables import Shape
 from nelbo.core import InputError
 from nelbo.priors import COARSE, COLOURS, coarse_bands, image_bands, typical_logs
@@ -196,8 +195,7 @@ class BandCoder:
         reader, size = Reader(data), self.transform.size
         read: _Choose = lambda number, which, found: reader.numbers(self.shape, found)  # noqa: ARG005, E731
         y = self._walk((sides[0] // size, sides[1] // size), step, read, grey=grey)
-        if not reader.is_spent():
-            raise DamagedError("The stream is damaged: something is left of it.")
+        reader.finish()
         return y
 
     def picture(self, y: np.ndarray, step: int) -> np.ndarray:

@@ -255,6 +255,11 @@ class Reader:
             last = self._coder.decode(_RAW, escaped.size)
             found[escaped] = ((first << (ESCAPE_BITS // 2)) | last) - _HALF_ESCAPE
 
-    def is_spent(self) -> bool:
-        """Whether all has been read."""
-        return bool(self._coder.is_empty())
+    def finish(self) -> None:
+        """Check that all has been read.
+
+        Raises:
+            DamagedError: something is left.
+        """
+        if not self._coder.is_empty():
+            raise DamagedError("The stream is damaged: something is left of it.")

@@ -10,7 +10,7 @@ from nelbo.codecs.codec import Codec
 
 @runtime_checkable
 class Coder(Protocol):
-    """A model of pictures in whole numbers: what `BandCoder` and `LatentCoder` have in common, and say of it."""
+    """A model of pictures in whole numbers: the interface that `BandCoder` and `LatentCoder` share."""
 
     thrift: ClassVar[float]  # weight of bits beside squared error
 
@@ -34,13 +34,13 @@ class Coder(Protocol):
 
     @property
     def unit(self) -> int:
-        """Sides of what is coded are multiples of so many pixels."""
+        """Number of pixels of which both sides of a coded picture must be multiples."""
         ...
 
     def encode(
         self, x: np.ndarray, step: int, *, grey: bool = False, numbers: Sequence[np.ndarray] | None = None
     ) -> tuple[bytes, Any]:
-        """The stream of a picture, and its numbers as the receiver has them."""
+        """The stream of a picture, and its numbers as the receiver decodes them."""
         ...
 
     def decode(self, data: bytes, sides: tuple[int, int], step: int, *, grey: bool = False) -> Any:

@@ -1,4 +1,4 @@
-"""Pictures to bytes and back, with the codec that comes with nelbo or an image codec of the user's own."""
+"""Compression of pictures, with the codec that comes with nelbo or with an image codec that the user trained."""
 
 import dataclasses
 import functools
@@ -43,10 +43,10 @@ class PictureCodec:
 
     Args:
         coder: its model, in whole numbers.
-        digest: the first digits of the SHA-256 of options and arrays, hex.
-        arrays: of the model, by name.
-        arguments: of its family.
-        family: its name.
+        digest: the first hexadecimal digits of the SHA-256 of options and arrays.
+        arrays: the model's arrays by name.
+        arguments: the options of the model's family.
+        family: the name of the model's family.
     """
 
     coder: Coder
@@ -56,7 +56,7 @@ class PictureCodec:
     family: str = "image-codec"
 
     def coded(self, x: np.ndarray, step: int, *, grey: bool, refine: int = 0) -> tuple[bytes, Any]:
-        """The stream of a tile and its whole numbers; the refined one where it is better in real bytes.
+        """The stream of a tile and its whole numbers; the refined ones if they cost less in real bytes.
 
         Args:
             x: `(height, width, 3)`, grey levels, sides multiples of the coder's unit.
@@ -72,7 +72,7 @@ class PictureCodec:
         return min(chosen, refined, key=lambda one: self.cost(x, step, one[0], self.coder.picture(one[1], step)))
 
     def cost(self, x: np.ndarray, step: int, data: bytes, shown: np.ndarray) -> float:
-        """Squared error in steps, and the weighted bits of a stream at their balance: what the sender makes small.
+        """The sender's cost: squared error in steps, plus the bits of a stream by their weight.
 
         Args:
             x: as for `coded`.
@@ -84,7 +84,7 @@ class PictureCodec:
         return float((error**2).sum()) + self.coder.thrift * PER_BIT * 8 * len(data)
 
     def refined(self, x: np.ndarray, step: int, steps: int) -> list[np.ndarray] | None:
-        """Whole numbers of each band of a tile that cost less than those of one pass, or None: `refined_picture`."""
+        """Whole numbers of each band of a tile that cost less than rounded ones, or None; see `refined_picture`."""
         # these load JAX, for which other pictures do not wait
         import jax.random as jr
 
@@ -93,12 +93,12 @@ class PictureCodec:
         return refined_picture(jr.key(0), self._model(), x, step / (1 << STEP), steps=steps, thrift=self.coder.thrift)
 
     def gaps(self, pixels: np.ndarray, quality: float | int, steps: int) -> "Gaps":
-        """Why the code of a picture is longer than it need be, by so many steps of refinement; see `Gaps`.
+        """Why the code of a picture is longer than necessary, measured by refinement; see `Gaps`.
 
         Args:
             pixels: as for `compress_picture`.
-            quality: the same.
-            steps: of refinement, for each tile twice.
+            quality: as for `compress_picture`.
+            steps: number of refinement steps, which are taken twice for each tile.
         """
         import jax.random as jr
 
@@ -117,12 +117,12 @@ class PictureCodec:
 
 
 def codec_from(arrays: Mapping[str, np.ndarray], spec: Mapping[str, Any], where: str) -> PictureCodec:
-    """The codec of an image codec's arrays, by their names in a model's file.
+    """The codec made of the arrays of a trained image codec.
 
     Args:
-        arrays: by name.
+        arrays: by their names in a model's file.
         spec: name and options of the model's family.
-        where: they are from, for messages.
+        where: where the arrays are from, for messages.
 
     Raises:
         InputError: it is another model, or has diverged.
@@ -143,7 +143,7 @@ def codec_from(arrays: Mapping[str, np.ndarray], spec: Mapping[str, Any], where:
 
 
 def picture_codec(path: Path | None = None) -> PictureCodec:
-    """The codec of a model's file, which is read anew each time; None: the one that comes with nelbo.
+    """The codec of a model's file, which is read anew each time, or the one that comes with nelbo for None.
 
     Raises:
         InputError: no such file, or another model.
@@ -162,7 +162,7 @@ def _shipped() -> PictureCodec:
 
 
 def step_of(quality: float | int) -> int:
-    """log2 of the step, in eighths, of a quality from 0 to 100.
+    """Log2 of the step, in eighths, for a quality from 0 to 100.
 
     Raises:
         InputError: another number.
@@ -181,23 +181,23 @@ def compress_picture(
     refine: int = 0,
     lossless: bool = False,
 ) -> bytes:
-    """Code a picture, with loss or without.
+    """Compress a picture, with or without loss.
 
     Args:
         pixels: `(height, width, channels)` uint8, one channel or three.
-        quality: 0 to 100: smaller steps are better and longer.
-        codec: None takes the one that comes with nelbo.
-        progress: told (tiles done, all tiles).
-        refine: steps of stochastic Gumbel annealing for each tile (Yang, Bamler and Mandt 2020), which take seconds
-            each and make the file shorter; 0: none. Where so few steps find nothing better, a tile stays as it is.
-        lossless: code what the picture has more than its lossy code too, whose step is then the one that this was
-            measured to be shortest at, whatever `quality` says.
+        quality: 0 to 100; higher is better, and takes more bytes.
+        codec: the codec; None takes the one that comes with nelbo.
+        progress: called with the number of finished tiles and of all tiles.
+        refine: steps of stochastic Gumbel annealing for each tile (Yang, Bamler and Mandt 2020). They take seconds each
+            and make the file shorter; a tile for which they find nothing better stays as it is.
+        lossless: code the residual of the lossy code too, so that every pixel is restored. `quality` is then ignored;
+            the step is the one at which files were measured to be shortest.
 
     Returns:
         A whole `.nlb` file.
 
     Raises:
-        InputError: no such picture, or a quality or number of steps out of range.
+        InputError: pixels of another shape or type, or a quality or number of steps out of range.
     """
     pixels = np.asarray(pixels)
     if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or pixels.dtype != np.uint8 or not pixels.size:
@@ -258,7 +258,7 @@ def decompress_picture(data: bytes | memoryview, codec: PictureCodec | None = No
 
     Args:
         data: the whole file.
-        codec: the one that it was coded with; None takes the one that comes with nelbo.
+        codec: the codec that it was compressed with; None takes the one that comes with nelbo.
 
     Raises:
         InputError: a damaged file, or another codec.
@@ -294,7 +294,7 @@ def _apart(found: PictureFile, coder: Coder) -> _Read:
 
 
 def _linked(found: PictureFile, coder: Coder) -> _Read:
-    """Of tiles that are one message, the last one first.
+    """The numbers of tiles that were coded as one message, the last tile first.
 
     Raises:
         DamagedError: no sender wrote it.
@@ -329,20 +329,20 @@ def _tile(found: PictureFile, number: int, coder: Coder, size: tuple[int, int], 
 
 
 def _padded(part: np.ndarray, unit: int) -> np.ndarray:
-    """Three channels of floats, sides being multiples of a number; beyond its end a picture goes on as it ends."""
+    """The picture as three channels of floats, extended by its last row and column to multiples of a number."""
     height, width, channels = part.shape
     whole = np.pad(part, ((0, -height % unit), (0, -width % unit), (0, 0)), mode="edge")
     return np.repeat(whole, 3, axis=2).astype(float) if channels == 1 else whole.astype(float)
 
 
 def _shown(pixels: np.ndarray, header: PictureHeader, size: tuple[int, int]) -> np.ndarray:
-    """The part of a decoded tile that is picture, with its channels; what was coded as grey has three equal ones."""
+    """The part of a decoded tile that belongs to the picture, with its number of channels."""
     part = pixels[: size[0], : size[1]]
     return np.repeat(part[..., 1:2], header.shape[2], axis=2) if header.grey else part
 
 
 def describe_picture(data: bytes | memoryview) -> dict[str, Any]:
-    """What a `.nlb` file of a picture says about itself: JSON-able.
+    """A description of the `.nlb` file of a picture, as JSON values.
 
     Raises:
         InputError: no such file, or damaged.
