@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from nelbo.codecs import describe_picture
 from nelbo.codecs.pictures import SHIPPED
@@ -191,6 +191,15 @@ def coding_run(folder):
     (folder / "config.json").write_text(json.dumps(experiment.record()))
     shutil.copy(SHIPPED, folder / "model.safetensors")
     return str(folder)
+
+
+def test_a_colour_profile_is_told(nelbo, tmp_path):
+    for name in ("sRGB", "XYZ"):
+        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile(name)).tobytes()
+        answer = nelbo("compress", saved(tmp_path / "a.png", photo(16, 16), icc_profile=profile))
+        assert answer.code == 0
+        assert ("colour profile (XYZ identity built-in), which is not kept" in answer.err) == (name == "XYZ")
+    assert "cannot be read" in nelbo("compress", saved(tmp_path / "b.png", photo(16, 16), icc_profile=b"none")).err
 
 
 def test_arrays_for_a_codec_of_pictures(nelbo, tmp_path):

@@ -13,7 +13,7 @@ from nelbo.cli.other_formats import LARGE, few_colours, shorter_format
 from nelbo.cli.output import note, print_json
 from nelbo.codecs import QUALITY, PictureCodec, compress_picture, decompress_picture, picture_codec, step_of
 from nelbo.core import InputError, atomic_write, os_error
-from nelbo.data import LOSING, kind_of_name, read_picture, write_picture
+from nelbo.data import LOSING, colour_profile, kind_of_name, read_picture, write_picture
 
 
 def _codec(model: str | None) -> PictureCodec:
@@ -48,21 +48,28 @@ def compress_pictures(options: argparse.Namespace, files: Sequence[Path]) -> Non
             told = str(error) if isinstance(error, InputError) else f"{path} needs more memory than there is."
             wrong.append((path, told))
             continue
-        row = rows[-1]
-        note(options, f"Wrote {row['file']}: {row['width']} x {row['height']} in {row['bytes']} bytes, "
-             f"{row['bits_per_pixel']:.3f} bits per pixel, {row['seconds']:.1f} s")  # fmt: skip
-        if "shorter_format" in row:
-            other = row["shorter_format"]
-            about = "about " if row["width"] * row["height"] > LARGE else ""
-            note(options, f"{other['name']} takes {about}{other['bytes']} bytes for this picture without loss: it is "
-                 "the better choice here (docs/codecs.md).")  # fmt: skip
-        if "gaps" in row and not options.json:
-            print("gaps in bits per pixel, at equal exchange of rate and distortion: "
-                  + ", ".join(f"{name} {value:.4f}" for name, value in row["gaps"].items()))  # fmt: skip
+        _tell(options, path, rows[-1])
     if options.json:
         print_json(rows[0] if len(files) == 1 else rows)
     if wrong:
         raise InputError(told_wrong(wrong, len(files), "compressed"))
+
+
+def _tell(options: argparse.Namespace, path: Path, row: dict[str, Any]) -> None:
+    """What became of a picture, in words."""
+    note(options, f"Wrote {row['file']}: {row['width']} x {row['height']} in {row['bytes']} bytes, "
+         f"{row['bits_per_pixel']:.3f} bits per pixel, {row['seconds']:.1f} s")  # fmt: skip
+    if "colour_profile" in row:
+        note(options, f"{path} has a colour profile ({row['colour_profile']}), which is not kept: its numbers are "
+             "coded as they are. Convert it to sRGB first if colours should look the same.")  # fmt: skip
+    if "shorter_format" in row:
+        other = row["shorter_format"]
+        about = "about " if row["width"] * row["height"] > LARGE else ""
+        note(options, f"{other['name']} takes {about}{other['bytes']} bytes for this picture without loss: it is "
+             "the better choice here (docs/codecs.md).")  # fmt: skip
+    if "gaps" in row and not options.json:
+        print("gaps in bits per pixel, at equal exchange of rate and distortion: "
+              + ", ".join(f"{name} {value:.4f}" for name, value in row["gaps"].items()))  # fmt: skip
 
 
 def told_wrong(wrong: Sequence[tuple[Path, str]], total: int, done: str) -> str:
@@ -127,6 +134,9 @@ def _compressed(
                            "quality": None if options.lossless else quality, "lossless": options.lossless,
                            "bytes": len(data), "bits_per_pixel": 8 * len(data) / (height * width),
                            "seconds": time.perf_counter() - begun}  # fmt: skip
+    profile = colour_profile(path)
+    if profile is not None:
+        row["colour_profile"] = profile
     other = _shorter(path, pixels, len(data), lossless=options.lossless)
     if other is not None:
         row["shorter_format"] = dict(zip(("name", "bytes"), other, strict=True))

@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from nelbo.data.pairs import pair_context as pair_context
     from nelbo.data.pairs import read_triples as read_triples
     from nelbo.data.photo_files import LOSING as LOSING
+    from nelbo.data.photo_files import colour_profile as colour_profile
     from nelbo.data.photo_files import kind_of_name as kind_of_name
     from nelbo.data.photo_files import read_photo as read_photo
     from nelbo.data.photo_files import read_picture as read_picture
@@ -156,6 +157,7 @@ _HOMES = {
     "binarize": "binarization",
     "cache_folder": "named",
     "check_values": "schema",
+    "colour_profile": "photo_files",
     "context_of": "covariates",
     "crops_of": "photographs",
     "cut_windows": "series",

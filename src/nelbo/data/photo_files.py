@@ -1,5 +1,6 @@
 """Photographs in files: upright pixels of eight bits, and what cannot be taken as such."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,24 @@ def read_picture(path: Path, *, exact: bool = False) -> np.ndarray:
             image = image.convert("RGB")
         pixels = np.asarray(image, np.uint8)
     return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def colour_profile(path: Path) -> str | None:
+    """The name of a picture's colour profile, where it has one that is not sRGB: what its numbers mean by it is lost.
+
+    Raises:
+        InputError: no picture.
+    """
+    with opened(path) as image:
+        profile = image.info.get("icc_profile")
+    if not profile:
+        return None
+    management = require("PIL.ImageCms", "Reading colour profiles")
+    try:
+        name = management.getProfileDescription(io.BytesIO(profile)).strip()
+    except management.PyCMSError:
+        return "that cannot be read"
+    return None if "srgb" in name.lower() else name or "without a name"
 
 
 def kind_of_name(path: Path) -> str:
