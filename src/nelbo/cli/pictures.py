@@ -50,7 +50,7 @@ def compress_pictures(options: argparse.Namespace, files: Sequence[Path]) -> Non
             continue
         _tell(options, path, rows[-1])
     if options.json:
-        print_json(rows[0] if len(files) == 1 else rows)
+        print_json(rows if folder.is_dir() else rows[0])
     if wrong:
         raise InputError(told_wrong(wrong, len(files), "compressed"))
 
