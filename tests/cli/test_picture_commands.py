@@ -1,6 +1,7 @@
 """Pictures on the command line: files of any kind in, one sentence or a picture out."""
 
 import json
+import os
 import shutil
 import struct
 import zlib
@@ -200,6 +201,15 @@ def test_a_colour_profile_is_told(nelbo, tmp_path):
         assert answer.code == 0
         assert ("colour profile (XYZ identity built-in), which is not kept" in answer.err) == (name == "XYZ")
     assert "cannot be read" in nelbo("compress", saved(tmp_path / "b.png", photo(16, 16), icc_profile=b"none")).err
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes of POSIX")
+def test_a_pipe_is_refused_and_not_waited_for(nelbo, tmp_path):
+    for name in ("a.png", "a.nlb", "a"):
+        os.mkfifo(tmp_path / name)
+    assert nelbo("compress", tmp_path / "a.png").is_refusal("pipe or a device")
+    assert nelbo("compress", tmp_path / "a").is_refusal("pipe or a device")
+    assert nelbo("decompress", tmp_path / "a.nlb", "-o", tmp_path / "b.png").is_refusal("pipe or a device")
 
 
 def test_arrays_for_a_codec_of_pictures(nelbo, tmp_path):

@@ -48,7 +48,7 @@ def _pictures(path: Path) -> list[Path] | None:
         holds_run = any((path / name).exists() for name in ("config.json", "record.json", "model.safetensors"))
         return None if holds_run else picture_files(path)
     suffix = path.suffix.lower()
-    return [path] if suffix in picture_names() or (path.is_file() and suffix not in _NO_PICTURES) else None
+    return [path] if suffix in picture_names() or (path.exists() and suffix not in _NO_PICTURES) else None
 
 
 def _given(options: argparse.Namespace, *names: str) -> bool:

@@ -7,7 +7,7 @@ from nelbo.cli.commands import Command
 from nelbo.cli.compress import CONTEXT
 from nelbo.cli.parser import Parser
 from nelbo.codecs import MAGIC, is_model, is_picture
-from nelbo.core import InputError, os_error
+from nelbo.core import InputError, check_regular, os_error
 
 
 def _arguments(parser: Parser) -> None:
@@ -23,6 +23,7 @@ def _beginning(path: str) -> bytes:
     Raises:
         InputError: it cannot be read, or is none that nelbo wrote.
     """
+    check_regular(path)
     try:
         with Path(path).open("rb") as file:
             first = file.read(64)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nelbo.core.example import Example as Example
     from nelbo.core.example import as_example as as_example
     from nelbo.core.files import atomic_write as atomic_write
+    from nelbo.core.files import check_regular as check_regular
     from nelbo.core.files import os_error as os_error
     from nelbo.core.files import read_arrays as read_arrays
     from nelbo.core.files import read_json as read_json
@@ -55,6 +56,7 @@ _HOMES = {
     "added": "registry",
     "as_example": "example",
     "atomic_write": "files",
+    "check_regular": "files",
     "checked_arguments": "arguments",
     "choice": "errors",
     "compiled": "compilation",

@@ -32,6 +32,17 @@ def os_error(action: str, path: Path | str, error: OSError) -> InputError:
     return InputError(f"Cannot {action} {path}: {error.strerror or error}; check the path and its permissions.")
 
 
+def check_regular(path: Path | str) -> None:
+    """Refuse a pipe or a device, which cannot be read twice; what is not there is for the reader to say.
+
+    Raises:
+        InputError: so it is.
+    """
+    path = Path(path)
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise InputError(f"{path} is a pipe or a device: write its bytes into a file first, and give that.")
+
+
 @contextlib.contextmanager
 def atomic_write(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
     """Open a temporary file beside `path`; on success flush, fsync and rename it; on failure remove it.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from nelbo.core import InputError, os_error
+from nelbo.core import InputError, check_regular, os_error
 from nelbo.data.reading import require
 
 # what Pillow opens, but is no picture by itself, or needs a program beside Pillow
@@ -22,6 +22,7 @@ def opened(path: Path) -> Iterator[Any]:
     Raises:
         InputError: no picture, a damaged one, or one of too many pixels.
     """
+    check_regular(path)
     pillow = require("PIL.Image", "Reading pictures")
     # sizes are checked below, before anything is decoded
     most, pillow.MAX_IMAGE_PIXELS = pillow.MAX_IMAGE_PIXELS, None
