@@ -12,14 +12,21 @@ import pytest
 from threadpoolctl import threadpool_limits
 from zoo import randomized
 
-from nelbo.codecs import DamagedError, codec_from, compress_picture, decompress_picture, describe_picture
+from nelbo.codecs import (
+    DamagedError,
+    codec_from,
+    compress_picture,
+    decompress_picture,
+    describe_picture,
+    picture_codec,
+)
 from nelbo.codecs.band_networks import COARSE, Transform, beside, differences, log_magnitudes, lowest_parts
 from nelbo.codecs.band_tables import LEAST, MOST, Reader, Writer, bits, plan, table
 from nelbo.codecs.framing import START as _START
 from nelbo.codecs.picture_file import TILE, pack_picture, unpack_picture
 from nelbo.codecs.pictures import SHIPPED
 from nelbo.core import Example, InputError, read_arrays
-from nelbo.models import build, fill, named_arrays
+from nelbo.models import build, fill, named_arrays, save_model
 from nelbo.priors import coarse_bands
 
 UNIT = 32  # blocks of 8
@@ -279,7 +286,30 @@ def test_what_is_no_picture_is_refused(codec, wrong):
         compress_picture(wrong, codec=codec)
 
 
+def test_arrays_of_any_layout_give_the_same_file(codec):
+    pixels = picture(20, 24)
+    whole = compress_picture(pixels, codec=codec)
+    locked = pixels.copy()
+    locked.flags.writeable = False
+    turned = np.ascontiguousarray(pixels[::-1, ::-1])[::-1, ::-1]
+    for other in (np.asfortranarray(pixels), locked, turned, np.repeat(pixels, 2, axis=1)[:, ::2]):
+        assert compress_picture(other, codec=codec) == whole
+    back = decompress_picture(memoryview(bytearray(whole)), codec)
+    np.testing.assert_array_equal(back, decompress_picture(whole, codec))
+
+
+def test_a_model_that_was_fitted_anew_is_read_anew(tmp_path, model):
+    path = tmp_path / "model.safetensors"
+    save_model(path, model)
+    before = picture_codec(path).digest
+    other = randomized(model.recognition.transform, jr.key(9))
+    save_model(path, eqx.tree_at(lambda one: one.recognition.transform, model, other))
+    assert picture_codec(path).digest != before
+
+
 def test_quality_out_of_range_is_refused(codec):
+    with pytest.raises(InputError, match="refine is a number of steps"):
+        compress_picture(picture(4, 4), refine=-1, codec=codec)
     with pytest.raises(InputError, match="0 to 100"):
         compress_picture(picture(4, 4), quality=101, codec=codec)
 

@@ -197,3 +197,19 @@ def test_pyplot_is_never_loaded():
     code = "import sys, nelbo.report as r; r.png_bytes(r.curves_figure([('a', [1, 2], [1, 2])]))"
     check = "assert 'matplotlib.pyplot' not in sys.modules"
     subprocess.run([sys.executable, "-c", f"{code}; {check}"], check=True)
+
+
+def test_a_legend_that_would_hide_a_curve_stands_beside_the_axes():
+    x = np.linspace(0.0, 1.0, 200)
+    full = [(f"a long name of curve {i}", x, np.sin(40 * x + i)) for i in range(4)]  # they fill the axes
+    figure = curves_figure(full, x_label="x", y_label="y")
+    assert figure.axes[0].get_legend() is None
+    assert len(figure.legends) == 1
+
+
+def test_thousands_are_abbreviated_and_fractions_are_not():
+    for top, mark in ((1.0, "m"), (2e4, "k")):
+        figure = curves_figure([("a", np.linspace(0.0, top, 9), np.arange(9.0))], x_label="x", y_label="y")
+        figure.draw_without_rendering()
+        texts = [text.get_text() for text in figure.axes[0].get_xticklabels()]
+        assert any(mark in text for text in texts) == (mark == "k")

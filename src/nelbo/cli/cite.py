@@ -22,4 +22,4 @@ def cite(options: argparse.Namespace) -> None:
     print_json({"key": options.paper, "bibtex": entry}) if options.json else print(entry)
 
 
-COMMAND = Command("nelbo cite kingma2014", _arguments, cite)
+COMMAND = Command(("nelbo cite kingma2014",), _arguments, cite)

@@ -37,12 +37,12 @@ class Command:
     """One command.
 
     Args:
-        example: of a whole line.
+        examples: whole lines; together they show every option that is the command's own.
         arguments: puts the command's arguments on its parser.
         run: carries it out.
     """
 
-    example: str
+    examples: tuple[str, ...]
     arguments: Callable[[Any], None]
     run: Callable[[argparse.Namespace], None]
 

@@ -9,7 +9,17 @@ from nelbo.core import InputError
 from nelbo.data import picture_files, picture_names
 
 CONTEXT = "for a conditional model: a .npy file with a row of numbers, or the number of a label, for each example"
-_OF_ARRAYS = ("data", "split", "data_dir", "context")
+_OF_ARRAYS = ("data", "split", "data_dir", "context", "block")
+_NO_PICTURES = (
+    ".npy",
+    ".npz",
+    ".nlb",
+    ".csv",
+    ".tsv",
+    ".parquet",
+    ".feather",
+    ".xlsx",
+)  # what has another name may be a picture
 
 
 def _arguments(parser: Parser) -> None:
@@ -17,7 +27,7 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("data", nargs="?", metavar="DATA", help="a .npy file, whose array is coded as it is; or a named set, another file or a folder (default: the run's own data)")  # fmt: skip  # noqa: E501
     data_folder(parser)
     split(parser)
-    parser.add_argument("--block", type=int, default=16384, metavar="N", help="examples in a block (default 16384)")
+    parser.add_argument("--block", type=int, metavar="N", help="examples in a block (default 16384)")
     parser.add_argument("--self-contained", action="store_true", help="store the model in the file")
     parser.add_argument("--no-verify", action="store_true", help="write blocks without decoding them first as a check")
     parser.add_argument("--context", metavar="FILE", help=CONTEXT)
@@ -37,7 +47,8 @@ def _pictures(path: Path) -> list[Path] | None:
     if path.is_dir():
         holds_run = any((path / name).exists() for name in ("config.json", "record.json", "model.safetensors"))
         return None if holds_run else picture_files(path)
-    return [path] if path.suffix.lower() in picture_names() else None
+    suffix = path.suffix.lower()
+    return [path] if suffix in picture_names() or (path.is_file() and suffix not in _NO_PICTURES) else None
 
 
 def _given(options: argparse.Namespace, *names: str) -> bool:
@@ -45,9 +56,11 @@ def _given(options: argparse.Namespace, *names: str) -> bool:
 
 
 def _run(options: argparse.Namespace) -> None:
+    if not options.run:  # as of an unset variable of a shell; it would be the folder that one is in
+        raise InputError("An empty name was given: name a run folder, a picture or a folder of pictures.")
     if Path(options.run).suffix == ".safetensors":
-        switched = options.refine or options.self_contained or options.lossless
-        if _given(options, "data", "split", "context", "quality", "codec") or switched:
+        switched = options.refine or options.self_contained or options.lossless or options.gaps or options.no_verify
+        if _given(options, "data", "split", "context", "quality", "codec", "block") or switched:
             raise InputError(
                 f"{options.run} is a model, of which --loss, --data-dir and -o are asked: leave the rest out."
             )
@@ -67,8 +80,8 @@ def _run(options: argparse.Namespace) -> None:
 
         compress(options)
         return
-    if _given(options, *_OF_ARRAYS) or options.self_contained:
-        raise InputError(f"{options.run} holds pictures, which have no splits, contexts or models inside: leave these options out.")  # fmt: skip  # noqa: E501
+    if _given(options, *_OF_ARRAYS) or options.self_contained or options.no_verify:
+        raise InputError(f"{options.run} holds pictures, which have no splits, blocks, contexts or models inside: leave these options out.")  # fmt: skip  # noqa: E501
     if options.lossless and (options.quality is not None or options.refine or options.gaps):
         raise InputError("--lossless keeps every pixel, so --quality, --refine and --gaps have no part in it: leave them out.")  # fmt: skip  # noqa: E501
     from nelbo.cli.pictures import compress_pictures
@@ -76,4 +89,17 @@ def _run(options: argparse.Namespace) -> None:
     compress_pictures(options, files)
 
 
-COMMAND = Command("nelbo compress photo.png -o photo.nlb --quality 50", _arguments, _run)
+COMMAND = Command(
+    (
+        "nelbo compress photo.png -o photo.nlb --quality 50",
+        "nelbo compress photo.png -o exact.nlb --lossless",
+        "nelbo compress photo.png --quality 30 --refine 100 --gaps",
+        "nelbo compress photos/ -o packed/ --model runs/codec",
+        "nelbo compress runs/digits -o digits.nlb --self-contained",
+        "nelbo compress runs/mnist mnist --split valid --data-dir data/ --block 1000 --no-verify -o valid.nlb",
+        "nelbo compress runs/conditional images.npy --context labels.npy -o images.nlb",
+        "nelbo compress runs/digits/model.safetensors -o model.nlb --loss 0.1",
+    ),
+    _arguments,
+    _run,
+)

@@ -54,4 +54,11 @@ def _flat(record: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-COMMAND = Command("nelbo data show mnist", _arguments, data)
+COMMAND = Command(
+    (
+        "nelbo data list",
+        "nelbo data show mnist --data-dir data/",
+    ),
+    _arguments,
+    data,
+)

@@ -6,8 +6,8 @@ from pathlib import Path
 from nelbo.cli.commands import Command
 from nelbo.cli.compress import CONTEXT
 from nelbo.cli.parser import Parser
-from nelbo.codecs import is_model, is_picture
-from nelbo.core import os_error
+from nelbo.codecs import MAGIC, is_model, is_picture
+from nelbo.core import InputError, os_error
 
 
 def _arguments(parser: Parser) -> None:
@@ -21,13 +21,16 @@ def _beginning(path: str) -> bytes:
     """The first bytes of a file.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: it cannot be read, or is none that nelbo wrote.
     """
     try:
         with Path(path).open("rb") as file:
-            return file.read(64)
+            first = file.read(64)
     except OSError as error:
         raise os_error("read", path, error) from error
+    if not first.startswith(MAGIC):
+        raise InputError(f"{path} is no .nlb file: give one that `nelbo compress` wrote.")
+    return first
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -47,4 +50,12 @@ def _run(options: argparse.Namespace) -> None:
     decompress(options)
 
 
-COMMAND = Command("nelbo decompress photo.nlb -o photo.png", _arguments, _run)
+COMMAND = Command(
+    (
+        "nelbo decompress photo.nlb -o photo.png",
+        "nelbo decompress digits.nlb --model runs/digits -o digits.npy",
+        "nelbo decompress images.nlb --model runs/conditional --context labels.npy -o images.npy",
+    ),
+    _arguments,
+    _run,
+)

@@ -96,4 +96,12 @@ def _embed_sequences(options: argparse.Namespace, path: Path, run: Run, data: Da
     )
 
 
-COMMAND = Command("nelbo embed runs/digits digits -o z.npy", _arguments, embed)
+COMMAND = Command(
+    (
+        "nelbo embed runs/digits digits -o z.npy",
+        "nelbo embed runs/people people.csv -o coordinates.csv",
+        "nelbo embed runs/mnist mnist --split valid --refine 50 --data-dir data/",
+    ),
+    _arguments,
+    embed,
+)

@@ -277,4 +277,17 @@ def _log_score(
     return row, LOG_SCORE, found.log_score, []
 
 
-COMMAND = Command("nelbo evaluate runs/mnist --bound iwae --samples 5000", _arguments, evaluate)
+COMMAND = Command(
+    (
+        "nelbo evaluate runs/mnist --bound iwae --samples 5000",
+        "nelbo evaluate runs/mnist --bound ais --temperatures 1000 --start q --limit 500",
+        "nelbo evaluate runs/mnist --bound iwae --precision bfloat16",
+        "nelbo evaluate runs/mnist --refine 50 --split valid",
+        "nelbo evaluate runs/people --data new.csv -o bounds.csv",
+        "nelbo evaluate runs/mnist --data mnist --data-dir data/",
+        "nelbo evaluate runs/wind --horizon 48",
+        "nelbo evaluate runs/codec --data photos/ --quality 20,35,50",
+    ),
+    _arguments,
+    evaluate,
+)

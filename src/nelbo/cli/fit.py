@@ -219,4 +219,15 @@ def _about_draws(found: Mapping[str, Any] | None) -> list[str]:
     return lines
 
 
-COMMAND = Command("nelbo fit vae --data mnist --out runs/mnist --latents 20 --epochs 100", _arguments, fit)
+COMMAND = Command(
+    (
+        "nelbo fit vae --data mnist --out runs/mnist --latents 20 --epochs 100",
+        "nelbo fit vae --resume --out runs/mnist",
+        "nelbo fit table --data people.csv --column grade=ordinal,children=count --ignore remarks --out runs/people",
+        "nelbo fit regression --data wine.csv --target quality --posterior mean-field --out runs/wine",
+        "nelbo fit state-space --data wind.csv --columns time=when,speed,direction --window 48 --out runs/wind",
+        "nelbo fit lda --data sotu --topics 30",
+    ),
+    _arguments,
+    fit,
+)

@@ -64,6 +64,14 @@ def flags_of(owners: Mapping[str, Sequence[Option]]) -> list[Flag]:
 
 def _flag(name: str, options: Mapping[str, Option], everyone: Sequence[str]) -> Flag:
     text = described(name, options.values())
+    values = set(_QUOTED.findall(text))
+    others: dict[str, list[str]] = {}  # whose values are others than those that the text names
+    for owner, option in options.items():
+        own = _for_a_shell(option.help)
+        named = name in NAMES and not _is_of_its_own(name, option)
+        if not named and not set(_QUOTED.findall(own)) <= values:
+            others.setdefault(own, []).append(owner)
+    text += "".join(f"; of {_listed(whose)}: {own}" for own, whose in others.items())
     if missing := [owner for owner in everyone if owner not in options]:
         short = len(missing) < len(options) // 2
         text = f"{text} [{f'all but {_listed(missing)}' if short else ', '.join(options)}]"
@@ -82,11 +90,15 @@ def described(name: str, options: Iterable[Option]) -> str:
     """
     texts = [_for_a_shell(option.help) for option in options]
     text = next((text for text in texts if text and not _REFERENCE.match(text)), texts[0])
-    lists_its_own = '"' in texts[0] and not _REFERENCE.match(texts[0])
-    if name not in NAMES or lists_its_own:
+    if name not in NAMES or any(_is_of_its_own(name, option) for option in options):
         return text
     names, text = ", ".join(NAMES[name]()), _LIST.split(text)[0]
     return f"{text}: {names}" if text else names
+
+
+def _is_of_its_own(name: str, option: Option) -> bool:
+    """Whether an option means something else than the table of its name: its default is not in there."""
+    return isinstance(option.default, str) and bool(option.default) and option.default not in NAMES[name]()
 
 
 def _for_a_shell(text: str) -> str:
@@ -97,6 +109,7 @@ def _for_a_shell(text: str) -> str:
 
 
 _REFERENCE = re.compile(r"(as (for|of)|see|the same of|of those)\b")
+_QUOTED = re.compile(r'"([^"]+)"')
 _LIST = re.compile(r"(?:[,;] )?(?:see `|\").*")  # of names, which the table itself gives
 
 

@@ -88,4 +88,12 @@ def _chart(found: Forecast, names: tuple[str, ...], step: str, level: float):
     return fan_chart(past, found.found.draws[0, :, :, : len(shown)], shown, step=step, level=level)
 
 
-COMMAND = Command("nelbo forecast runs/wind new.csv --horizon 48 -o future.csv", _arguments, forecast)
+COMMAND = Command(
+    (
+        "nelbo forecast runs/wind new.csv --horizon 48 -o future.csv",
+        "nelbo forecast runs/wind new.csv --horizon 48 --history 144 --chart fan.png -o future.csv",
+        "nelbo forecast runs/wind new.csv --horizon 48 --draws 500 --interval 0.8 -o future.npz",
+    ),
+    _arguments,
+    forecast,
+)

@@ -22,7 +22,7 @@ from nelbo.cli.filling import (
     opened,
     write_tables,
 )
-from nelbo.cli.output import Line, note, print_json
+from nelbo.cli.output import Line, note, note_numbers, print_json
 from nelbo.cli.parser import Parser, data_folder, refine, split
 from nelbo.cli.series import impute_series
 from nelbo.cli.writing import FOLDER, check_form, inferring, write_pictures
@@ -195,10 +195,7 @@ def _show(options: argparse.Namespace, record: dict[str, Any], result: Imputatio
         print_json(record)
         return
     table, about = record.pop("comparison", None), record.pop("columns", None)
-    for name, value in record.items():
-        if name == "warnings":
-            continue
-        note(options, f"{name.replace('_', ' ')}: {value}")
+    note_numbers(options, {name: value for name, value in record.items() if name != "warnings"})
     if table is not None:
         print(text_table(table), end="")
     if about is not None and not options.quiet:
@@ -260,10 +257,11 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument(
         "--hide",
         metavar="HOW",
-        help="hide known entries and score their imputations: a share of them, square:SIDE or grid:STEP",
+        help="hide known entries and score the filling: a share (0.1), of pictures square:SIDE or grid:STEP, of series "
+        "gap:ROWS",
     )
-    parser.add_argument("--method", metavar="NAME", help=f"{', '.join(METHODS)} (default hmc; importance for discrete latents; conditional without latents)")  # fmt: skip  # noqa: E501
-    parser.add_argument("--steps", type=int, default=50, metavar="N", help="moves of each chain; trajectories for hmc (default 50)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--method", metavar="NAME", help=f"how missing entries are drawn: {', '.join(METHODS)} (default hmc; importance if latents are discrete, conditional if there are none)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--steps", type=int, default=50, metavar="N", help="moves of each chain, trajectories of hmc (default 50)")  # fmt: skip  # noqa: E501
     parser.add_argument(
         "--draws",
         type=int,
@@ -287,4 +285,18 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("-o", "--output", metavar="FILE", help=".npz (all), .npy, a table, .png or a folder of pictures (default RUN/imputed.npz)")  # fmt: skip  # noqa: E501
 
 
-COMMAND = Command("nelbo impute runs/mnist --hide 0.6", _arguments, impute)
+COMMAND = Command(
+    (
+        "nelbo impute people.csv -o filled.csv",
+        "nelbo impute people.csv -o filled.csv --intervals --draws 20 --keep runs/people",
+        "nelbo impute people.csv -o filled.csv --column grade=words,children=count --ignore remarks",
+        "nelbo impute runs/people new.csv -o filled.csv --method importance --proposals 500",
+        "nelbo impute runs/mnist --hide 0.6 --compare --limit 200 --split valid",
+        "nelbo impute runs/mnist --hide square:14 --method metropolis --steps 100 --chain-picture chain.png",
+        "nelbo impute runs/mnist mnist --data-dir data/ --mask mask.npy --refine 20 -o filled.npz",
+        "nelbo impute runs/mnist --noise bit-flip:0.1 --add-noise -o clean.png",
+        "nelbo impute runs/wind wind.csv --hide gap:12 -o filled.npz",
+    ),
+    _arguments,
+    impute,
+)

@@ -9,4 +9,4 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("file", metavar="FILE", help="a .nlb file")
 
 
-COMMAND = Command("nelbo info mnist.nlb", _arguments, info)
+COMMAND = Command(("nelbo info mnist.nlb",), _arguments, info)

@@ -58,4 +58,11 @@ def _by_likelihood(name: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-COMMAND = Command("nelbo models show vae", listing_arguments, models)
+COMMAND = Command(
+    (
+        "nelbo models list",
+        "nelbo models show vae",
+    ),
+    listing_arguments,
+    models,
+)

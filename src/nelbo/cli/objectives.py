@@ -50,4 +50,11 @@ def show_objectives(options: argparse.Namespace) -> None:
         print(f"Default of {', '.join(default_of)}.")
 
 
-COMMAND = Command("nelbo objectives show nvil", listing_arguments, show_objectives)
+COMMAND = Command(
+    (
+        "nelbo objectives list",
+        "nelbo objectives show nvil",
+    ),
+    listing_arguments,
+    show_objectives,
+)

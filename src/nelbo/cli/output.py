@@ -30,6 +30,12 @@ def note(options: argparse.Namespace, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
+def note_numbers(options: argparse.Namespace, numbers: Mapping[str, Any]) -> None:
+    """Numbers about an answer as comments, a line for each with its name; four digits of a fraction."""
+    for name, value in numbers.items():
+        note(options, f"{name.replace('_', ' ')}: {f'{value:.4g}' if isinstance(value, float) else value}")
+
+
 def show_results(results: Sequence[Mapping[str, Any]]) -> None:
     """Scores as a table with units and binarization, and what is to be said about them."""
     from nelbo.report import result_rows, text_table  # loads more than a comment on a picture needs

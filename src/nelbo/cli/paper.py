@@ -250,7 +250,7 @@ def _errors(figure: Mapping[str, Any], folder: Path) -> Picture:
     at = np.linspace(0.0, float(ends), 60)
     lines = [(name, at, np.searchsorted(error, at) / len(error)) for name, error in found.items()]
     middles = ", ".join(f"{name} {np.median(error):.3f}" for name, error in found.items())
-    axes = ("absolute error", "share of the common pairs")
+    axes = ("absolute error, in units of the data", "share of the common pairs")
     return Picture(
         figure["name"],
         figure["title"],

@@ -161,7 +161,7 @@ def parsers(wanted: str | None) -> tuple[Parser, dict[str, Parser]]:
             name,
             help=summary,
             description=f"{summary[0].upper()}{summary[1:]}.",
-            epilog=f"example:\n  {found.example}",
+            epilog="\n  ".join([f"example{'s' * (len(found.examples) > 1)}:", *found.examples]),
             formatter_class=argparse.RawDescriptionHelpFormatter,
             parents=[_common()],
         )

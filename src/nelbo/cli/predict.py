@@ -51,4 +51,13 @@ def predict(options: argparse.Namespace) -> None:
     note(options, f"Wrote {path}: {', '.join(written)} of {np.size(rows.arrays.values)} rows; {weights}")
 
 
-COMMAND = Command("nelbo predict runs/wine new.csv -o out.csv", _arguments, predict)
+COMMAND = Command(
+    (
+        "nelbo predict runs/wine new.csv -o out.csv",
+        "nelbo predict runs/wine-bayes new.csv --draws 200 --interval 0.95 -o out.csv",
+        "nelbo predict runs/mnist-classes mnist --split test --data-dir data/ -o classes.npy",
+        "nelbo predict runs/ratings --all -o matrix.npz",
+    ),
+    _arguments,
+    predict,
+)

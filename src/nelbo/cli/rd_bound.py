@@ -70,14 +70,15 @@ def rd_bound(options: argparse.Namespace) -> None:
     show = None if options.quiet else lambda text: line.show(text, done=False, at_once=True)
     found = sandwich(jr.key(options.seed), fitted, held_out, options.slopes, settings, show)
     rows = [_row(point, found.entries) for point in found.points]
-    save_png(rate_distortion_figure(rows), path)
     if options.json:
         print_json({"data": data.name, "fitted": found.fitted, "held_out": found.held_out, "entries": found.entries,
                     "picture": str(path), "points": rows})  # fmt: skip
+        save_png(rate_distortion_figure(rows), path)
         return
     print(text_table([_shown(row) for row in rows]), end="")
     for row in rows:
         print(f"slope {row['slope']:g}: {_word(row)}")
+    save_png(rate_distortion_figure(rows), path)  # what was found is said even where it cannot be drawn
     note(options, f"{found.fitted} samples of {found.entries} entries fitted, {found.held_out} held out. Distortion is "
          f"the squared error of an example, in the units of the data squared; rates are nats an example. Wrote {path}")  # fmt: skip  # noqa: E501
 
@@ -128,4 +129,12 @@ def _word(row: dict[str, Any]) -> str:
 
 _TRUSTED = 0.5
 
-COMMAND = Command("nelbo rd-bound --data samples.npy --slopes 0.5,2,8 -o rd-bound.png", _arguments, rd_bound)
+COMMAND = Command(
+    (
+        "nelbo rd-bound --data samples.npy --slopes 0.5,2,8 -o rd-bound.png",
+        "nelbo rd-bound --data samples.npy --steps 1000 --latents 2 --hidden 64,64 --group 2000",
+        "nelbo rd-bound --data mnist --data-dir data/",
+    ),
+    _arguments,
+    rd_bound,
+)

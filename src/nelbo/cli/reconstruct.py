@@ -54,4 +54,12 @@ def reconstruct(options: argparse.Namespace) -> None:
     tell(options, path, shape)
 
 
-COMMAND = Command("nelbo reconstruct runs/mnist -n 10", _arguments, reconstruct)
+COMMAND = Command(
+    (
+        "nelbo reconstruct runs/mnist -n 10",
+        "nelbo reconstruct runs/mnist --data mnist --data-dir data/ -o pairs.png",
+        "nelbo reconstruct runs/photos pictures/ -o decoded",
+    ),
+    _arguments,
+    reconstruct,
+)

@@ -28,4 +28,11 @@ def report(options: argparse.Namespace) -> None:
         note(options, f"Wrote {path}")
 
 
-COMMAND = Command("nelbo report runs/mnist", _arguments, report)
+COMMAND = Command(
+    (
+        "nelbo report runs/mnist",
+        "nelbo report runs/digits runs/mnist -o comparison.html",
+    ),
+    _arguments,
+    report,
+)

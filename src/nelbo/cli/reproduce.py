@@ -82,4 +82,12 @@ def reproduce(options: argparse.Namespace) -> None:
         note(options, f"Wrote {path}")
 
 
-COMMAND = Command("nelbo reproduce kingma2014 --budget smoke", _arguments, reproduce)
+COMMAND = Command(
+    (
+        "nelbo reproduce kingma2014 --budget smoke",
+        "nelbo reproduce mnih2014 --budget paper --only table-1/sbn-200/ --jobs 2 --data-dir data/",
+        "nelbo reproduce recognition-models --budget quick --records records/ --redraw --out runs/table",
+    ),
+    _arguments,
+    reproduce,
+)

@@ -37,4 +37,12 @@ def sample(options: argparse.Namespace) -> None:
     tell(options, path, shape)
 
 
-COMMAND = Command("nelbo sample runs/mnist -n 64", _arguments, sample)
+COMMAND = Command(
+    (
+        "nelbo sample runs/mnist -n 64",
+        "nelbo sample runs/mnist --count 16 --mean -o samples.png",
+        "nelbo sample runs/conditional --context 3 -o threes/",
+    ),
+    _arguments,
+    sample,
+)

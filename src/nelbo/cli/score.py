@@ -10,7 +10,7 @@ import numpy as np
 
 from nelbo.cli.commands import Command
 from nelbo.cli.events import check_rows
-from nelbo.cli.output import Line, note, print_json
+from nelbo.cli.output import Line, note, note_numbers, print_json
 from nelbo.cli.parser import Parser, data_folder, refine, run_folder, split
 from nelbo.cli.series_scores import score_series
 from nelbo.cli.writing import refinement
@@ -143,10 +143,19 @@ def _show(options: argparse.Namespace, record: dict[str, Any], answer: NoveltyAn
     if options.json:
         print_json(record | {"most_novel": rows})
         return
-    for name, value in record.items():
-        note(options, f"{name.replace('_', ' ')}: {value:.4g}" if isinstance(value, float) else
-             f"{name.replace('_', ' ')}: {value}")  # fmt: skip
+    note_numbers(options, record)
     print(text_table(rows), end="")
 
 
-COMMAND = Command("nelbo score runs/people new.csv -o scores.csv", _arguments, score)
+COMMAND = Command(
+    (
+        "nelbo score runs/people new.csv -o scores.csv",
+        "nelbo score runs/people new.csv --held-out more.csv --fdr 0.05 --by-column -o scores.csv",
+        "nelbo score runs/people new.csv --truth kind=malignant --by importance --samples 500",
+        "nelbo score runs/digits digits --split test --background runs/simple --refine 20",
+        "nelbo score runs/mnist mnist --by complexity --data-dir data/",
+        "nelbo score runs/wind wind.csv --given past -o scores.csv",
+    ),
+    _arguments,
+    score,
+)

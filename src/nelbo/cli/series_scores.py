@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nelbo.cli.output import note, print_json
+from nelbo.cli.output import note, note_numbers, print_json
 from nelbo.cli.series import beside_rows, counter, target
 from nelbo.cli.writing import refinement
 from nelbo.core import InputError, atomic_write
@@ -59,9 +59,7 @@ def score_series(options: argparse.Namespace, run: Run) -> None:
     if options.json:
         print_json(record | {"most_novel": shown, "series": list(found.series)})
         return
-    for name, value in record.items():
-        note(options, f"{name.replace('_', ' ')}: {value:.4g}" if isinstance(value, float) else
-             f"{name.replace('_', ' ')}: {value}")  # fmt: skip
+    note_numbers(options, record)
     print(text_table(shown), end="")
     if len(found.series) > 1:
         ranked = sorted(found.series, key=lambda row: row["p_value"])[:_SHOWN]

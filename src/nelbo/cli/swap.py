@@ -83,4 +83,11 @@ def _table(path: Path, run: Run, made: np.ndarray, names: list[str], rows: LongS
     return pd.DataFrame(columns).to_csv(index=False).encode()
 
 
-COMMAND = Command("nelbo swap runs/sprites 3 17 -o swap.gif", _arguments, swap)
+COMMAND = Command(
+    (
+        "nelbo swap runs/sprites 3 17 -o swap.gif",
+        "nelbo swap runs/sprites 0 1 --split valid -o swap.npz",
+    ),
+    _arguments,
+    swap,
+)

@@ -28,4 +28,11 @@ def topics(options: argparse.Namespace) -> None:
         print("\n".join(f"{i:3d}  {' '.join(words)}" for i, words in enumerate(found)))
 
 
-COMMAND = Command("nelbo topics runs/sotu -n 10", _arguments, topics)
+COMMAND = Command(
+    (
+        "nelbo topics runs/sotu -n 10",
+        "nelbo topics runs/sotu --data sotu --data-dir data/",
+    ),
+    _arguments,
+    topics,
+)

@@ -44,7 +44,15 @@ def variance(options: argparse.Namespace) -> None:
     rows = [{"estimator": name} | {layer: f"{row['variance']:.3g}" for layer, row in layers.items()}
             for name, layers in found.items()]  # fmt: skip
     print(text_table(rows))
-    note(options, f"Variance of the gradient of each layer, summed over its parameters; wrote {path}")
+    note(options, "Variance of the gradient of each layer [nats squared], summed over its parameters: p0 gives the "
+         f"data, p1 and on the latents, q1 and on are of the recognition model; wrote {path}")  # fmt: skip
 
 
-COMMAND = Command("nelbo variance runs/mnist --batch-size 20", _arguments, variance)
+COMMAND = Command(
+    (
+        "nelbo variance runs/mnist --batch-size 20",
+        "nelbo variance runs/mnist --draws 50 --data mnist --data-dir data/ -o variance.png",
+    ),
+    _arguments,
+    variance,
+)

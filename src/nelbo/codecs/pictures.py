@@ -157,8 +157,8 @@ def codec_from(arrays: Mapping[str, np.ndarray], spec: Mapping[str, Any], where:
     """
     family = spec.get("name")
     if family not in _CODERS:
-        names = " or ".join(_CODERS)
-        raise InputError(f"{where} is a model {family}, which codes no pictures: give one of {names}.")
+        kind = "no model of a family" if family is None else f"a model {family}"
+        raise InputError(f"{where} is {kind}, which codes no pictures: give one of {' or '.join(_CODERS)}.")
     if not all(np.isfinite(value).all() for value in arrays.values()):
         raise InputError(
             f"{where} has parameters that are not finite: fit it again, with a lower learning rate perhaps."
@@ -170,16 +170,23 @@ def codec_from(arrays: Mapping[str, np.ndarray], spec: Mapping[str, Any], where:
     return PictureCodec(coder, found.hexdigest()[:16], arrays, spec["arguments"], family)
 
 
-@functools.cache
 def picture_codec(path: Path | None = None) -> PictureCodec:
-    """The codec of a model's file, or the one that comes with nelbo for None.
+    """The codec of a model's file, which is read anew each time, or the one that comes with nelbo for None.
 
     Raises:
         InputError: no such file, or another model.
     """
-    place = SHIPPED if path is None else path
-    arrays, header = read_arrays(place, "model")
-    return codec_from(arrays, header.get("spec", {}), str(place))
+    return _shipped() if path is None else _read_codec(path)
+
+
+def _read_codec(path: Path) -> PictureCodec:
+    arrays, header = read_arrays(path, "model")
+    return codec_from(arrays, header.get("spec", {}), str(path))
+
+
+@functools.cache
+def _shipped() -> PictureCodec:
+    return _read_codec(SHIPPED)
 
 
 def step_of(quality: float | int) -> int:
@@ -218,12 +225,15 @@ def compress_picture(
         A whole `.nlb` file.
 
     Raises:
-        InputError: pixels of another shape or type, or a quality out of range.
+        InputError: pixels of another shape or type, or a quality or number of steps out of range.
     """
+    pixels = np.asarray(pixels)
     if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or pixels.dtype != np.uint8 or not pixels.size:
         raise InputError(
             f"A picture is an array of bytes, height x width x 1 or 3, got {pixels.dtype} {list(pixels.shape)}."
         )
+    if refine < 0:
+        raise InputError(f"refine is a number of steps, zero or more, got {refine}.")
     codec = picture_codec() if codec is None else codec
     step, coder = LOSSLESS_STEP if lossless else step_of(quality), codec.coder
     grey = pixels.shape[2] == 1 or bool((pixels == pixels[..., :1]).all())
@@ -358,7 +368,7 @@ def describe_picture(data: bytes | memoryview) -> dict[str, Any]:
         "height": height,
         "channels": channels,
         "step": 2.0 ** (found.header.step / (1 << STEP)),
-        "quality": 100 * (1 - found.header.step / MOST_STEP),
+        "quality": None if found.header.residual else 100 * (1 - found.header.step / MOST_STEP),
         "model_sha256": found.header.model,
         "bytes": len(data),
         "bits_per_pixel": 8 * len(data) / (height * width),

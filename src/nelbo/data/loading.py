@@ -60,7 +60,7 @@ def load(
         binarize_seed: random seed of static binarization.
         split_seed: random seed by which rows are chosen for splits that the data do not come with.
         valid_fraction: share of the rows that are held out for validation; zero leaves the split out. If neither
-            fraction is given, a named set keeps the sizes that `catalogue` lists; else None means 0.1.
+            fraction is given, a named set keeps the sizes that `nelbo data show NAME` prints; else None means 0.1.
         test_fraction: share of the rows that are held out for testing; zero leaves the split out.
         train_rows: train on this many rows of the training split, drawn by `split_seed`; None takes all of them.
         stream: leave a `.npy` file on disk and read rows as they are needed. The first rows train, the last ones

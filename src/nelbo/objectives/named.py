@@ -75,7 +75,8 @@ def sgvb(
 
     Args:
         setting: of the run.
-        form: of the gradient estimator, see `FORMS`.
+        form: of the gradient estimator, "A" (log p(x, z) - log q(z | x), sampled), "B" (KL part in closed form) or
+            "path" (A without the gradient through q's parameters).
         samples: draws of z for each example.
         beta: weight of the KL term.
         warmup: epochs in which the weight of the KL term rises from zero to beta.
@@ -241,7 +242,7 @@ def iwae(setting: Setting, *, samples: int = 5, form: str = "dreg", draws: str =
     Args:
         setting: of the run.
         samples: draws of z for each example.
-        form: of the gradient estimator: plain, dreg or stl, see `IWAE_FORMS`.
+        form: of the gradient estimator: "plain", "dreg" (doubly reparameterized) or "stl" (sticking the landing).
         draws: as of sgvb.
     """
     del setting

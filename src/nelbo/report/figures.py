@@ -1,6 +1,7 @@
 """Figures: bounds against examples seen, latent spaces, vectors. Each returns a Figure that stands alone."""
 
 import math
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -70,11 +71,7 @@ def curves_figure(
         axes = figure.subplots()
         for index, (label, x, y) in enumerate(cleaned):
             _draw_curve(axes, (label, x, y), index, theme)
-        if log_x:
-            axes.set_xscale("log")
-            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if _decades(cleaned) < 2 else (1.0,)))
-        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        _ticks(axes, cleaned, log_x=log_x)
         if focus and (limits := _focus(cleaned, lines, log_x=log_x)):
             axes.set_ylim(limits)
         for label, y in lines:
@@ -279,6 +276,17 @@ def _clean(label: str, x: Any, y: Any) -> tuple[str, np.ndarray, np.ndarray]:
     return label, x, np.where(np.isfinite(y), y, np.nan)
 
 
+def _ticks(axes: Axes, curves: Sequence[Curve], *, log_x: bool) -> None:
+    """Numbers along the x axis: thousands as 20k, but no 200m for 0.2."""
+    if log_x:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if _decades(curves) < 2 else (1.0,)))
+        axes.xaxis.set_major_formatter("{x:g}")
+    if np.concatenate([x for _, x, _ in curves]).max(initial=0.0) >= 1000.0:
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
 def _draw_curve(axes: Axes, curve: Curve, index: int, theme: Theme) -> None:
     """One line, told apart by colour first and dashes next; missing evaluations do not break it."""
     label, x, y = curve
@@ -300,11 +308,18 @@ def _draw_reference(axes: Axes, label: str, y: float, theme: Theme) -> None:
 
 
 def _legend(figure: Figure, axes: Axes, count: int) -> None:
-    """Names of the curves: inside, where they hide least; many of them beside the axes."""
-    if count > _MANY:
-        figure.legend(loc="outside right upper")
-    else:
-        axes.legend(loc="best", frameon=True, facecolor=axes.get_facecolor(), edgecolor="none", framealpha=0.8)
+    """Names of the curves: inside where they hide none of them; else, and many of them, beside the axes."""
+    if count <= _MANY:
+        inside = axes.legend(loc="best", frameon=True, facecolor=axes.get_facecolor(), edgecolor="none", framealpha=0.8)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing")  # see png_bytes
+            figure.draw_without_rendering()
+            box = inside.get_window_extent()
+        paths = [line.get_transform().transform_path(line.get_path()) for line in axes.get_lines()]
+        if not any(len(path) and path.intersects_bbox(box, filled=False) for path in paths):
+            return
+        inside.remove()
+    figure.legend(loc="outside right upper")
 
 
 def _plain(label: str) -> str:

@@ -24,6 +24,16 @@ _COLUMNS = {
     "bits_per_dim": BITS,
     "binarization": "binarization",
 }
+_UNITS = {  # headings of further numbers
+    "reconstruction": "reconstruction (nats)",
+    "kl": "KL (nats)",
+    "weight_kl": "KL of the weights (nats)",
+    "rmse": "RMSE (units of the data)",
+    "mae": "MAE (units of the data)",
+    "calibration_error": "calibration error",
+    "coverage_50": "share in 50 % interval",
+    "coverage_90": "share in 90 % interval",
+}
 _TWO_DECIMALS = (
     "reconstruction", "kl", "weight_kl", "perplexity", "acceptance", "pareto_k", "heavy_tailed", "r_hat"
 )  # fmt: skip
@@ -49,7 +59,7 @@ def result_rows(results: Sequence[Row], **first: Any) -> list[dict[str, Any]]:
         row["binarization"] = result.get("binarization") or NOT_STATED
         for key, value in result.items():
             if key not in {*_COLUMNS, "units", "warning", "normalizer"}:
-                row[key] = fixed(value, 2) if key in _TWO_DECIMALS else value
+                row[_UNITS.get(key, key)] = fixed(value, 2) if key in _TWO_DECIMALS else value
         rows.append(row)
     return rows
 

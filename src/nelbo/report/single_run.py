@@ -214,7 +214,7 @@ def _typical(run: RunRecord) -> list[str]:
 def _filled_cell(name: str, value: Any) -> Any:
     if not isinstance(value, float):
         return value
-    share = name in {"error rate", "of the most frequent", "in 90 % interval"}
+    share = name in {"error rate", "by most frequent word", "share in 90 % interval"}
     return f"{value:.1%}" if share else fixed(value, 3)
 
 

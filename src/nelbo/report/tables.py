@@ -104,11 +104,11 @@ def _layout(rows: Sequence[Row], columns: Sequence[str] | None) -> tuple[list[st
 
 
 def _is_number(text: str) -> bool:
-    """Whether a cell is a number or the dash for none."""
+    """Whether a cell is a number, a percentage or the dash for none."""
     if text == MISSING:
         return True
     try:
-        float(text)
+        float(text.removesuffix("%"))
     except ValueError:
         return False
     return True

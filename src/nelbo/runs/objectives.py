@@ -76,7 +76,7 @@ def svi(
 
     Args:
         setting: of the run.
-        tempering: how the likelihood is tempered in training, see `TEMPERINGS`.
+        tempering: how the likelihood is tempered in training: "none", "annealed", "global" or "local".
         hottest: the highest temperature.
         temperatures: number of temperatures from one to the highest, linear in 1 / temperature.
         anneal: epochs in which an annealed temperature falls to one.

@@ -250,16 +250,22 @@ def _table(record: Mapping[str, Any], schema: Mapping[str, Any]) -> tuple[Mappin
     for column in _rows_of(schema.get("columns")):
         name = _text(column.get("name"))
         aside = column.get("role") == "set aside"
-        share = missing.get(name)
+        share, kind = missing.get(name), _kind_in_words(_text(kinds.get(name)))
         rows.append(
             {
                 "column": name,
                 "holds": _text(column.get("kind")),
-                "modelled as": f"not: {_text(column.get('reason'))}" if aside else _text(kinds.get(name)) or None,
+                "modelled as": f"not: {_text(column.get('reason'))}" if aside else kind or None,
                 "missing": f"{share:.1%}" if isinstance(share, int | float) else None,
             }
         )
     return tuple(rows)
+
+
+def _kind_in_words(kind: str) -> str:
+    """How a column is modelled, as a reader says it: "one of 3 words" for `words:3`."""
+    name, _, count = kind.partition(":")
+    return {"words": f"one of {count} words", "ordinal": f"one of {count} ordered levels"}.get(name, kind)
 
 
 def _values(model: Mapping[str, Any]) -> str:

@@ -45,7 +45,8 @@ def interval_columns(data: Data, result: Imputation) -> dict[str, np.ndarray]:
 
     Of ordered levels there are both; the ends are the levels in which a new draw lies with that chance at least.
 
-    They are blank (NaN) where a cell was known, and there are none of columns without a gap.
+    Ends of a column of dates are dates in its form. They are blank where a cell was known, and there are none of
+    columns without a gap.
 
     Args:
         data: read from a table.
@@ -63,12 +64,24 @@ def interval_columns(data: Data, result: Imputation) -> dict[str, np.ndarray]:
         ends = {"low": low[:, at], "high": high[:, at]}
         if column.levels is not None:
             ends = {"chance": result.mean[:, own].max(1)}
-        written = {end: np.where(known, np.nan, _seven_digits(values)) for end, values in ends.items()}
+        written = {end: _written(column, values, known) for end, values in ends.items()}
         if column.asked == "ordinal":
             levels = _level_ends(column, result.draws[..., own])
             written = {end: np.where(known, "", level) for end, level in levels.items()} | written
         found |= {_new_name(f"{name} {end}", schema): values for end, values in written.items()}
     return found
+
+
+def _written(column: Column, values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Ends or chances `(rows,)` as the table has them, dates in their form; blank where a cell is known."""
+    if column.kind != "date":
+        return np.where(known, np.nan, _seven_digits(values))
+    if column.form is not None:
+        return np.array(
+            ["" if gone else column.written(value) for gone, value in zip(known, values, strict=True)], object
+        )
+    seconds = np.where(known, 0.0, values) * 86400.0  # dates by their type, which hold moments
+    return np.where(known, np.datetime64("NaT"), np.rint(seconds).astype("datetime64[s]"))
 
 
 def unanswered(data: Data, result: Imputation) -> str | None:
@@ -137,13 +150,13 @@ def column_summary(
         if column.levels is not None or column.kind in {"truth", "binary"}:
             bits = column.levels is None
             guess, usual = (model >= 0.5, plain >= 0.5) if bits else (model, plain)
-            row |= {"error rate": _mean_of(guess != known), "of the most frequent": _mean_of(usual != known)}
+            row |= {"error rate": _mean_of(guess != known), "by most frequent word": _mean_of(usual != known)}
         else:
             unit = float(recovered["spread"][at]) or 1.0
             inside = (recovered["low"][there, at] <= known) & (known <= recovered["high"][there, at])
-            errors = {"RMSE in sd": model, "of the mean": plain}
+            errors = {"RMSE (sd)": model, "by mean (sd)": plain}
             row |= {of: math.sqrt(_mean_of(((guess - known) / unit) ** 2)) for of, guess in errors.items()}
-            row["in 90 % interval"] = _mean_of(inside)
+            row["share in 90 % interval"] = _mean_of(inside)
         rows.append(row)
     return rows
 

@@ -90,7 +90,8 @@ def poisson_disk(
         radius: least distance, in units of the root mean squared distance of two examples; by default the largest at
             which a random packing still holds twice the batch.
         final_radius: radius at the end of the run, which is approached linearly.
-        variant: "vanilla"; or, with labels, "easy", "dense" or "anneal", see `nelbo.training.VARIANTS`.
+        variant: "vanilla" (every example keeps its distance); or, with labels, "easy" (those do whose neighbours are of
+            their class), "dense" (the same, and mingled examples are taken more often) or "anneal" (those later).
         neighbours: for variants with labels: number of nearest neighbours whose classes are compared with an example's.
         features: as for dpp.
         label_share: as for dpp.
