@@ -36,7 +36,7 @@ def forecast_events(options: argparse.Namespace, run: Run) -> None:
     for name in ("horizon", "history", "chart"):
         if vars(options)[name] is not None:
             raise InputError(f"--{name} is about series, and {run.folder} is a run on events, of which the next one of "
-                             "each user is foretold: leave it out.")  # fmt: skip
+                             "each user is predicted: leave it out.")  # fmt: skip
     path = Path(options.output or run.folder / "forecast.csv")
     check_form(path, _FORMS)
     if not 0.0 < options.interval < 1.0:

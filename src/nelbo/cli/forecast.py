@@ -34,7 +34,7 @@ def _arguments(parser: Parser) -> None:
 
 
 def forecast(options: argparse.Namespace) -> None:
-    """Foretell the frames after the last one of each series and write them down."""
+    """Predict the frames after the last one of each series and write them down."""
     run = open_run(options.run)
     if run.fitted_data.schema is not None and run.fitted_data.schema.events is not None:
         forecast_events(options, run)

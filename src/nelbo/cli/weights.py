@@ -48,7 +48,7 @@ def compress_model(options: argparse.Namespace) -> None:
           f"{found.model_bytes} bytes, gzip -9 of it {found.gzip_bytes}.")  # fmt: skip
     print(f"{found.bound} of the test set: {found.before:.4f} before, {found.after:.4f} after [nats per example], "
           f"{row['loss']:.4f} lost; at most {loss:g} on the validation set was asked for.")  # fmt: skip
-    note(options, f"Wrote {target}. Widths are from {found.widths}; what they foretell is a loss of "
+    note(options, f"Wrote {target}. Widths are from {found.widths}; they predict a loss of "
          f"{found.foretold:.4f} nats per training example.")  # fmt: skip
 
 

@@ -38,7 +38,7 @@ _PARTS = ("mean", "std", "low", "high")
 
 
 class SeriesModel(TransformerMixin, RunEstimator):
-    """Fills in gaps of series and foretells them, see `nelbo.models.state_space` and `nelbo.models.gp_vae`.
+    """Fills in gaps of series and forecasts them, see `nelbo.models.state_space` and `nelbo.models.gp_vae`.
 
     Takes pandas data frames, long and wide, whose times are a column or the index, and data arrays and data sets of
     xarray, one of whose dimensions is time; answers come back in the form of what was given.

@@ -77,7 +77,7 @@ def frame_terms(
         found = row_terms(key, run.model, window_source(run, rows, 1), num_samples=1)
         scores = found.elbo[most_central(windows, count)[0]]
         return RowTerms(scores, scores, scores, np.zeros(count), None, observed)
-    given = choice("what rows are foretold from", given or ("past" if follows_past(run.model) else "others"), GIVEN)
+    given = choice("what rows are predicted from", given or ("past" if follows_past(run.model) else "others"), GIVEN)
     by = _given_past if given == "past" else _given_others
     entries = np.where(observed, by(key, run, rows, draws, progress), 0.0)
     total = entries.sum(1)
