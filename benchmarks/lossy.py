@@ -1,13 +1,13 @@
 """Rate and distortion of pictures in real files, beside the codecs that Pillow has.
 
-    python benchmarks/lossy.py kodak/ --out benchmarks/results/lossy_kodak.json
+    python benchmarks/lossy.py kodak/ --out benchmarks/results/lossy_kodak.json --draw docs/figures/lossy_kodak.png
     python benchmarks/lossy.py kodak/ --times      # whole commands, start-up included
 
 For each codec and setting: bits per pixel from the length of the file and PSNR, both means over the pictures, and
 MS-SSIM (Wang, Simoncelli and Bovik 2003) of lightness. BD-rates (Bjontegaard 2001) are by a cubic fit of log rate over
-PSNR, over the range that two curves share; those by picture are means
-over the pictures. The published rows are CompressAI's (bmshj2018-hyperprior and
-mbt2018-mean at MSE, Kodak), for reference: they are of models of millions of weights, trained for millions of steps.
+PSNR, over the range that two curves share; those by picture are means over the pictures. The published rows are
+CompressAI's (bmshj2018-hyperprior and mbt2018-mean at MSE, Kodak), for reference: they are of models of millions of
+weights, trained for millions of steps. `--draw` draws all these curves.
 """
 
 import argparse
@@ -17,8 +17,9 @@ import io
 import json
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +70,9 @@ def by_nelbo(quality: float, model: Path | None) -> Callable[[np.ndarray], tuple
     return code
 
 
-def codecs(model: Path | None) -> dict[str, dict[float, Callable[[np.ndarray], tuple[int, np.ndarray]]]]:
+def codecs(model: Path | None) -> Mapping[str, Mapping[int, Callable[[np.ndarray], tuple[int, np.ndarray]]]]:
     """Every codec at its settings; JPEG XL where Pillow's plugin for it is installed."""
-    found = {
+    found: dict[str, dict[int, Callable[[np.ndarray], tuple[int, np.ndarray]]]] = {
         "JPEG": {q: by_pillow("JPEG", quality=q, optimize=True) for q in (8, 15, 25, 40, 60, 75, 85)},
         # with its change of colours, which Pillow leaves out
         "JPEG 2000": {r: by_pillow("JPEG2000", quality_mode="rates", quality_layers=[r], irreversible=True, mct=1)
@@ -109,21 +110,39 @@ def measure(files: list[Path], model: Path | None, only: list[str]) -> dict[str,
 
 def times(path: Path, model: Path | None) -> dict[str, float]:
     """Seconds of whole commands, the best of three."""
-    given = [] if model is None else ["--model", str(model)]
-    lines = {
-        "compress": [sys.executable, "-m", "nelbo", "compress", str(path), "-o", "/tmp/lossy.nlb", "--quiet", *given],
-        "decompress": [sys.executable, "-m", "nelbo", "decompress", "/tmp/lossy.nlb", "-o", "/tmp/lossy.png", "--quiet",
-                       *given],
-    }  # fmt: skip
-    found = {}
-    for name, line in lines.items():
-        taken = []
-        for _ in range(3):
-            begun = time.perf_counter()
-            subprocess.run(line, check=True)
-            taken.append(time.perf_counter() - begun)
-        found[name] = min(taken)
+    given, found = [] if model is None else ["--model", str(model)], {}
+    with tempfile.TemporaryDirectory() as folder:
+        file, back = f"{folder}/picture.nlb", f"{folder}/picture.png"
+        for name, arguments in (("compress", (str(path), "-o", file)), ("decompress", (file, "-o", back))):
+            taken = []
+            for _ in range(3):
+                begun = time.perf_counter()
+                subprocess.run([sys.executable, "-m", "nelbo", name, *arguments, "--quiet", *given], check=True)
+                taken.append(time.perf_counter() - begun)
+            found[name] = min(taken)
     return found
+
+
+def draw(curves: dict[str, Any], path: Path, title: str) -> None:
+    """Rate and distortion of every codec, the published ones dashed."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
+    colours = plt.get_cmap("tab10").colors  # pyright: ignore[reportAttributeAccessIssue]
+    for name, colour in zip(sorted(curves), colours, strict=False):
+        own, rows = name == "nelbo", curves[name]
+        axes.plot([row["bpp"] for row in rows], [row["psnr"] for row in rows], marker="o", markersize=3, label=name,
+                  linewidth=2.2 if own else 1.2, color="black" if own else colour)  # fmt: skip
+    for (name, points), dashes in zip(PUBLISHED.items(), ("--", ":"), strict=True):
+        axes.plot(
+            *zip(*points, strict=True), linestyle=dashes, linewidth=1.2, color="grey", label=f"{name} (published)"
+        )
+    axes.set(xlabel="bits per pixel", ylabel="PSNR [dB]", title=title, xlim=(0.0, 1.6))
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    with io.BytesIO() as file:
+        figure.savefig(file, dpi=90)
+        Image.open(file).convert("RGB").quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def main() -> None:
@@ -132,6 +151,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="another model.safetensors")
     parser.add_argument("--only", action="append", default=[], help="a codec; may be given again")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--draw", type=Path, help="a picture of the curves")
     parser.add_argument("--times", action="store_true", help="time whole commands on the first picture instead")
     options = parser.parse_args()
     files = picture_files(options.folder)
@@ -139,13 +159,17 @@ def main() -> None:
         print(json.dumps(times(files[0], options.model), indent=2))
         return
     curves = measure(files, options.model, options.only)
-    if options.out and options.out.exists():
+    if options.out and options.out.exists():  # codecs that were not asked for stay as they were
         curves = json.loads(options.out.read_text())["curves"] | curves
     rates = {name: bd_rate(curves["JPEG"], rows) for name, rows in curves.items() if "JPEG" in curves}
     print(json.dumps(rates, indent=2))
     whole = {name: rows for name, rows in curves.items() if all("pictures" in row for row in rows)}
     own = {name: bd_rate_by_picture(rows, whole["nelbo"]) for name, rows in whole.items() if "nelbo" in whole}
     print("nelbo in place of each codec, mean over pictures:", json.dumps(own, indent=2))
+    for name, points in PUBLISHED.items():
+        print(f"{name}, published on Kodak:", ", ".join(f"{bpp:.3f} bpp {quality:.2f} dB" for bpp, quality in points))
+    if options.draw:
+        draw(curves, options.draw, f"{options.folder.name}, {len(files)} pictures")
     if options.out:
         published = {name: [{"bpp": b, "psnr": p} for b, p in rows] for name, rows in PUBLISHED.items()}
         record = {

@@ -11,9 +11,10 @@ equally many steps of Adam on the same crops:
   as in Yang, Bamler and Mandt 2020). The rate is chosen after training, by variational Bayesian quantization: each
   mean is sent as a binary fraction of the prior's distribution function, by its distance in widths and its bits.
 
-Beside them, of the second model: the same choice with one width for all latents, and means rounded to multiples of
-one step. Bits of these are by tables of frequencies for each channel, of crops that the model was trained on. Written
-are curves, and BD-rates in place of the gains'.
+Beside them, of the second model: the same choice with one width for all latents; means rounded to multiples of one
+step; and multiples of one step chosen among the nearest, the next towards zero and zero, by distance and bits, with
+each latent's width or one width. Bits of these are by tables of frequencies for each channel, of crops that the model
+was trained on. Written are curves, and BD-rates in place of the gains'.
 """
 
 import argparse
@@ -143,6 +144,7 @@ class Quantizer:
             return [np.stack([np.asarray(p[i], float).reshape(-1, LATENTS) for p in parts]) for i in range(2)]
 
         self.test, self.known, self.own = test, every(train), every(test)
+        self.usual = float(np.sqrt((self.known[1] ** 2).mean()))
         self.back = jax.jit(lambda z: model.generative.layers[0]((z,), context).mean)
         prior: Any = model.generative.layers[1]
         inner = prior.density.quantile(jnp.broadcast_to(jnp.arange(1, 4096)[:, None] / 4096.0, (4095, LATENTS)))
@@ -176,25 +178,59 @@ class Quantizer:
             bits += own.bits.reshape(z.shape[:2]).sum(1)
         return self.scores(z, bits)
 
-    def rounded(self, step: float) -> list[tuple[float, float]]:
-        """Means rounded to multiples of a step, with tables of the known crops."""
+    def multiples(self, step: float, widths: str) -> list[tuple[float, float]]:
+        """Means as multiples of a step, with tables of the known crops: the nearest, or chosen by their cost.
+
+        Args:
+            step: of all latents.
+            widths: "none" rounds; "own" or "one" weigh squared errors.
+        """
         known, own = (np.rint(side[0] / step).astype(np.int64) for side in (self.known, self.own))
         bits = np.zeros(len(self.test))
         for channel in range(LATENTS):
-            least = min(known[..., channel].min(), own[..., channel].min())
-            span = int(max(known[..., channel].max(), own[..., channel].max()) - least + 1)
-            counts = np.bincount(known[..., channel].ravel() - least, minlength=span)
-            lengths = np.log2(counts.sum() / np.maximum(counts, 1))
+            first = (known[..., channel].ravel(), own[..., channel].ravel())
+            ends = min(map(np.min, first)) - 1, max(map(np.max, first)) + 2
+            least, span = int(min(ends[0], 0)), int(max(ends[1], 1) - min(ends[0], 0))
+            chosen = first
+            for _ in range(ROUNDS if widths != "none" else 1):
+                counts = np.bincount(chosen[0] - least, minlength=span)
+                lengths = np.log2(counts.sum() / np.maximum(counts, 1))
+                if widths != "none":
+                    chosen = tuple(self._cheapest(side, channel, k, lengths, least, step, widths)
+                                   for side, k in zip((self.known, self.own), first, strict=True))  # fmt: skip
+            own[..., channel] = chosen[1].reshape(own.shape[:2])
             bits += lengths[own[..., channel] - least].sum(1)
         return self.scores(own * step, bits)
 
+    def _cheapest(
+        self,
+        side: list[np.ndarray],
+        channel: int,
+        nearest: np.ndarray,
+        lengths: np.ndarray,
+        least: int,
+        step: float,
+        widths: str,
+    ) -> np.ndarray:
+        """Of each mean the multiple that costs least, at the trade that balances rounding and rate at high rates."""
+        mean = side[0][..., channel].ravel()
+        width = np.maximum(side[1][..., channel].ravel(), LEAST) if widths == "own" else self.usual
+        trade = step**2 / (12.0 * self.usual**2) * math.log(2.0)
+        best, cost = nearest, np.full(mean.shape, np.inf)
+        for candidate in (nearest, nearest - np.sign(nearest), np.zeros_like(nearest)):
+            price = (candidate * step - mean) ** 2 / (2.0 * width**2) + trade * lengths[candidate - least]
+            best, cost = np.where(price < cost, candidate, best), np.minimum(price, cost)
+        return best
+
     def curves(self) -> dict[str, list[dict[str, float]]]:
         """By way of quantization."""
-        usual = float(np.sqrt((self.known[1] ** 2).mean()))
         return {
             "widths": curve([self.chosen(trade, None) for trade in TRADES]),
-            "one width": curve([self.chosen(trade, usual) for trade in TRADES]),
-            "steps": curve([self.rounded(step) for step in ROUNDED]),
+            "one width": curve([self.chosen(trade, self.usual) for trade in TRADES]),
+            "steps": curve([self.multiples(step, "none") for step in ROUNDED]),
+            "steps by widths": curve([self.multiples(step, "own") for step in ROUNDED]),
+            "steps by one width": curve([self.multiples(step, "one") for step in ROUNDED]),
+            "not quantized": curve([self.scores(self.own[0], np.zeros(len(self.test)))]),
         }
 
 
@@ -221,9 +257,12 @@ def main() -> None:
     found = {"gains": of_gains(options.out / "gains.safetensors", test)}
     widths = trained(with_widths(jr.key(0)), crops, (ONE_STEP, ONE_STEP), options, "widths")
     found |= Quantizer(widths, large[np.arange(options.known) * 997], test).curves()
-    rates = {name: bd_rate(found["gains"], rows) for name, rows in found.items()}
+    rates = {name: bd_rate(found["gains"], rows) for name, rows in found.items() if len(rows) > 1}
     for name, rows in found.items():
-        print(f"{name}: {rates[name]:+.1f} %,", ", ".join(f"{row['bpp']:.3f}: {row['psnr']:.2f}" for row in rows))
+        print(
+            f"{name}: {rates.get(name, math.nan):+.1f} %,",
+            ", ".join(f"{row['bpp']:.3f}: {row['psnr']:.2f}" for row in rows),
+        )
     record = {"steps": options.steps, "crops": len(test), "bd_rate_over_gains": rates, "curves": found}
     (options.out / "one_model.json").write_text(json.dumps(record, indent=1) + "\n")
 

@@ -94,6 +94,7 @@ def test_who_has_an_option_and_its_defaults_are_told():
     )
     assert "bernoulli, gaussian," in found["likelihood"]
     assert "(default bernoulli)" not in found["likelihood"]  # the data decide
+    assert '"factorized", "hyperprior"' in found["prior"]  # an objective's option of that name has other values
     assert all("[" not in flag.help for flag in groups()["training"])
 
 

@@ -105,9 +105,44 @@ def test_a_folder_with_a_broken_picture(nelbo, tmp_path):
     assert answer.err.index("b.png") < answer.err.index("d.png")
 
 
+def test_pictures_of_one_name_keep_a_file_each(nelbo, tmp_path):
+    folder, out = tmp_path / "photos", tmp_path / "packed"
+    (folder / "inner").mkdir(parents=True)
+    saved(folder / "a.png", photo(20, 20))
+    assert nelbo("compress", folder, "-o", out).code == 0
+    assert nelbo("compress", folder, "-o", tmp_path / "all.nlb").is_refusal("name of a folder")
+    saved(folder / "inner" / "a.png", photo(10, 20))
+    saved(folder / "inner" / "a.bmp", photo(10, 30))
+    assert nelbo("compress", folder, "-o", out).code == 0
+    found = {str(path.relative_to(out)): describe_picture(path.read_bytes())["width"] for path in out.rglob("*.nlb")}
+    assert found == {"a.nlb": 20, "a.png.nlb": 20, "inner/a.bmp.nlb": 30, "inner/a.png.nlb": 20}
+
+
+def test_what_is_wrong_for_all_pictures_is_said_once(nelbo, tmp_path):
+    for letter in "ab":
+        saved(tmp_path / f"{letter}.png", photo(20, 20))
+    assert nelbo("compress", tmp_path, "--quality", "101").is_refusal("quality is a number from 0 to 100")
+    (tmp_path / "a.png").write_text("no picture")
+    (tmp_path / "b.png").write_text("no picture")
+    assert nelbo("compress", tmp_path).is_refusal("None of 2 pictures", "a.png", "b.png")
+
+
+def test_a_picture_of_an_unusual_name(nelbo, tmp_path):
+    plain = saved(tmp_path / "a.png", photo(16, 16))
+    (tmp_path / "b ü.dat").write_bytes((tmp_path / "a.png").read_bytes())
+    nelbo("compress", plain)
+    assert nelbo("compress", tmp_path / "b ü.dat").code == 0
+    assert (tmp_path / "b ü.nlb").read_bytes() == (tmp_path / "a.nlb").read_bytes()
+    (tmp_path / "c.xyz").write_text("no picture")
+    assert nelbo("compress", tmp_path / "c.xyz").is_refusal("no picture that Pillow can read")
+    assert nelbo("compress", "").is_refusal("empty name")
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
+        (("--block", "5"), "no splits, blocks"),
+        (("--no-verify",), "no splits, blocks"),
         (("--quality", "101"), "0 to 100"),
         (("--split", "test"), "no splits"),
         (("--gaps",), "--refine N"),
@@ -131,6 +166,17 @@ def test_a_damaged_file_and_a_wrong_name(nelbo, tmp_path):
     (tmp_path / "a.nlb").write_bytes(whole)
     assert nelbo("decompress", str(tmp_path / "a.nlb"), "-o", str(tmp_path / "b.xyz")).is_refusal("photo.png")
     assert not (tmp_path / "b.png").exists()
+    for wrong in (b"", b"no file of nelbo", whole[:8] + b"\x09" + whole[9:]):
+        (tmp_path / "a.nlb").write_bytes(wrong)
+        answer = nelbo("decompress", tmp_path / "a.nlb", "-o", out)
+        assert answer.is_refusal("update nelbo" if wrong[:8] == whole[:8] else "no .nlb file")
+
+
+def test_a_format_that_loses_pixels_is_told(nelbo, tmp_path):
+    nelbo("compress", saved(tmp_path / "a.png", photo(16, 16)), "--lossless")
+    assert "JPEG changes pixels" in nelbo("decompress", tmp_path / "a.nlb", "-o", tmp_path / "b.jpg").err
+    assert "changes" not in nelbo("decompress", tmp_path / "a.nlb", "-o", tmp_path / "b.png").err
+    assert json.loads(nelbo("info", tmp_path / "a.nlb", "--json").out)["quality"] is None
 
 
 def test_the_shipped_codec_is_small():
@@ -145,6 +191,12 @@ def coding_run(folder):
     (folder / "config.json").write_text(json.dumps(experiment.record()))
     shutil.copy(SHIPPED, folder / "model.safetensors")
     return str(folder)
+
+
+def test_arrays_for_a_codec_of_pictures(nelbo, tmp_path):
+    np.save(tmp_path / "a.npy", photo(16, 16))
+    run = coding_run(tmp_path / "run")
+    assert nelbo("compress", run, tmp_path / "a.npy").is_refusal("nelbo compress PICTURE --model")
 
 
 def test_a_codec_is_scored_in_bytes(nelbo, tmp_path):

@@ -30,6 +30,8 @@ def test_a_sandwich_of_a_table(nelbo, tmp_path):
     [
         (("-o", "a.jpg"), "ends in .png"),
         (("--slopes", "0"), "above zero"),
+        (("--slopes", "1,1e300"), "far from samples"),
+        (("--data", "same.npy"), "not all equal"),
         (("--data", "gaps.csv"), "missing entries"),
         (("--group", "1000"), "A group has"),
     ],
@@ -38,6 +40,7 @@ def test_refusals(nelbo, tmp_path, monkeypatch, words, told):
     monkeypatch.chdir(tmp_path)
     rows = np.random.default_rng(0).normal(size=(80, 2))
     np.save("a.npy", rows)
+    np.save("same.npy", np.full((80, 2), 0.1))  # whose variance is not exactly zero
     lines = [f"{a:.3f},{b:.3f}" for a, b in rows]
     (tmp_path / "gaps.csv").write_text("\n".join(["a,b", *lines, ",1.5"]) + "\n")
     assert nelbo("rd-bound", "--data", "a.npy", *words).is_refusal(told)

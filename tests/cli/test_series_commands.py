@@ -1,4 +1,4 @@
-"""Series on the command line: fit, fill in, foretell, in the form of the user's file."""
+"""Series on the command line: fit, fill in, forecast, in the form of the user's file."""
 
 import json
 

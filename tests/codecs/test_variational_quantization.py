@@ -115,7 +115,7 @@ def test_arrays_come_back_as_they_were_quantized(trade):
     assert (told["quantized_numbers"], told["model"], told["bytes"]) == (3033, "vae", len(data))
 
 
-def test_a_wide_posterior_costs_the_loss_that_is_foretold():
+def test_a_wide_posterior_costs_the_loss_that_it_predicts():
     found = quantize_arrays(ARRAYS, WIDTHS, 0.5)
     errors = [((found.arrays[n].astype(float) - ARRAYS[n]) / 0.05) ** 2 for n in WIDTHS]
     assert found.excess == pytest.approx(0.5 * sum(e.sum() for e in errors), rel=1e-5)

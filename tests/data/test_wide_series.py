@@ -11,7 +11,7 @@ from nelbo.cli.series import filled_series
 from nelbo.core import InputError
 from nelbo.data import Cuts, Schema, Windows, filled_xarray, future_xarray, load_series, read_like, read_series
 from nelbo.runs import FilledSeries, Forecast, forecast_columns
-from nelbo.tasks import Foretold
+from nelbo.tasks import FramePrediction
 
 VALUES = np.array([[1.0, 5.5], [np.nan, 6.0], [3.0, np.nan], [4.0, 8.0]])
 STAMPS = pd.date_range("2024-01-01", periods=4, freq="h")
@@ -99,7 +99,7 @@ def test_xarray_comes_back_as_xarray():
 
 def test_a_forecast_has_the_layout_of_the_table(tmp_path):
     draws = np.arange(4.0).reshape(2, 1, 2, 1)
-    said = Foretold(draws[:, 0], draws[:, 0], draws[:, 0], draws[:, 0], draws)
+    said = FramePrediction(draws[:, 0], draws[:, 0], draws[:, 0], draws[:, 0], draws)
     empty = np.zeros((2, 0))
     for form in ("columns", "rows"):
         data = load_series(tmp_path / "s.csv" if wide(tmp_path) and form == "rows" else csv(tmp_path, COLUMNS),

@@ -1,4 +1,4 @@
-"""Series in data frames: fitted, filled in and foretold, in the form they were given in."""
+"""Series in data frames: fitted, filled in and predicted, in the form they were given in."""
 
 import jax
 import numpy as np

@@ -8,7 +8,7 @@ import pytest
 from nelbo.core import Example, InputError
 from nelbo.data import Source
 from nelbo.models import build
-from nelbo.tasks import foretell, sequence_codes, swap
+from nelbo.tasks import predict_frames, sequence_codes, swap
 
 OPTIONS = {
     "shape": [3, 2],
@@ -42,7 +42,7 @@ def test_a_forecast_goes_on_with_the_static_code_of_the_past():
     a false alarm of about 1e-6.
     """
     past, seen, truth = np.asarray(FILMS[:1]), np.ones((1, 3, 2), bool), np.zeros((1, 40, 2), np.float32)
-    found = foretell(jr.key(2), MODEL, past, seen, horizon=40, draws=600, truth=truth)
+    found = predict_frames(jr.key(2), MODEL, past, seen, horizon=40, draws=600, truth=truth)
     assert found.draws.shape == (1, 600, 40, 2)
     static, _ = sequence_codes(MODEL, Source(Example(FILMS), "real", dynamic=False))
     layer = MODEL.generative.layers[0].net.layers[0]

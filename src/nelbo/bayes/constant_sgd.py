@@ -203,10 +203,10 @@ def constant_sgd(
         learning_rate: of the plain descent in the first steps, while the noise is measured.
         preconditioner: "scalar", "diagonal" or "full".
         temperature: T of the posterior exp(-N L / T); the step is proportional to it.
-        momentum: share of the velocity that a step keeps.
-        plain_steps: steps before the measured noise sets the step.
-        noise_memory: differences of gradients that the measured noise remembers.
-        max_rate: the longest scalar or diagonal step.
+        momentum: factor by which the velocity is multiplied in every step.
+        plain_steps: steps of plain descent before the measured gradient noise sets the step size.
+        noise_memory: number of differences of gradients over which the gradient noise is averaged.
+        max_rate: largest scalar or diagonal step size.
         seed: not used: nothing is injected.
 
     Raises:
@@ -241,10 +241,10 @@ def sgfs(
         learning_rate: of the plain descent in the first steps, while the noise is measured.
         preconditioner: "scalar", "diagonal" or "full".
         temperature: T of the posterior exp(-N L / T).
-        minibatch_share: r, the part of the noise that minibatches make; the rest is injected.
-        plain_steps: steps before the measured noise sets the step.
-        noise_memory: differences of gradients that the measured noise remembers.
-        max_rate: the longest scalar or diagonal step.
+        minibatch_share: r, the share of the noise that comes from minibatches; the rest is injected.
+        plain_steps: steps of plain descent before the measured gradient noise sets the step size.
+        noise_memory: number of differences of gradients over which the gradient noise is averaged.
+        max_rate: largest scalar or diagonal step size.
         seed: of the injected noise, where no `fit` gives a key.
 
     Raises:

@@ -52,8 +52,8 @@ def sgld(
         num_data: N, the number of training examples.
         learning_rate: l.
         temperature: T of the posterior exp(-N L / T); 0 injects nothing.
-        decay_steps: b, steps after which the step begins to shrink; None keeps it constant.
-        power: of the decay, over 0.5 to 1.
+        decay_steps: b, steps after which the step size begins to decay; None keeps it constant.
+        power: exponent of the decay, above 0.5 and at most 1.
         preconditioner: "none" or "rms".
         seed: of the injected noise, where no `fit` gives a key.
 
@@ -132,9 +132,9 @@ def sghmc(
     Args:
         num_data: N, the number of training examples.
         learning_rate: l.
-        momentum: share of the velocity that a step keeps.
+        momentum: factor by which the velocity is multiplied in every step.
         temperature: T of the posterior exp(-N L / T); 0 injects nothing.
-        cycle: steps of a cycle of the step size; None keeps it constant.
+        cycle: steps in a cycle of the step size; None keeps it constant.
         preconditioner: "none" or "layerwise".
         seed: of the injected noise, where no `fit` gives a key.
 

@@ -24,17 +24,18 @@ _NOT_ASKED = ("learning_rate", "seed")  # have an option of their own
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Collecting:
-    """Which draws of a sampler are kept, and of which density they are.
+    """Which draws of a sampler are kept, and what density they are drawn from.
 
     Args:
-        collect: draws that are kept.
-        burn_in: steps before the first draw counts; half of the run where none are given, in whole cycles.
-        thin: steps from draw to draw; where none are given, the length of a cycle, one pass for averages, or what
-            spreads the draws evenly over the rest of the run.
-        average: a draw is the mean of the iterates since the draw before (iterate averaging).
-        tempered: what a temperature is of: the posterior exp(-U / T), or the likelihood alone, p(x | theta)^(1 / T).
-        learn_prior: learn the precision of a normal prior on all parameters on the way (variational EM), in place of
-            any other prior.
+        collect: number of draws that are kept.
+        burn_in: steps before the first draw is kept; by default half of the run, in whole cycles.
+        thin: steps between draws; by default the length of a cycle, one pass for averages, or as many as spread the
+            draws evenly over the rest of the run.
+        average: keep the mean of the iterates since the last draw in place of the iterate itself (iterate averaging).
+        tempered: what the temperature applies to: the posterior, exp(-U / T), or the likelihood alone,
+            p(x | theta)^(1 / T).
+        learn_prior: learn the precision of a normal prior on all parameters during sampling (variational EM), in place
+            of any other prior.
 
     Raises:
         InputError: a number out of its range.

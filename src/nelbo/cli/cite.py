@@ -10,7 +10,7 @@ from nelbo.papers import BIBLIOGRAPHY
 
 
 def _arguments(parser: Parser) -> None:
-    parser.add_argument("paper", nargs="?", metavar="PAPER", help="key; without one, list all keys")
+    parser.add_argument("paper", nargs="?", metavar="PAPER", help="key of the paper; without one, all keys are listed")
 
 
 def cite(options: argparse.Namespace) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from nelbo.cli.events import check_rows
 from nelbo.cli.other_formats import shorter_format
 from nelbo.cli.output import Line, note, print_json
+from nelbo.cli.picture_scores import is_of_pictures
 from nelbo.codecs import (
     Layout,
     decoded,
@@ -77,7 +78,12 @@ def _array(options: argparse.Namespace, run: Run) -> tuple[np.ndarray, str, Any]
     Raises:
         InputError: data that the run would change, so that they could not come back as they were.
     """
+    if is_of_pictures(run):
+        raise InputError(f"{run.folder} holds a codec of pictures: give `nelbo compress PICTURE --model {run.folder}`.")
     run.model.require_density("Compression")
+    if options.context is not None and not run.model.generative.context_size:
+        # the file could not be read without it
+        raise InputError(f"The model in {run.folder} is conditioned on nothing: leave --context out.")
     if options.data is not None and Path(options.data).suffix == ".npy":
         if options.split is not None:
             raise InputError("A .npy file has no splits and is compressed whole: leave --split out.")
@@ -113,10 +119,11 @@ def compress(options: argparse.Namespace) -> None:
     path = _suffixed(options.output or f"{Path(options.run) / 'data'}.nlb", ".nlb")
     run = open_run(options.run)
     x, binarization, context = _array(options, run)
+    layout = Layout() if options.block is None else Layout(block=options.block)
     line, total = Line(), len(x)
     show = None if options.quiet else lambda done: line.show(f"{done} of {total} examples", done=done >= total)
     begun = time.perf_counter()
-    found = compressed(run.model, x, context=context, layout=Layout(block=options.block),
+    found = compressed(run.model, x, context=context, layout=layout,
                        verify=not options.no_verify, self_contained=options.self_contained, progress=show)  # fmt: skip
     seconds = time.perf_counter() - begun
     with atomic_write(path) as file:
@@ -138,9 +145,9 @@ def compress(options: argparse.Namespace) -> None:
 
 def decompress(options: argparse.Namespace) -> None:
     """Write the array of a `.nlb` file, block by block."""
-    path = _suffixed(options.output, ".npy")
     with _read(options.file) as view:
         found = unpack(view)
+        path = _suffixed(options.output, ".npy")
         found.check()
         given = None if options.run is None else Path(options.run)
         if given is None:

@@ -23,7 +23,9 @@ from nelbo.tasks import sequence_codes
 
 def _arguments(parser: Parser) -> None:
     run_folder(parser)
-    parser.add_argument("data", nargs="?", metavar="DATA", help="a named set, a file or a folder (the run's own)")
+    parser.add_argument(
+        "data", nargs="?", metavar="DATA", help="a named set, a file or a folder (default: the run's own data)"
+    )
     data_folder(parser)
     split(parser)
     refine(parser)

@@ -52,16 +52,18 @@ def _arguments(parser: Parser) -> None:
     run_folder(parser)
     # its default must not take the place of what --data gave
     parser.add_argument("data", nargs="?", default=argparse.SUPPRESS, metavar="DATA", help="the same as --data")
-    parser.add_argument("--bound", choices=[*EVALUATIONS, ALL], help=f"{bounds}; {ALL}: {', '.join(LADDER)}, where they apply, with their order checked (default elbo, of pairs {PAIR_SCORE}; supervised models have the {LOG_SCORE} alone)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--bound", choices=[*EVALUATIONS, ALL], help=f"{bounds}; {ALL}: {', '.join(LADDER)}, where they apply, and whether they are in order (default elbo, for pairs {PAIR_SCORE}; supervised models have the {LOG_SCORE} only)")  # fmt: skip  # noqa: E501
     parser.add_argument("--samples", type=int, metavar="K", help=f"draws for each example (default: {usual}), or of the weights of a supervised model (default {DRAWS})")  # fmt: skip  # noqa: E501
-    parser.add_argument("--temperatures", type=int, metavar="T", help=f"of ais (default {TEMPERATURES}), and of the annealing for log Z of an rbm or a dbn (default {PUBLISHED})")  # fmt: skip  # noqa: E501
-    parser.add_argument("--start", choices=STARTS, help=f"where the chains of ais start (default {STARTS[0]})")
-    parser.add_argument("--precision", choices=PRECISIONS, help="of the products of dense layers in iwae: bfloat16 takes less time where the processor multiplies such numbers, and is corrected by what float32 says of a part (default float32)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--temperatures", type=int, metavar="T", help=f"number of temperatures of ais (default {TEMPERATURES}), or of the annealing for log Z of an rbm or a dbn (default {PUBLISHED})")  # fmt: skip  # noqa: E501
+    parser.add_argument(
+        "--start", choices=STARTS, help=f"distribution from which the chains of ais start (default {STARTS[0]})"
+    )
+    parser.add_argument("--precision", choices=PRECISIONS, help="of matrix products in iwae: bfloat16 is faster on processors that multiply such numbers, and its error is corrected by float32 on a part of the data (default float32)")  # fmt: skip  # noqa: E501
     split(parser)
-    parser.add_argument("--limit", type=int, metavar="N", help="only the first N examples")
+    parser.add_argument("--limit", type=int, metavar="N", help="score only the first N examples")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the bound of each row: .npy, or a table")
-    parser.add_argument("--horizon", type=int, metavar="N", help="of series: score forecasts of held-out futures of N steps instead (log score, CRPS, coverage)")  # fmt: skip  # noqa: E501
-    parser.add_argument("--quality", type=qualities, metavar="Q,Q", help="of an image codec on a folder of pictures (--data): 0 to 100 (default 20,35,50, or that of the run's rate weight)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--horizon", type=int, metavar="N", help="for series: score forecasts of the N held-out last steps instead (log score, CRPS, coverage)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--quality", type=qualities, metavar="Q,Q", help="for an image codec on a folder of pictures (--data): qualities from 0 to 100 (default 20,35,50, or that of the run's rate weight)")  # fmt: skip  # noqa: E501
     refine(parser)
     other_data(parser)
 

@@ -13,7 +13,7 @@ from nelbo.cli.writing import check_form, tell
 from nelbo.core import InputError, atomic_write
 from nelbo.report import image_grid, save_gif, save_png
 from nelbo.runs import Run, checked_horizon
-from nelbo.tasks import Foretold, foretell, rows_as_seen
+from nelbo.tasks import FramePrediction, predict_frames, rows_as_seen
 
 _ACROSS = 480  # pixels of the pictures
 _SHOWN = 8  # films of an animation, each with three draws beneath it
@@ -36,7 +36,7 @@ def forecast_films(options: argparse.Namespace, run: Run) -> None:
     count = len(source) if path.suffix == ".npz" else min(_SHOWN, len(source))
     past = rows_as_seen(source, np.arange(count))
     observed = np.ones(past.values.shape, bool) if past.observed is None else past.observed
-    found = foretell(
+    found = predict_frames(
         jr.key(options.seed), run.model, past.values, observed, horizon=horizon, draws=options.draws,
         level=options.interval, progress=counter(options, "films"),
     )  # fmt: skip
@@ -51,7 +51,7 @@ def forecast_films(options: argparse.Namespace, run: Run) -> None:
     tell(options, path, found.mean.shape)
 
 
-def _shown(past: np.ndarray, found: Foretold) -> np.ndarray:
+def _shown(past: np.ndarray, found: FramePrediction) -> np.ndarray:
     """Each film with the mean of its future behind it, then with draws of it."""
     futures = np.concatenate([found.mean[:, None], found.draws[:, :_DRAWN]], axis=1)
     repeated = np.broadcast_to(past[:, None], (*futures.shape[:2], *past.shape[1:]))
@@ -59,7 +59,7 @@ def _shown(past: np.ndarray, found: Foretold) -> np.ndarray:
     return whole.reshape(-1, *whole.shape[2:])
 
 
-def _write_npz(path: Path, run: Run, found: Foretold) -> None:
+def _write_npz(path: Path, run: Run, found: FramePrediction) -> None:
     stream = io.BytesIO()
     names = ("mean", "low", "high", "draws")
     parts = {name: run.in_user_units(vars(found)[name]).astype(np.float32) for name in names}

@@ -33,11 +33,11 @@ USUAL_MODEL = "vae"
 def _arguments(parser: Parser) -> None:
     parser.add_argument("model", nargs="?", metavar="MODEL", help=f"{', '.join(families())} (default vae)")
     parser.add_argument("--out", metavar="DIR", help="run folder (default runs/MODEL-DATA)")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out, with its own settings")
+    parser.add_argument("--resume", action="store_true", help="continue the run in --out with its own settings")
     parser.add_argument("--overwrite", action="store_true", help="replace the run in --out")
-    parser.add_argument("--checkpoint-seconds", type=float, default=30.0, metavar="S", help="least time between checkpoints (default 30; 0: as often as can be)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--checkpoint-seconds", type=float, default=30.0, metavar="S", help="least time between checkpoints (default 30; 0: as often as possible)")  # fmt: skip  # noqa: E501
     parser.add_argument("--no-figures", action="store_true", help="draw no pictures at the end")
-    parser.add_argument("--train-only", action="store_false", dest="training.score", default=None, help="no validation, no test score, no pictures: only train, and keep the last parameters")  # fmt: skip  # noqa: E501
+    parser.add_argument("--train-only", action="store_false", dest="training.score", default=None, help="only train, and keep the last parameters: no validation, no test score, no pictures")  # fmt: skip  # noqa: E501
     parser.add_argument("--max-gigabytes", type=float, default=MOST_BYTES / 1e9, metavar="X", help=f"refuse a model that needs more memory for its parameters, their gradient and the optimizer (default {MOST_BYTES / 1e9:g})")  # fmt: skip  # noqa: E501
     # None means that the option was not given, which matters when a run is resumed
     parser.set_defaults(seed=None)

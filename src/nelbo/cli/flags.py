@@ -84,7 +84,10 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def described(name: str, options: Iterable[Option]) -> str:
-    """What an option of several owners means, in the words of the first owner that says it."""
+    """What an option of several owners means, in the words of the first owner that describes it.
+
+    The values of an option in `NAMES` are those of its table, unless the first owner lists other values itself.
+    """
     texts = [_for_a_shell(option.help) for option in options]
     text = next((text for text in texts if text and not _REFERENCE.match(text)), texts[0])
     if name not in NAMES or any(_is_of_its_own(name, option) for option in options):

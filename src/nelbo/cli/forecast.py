@@ -24,17 +24,19 @@ _SHOWN = 4  # channels of a fan chart
 
 def _arguments(parser: Parser) -> None:
     run_folder(parser)
-    parser.add_argument("data", nargs="?", metavar="DATA", help="series like those of the run (the run's own)")
-    parser.add_argument("--horizon", type=int, metavar="N", help="how many steps ahead, of series")
-    parser.add_argument("--history", type=int, metavar="N", help="frames of each series to look at (default: the model's window)")  # fmt: skip  # noqa: E501
-    parser.add_argument("--draws", type=int, default=SERIES_DRAWS, metavar="N", help=f"of the future (default {SERIES_DRAWS})")  # fmt: skip  # noqa: E501
+    parser.add_argument(
+        "data", nargs="?", metavar="DATA", help="series like those of the run (default: the run's own data)"
+    )
+    parser.add_argument("--horizon", type=int, metavar="N", help="for series: number of steps to forecast")
+    parser.add_argument("--history", type=int, metavar="N", help="frames at the end of each series that the forecast is conditioned on (default: the model's window)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--draws", type=int, default=SERIES_DRAWS, metavar="N", help=f"number of sampled futures (default {SERIES_DRAWS})")  # fmt: skip  # noqa: E501
     parser.add_argument("--interval", type=float, default=0.9, metavar="P", help="probability of the intervals (default 0.9)")  # fmt: skip  # noqa: E501
-    parser.add_argument("--chart", metavar="FILE", help="a .png fan chart of the first series (default beside the output; none: leave it out)")  # fmt: skip  # noqa: E501
-    parser.add_argument("-o", "--output", metavar="FILE", help="a table in long form, or .npz with all draws; of films a .gif (with a .png of all frames beside it) or .npz (default RUN/forecast)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--chart", metavar="FILE", help="a .png fan chart of the first series (default: beside the output; none: no chart)")  # fmt: skip  # noqa: E501
+    parser.add_argument("-o", "--output", metavar="FILE", help="a table in long form, or .npz with all draws; for films a .gif (with a .png of all frames beside it) or .npz (default RUN/forecast)")  # fmt: skip  # noqa: E501
 
 
 def forecast(options: argparse.Namespace) -> None:
-    """Predict the frames after the last one of each series and write them down."""
+    """Forecast the frames after the last one of each series and write them down."""
     run = open_run(options.run)
     if run.fitted_data.schema is not None and run.fitted_data.schema.events is not None:
         forecast_events(options, run)

@@ -247,13 +247,13 @@ def _record(result: Imputation, path: Path, options: argparse.Namespace, table: 
 
 
 def _arguments(parser: Parser) -> None:
-    parser.add_argument("run", metavar="RUN", help="run folder; or a table, to which a model is fitted first")
-    parser.add_argument("data", nargs="?", metavar="DATA", help="a named set, a file or a folder; NaN is missing (the run's own)")  # fmt: skip  # noqa: E501
+    parser.add_argument("run", metavar="RUN", help="a run folder; or a table, to which a model is fitted first")
+    parser.add_argument("data", nargs="?", metavar="DATA", help="a named set, a file or a folder; NaN is a missing entry (default: the run's own data)")  # fmt: skip  # noqa: E501
     data_folder(parser)
     split(parser)
     refine(parser)
-    parser.add_argument("--limit", type=int, metavar="N", help="only the first N rows")
-    parser.add_argument("--mask", metavar="FILE", help=".npy, .npz or .csv: 1 where observed, of all rows or of one example")  # fmt: skip  # noqa: E501
+    parser.add_argument("--limit", type=int, metavar="N", help="impute only the first N rows")
+    parser.add_argument("--mask", metavar="FILE", help="a .npy, .npz or .csv file with 1 for each observed entry, of all rows or of one example")  # fmt: skip  # noqa: E501
     parser.add_argument(
         "--hide",
         metavar="HOW",
@@ -266,18 +266,22 @@ def _arguments(parser: Parser) -> None:
         "--draws",
         type=int,
         metavar="N",
-        help="completions of each row (default 19); given, each is written as a table too",
+        help="completions of each row (default 19); if given, each is also written as a table",
     )
     parser.add_argument("--proposals", type=int, metavar="N", help="draws to resample from (default 1000)")
-    parser.add_argument("--noise", metavar="KIND:X", help="what is given is noisy: bit-flip:RATE or gaussian:SD")
-    parser.add_argument("--add-noise", action="store_true", help="put that noise on the data first, and score")
-    parser.add_argument("--compare", action="store_true", help="with --hide: mean filling and nearest neighbours too")
-    parser.add_argument("--chain-picture", metavar="FILE", help="a .png of the paper's chain, step by step (default RUN/imputation.png)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--noise", metavar="KIND:X", help="the noise of the given data: bit-flip:RATE or gaussian:SD")
+    parser.add_argument(
+        "--add-noise", action="store_true", help="add that noise to the data first, and score the result"
+    )
+    parser.add_argument(
+        "--compare", action="store_true", help="with --hide: score mean imputation and nearest neighbours too"
+    )
+    parser.add_argument("--chain-picture", metavar="FILE", help="a .png that shows the Markov chain step by step (default RUN/imputation.png)")  # fmt: skip  # noqa: E501
     parser.add_argument("--film", dest="chain_picture", help=argparse.SUPPRESS)  # its name in earlier versions
-    parser.add_argument("--intervals", action="store_true", help="add the ends of 90 %% intervals to a table, and the chance of each word")  # fmt: skip  # noqa: E501
-    parser.add_argument("--ignore", metavar="NAME,...", help="columns of a table that is fitted now to set aside")
-    parser.add_argument("--column", metavar="NAME=KIND,...", help="how columns of a table that is fitted now are modelled: real, positive, count, student (heavy tails), words, ordinal ('NAME=ordinal:LOW<HIGH' says the order), ignore")  # fmt: skip  # noqa: E501
-    parser.add_argument("--keep", metavar="DIR", help="where the run of a table that is fitted now stays")
+    parser.add_argument("--intervals", action="store_true", help="add 90 %% intervals to a table, and the probability of each word")  # fmt: skip  # noqa: E501
+    parser.add_argument("--ignore", metavar="NAME,...", help="when a table is fitted: columns that are not modelled")
+    parser.add_argument("--column", metavar="NAME=KIND,...", help="when a table is fitted: how columns are modelled: real, positive, count, student (heavy tails), words, ordinal ('NAME=ordinal:LOW<HIGH' gives the order), ignore")  # fmt: skip  # noqa: E501
+    parser.add_argument("--keep", metavar="DIR", help="when a table is fitted: folder in which its run is kept")
     parser.add_argument("-o", "--output", metavar="FILE", help=".npz (all), .npy, a table, .png or a folder of pictures (default RUN/imputed.npz)")  # fmt: skip  # noqa: E501
 
 

@@ -13,7 +13,7 @@ from nelbo.report import text_table
 
 def listing_arguments(parser: Parser) -> None:
     """The arguments `list` and `show NAME`."""
-    parser.add_argument("action", choices=["list", "show"], help="list all, or show one")
+    parser.add_argument("action", choices=["list", "show"], help="list all of them, or show one")
     parser.add_argument("name", nargs="?", metavar="NAME", help="which one to show")
 
 

@@ -20,7 +20,7 @@ PARTS = ("mean", "std", "low", "high")
 
 def pair_flags(parser: Parser) -> None:
     """The options that predictions of pairs alone have."""
-    parser.add_argument("--all", action="store_true", help="of a factorization: every pair of its rows and columns (.npz: whole matrices)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--all", action="store_true", help="for a factorization: predict every pair of its rows and columns (.npz: whole matrices)")  # fmt: skip  # noqa: E501
 
 
 def predict_run_pairs(options: argparse.Namespace, run: Run, *, draws: int, interval: float) -> None:

@@ -243,7 +243,7 @@ def _chain(figure: Mapping[str, Any], parts: Mapping[str, Any], folder: Path) ->
 
 
 def _errors(figure: Mapping[str, Any], folder: Path) -> Picture:
-    """The share of values that each method foretells within an error."""
+    """The share of values that each method predicts within an error."""
     (part,) = figure["parts"]
     found = {name: np.sort(error) for name, error in measured_arrays(folder / part, figure["measure"]).items()}
     ends = np.quantile(np.concatenate(list(found.values())), 0.95)

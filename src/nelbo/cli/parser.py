@@ -97,9 +97,9 @@ def _common() -> Parser:
     """What every command takes."""
     common = Parser(add_help=False)
     group = common.add_argument_group("everywhere")
-    group.add_argument("--seed", type=int, default=0, help="of everything random (default 0)")
+    group.add_argument("--seed", type=int, default=0, help="random seed (default 0)")
     group.add_argument("--json", action="store_true", help="print the result as JSON on standard output")
-    group.add_argument("--quiet", action="store_true", help="no progress and no comments")
+    group.add_argument("--quiet", action="store_true", help="print no progress and no comments")
     return common
 
 
@@ -110,24 +110,26 @@ def run_folder(parser: Parser) -> None:
 
 def data_folder(parser: Parser) -> None:
     """The option --data-dir."""
-    parser.add_argument("--data-dir", metavar="DIR", help="a folder that holds named sets (or set NELBO_DATA)")
+    parser.add_argument("--data-dir", metavar="DIR", help="a folder with the files of named sets (or set NELBO_DATA)")
 
 
 def other_data(parser: Parser) -> None:
     """The options --data and --data-dir of a command that reads the run's own data unless it is told otherwise."""
-    parser.add_argument("--data", metavar="NAME|PATH", help="a named set, a file or a folder (the run's own)")
+    parser.add_argument(
+        "--data", metavar="NAME|PATH", help="a named set, a file or a folder (default: the run's own data)"
+    )
     data_folder(parser)
 
 
 def split(parser: Parser) -> None:
     """The option --split."""
-    usual = "default test; all rows of a file without splits"
+    usual = "which split to read (default test; all rows of a file that has no splits)"
     parser.add_argument("--split", choices=["train", "valid", "test"], help=usual)
 
 
 def refine(parser: Parser) -> None:
     """The option --refine."""
-    parser.add_argument("--refine", type=int, metavar="N", help="fit q to each example by N more steps (docs/inference.md)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--refine", type=int, metavar="N", help="refine q for each example by N gradient steps (docs/inference.md)")  # fmt: skip  # noqa: E501
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:

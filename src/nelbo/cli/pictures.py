@@ -11,9 +11,9 @@ import numpy as np
 
 from nelbo.cli.other_formats import LARGE, few_colours, shorter_format
 from nelbo.cli.output import note, print_json
-from nelbo.codecs import QUALITY, PictureCodec, compress_picture, decompress_picture, picture_codec
+from nelbo.codecs import QUALITY, PictureCodec, compress_picture, decompress_picture, picture_codec, step_of
 from nelbo.core import InputError, atomic_write, os_error
-from nelbo.data import read_picture, write_picture
+from nelbo.data import LOSING, kind_of_name, read_picture, write_picture
 
 
 def _codec(model: str | None) -> PictureCodec:
@@ -34,17 +34,19 @@ def compress_pictures(options: argparse.Namespace, files: Sequence[Path]) -> Non
         raise InputError(f"refine is a number of steps, zero or more, got {options.refine}.")
     if options.gaps and not options.refine:
         raise InputError("--gaps are found by refinement: give --refine N, say 300.")
-    codec, rows, wrong = _codec(options.codec), [], []
     quality = QUALITY if options.quality is None else options.quality
-    for path in files:
+    step_of(quality)  # refuses numbers out of range
+    folder = Path(options.run)
+    targets = _targets(options.output, files, folder) if folder.is_dir() else [_target(options.output, files[0])]
+    codec, rows, wrong = _codec(options.codec), [], []
+    for path, target in zip(files, targets, strict=True):
         try:
-            rows.append(
-                _compressed(path, _target(options.output, path, single=len(files) == 1), quality, options, codec)
-            )
-        except InputError as error:
+            rows.append(_compressed(path, target, quality, options, codec))
+        except (InputError, MemoryError) as error:
             if len(files) == 1:
                 raise
-            wrong.append((path, str(error)))
+            told = str(error) if isinstance(error, InputError) else f"{path} needs more memory than there is."
+            wrong.append((path, told))
             continue
         row = rows[-1]
         note(options, f"Wrote {row['file']}: {row['width']} x {row['height']} in {row['bytes']} bytes, "
@@ -76,18 +78,40 @@ def told_wrong(wrong: Sequence[tuple[Path, str]], total: int, done: str) -> str:
         return first
     names = "".join(f", {path}" for path, _ in others)
     also = f" So it is with{names[1:]}, each for its own reason." if others else ""
+    if len(wrong) == total:
+        return f"None of {total} pictures could be {done}: {first}{also}"
     return f"{len(wrong)} of {total} pictures could not be {done}, all others were: {first}{also}"
 
 
-def _target(output: str | None, path: Path, *, single: bool) -> Path:
+def _target(output: str | None, path: Path) -> Path:
+    """Where the file of one picture goes.
+
+    Raises:
+        InputError: a name of another end.
+    """
     if output is None:
         return path.with_suffix(".nlb")
     found = Path(output)
-    if single and found.suffix == ".nlb" and not found.is_dir():
-        return found
-    if single and not found.is_dir():
+    if found.is_dir():
+        return found / f"{path.stem}.nlb"
+    if found.suffix != ".nlb":
         raise InputError(f"Cannot write {output}: give the name of a file that ends in .nlb.")
-    return found / f"{path.stem}.nlb"
+    return found
+
+
+def _targets(output: str | None, files: Sequence[Path], folder: Path) -> list[Path]:
+    """Where the files of a folder's pictures go, each to its own place: as they lie in the folder.
+
+    Raises:
+        InputError: the name of a file.
+    """
+    place = folder if output is None else Path(output)
+    if not place.is_dir() and (place.exists() or place.suffix == ".nlb"):
+        raise InputError(f"Cannot write into {output}: {folder} is a folder of pictures, so give the name of a folder.")
+    names = [path.relative_to(folder) for path in files]
+    found = [place / name.with_suffix(".nlb") for name in names]
+    # of a.jpg and a.png
+    return found if len(set(found)) == len(found) else [place / f"{name}.nlb" for name in names]
 
 
 def _compressed(
@@ -126,15 +150,25 @@ def _shorter(path: Path, pixels: np.ndarray, size: int, *, lossless: bool) -> tu
 
 
 def decompress_file(options: argparse.Namespace) -> None:
-    """Write the picture of a `.nlb` file."""
+    """Write the picture of a `.nlb` file.
+
+    Raises:
+        InputError: a damaged file, another model's, or a name of no picture.
+    """
+    if options.context is not None:
+        raise InputError(f"{options.file} holds a picture, which has no context: leave --context out.")
+    target = Path(options.output)
+    kind = kind_of_name(target)
     try:
         data = Path(options.file).read_bytes()
     except OSError as error:
         raise os_error("read", options.file, error) from error
     pixels = decompress_picture(data, _codec(options.run))
-    write_picture(Path(options.output), pixels)
+    write_picture(target, pixels)
     height, width, channels = pixels.shape
     if options.json:
         print_json({"file": options.output, "width": width, "height": height, "channels": channels})
     else:
         note(options, f"Wrote {options.output}: {width} x {height}")
+    if kind in LOSING:
+        note(options, f"{kind} changes pixels once more: a name such as photo.png keeps them as they were decoded.")

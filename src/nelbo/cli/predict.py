@@ -18,13 +18,13 @@ from nelbo.tasks import predict as predict_rows
 
 def _arguments(parser: Parser) -> None:
     run_folder(parser)
-    parser.add_argument("data", nargs="?", metavar="DATA", help="a named set, a file or a folder (the run's own), or a table of pairs")  # fmt: skip  # noqa: E501
+    parser.add_argument("data", nargs="?", metavar="DATA", help="a named set, a file or a folder, or a table of pairs (default: the run's own data)")  # fmt: skip  # noqa: E501
     data_folder(parser)
     split(parser)
     pair_flags(parser)
-    parser.add_argument("--draws", type=int, default=DRAWS, metavar="N", help=f"of the weights or factors, where they have a posterior (default {DRAWS})")  # fmt: skip  # noqa: E501
-    parser.add_argument("--interval", type=float, default=0.9, metavar="P", help="probability of the interval of a regression (default 0.9)")  # fmt: skip  # noqa: E501
-    parser.add_argument("-o", "--output", metavar="FILE", help="a table as the data are one, or .npy (default RUN/predictions)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--draws", type=int, default=DRAWS, metavar="N", help=f"draws of the weights or factors from their posterior, if there is one (default {DRAWS})")  # fmt: skip  # noqa: E501
+    parser.add_argument("--interval", type=float, default=0.9, metavar="P", help="probability of the intervals of a regression (default 0.9)")  # fmt: skip  # noqa: E501
+    parser.add_argument("-o", "--output", metavar="FILE", help="a table in the format of the data, or .npy (default RUN/predictions)")  # fmt: skip  # noqa: E501
 
 
 def predict(options: argparse.Namespace) -> None:

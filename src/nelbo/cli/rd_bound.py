@@ -28,11 +28,11 @@ def _list(read: Any) -> Any:
 def _arguments(parser: Parser) -> None:
     parser.add_argument("--data", required=True, metavar="NAME|PATH", help="samples: a file or folder of rows or pictures, or a named set")  # fmt: skip  # noqa: E501
     data_folder(parser)
-    parser.add_argument("--slopes", type=_list(real), metavar="X,X", help="nats for a unit of squared error (four, at which 50 to 5 %% of the variance are left)")  # fmt: skip  # noqa: E501
-    parser.add_argument("--steps", type=int, default=_USUAL.steps, metavar="N", help=f"of training, of each bound and slope (default {_USUAL.steps})")  # fmt: skip  # noqa: E501
-    parser.add_argument("--latents", type=int, metavar="N", help="of the auto-encoder of the upper bound (as many as entries, at most 50)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--slopes", type=_list(real), metavar="X,X", help="Lagrange multipliers, in nats for a unit of squared error (default: four, at which 50 to 5 %% of the variance are left)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--steps", type=int, default=_USUAL.steps, metavar="N", help=f"training steps for each bound and slope (default {_USUAL.steps})")  # fmt: skip  # noqa: E501
+    parser.add_argument("--latents", type=int, metavar="N", help="of the auto-encoder that gives the upper bound (default: as many as a sample has entries, at most 50)")  # fmt: skip  # noqa: E501
     parser.add_argument("--hidden", type=_list(whole), default=list(_USUAL.hidden), metavar="N,N", help="widths of the networks (default 128,128)")  # fmt: skip  # noqa: E501
-    parser.add_argument("--group", type=int, metavar="K", help="samples that share a supremum in the lower bound (half of those held out, at most 4096)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--group", type=int, metavar="K", help="samples that share a supremum in the lower bound (default: half of those held out, at most 4096)")  # fmt: skip  # noqa: E501
     parser.add_argument("-o", "--output", default="rd-bound.png", metavar="FILE", help="the picture, a .png file (default rd-bound.png)")  # fmt: skip  # noqa: E501
 
 
@@ -70,14 +70,15 @@ def rd_bound(options: argparse.Namespace) -> None:
     show = None if options.quiet else lambda text: line.show(text, done=False, at_once=True)
     found = sandwich(jr.key(options.seed), fitted, held_out, options.slopes, settings, show)
     rows = [_row(point, found.entries) for point in found.points]
-    save_png(rate_distortion_figure(rows), path)
     if options.json:
         print_json({"data": data.name, "fitted": found.fitted, "held_out": found.held_out, "entries": found.entries,
                     "picture": str(path), "points": rows})  # fmt: skip
+        save_png(rate_distortion_figure(rows), path)
         return
     print(text_table([_shown(row) for row in rows]), end="")
     for row in rows:
         print(f"slope {row['slope']:g}: {_word(row)}")
+    save_png(rate_distortion_figure(rows), path)  # what was found is said even where it cannot be drawn
     note(options, f"{found.fitted} samples of {found.entries} entries fitted, {found.held_out} held out. Distortion is "
          f"the squared error of an example, in the units of the data squared; rates are nats an example. Wrote {path}")  # fmt: skip  # noqa: E501
 

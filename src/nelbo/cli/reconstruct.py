@@ -18,8 +18,12 @@ MOST_SHOWN = 100  # pairs in a picture
 
 def _arguments(parser: Parser) -> None:
     run_folder(parser)
-    parser.add_argument("given", nargs="?", metavar="DATA", help="a named set, a file or a folder (the run's own)")
-    parser.add_argument("-n", "--count", type=int, metavar="N", help="how many (default 10, of a file or folder all)")
+    parser.add_argument(
+        "given", nargs="?", metavar="DATA", help="a named set, a file or a folder (default: the run's own data)"
+    )
+    parser.add_argument(
+        "-n", "--count", type=int, metavar="N", help="number of examples (default 10; of a file or folder, all)"
+    )
     parser.add_argument(
         "-o",
         "--output",

@@ -13,7 +13,7 @@ from nelbo.runs import keep_typical, open_run
 
 def _arguments(parser: Parser) -> None:
     parser.add_argument("runs", nargs="+", metavar="RUN", help="run folders")
-    parser.add_argument("-o", "--output", metavar="FILE", help="default RUN/report.html")
+    parser.add_argument("-o", "--output", metavar="FILE", help="the page (default RUN/report.html)")
 
 
 def report(options: argparse.Namespace) -> None:

@@ -16,16 +16,32 @@ from nelbo.training import Callback, Interrupted, Progress
 
 def _arguments(parser: Parser) -> None:
     parser.add_argument("paper", metavar="PAPER", help=", ".join(PAPERS))
-    parser.add_argument("--budget", choices=["smoke", "quick", "paper"], default="quick", help="default quick")
-    parser.add_argument("--out", metavar="DIR", help="default runs/PAPER-BUDGET")
-    data_folder(parser)
-    parser.add_argument("--only", metavar="PART", nargs="+", default=[], help="parts by name, or by a beginning")
     parser.add_argument(
-        "--jobs", metavar="N", type=int, default=1, help="parts run at once, each by a process (default 1)"
+        "--budget", choices=["smoke", "quick", "paper"], default="quick", help="how much is computed (default quick)"
     )
-    records = "small records of finished parts: written there, and shown where a part is not run here"
+    parser.add_argument("--out", metavar="DIR", help="folder of the runs (default runs/PAPER-BUDGET)")
+    data_folder(parser)
+    parser.add_argument(
+        "--only",
+        metavar="PART",
+        nargs="+",
+        default=[],
+        help="run only these parts, given by name or by how their names begin",
+    )
+    parser.add_argument(
+        "--jobs",
+        metavar="N",
+        type=int,
+        default=1,
+        help="parts that run at the same time, each in its own process (default 1)",
+    )
+    records = (
+        "folder with small records of finished parts: they are written there, and shown for parts that are not run here"
+    )
     parser.add_argument("--records", metavar="DIR", help=records)
-    parser.add_argument("--redraw", action="store_true", help="run nothing: the page of what is finished or recorded")
+    parser.add_argument(
+        "--redraw", action="store_true", help="run nothing; draw the page from what is finished or recorded"
+    )
 
 
 def reproduce(options: argparse.Namespace) -> None:

@@ -14,9 +14,11 @@ from nelbo.tasks import sample as draw_samples
 
 def _arguments(parser: Parser) -> None:
     run_folder(parser)
-    parser.add_argument("-n", "--count", type=int, default=64, metavar="N", help="how many (default 64)")
-    parser.add_argument("--mean", action="store_true", help="E[x | z] instead of draws of x")
-    parser.add_argument("--context", metavar="LABEL", help="of a run with a context: the label of what is drawn")
+    parser.add_argument("-n", "--count", type=int, default=64, metavar="N", help="number of examples (default 64)")
+    parser.add_argument("--mean", action="store_true", help="give E[x | z] instead of draws of x")
+    parser.add_argument(
+        "--context", metavar="LABEL", help="for a run with a context: the label that examples are drawn for"
+    )
     parser.add_argument(
         "-o",
         "--output",

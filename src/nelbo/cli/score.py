@@ -25,19 +25,21 @@ _SHOWN = 10  # rows
 
 def _arguments(parser: Parser) -> None:
     run_folder(parser)
-    parser.add_argument("data", nargs="?", metavar="DATA", help="a named set, a file or a folder (the run's own)")
+    parser.add_argument(
+        "data", nargs="?", metavar="DATA", help="a named set, a file or a folder (default: the run's own data)"
+    )
     data_folder(parser)
     split(parser)
     refine(parser)
-    parser.add_argument("--by", choices=SCORES, default="elbo", help="the score of a row: its code length by the bound (elbo), by the importance-weighted bound, the distance of the bound from its mean, the code length less that of a general compressor (pictures and bytes), or one part of the bound (default elbo)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--by", choices=SCORES, default="elbo", help="the novelty score of a row: its code length by the bound or by the importance-weighted bound, its distance from the typical code length, the bound corrected by compressed length (pictures and bytes), or one part of the bound (default elbo)")  # fmt: skip  # noqa: E501
     parser.add_argument("--samples", type=int, default=100, metavar="K", help="draws for each row (default 100)")
     parser.add_argument("--fdr", type=float, default=FALSE_DISCOVERIES, metavar="RATE", help=f"false-discovery rate of the flagged rows (default {FALSE_DISCOVERIES})")  # fmt: skip  # noqa: E501
     parser.add_argument("--held-out", default=HELD_OUT, metavar="SPLITS|PATH", help=f"rows to compare with: splits of the run's data, or a file of rows that are not novel (default {HELD_OUT})")  # fmt: skip  # noqa: E501
     parser.add_argument("--background", metavar="RUN", help="a run on the same data: score by the likelihood ratio to it")  # fmt: skip  # noqa: E501
-    parser.add_argument("--truth", metavar="COLUMN=VALUE", help="which rows are novel in truth, for AUROC (of data with labels: label=VALUE)")  # fmt: skip  # noqa: E501
-    parser.add_argument("--given", choices=GIVEN, help="of series: what each row is predicted from, the other rows of its window, or only those before it (default others; of flows past)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--truth", metavar="COLUMN=VALUE", help="which rows are truly novel, to compute the AUROC (for data with labels: label=VALUE)")  # fmt: skip  # noqa: E501
+    parser.add_argument("--given", choices=GIVEN, help="for series: what each row is predicted from, the other rows of its window or only those before it (default others; for flows past)")  # fmt: skip  # noqa: E501
     parser.add_argument("--by-column", action="store_true", help="write the bits of each column too")
-    parser.add_argument("-o", "--output", metavar="FILE", help=".csv, .npz, or a table as the data are one (default RUN/scores.csv)")  # fmt: skip  # noqa: E501
+    parser.add_argument("-o", "--output", metavar="FILE", help=".csv, .npz, or a table in the format of the data (default RUN/scores.csv)")  # fmt: skip  # noqa: E501
 
 
 def score(options: argparse.Namespace) -> None:

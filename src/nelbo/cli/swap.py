@@ -24,11 +24,13 @@ _ACROSS = 480  # pixels of the pictures
 
 def _arguments(parser: Parser) -> None:
     run_folder(parser)
-    parser.add_argument("first", metavar="A", help="the name of a series; of films and other arrays the number of a row, from 0")  # fmt: skip  # noqa: E501
-    parser.add_argument("second", metavar="B", help="the same of the other one")
-    parser.add_argument("data", nargs="?", metavar="DATA", help="sequences like those of the run (the run's own)")
+    parser.add_argument("first", metavar="A", help="the name of a series; for films and other arrays, the number of a row, from 0")  # fmt: skip  # noqa: E501
+    parser.add_argument("second", metavar="B", help="the same for the other sequence")
+    parser.add_argument(
+        "data", nargs="?", metavar="DATA", help="sequences like those of the run (default: the run's own data)"
+    )
     split(parser)
-    parser.add_argument("-o", "--output", metavar="FILE", help="of films .gif (with a .png of all frames beside it) or .png, of series .csv; or .npz (default RUN/swap.gif or .csv)")  # fmt: skip  # noqa: E501
+    parser.add_argument("-o", "--output", metavar="FILE", help="for films .gif (with a .png of all frames beside it) or .png, for series .csv; or .npz (default RUN/swap.gif or .csv)")  # fmt: skip  # noqa: E501
 
 
 def swap(options: argparse.Namespace) -> None:

@@ -12,7 +12,7 @@ from nelbo.evaluation import topic_words
 
 def _arguments(parser: Parser) -> None:
     run_folder(parser)
-    parser.add_argument("-n", "--count", type=int, default=10, metavar="N", help="words of each (default 10)")
+    parser.add_argument("-n", "--count", type=int, default=10, metavar="N", help="words of each topic (default 10)")
     other_data(parser)
 
 

@@ -20,7 +20,9 @@ from nelbo.training import examples as read_examples
 def _arguments(parser: Parser) -> None:
     run_folder(parser)
     parser.add_argument("--batch-size", type=int, default=20, metavar="N", help="examples in the batch (default 20)")
-    parser.add_argument("--draws", type=int, default=100, metavar="N", help="gradients of each (default 100)")
+    parser.add_argument(
+        "--draws", type=int, default=100, metavar="N", help="gradients drawn from each estimator (default 100)"
+    )
     parser.add_argument("-o", "--output", metavar="FILE", help="a .png file (default RUN/figures/variance.png)")
     other_data(parser)
 

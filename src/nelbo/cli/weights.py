@@ -39,7 +39,7 @@ def compress_model(options: argparse.Namespace) -> None:
     size = len(found.data)
     row = {"file": str(target), "bytes": size, "weights": found.weights, "bits_per_weight": 8 * size / found.weights,
            "model_bytes": found.model_bytes, "gzip_bytes": found.gzip_bytes, "widths": found.widths,
-           "trade": found.trade, "loss_asked": loss, "loss_foretold": found.foretold, "bound": found.bound,
+           "trade": found.trade, "loss_asked": loss, "loss_foretold": found.predicted_loss, "bound": found.bound,
            "before": found.before, "after": found.after, "loss": found.before - found.after}  # fmt: skip
     if options.json:
         print_json(row)
@@ -49,7 +49,7 @@ def compress_model(options: argparse.Namespace) -> None:
     print(f"{found.bound} of the test set: {found.before:.4f} before, {found.after:.4f} after [nats per example], "
           f"{row['loss']:.4f} lost; at most {loss:g} on the validation set was asked for.")  # fmt: skip
     note(options, f"Wrote {target}. Widths are from {found.widths}; they predict a loss of "
-         f"{found.foretold:.4f} nats per training example.")  # fmt: skip
+         f"{found.predicted_loss:.4f} nats per training example.")  # fmt: skip
 
 
 def decompress_model(options: argparse.Namespace) -> None:

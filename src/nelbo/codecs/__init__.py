@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from nelbo.codecs.container import Header as Header
     from nelbo.codecs.container import pack as pack
     from nelbo.codecs.container import unpack as unpack
+    from nelbo.codecs.framing import MAGIC as MAGIC
     from nelbo.codecs.identity import model_digest as model_digest
     from nelbo.codecs.lossless import Layout as Layout
     from nelbo.codecs.lossless import compress as compress
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from nelbo.codecs.pictures import decompress_picture as decompress_picture
     from nelbo.codecs.pictures import describe_picture as describe_picture
     from nelbo.codecs.pictures import picture_codec as picture_codec
+    from nelbo.codecs.pictures import step_of as step_of
     from nelbo.codecs.rounding import Rounding as Rounding
     from nelbo.codecs.stages import Stage as Stage
     from nelbo.codecs.tables import Bins as Bins
@@ -90,6 +92,7 @@ _HOMES = {
     "IntervalTable": "codec",
     "Layout": "lossless",
     "LocationScale": "tables",
+    "MAGIC": "framing",
     "METHODS": "annealing",
     "MOST_STEP": "pictures",
     "Message": "message",
@@ -134,6 +137,7 @@ _HOMES = {
     "repeat": "codec",
     "schedule": "networks",
     "sequence": "codec",
+    "step_of": "pictures",
     "tabled": "codec",
     "uniform_bins": "tables",
     "unpack": "container",

@@ -12,7 +12,7 @@ from nelbo.codecs.codec import Codec
 from nelbo.codecs.factorized_tables import Factorized
 from nelbo.codecs.hyper_bits_back import HyperCoder
 from nelbo.codecs.hyper_networks import USUAL_STEP, Hyper
-from nelbo.codecs.message import DamagedError, Message
+from nelbo.codecs.message import Message
 from nelbo.codecs.whole_convolutions import ACTIVATION, MOST, SUM, Chain
 from nelbo.core import InputError
 
@@ -81,6 +81,15 @@ class LatentCoder:
     def has_chain(self) -> bool:
         """Whether tiles can be coded with bits back, one after another."""
         return self.back is not None
+
+    @property
+    def sure(self) -> "LatentCoder":
+        """Itself: no scale is so small that a number is not coded."""
+        return self
+
+    def misses(self, x: np.ndarray, y: Latents, step: int) -> bool:  # noqa: ARG002
+        """No number."""
+        return False
 
     @property
     def unit(self) -> int:
@@ -166,8 +175,7 @@ class LatentCoder:
             above = self._read(reader, inner, np.ones(self.density.channels))
             seen = np.clip(above * float(1 << ACTIVATION), -MOST, MOST)
             z = (_latents(reader, self.hyper.plan(seen, step)).reshape(*extent, -1), above)
-        if not reader.is_spent():
-            raise DamagedError("The stream is damaged: something is left of it.")
+        reader.finish()
         return z
 
     def chained(self, sides: tuple[int, int], step: int) -> Codec:
@@ -192,8 +200,7 @@ class LatentCoder:
         def read(data: bytes, z: np.ndarray) -> np.ndarray:
             reader = Reader(data)
             y = _latents(reader, hyper.plan(z, step))
-            if not reader.is_spent():
-                raise DamagedError("The stream is damaged: something is left of it.")
+            reader.finish()
             return y.reshape(sides[0] >> LEVELS, sides[1] >> LEVELS, -1)
 
         shift = LEVELS + HYPER_LEVELS

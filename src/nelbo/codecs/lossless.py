@@ -1,4 +1,4 @@
-"""Arrays to bytes and back, with any fitted model."""
+"""Lossless compression of arrays with any fitted model."""
 
 import dataclasses
 import tempfile
@@ -37,13 +37,13 @@ from nelbo.models import Model, load_model, save_model
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """How examples are put together.
+    """How examples are grouped.
 
     Args:
-        block: examples that are coded together; each block can be read without the others. Large arrays of wide
-            examples get smaller ones.
-        batch: examples at once through the networks.
-        lanes: symbols that go through the coder at once, at most, a power of two.
+        block: examples that are coded together; each block can be decoded without the others. Large arrays of wide
+            examples get smaller blocks.
+        batch: examples that networks are applied to at once.
+        lanes: largest number of symbols that are coded at once, a power of two.
 
     Raises:
         InputError: a number out of range.
@@ -74,18 +74,18 @@ def compress(
     progress: Callable[[int], None] | None = None,
     codings: Codings = CODINGS,
 ) -> bytes:
-    """Code an array without loss, at a length near the model's negative ELBO.
+    """Compress an array without loss, to about the model's negative ELBO.
 
     Args:
-        model: any whose distributions have codecs.
-        x: `(examples, *shape)`: the values that the likelihood scores, 0 and 1 for a Bernoulli one, whole numbers
-            0 .. 255 for those of grey values, of any type; or floats k / 255 for the latter.
-        context: what the examples are conditioned on, an array (or a tree of arrays), examples first. It is not in the
-            file: the receiver must have it.
+        model: any model whose distributions have codecs.
+        x: `(examples, *shape)`, values that the likelihood scores: 0 and 1 for a Bernoulli likelihood; whole numbers
+            0 .. 255 of any type, or floats k / 255, for a likelihood of grey values.
+        context: what the examples are conditioned on, an array (or a tree of arrays), examples first. It is not stored
+            in the file: the receiver must have it.
         layout: blocks, batches and lanes.
-        verify: decode every block before it is kept.
-        self_contained: put the model into the file too.
-        progress: told how many examples are done.
+        verify: decode every block, as a check, before it is kept.
+        self_contained: store the model in the file.
+        progress: called with the number of examples done.
         codings: how each class of distributions is coded; others are coded by their own log probabilities.
 
     Returns:
@@ -138,7 +138,7 @@ def _model_file(model: Model) -> bytes:
 
 
 def model_inside(found: Container) -> Model:
-    """The model that a file has inside.
+    """The model that is stored in a file.
 
     Raises:
         InputError: it has none, or it is damaged.
@@ -158,14 +158,14 @@ def decompress(
     blocks: Sequence[int] | None = None,
     codings: Codings = CODINGS,
 ) -> np.ndarray:
-    """The array of a `.nlb` file, as it was.
+    """Restore the array of a `.nlb` file exactly.
 
     Args:
         data: the whole file.
-        model: the one it was compressed with; None takes the one inside.
-        context: of all examples, what it was compressed with.
-        blocks: only these blocks, one after another; None means all.
-        codings: what it was compressed with.
+        model: the model that it was compressed with; None takes the one stored in the file.
+        context: the context of all examples that it was compressed with.
+        blocks: decode only these blocks, in this order; None decodes all.
+        codings: the codings that it was compressed with.
 
     Raises:
         InputError: a damaged file, another model or context, or none.
@@ -187,7 +187,7 @@ def decoded(
     blocks: Sequence[int] | None = None,
     codings: Codings = CODINGS,
 ) -> Iterator[np.ndarray]:
-    """The arrays of a file's blocks, one after another, in memory for one block.
+    """The arrays of a file's blocks, one after another, with the memory of one block.
 
     Args:
         found: the file.
@@ -218,7 +218,7 @@ def decoded(
 
 
 def _context_of(header: Header, model: Model, context: PyTree) -> PyTree:
-    """The context that a receiver has, if it is the sender's.
+    """The receiver's context, checked to be the sender's.
 
     Raises:
         InputError: it is not.
@@ -261,7 +261,7 @@ def _other(number: int, why: str) -> DamagedError:
 
 
 def describe(data: Data) -> dict[str, Any]:
-    """What a `.nlb` file says about itself: JSON-able.
+    """A description of a `.nlb` file, as JSON values.
 
     Raises:
         InputError: no such file, or damaged.

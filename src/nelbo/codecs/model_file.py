@@ -123,7 +123,7 @@ def quantize_arrays(
         arrays: by name.
         widths: posterior standard deviations of those that are to be quantized, by name.
         trade: nats of squared error in widths that a nat of code is worth, above zero: at 1 the code of the array and
-            the loss that a normal posterior foretells are least together.
+            the loss that a normal posterior predicts are least together.
 
     Raises:
         InputError: numbers or widths that are not finite.

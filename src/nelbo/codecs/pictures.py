@@ -1,21 +1,21 @@
-"""Pictures to bytes and back, with the codec that comes with nelbo or an image codec of the user's own."""
+"""Compression of pictures, with the codec that comes with nelbo or with an image codec that the user trained."""
 
 import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nelbo.codecs.band_coder import PER_BIT, BandCoder
 from nelbo.codecs.band_tables import STEP
-from nelbo.codecs.codec import Codec
 from nelbo.codecs.hyper_bits_back import LANES
 from nelbo.codecs.latent_coder import LatentCoder
 from nelbo.codecs.message import DamagedError, Message
+from nelbo.codecs.picture_coder import Coder
 from nelbo.codecs.picture_file import PictureFile, PictureHeader, joined, pack_picture, parted, unpack_picture
 from nelbo.codecs.residual_coder import LOSSLESS_STEP, residual_coder
 from nelbo.core import InputError, read_arrays
@@ -28,41 +28,6 @@ SHIPPED = Path(__file__).parent / "picture.safetensors"
 MOST_STEP = 7 << STEP  # quality 0: a step of 128 grey levels; quality 100 has one of 1
 QUALITY = 50
 Progress = Callable[[int, int], None]
-
-
-@runtime_checkable
-class Coder(Protocol):
-    """A model of pictures in whole numbers: what `BandCoder` and `LatentCoder` have in common, and say of it."""
-
-    thrift: ClassVar[float]  # weight of bits beside squared error
-
-    @property
-    def has_chain(self) -> bool:
-        """Whether tiles can be coded with bits back, one after another."""
-        ...
-
-    def chained(self, sides: tuple[int, int], step: int) -> Codec:
-        """The codec of a tile's numbers in a chain."""
-        ...
-
-    @property
-    def unit(self) -> int:
-        """Sides of what is coded are multiples of so many pixels."""
-        ...
-
-    def encode(
-        self, x: np.ndarray, step: int, *, grey: bool = False, numbers: Sequence[np.ndarray] | None = None
-    ) -> tuple[bytes, Any]:
-        """The stream of a picture, and its numbers as the receiver has them."""
-        ...
-
-    def decode(self, data: bytes, sides: tuple[int, int], step: int, *, grey: bool = False) -> Any:
-        """The numbers of a stream."""
-        ...
-
-    def picture(self, y: Any, step: int, /) -> np.ndarray:
-        """The decoded picture of these numbers, uint8, the same on every machine."""
-        ...
 
 
 # by the family of the model
@@ -78,10 +43,10 @@ class PictureCodec:
 
     Args:
         coder: its model, in whole numbers.
-        digest: the first digits of the SHA-256 of options and arrays, hex.
-        arrays: of the model, by name.
-        arguments: of its family.
-        family: its name.
+        digest: the first hexadecimal digits of the SHA-256 of options and arrays.
+        arrays: the model's arrays by name.
+        arguments: the options of the model's family.
+        family: the name of the model's family.
     """
 
     coder: Coder
@@ -91,7 +56,7 @@ class PictureCodec:
     family: str = "image-codec"
 
     def coded(self, x: np.ndarray, step: int, *, grey: bool, refine: int = 0) -> tuple[bytes, Any]:
-        """The stream of a tile and its whole numbers; the refined one where it is better in real bytes.
+        """The stream of a tile and its whole numbers; the refined ones if they cost less in real bytes.
 
         Args:
             x: `(height, width, 3)`, grey levels, sides multiples of the coder's unit.
@@ -104,15 +69,22 @@ class PictureCodec:
         if numbers is None:
             return chosen
         refined = self.coder.encode(x, step, grey=grey, numbers=numbers)
-        return min(chosen, refined, key=lambda one: self._cost(x, step, *one))
+        return min(chosen, refined, key=lambda one: self.cost(x, step, one[0], self.coder.picture(one[1], step)))
 
-    def _cost(self, x: np.ndarray, step: int, data: bytes, y: Any) -> float:
-        """Squared error in steps, and the weighted bits of a stream at their balance: what the sender makes small."""
-        error = (self.coder.picture(y, step) - x) * 2.0 ** (-step / (1 << STEP))
+    def cost(self, x: np.ndarray, step: int, data: bytes, shown: np.ndarray) -> float:
+        """The sender's cost: squared error in steps, plus the bits of a stream by their weight.
+
+        Args:
+            x: as for `coded`.
+            step: the same.
+            data: the stream.
+            shown: what it decodes to.
+        """
+        error = (shown - x) * 2.0 ** (-step / (1 << STEP))
         return float((error**2).sum()) + self.coder.thrift * PER_BIT * 8 * len(data)
 
     def refined(self, x: np.ndarray, step: int, steps: int) -> list[np.ndarray] | None:
-        """Whole numbers of each band of a tile that cost less than those of one pass, or None: `refined_picture`."""
+        """Whole numbers of each band of a tile that cost less than rounded ones, or None; see `refined_picture`."""
         # these load JAX, for which other pictures do not wait
         import jax.random as jr
 
@@ -121,12 +93,12 @@ class PictureCodec:
         return refined_picture(jr.key(0), self._model(), x, step / (1 << STEP), steps=steps, thrift=self.coder.thrift)
 
     def gaps(self, pixels: np.ndarray, quality: float | int, steps: int) -> "Gaps":
-        """Why the code of a picture is longer than it need be, by so many steps of refinement; see `Gaps`.
+        """Why the code of a picture is longer than necessary, measured by refinement; see `Gaps`.
 
         Args:
             pixels: as for `compress_picture`.
-            quality: the same.
-            steps: of refinement, for each tile twice.
+            quality: as for `compress_picture`.
+            steps: number of refinement steps, which are taken twice for each tile.
         """
         import jax.random as jr
 
@@ -145,20 +117,20 @@ class PictureCodec:
 
 
 def codec_from(arrays: Mapping[str, np.ndarray], spec: Mapping[str, Any], where: str) -> PictureCodec:
-    """The codec of an image codec's arrays, by their names in a model's file.
+    """The codec made of the arrays of a trained image codec.
 
     Args:
-        arrays: by name.
+        arrays: by their names in a model's file.
         spec: name and options of the model's family.
-        where: they are from, for messages.
+        where: where the arrays are from, for messages.
 
     Raises:
         InputError: it is another model, or has diverged.
     """
     family = spec.get("name")
     if family not in _CODERS:
-        names = " or ".join(_CODERS)
-        raise InputError(f"{where} is a model {family}, which codes no pictures: give one of {names}.")
+        kind = "no model of a family" if family is None else f"a model {family}"
+        raise InputError(f"{where} is {kind}, which codes no pictures: give one of {' or '.join(_CODERS)}.")
     if not all(np.isfinite(value).all() for value in arrays.values()):
         raise InputError(
             f"{where} has parameters that are not finite: fit it again, with a lower learning rate perhaps."
@@ -170,20 +142,27 @@ def codec_from(arrays: Mapping[str, np.ndarray], spec: Mapping[str, Any], where:
     return PictureCodec(coder, found.hexdigest()[:16], arrays, spec["arguments"], family)
 
 
-@functools.cache
 def picture_codec(path: Path | None = None) -> PictureCodec:
-    """The codec of a model's file; None: the one that comes with nelbo.
+    """The codec of a model's file, which is read anew each time, or the one that comes with nelbo for None.
 
     Raises:
         InputError: no such file, or another model.
     """
-    place = SHIPPED if path is None else path
-    arrays, header = read_arrays(place, "model")
-    return codec_from(arrays, header.get("spec", {}), str(place))
+    return _shipped() if path is None else _read_codec(path)
+
+
+def _read_codec(path: Path) -> PictureCodec:
+    arrays, header = read_arrays(path, "model")
+    return codec_from(arrays, header.get("spec", {}), str(path))
+
+
+@functools.cache
+def _shipped() -> PictureCodec:
+    return _read_codec(SHIPPED)
 
 
 def step_of(quality: float | int) -> int:
-    """log2 of the step, in eighths, of a quality from 0 to 100.
+    """Log2 of the step, in eighths, for a quality from 0 to 100.
 
     Raises:
         InputError: another number.
@@ -202,45 +181,64 @@ def compress_picture(
     refine: int = 0,
     lossless: bool = False,
 ) -> bytes:
-    """Code a picture, with loss or without.
+    """Compress a picture, with or without loss.
 
     Args:
         pixels: `(height, width, channels)` uint8, one channel or three.
-        quality: 0 to 100: smaller steps are better and longer.
-        codec: None takes the one that comes with nelbo.
-        progress: told (tiles done, all tiles).
-        refine: steps of stochastic Gumbel annealing for each tile (Yang, Bamler and Mandt 2020), which take seconds
-            each and make the file shorter; 0: none. Where so few steps find nothing better, a tile stays as it is.
-        lossless: code what the picture has more than its lossy code too, whose step is then the one that this was
-            measured to be shortest at, whatever `quality` says.
+        quality: 0 to 100; higher is better, and takes more bytes.
+        codec: the codec; None takes the one that comes with nelbo.
+        progress: called with the number of finished tiles and of all tiles.
+        refine: steps of stochastic Gumbel annealing for each tile (Yang, Bamler and Mandt 2020). They take seconds each
+            and make the file shorter; a tile for which they find nothing better stays as it is.
+        lossless: code the residual of the lossy code too, so that every pixel is restored. `quality` is then ignored;
+            the step is the one at which files were measured to be shortest.
 
     Returns:
         A whole `.nlb` file.
 
     Raises:
-        InputError: no such picture, or a quality out of range.
+        InputError: pixels of another shape or type, or a quality or number of steps out of range.
     """
+    pixels = np.asarray(pixels)
     if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or pixels.dtype != np.uint8 or not pixels.size:
         raise InputError(
             f"A picture is an array of bytes, height x width x 1 or 3, got {pixels.dtype} {list(pixels.shape)}."
         )
+    if refine < 0:
+        raise InputError(f"refine is a number of steps, zero or more, got {refine}.")
     codec = picture_codec() if codec is None else codec
-    step, coder = LOSSLESS_STEP if lossless else step_of(quality), codec.coder
+    step = LOSSLESS_STEP if lossless else step_of(quality)
     grey = pixels.shape[2] == 1 or bool((pixels == pixels[..., :1]).all())
     height, width, channels = pixels.shape
     more = residual_coder() if lossless else None
-    has_chain = coder.has_chain and more is None
     header = PictureHeader((height, width, channels), step, grey, codec.digest, residual=more.digest if more else "")
-    chain, message = dataclasses.replace(header, chained=True), Message(lanes=LANES)
-    tiles, told, places = [], [], header.tiles()
+    data, cost, missed = _written(pixels, header, codec, refine, progress)
+    if missed:
+        sure = dataclasses.replace(codec, coder=codec.coder.sure)
+        other, price, _ = _written(pixels, dataclasses.replace(header, sure=True), sure, refine, progress)
+        data = other if price < cost else data
+    return data
+
+
+def _written(
+    pixels: np.ndarray, header: PictureHeader, codec: PictureCodec, refine: int, progress: Progress | None
+) -> tuple[bytes, float, bool]:
+    """The file of a picture, its cost as `PictureCodec.cost` has it, and whether its coder missed numbers."""
+    coder, step = codec.coder, header.step
+    more = residual_coder() if header.residual else None
+    has_chain, chain = coder.has_chain and more is None, dataclasses.replace(header, chained=True)
+    message, tiles, told, places = Message(lanes=LANES), [], [], header.tiles()
+    cost, missed = 0.0, False
     for done, (rows, columns) in enumerate(places, 1):
         part = pixels[rows, columns]
         x = _padded(part, coder.unit)
-        data, y = codec.coded(x, step, grey=grey, refine=refine)
+        data, y = codec.coded(x, step, grey=header.grey, refine=refine)
         base = coder.picture(y, step)
         shown = _shown(base, header, part.shape[:2])
         if more is not None:
-            data, shown = joined(data, more.encode(part, base, grey=grey)), part
+            data, shown = joined(data, more.encode(part, base, grey=header.grey)), part
+        else:
+            cost, missed = cost + codec.cost(x, step, data, base), missed or coder.misses(x, y, step)
         tiles.append((data, header.digest(shown)))
         if has_chain:
             message = coder.chained((x.shape[0], x.shape[1]), step).push(message, y)
@@ -249,10 +247,10 @@ def compress_picture(
             progress(done, len(places))
     plain = pack_picture(header, tiles)
     if not has_chain:
-        return plain
+        return plain, cost, missed
     # the first tile's hyper-latents are drawn from bits that the message has to carry: of few tiles it is longer
     linked = pack_picture(chain, [(message.to_bytes(), told[0]), *((b"", digest) for digest in told[1:])])
-    return min(plain, linked, key=len)
+    return min(plain, linked, key=len), cost, missed
 
 
 def decompress_picture(data: bytes | memoryview, codec: PictureCodec | None = None) -> np.ndarray:
@@ -260,7 +258,7 @@ def decompress_picture(data: bytes | memoryview, codec: PictureCodec | None = No
 
     Args:
         data: the whole file.
-        codec: the one that it was coded with; None takes the one that comes with nelbo.
+        codec: the codec that it was compressed with; None takes the one that comes with nelbo.
 
     Raises:
         InputError: a damaged file, or another codec.
@@ -278,10 +276,11 @@ def decompress_picture(data: bytes | memoryview, codec: PictureCodec | None = No
             f"{residual_coder().digest}): use the one that wrote it."
         )
     out = np.empty(header.shape, np.uint8)
-    read = _linked(found, codec.coder) if header.chained else _apart(found, codec.coder)
+    coder = codec.coder.sure if header.sure else codec.coder
+    read = _linked(found, coder) if header.chained else _apart(found, coder)
     # of a chain the last tile is on top
     for number, (rows, columns) in list(enumerate(header.tiles()))[:: -1 if header.chained else 1]:
-        out[rows, columns] = _tile(found, number, codec.coder, out[rows, columns].shape[:2], read)
+        out[rows, columns] = _tile(found, number, coder, out[rows, columns].shape[:2], read)
     return out
 
 
@@ -295,7 +294,7 @@ def _apart(found: PictureFile, coder: Coder) -> _Read:
 
 
 def _linked(found: PictureFile, coder: Coder) -> _Read:
-    """Of tiles that are one message, the last one first.
+    """The numbers of tiles that were coded as one message, the last tile first.
 
     Raises:
         DamagedError: no sender wrote it.
@@ -330,20 +329,20 @@ def _tile(found: PictureFile, number: int, coder: Coder, size: tuple[int, int], 
 
 
 def _padded(part: np.ndarray, unit: int) -> np.ndarray:
-    """Three channels of floats, sides being multiples of a number; beyond its end a picture goes on as it ends."""
+    """The picture as three channels of floats, extended by its last row and column to multiples of a number."""
     height, width, channels = part.shape
     whole = np.pad(part, ((0, -height % unit), (0, -width % unit), (0, 0)), mode="edge")
     return np.repeat(whole, 3, axis=2).astype(float) if channels == 1 else whole.astype(float)
 
 
 def _shown(pixels: np.ndarray, header: PictureHeader, size: tuple[int, int]) -> np.ndarray:
-    """The part of a decoded tile that is picture, with its channels; what was coded as grey has three equal ones."""
+    """The part of a decoded tile that belongs to the picture, with its number of channels."""
     part = pixels[: size[0], : size[1]]
     return np.repeat(part[..., 1:2], header.shape[2], axis=2) if header.grey else part
 
 
 def describe_picture(data: bytes | memoryview) -> dict[str, Any]:
-    """What a `.nlb` file of a picture says about itself: JSON-able.
+    """A description of the `.nlb` file of a picture, as JSON values.
 
     Raises:
         InputError: no such file, or damaged.
@@ -358,7 +357,7 @@ def describe_picture(data: bytes | memoryview) -> dict[str, Any]:
         "height": height,
         "channels": channels,
         "step": 2.0 ** (found.header.step / (1 << STEP)),
-        "quality": 100 * (1 - found.header.step / MOST_STEP),
+        "quality": None if found.header.residual else 100 * (1 - found.header.step / MOST_STEP),
         "model_sha256": found.header.model,
         "bytes": len(data),
         "bits_per_pixel": 8 * len(data) / (height * width),

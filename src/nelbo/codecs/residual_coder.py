@@ -77,8 +77,7 @@ class ResidualCoder:
         """
         reader = Reader(data)
         more = self._walk(size, base, lambda plane, places, found: reader.numbers(SHAPE, found), grey=grey)  # noqa: ARG005
-        if not reader.is_spent():
-            raise DamagedError("something is left of the stream")
+        reader.finish()
         whole = (base + more)[: size[0], : size[1]].astype(np.uint8)
         return np.repeat(whole[..., ORDER[0]][..., None], len(ORDER), axis=2) if grey else whole
 

@@ -1,4 +1,4 @@
-"""One example: what p scores, what of it is observed, what a recognition model sees, what is known beside."""
+"""One example: what p scores, which of it is observed, what a recognition model sees, and the context."""
 
 import equinox as eqx
 import jax
@@ -10,14 +10,15 @@ from nelbo.core.errors import InputError
 
 
 class Example(eqx.Module):
-    """One example of a data set, or a batch of them where every array has a leading batch dimension.
+    """One example of a data set, or a batch of them if every array has a leading batch dimension.
 
     Args:
         values: what p scores: an array, or a tree of arrays.
-        observed: booleans of the same structure; the likelihood sums observed entries alone. None: all are observed.
+        observed: booleans of the same structure; the likelihood sums over observed entries only. None: all are
+            observed.
         seen: what q sees in place of the values (noisy ones, or a part of them); None: the values themselves.
-        context: what p and q are conditioned on and nobody models (labels, time stamps, covariates); None: nothing.
-        weight: what the example counts in the mean over a batch, a number; None: one. No model sees it.
+        context: what p and q are conditioned on but do not model (labels, time stamps, covariates); None: nothing.
+        weight: weight of the example in the mean over a batch, which no model sees; None: one.
 
     Raises:
         InputError: a mask of another shape than the values.
@@ -53,5 +54,5 @@ AnyExample = Example | Array | np.ndarray
 
 
 def as_example(x: AnyExample) -> Example:
-    """The example itself, or a bare array as an example of which every entry is observed."""
+    """The example itself, or a bare array as an example in which every entry is observed."""
     return x if isinstance(x, Example) else Example(x)

@@ -66,6 +66,8 @@ if TYPE_CHECKING:
     from nelbo.data.pairs import load_pairs as load_pairs
     from nelbo.data.pairs import pair_context as pair_context
     from nelbo.data.pairs import read_triples as read_triples
+    from nelbo.data.photo_files import LOSING as LOSING
+    from nelbo.data.photo_files import kind_of_name as kind_of_name
     from nelbo.data.photo_files import read_photo as read_photo
     from nelbo.data.photo_files import read_picture as read_picture
     from nelbo.data.photo_files import write_picture as write_picture
@@ -126,6 +128,7 @@ _HOMES = {
     "Events": "events_schema",
     "FetchProgress": "fetch",
     "LAYOUTS": "wide",
+    "LOSING": "photo_files",
     "LogSteps": "crops",
     "LongSeries": "long",
     "MADE": "made",
@@ -170,6 +173,7 @@ _HOMES = {
     "healing_truth": "made",
     "holds_frames": "series_files",
     "is_xarray": "xarrays",
+    "kind_of_name": "photo_files",
     "known_targets": "prepare",
     "last_events": "events",
     "load": "loading",

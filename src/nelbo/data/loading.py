@@ -49,33 +49,33 @@ def load(
     """Load a named data set, or a file or folder: `.npy`, `.npz`, `.csv`, `.tsv`, `.parquet`, `.feather`,
     `.xlsx`, IDX files or images.
 
-    A named set is looked for in `data_dir` (else the folder NELBO_DATA names), in system packages, in the cache, and
-    on the network unless NELBO_OFFLINE is set; what is fetched is checked against a SHA-256 and cached. What was
-    assumed or left out in reading is in `Data.notes`. (The arguments are many because each is an option of a user's.)
+    A named set is looked for in `data_dir` (or the folder that NELBO_DATA names), in system packages, in the cache, and
+    on the network unless NELBO_OFFLINE is set; downloads are checked against a SHA-256 and cached. `Data.notes` says
+    what was assumed or left out in reading. (There are many arguments because each is an option of a user's.)
 
     Args:
         name_or_path: one of `names()`, or a path. A path without a suffix or a slash needs "./" if a set has its name.
         data_dir: a folder that holds named sets.
         binarize: "none", "static", "threshold" or "dynamic"; None means "none".
-        binarize_seed: of the static draw.
-        split_seed: of the rows chosen for splits that the data do not bring themselves.
-        valid_fraction: of the rows, for validation; zero leaves the split out. If neither fraction is given, a named
-            set keeps the sizes that `nelbo data show NAME` prints; else None means 0.1.
-        test_fraction: of the rows, for testing; the same.
-        train_rows: train on so many rows of the training split, drawn at random; None takes all of them.
+        binarize_seed: random seed of static binarization.
+        split_seed: random seed by which rows are chosen for splits that the data do not come with.
+        valid_fraction: share of the rows that are held out for validation; zero leaves the split out. If neither
+            fraction is given, a named set keeps the sizes that `nelbo data show NAME` prints; else None means 0.1.
+        test_fraction: share of the rows that are held out for testing; zero leaves the split out.
+        train_rows: train on this many rows of the training split, drawn by `split_seed`; None takes all of them.
         stream: leave a `.npy` file on disk and read rows as they are needed. The first rows train, the last ones
             test, in the order of the file.
         header: whether the first line of a CSV file names its columns; None finds out.
-        columns: the names of the columns of a table to model, all that hold numbers where none is given.
-        ignore: the names of columns of a table to set aside.
-        target: the name of the column to predict, for models that predict one (by default `label` or `y`).
+        columns: names of the columns of a table that are modelled; () models all columns of numbers.
+        ignore: names of columns of a table that are not modelled.
+        target: name of the column to predict, for models that predict one (by default `label` or `y`).
         targets: "number" or "class" where something is predicted: then `Split.y` holds that, and rows without it are
             left out.
         words: model columns of words too, each word being an entry of 0 or 1.
-        column: how columns of a table are modelled, NAME=KIND each, with KIND real, positive, count, student (heavy
-            tails), words, ordinal (of numbers; of words with their order, ordinal:LOW<MIDDLE<HIGH) or ignore; the
-            others as the data suggest.
-        schema: of data that these must be like: columns are matched by name, and kind and shape are checked.
+        column: how columns of a table are modelled, each as NAME=KIND, where KIND is real, positive, count, student
+            (heavy tails), words, ordinal (numbers in their order; words in the order of ordinal:LOW<MIDDLE<HIGH) or
+            ignore; the kind of the other columns is inferred from the data.
+        schema: of data that these must match: columns are matched by name, and kind and shape are checked.
         progress: called as `progress(what, bytes_done, bytes_in_all_or_None)` while fetching.
 
     Raises:

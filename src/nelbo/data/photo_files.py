@@ -5,36 +5,24 @@ from typing import Any
 
 import numpy as np
 
-from nelbo.core import InputError, atomic_write, os_error
+from nelbo.core import InputError, atomic_write
+from nelbo.data.pillow_files import drops_bits, opened
 from nelbo.data.reading import require
 
-MOST_PIXELS = 2**30
 _EXACT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "I;16", "I;16L", "I;16B", "I", "F")  # the deep ones are refused
+_KEEPING = ("BMP", "DIB", "JPEG2000", "PCX", "PNG", "PPM", "QOI", "SGI", "TGA", "TIFF")  # formats that keep every pixel
+LOSING = ("AVIF", "JPEG", "WEBP")  # formats that nelbo writes with a loss
 _DEEP = ("I;16", "I;16L", "I;16B", "I", "F")
-
-
-def _opened(path: Path) -> Any:
-    pillow = require("PIL.Image", "Reading pictures")
-    pillow.MAX_IMAGE_PIXELS = None  # sizes are checked below, before anything is decoded
-    try:
-        image = pillow.open(path)
-    except OSError as error:
-        if error.errno is not None:
-            raise os_error("read", path, error) from error
-        raise InputError(f"{path} is no picture that Pillow can read: give a PNG, JPEG, WebP or TIFF file.") from error
-    width, height = image.size
-    if width * height > MOST_PIXELS:
-        raise InputError(f"{path} has {width} x {height} pixels; at most 2^30 are read: cut it into parts.")
-    return image
 
 
 def photo_size(path: Path) -> tuple[int, int]:
     """Width and height of a photograph as it is stored, without decoding it.
 
     Raises:
-        InputError: no picture.
+        InputError: no picture, one with more than eight bits, or with several frames.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
+        _check(image, path, exact=False)
         return image.size
 
 
@@ -48,9 +36,14 @@ def _has_more(image: Any) -> bool:
     return True
 
 
-def drops_bits(image: Any) -> bool:
-    """Whether Pillow would drop bits of a picture's colours, as it does of PNG and TIFF with 16 bits a channel."""
-    return any(order in str(tile[3]) for tile in image.tile for order in (";16B", ";16L", ";16N"))
+def _check(image: Any, path: Path, *, exact: bool) -> None:
+    """What can be said of a picture before it is decoded."""
+    if exact and image.mode not in _EXACT:
+        raise InputError(f"{path} has colours of kind {image.mode}, which become RGB with rounding: convert it first.")
+    if image.mode in _DEEP or image.mode.startswith("I;") or drops_bits(image):
+        raise InputError(f"{path} has more than eight bits a channel: convert it to eight bits first.")
+    if image.format != "MPO" and _has_more(image):  # an MPO is a JPEG with a preview behind it
+        raise InputError(f"{path} has several frames: give one picture.")
 
 
 def read_photo(path: Path) -> np.ndarray:
@@ -75,28 +68,17 @@ def read_picture(path: Path, *, exact: bool = False) -> np.ndarray:
             that is used.
     """
     operations = require("PIL.ImageOps", "Reading pictures")
-    with _opened(path) as image:
-        if exact and image.mode not in _EXACT:
-            raise InputError(
-                f"{path} has colours of kind {image.mode}, which become RGB with rounding: convert it first."
-            )
-        if image.mode in _DEEP or image.mode.startswith("I;") or drops_bits(image):
-            raise InputError(f"{path} has more than eight bits a channel: convert it to eight bits first.")
-        if image.format != "MPO" and _has_more(image):  # an MPO is a JPEG with a preview behind it
-            raise InputError(f"{path} has several frames: give one picture.")
-        try:
-            image.load()
-            image = operations.exif_transpose(image)
-        except (OSError, ValueError, SyntaxError) as error:
-            raise InputError(f"{path} is damaged ({error}): use another copy.") from error
+    with opened(path) as image:
+        _check(image, path, exact=exact)
+        image.load()
+        image = operations.exif_transpose(image)
         if "A" in image.getbands() or "transparency" in image.info:
             whole = image.convert("RGBA")
             if whole.getchannel("A").getextrema()[0] < 255:
                 raise InputError(
                     f"{path} has transparent pixels, which are not coded: flatten it onto a background first."
                 )
-            grey = image.mode == "LA"
-            image = whole.convert("L" if grey else "RGB")
+            image = whole.convert("L" if image.mode in ("1", "L", "LA") else "RGB")
         elif image.mode in ("1", "L"):
             image = image.convert("L")
         else:
@@ -105,17 +87,36 @@ def read_picture(path: Path, *, exact: bool = False) -> np.ndarray:
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
 
-def write_picture(path: Path, pixels: np.ndarray) -> None:
-    """Write `(height, width, channels)` uint8 as the picture that the name's end says, whole or not at all.
+def kind_of_name(path: Path) -> str:
+    """The format of pictures that a name's end says, as Pillow calls it, of those that hold what is decoded.
 
     Raises:
-        InputError: Pillow writes no such files, or the disk is full.
+        InputError: another end: no picture, or a format that would keep few colours (GIF) or a small copy (ICO).
     """
     pillow = require("PIL.Image", "Writing pictures")
     pillow.init()
     kind = pillow.registered_extensions().get(path.suffix.lower())
-    if kind is None or kind not in pillow.SAVE:
+    if kind not in (*_KEEPING, *LOSING) or kind not in pillow.SAVE:
         raise InputError(f"Cannot write {path}: give the name of a picture, such as photo.png.")
-    image = pillow.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    if path.is_dir():
+        raise InputError(f"Cannot write {path}: it is a folder; give the name of a picture in it, such as photo.png.")
+    return kind
+
+
+def write_picture(path: Path, pixels: np.ndarray) -> None:
+    """Write `(height, width, channels)` uint8 as the picture that the name's end says, whole or not at all.
+
+    Raises:
+        InputError: Pillow writes no such files, the picture is too large for them, or the disk is full.
+    """
+    kind = kind_of_name(path)
+    image = require("PIL.Image", "Writing pictures").fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     with atomic_write(path) as file:
-        image.save(file, kind, **({"quality": 95} if kind in ("JPEG", "WEBP") else {}))
+        try:
+            image.save(file, kind, **({"quality": 95} if kind in LOSING else {}))
+        except Exception as error:  # of pictures that a format cannot hold Pillow raises nearly every kind
+            if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno is not None):
+                raise
+            size = f"{image.width} x {image.height} pixels"
+            raise InputError(f"Cannot write {path}: {kind} files cannot hold {size}, or not as Pillow writes them "
+                             f"({error}); choose .png.") from error  # fmt: skip

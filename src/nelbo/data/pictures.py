@@ -2,20 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from nelbo.core import InputError, os_error
-from nelbo.data.formats import unreadable
-from nelbo.data.photo_files import drops_bits
+from nelbo.data.pillow_files import drops_bits, opened, picture_suffixes
 from nelbo.data.reading import require
 from nelbo.data.splits import Split
 
 _GREY, _COLOUR = ("1", "L", "LA"), ("RGB", "RGBA", "P", "CMYK", "YCbCr", "PA", "La", "RGBa")
 _SPLIT_NAMES = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test"}
-# what Pillow opens, but is no picture by itself, or needs a program beside Pillow
-_NO_PICTURES = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "PDF", "WMF")
 _OF_SYSTEMS = ("__macosx", "@eadir", "$recycle.bin", "system volume information")
 _SYSTEM_FILES = ("thumbs.db", "desktop.ini")
 
@@ -68,7 +64,7 @@ def read_pictures(folder: Path) -> Pictures:
     files = [path for part in parts.values() for path, _ in part]
     if not files:
         raise InputError(f"{folder} holds no pictures; files such as .png, .jpg, .tif, .webp or .bmp were expected.")
-    pixels = _stack(pillow, files)
+    pixels = _stack(files)
     splits, start = {}, 0
     for name, part in parts.items():
         labels = [numbers[label] for _, label in part if label is not None]
@@ -77,16 +73,6 @@ def read_pictures(folder: Path) -> Pictures:
         splits[name] = Split(x, np.asarray(labels, np.int64) if labels else None, ids=names)
         start += len(part)
     return Pictures(splits, tuple(numbers) or None, (*_passed_over(folder, stray), *notes))
-
-
-def picture_suffixes(pillow: Any) -> frozenset[str]:
-    """The suffixes, with their dots, of all files that Pillow can open as pictures here."""
-    pillow.init()
-    return frozenset(
-        suffix
-        for suffix, kind in pillow.registered_extensions().items()
-        if kind in pillow.OPEN and kind not in _NO_PICTURES
-    )
 
 
 # what a name ends with for `nelbo compress` to take it for a picture: the usual kinds, without asking Pillow
@@ -105,20 +91,24 @@ def picture_files(folder: Path) -> list[Path]:
         InputError: the folder cannot be read, or has none.
     """
     suffixes = picture_suffixes(require("PIL.Image", "Reading pictures"))
-    found: list[Path] = []
-    for path in _entries(folder):
-        if path.is_dir() and path.name.lower() not in _OF_SYSTEMS:
-            found += _all_pictures(path, suffixes)
-        elif _is_picture(path, suffixes):
-            found.append(path)
+    place = folder.resolve()
+    found = _all_pictures(folder, suffixes, frozenset((place, *place.parents)))
     if not found:
         raise InputError(f"{folder} holds no pictures; files such as .png, .jpg, .tif, .webp or .bmp were expected.")
     return found
 
 
-def _all_pictures(folder: Path, suffixes: frozenset[str]) -> list[Path]:
-    inner = [_all_pictures(path, suffixes) if path.is_dir() else [path] for path in _entries(folder)]
-    return [path for part in inner for path in part if _is_picture(path, suffixes)]
+def _all_pictures(folder: Path, suffixes: frozenset[str], above: frozenset[Path]) -> list[Path]:
+    """The pictures of a folder, less those of links back to the folders that it lies in, `above`."""
+    found: list[Path] = []
+    for path in _entries(folder):
+        if path.is_dir() and path.name.lower() not in _OF_SYSTEMS:
+            place = path.resolve()
+            if place not in above:
+                found += _all_pictures(path, suffixes, above | {place})
+        elif _is_picture(path, suffixes):
+            found.append(path)
+    return found
 
 
 def _parts(folder: Path, suffixes: frozenset[str]) -> tuple[dict[str, Labelled], list[Path]]:
@@ -187,8 +177,8 @@ def _passed_over(folder: Path, stray: list[Path]) -> tuple[str, ...]:
     return (f"{folder}: passed over {shown}, which {'is' if len(stray) == 1 else 'are'} no part of the data.",)
 
 
-def _stack(pillow: Any, files: list[Path]) -> np.ndarray:
-    read = [_read(pillow, path) for path in files]
+def _stack(files: list[Path]) -> np.ndarray:
+    read = [_read(path) for path in files]
     for path, pixels in zip(files, read, strict=True):
         if pixels.shape[:2] != read[0].shape[:2]:
             (height, width), (first_height, first_width) = pixels.shape[:2], read[0].shape[:2]
@@ -201,19 +191,14 @@ def _stack(pillow: Any, files: list[Path]) -> np.ndarray:
     return np.stack([np.repeat(p[..., None], 3, axis=2) if p.ndim == 2 else p for p in read])
 
 
-def _read(pillow: Any, path: Path) -> np.ndarray:
+def _read(path: Path) -> np.ndarray:
     """Pixels of one picture, upright, `(h, w)` grey or `(h, w, 3)`."""
     from PIL import ImageOps
 
-    try:
-        with pillow.open(path) as picture:
-            mode = picture.mode
-            if mode not in (*_GREY, *_COLOUR):
-                raise InputError(f"{path} has pixels of kind {mode}; 8 bits a channel were expected: convert it.")
-            if drops_bits(picture):
-                raise InputError(f"{path} has 16 bits a channel; 8 were expected: convert it.")
-            return np.asarray(ImageOps.exif_transpose(picture).convert("L" if mode in _GREY else "RGB"))
-    except InputError:
-        raise
-    except (OSError, ValueError, SyntaxError, EOFError, pillow.DecompressionBombError) as error:
-        raise unreadable(path, "picture", error) from error
+    with opened(path) as picture:
+        mode = picture.mode
+        if mode not in (*_GREY, *_COLOUR):
+            raise InputError(f"{path} has pixels of kind {mode}; 8 bits a channel were expected: convert it.")
+        if drops_bits(picture):
+            raise InputError(f"{path} has 16 bits a channel; 8 were expected: convert it.")
+        return np.asarray(ImageOps.exif_transpose(picture).convert("L" if mode in _GREY else "RGB"))

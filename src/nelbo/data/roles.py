@@ -8,7 +8,7 @@ import numpy as np
 from nelbo.core import InputError, choice
 from nelbo.data.answer_columns import Targets
 from nelbo.data.asked import as_asked, check_kind, not_numeric
-from nelbo.data.columns import Column, Content, sentinel_in
+from nelbo.data.columns import Column, Content, Role, sentinel_in
 from nelbo.data.reading import ReadTable
 
 LABEL_COLUMNS = ("label", "y")
@@ -60,16 +60,16 @@ class Roles:
 def assign_roles(reading: ReadTable, options: TableOptions, cleaned: Sequence[Content] | None = None) -> Roles:
     """Give every column its role.
 
-    Set aside are: what `ignore` names or `columns` does not, text, columns without a value, and a first column without
-    a name that holds distinct whole numbers (a saved pandas index, shuffled too). A column `label` or `y` holds
-    labels. All other columns are modelled; numbers in an identifier or a time stamp too, unless `ignore` names them.
-    Where a column is to be predicted, that one is the target and all others are features, words among them, of which
-    each becomes an entry of 0 or 1; text is set aside only where no two rows have the same.
+    These are set aside: columns that `ignore` names or `columns` does not, text, columns without a value, and a first
+    column without a name that holds distinct whole numbers (a saved pandas index, even if shuffled). A column `label`
+    or `y` holds labels. All other columns are modelled, also numeric identifiers and time stamps, unless `ignore` names
+    them. If a column is to be predicted, it is the target and all others are features; of text columns each word
+    becomes an entry of 0 or 1, and they are set aside only if no two rows have the same text.
 
     Args:
         reading: the table.
         options: what the user says about it.
-        cleaned: its columns with numbers that mean "missing" (-999) taken out; None: there are none.
+        cleaned: its columns without numbers that mean "missing" (-999); None: there are no such numbers.
 
     Raises:
         InputError: an unknown name, a column of numbers with text in it or of too many words, or no column to model.
@@ -78,59 +78,76 @@ def assign_roles(reading: ReadTable, options: TableOptions, cleaned: Sequence[Co
     if len(table) == 0:
         raise InputError(f"{table.where} has no rows; a table with at least one row was expected.")
     names = shown_names(table.names)
-    asked = dict(options.kinds)
-    for name in (*options.columns, *options.ignore, *asked):
+    for name in (*options.columns, *options.ignore, *dict(options.kinds)):
         choice("column", name, names)
     label = next((name for name in LABEL_COLUMNS if name in names and name not in options.ignore), None)
     label = None if options.words else label
     target = None if options.targets is None else _target(table.where, names, label, options)
-    columns = []
-    named = table.dialect is None or table.dialect.header
-    for i, (name, content) in enumerate(zip(names, contents, strict=True)):
-        index = named and i == 0 and table.names[i] in _INDEX_NAMES and len(table) > 1 and content.counts_rows
-        how = asked.get(name, "")
-        content = as_asked(table, name, content, how or ("words" if options.words and _is_code(content) else ""))
-        reason = _reason(name, content, options, index=index, asked=how)
-        own, answer = (target, "target") if target is not None else (label, "label")
-        role = answer if name == own else "set aside" if reason else "feature"
-        if role == "feature" and content.fault:
-            raise not_numeric(table, name, content)
-        worded = role == "feature" and (content.kind == "text" or bool(content.order))
-        if worded and target is None and not options.words:  # named by `columns`
-            raise not_numeric(table, name, content)
-        levels = content.levels if worded else None
-        why = reason if role == "set aside" else ""
-        columns.append(
-            Column(
-                table.names[i],
-                role,
-                content.kind,
-                why,
-                content.places,
-                content.words,
-                levels,
-                content.form,
-                sentinel_in(reading.contents[i]),
-                "ordinal" if worded and content.order else "" if how in {"words", "ignore"} else how,
-                content.pattern,
-            )
-        )
+    answer: tuple[str | None, Role] = (label, "label") if target is None else (target, "target")
+    columns = [_column(reading, place, names[place], one, options, answer) for place, one in enumerate(contents)]
     _check_levels(table.where, names, columns)
-    if options.words and not any(column.role == "feature" for column in columns):
+    if not any(column.role == "feature" for column in columns):
+        raise _nothing_to_model(table.where, names, columns, contents, words=options.words)
+    return Roles(tuple(columns), (*reading.notes, *_notes(table.where, names, columns, contents)))
+
+
+def _column(
+    reading: ReadTable,
+    place: int,
+    name: str,
+    content: Content,
+    options: TableOptions,
+    answer: tuple[str | None, Role],
+) -> Column:
+    """One column with its role; `answer` is the name of the column that is no feature, and its role.
+
+    Raises:
+        InputError: a feature that is not numeric, in a table whose words are not modelled.
+    """
+    table = reading.table
+    how = dict(options.kinds).get(name, "")
+    named = table.dialect is None or table.dialect.header
+    index = named and place == 0 and table.names[0] in _INDEX_NAMES and len(table) > 1 and content.counts_rows
+    content = as_asked(table, name, content, how or ("words" if options.words and _is_code(content) else ""))
+    reason = _reason(name, content, options, index=index, asked=how)
+    role = answer[1] if name == answer[0] else "set aside" if reason else "feature"
+    worded = role == "feature" and (content.kind == "text" or bool(content.order))
+    # words are features of models of words and of targets; elsewhere `columns` named them
+    takes_words = options.words or options.targets is not None
+    if role == "feature" and (content.fault or (worded and not takes_words)):
+        raise not_numeric(table, name, content)
+    return Column(
+        name=table.names[place],
+        role=role,
+        kind=content.kind,
+        reason=reason if role == "set aside" else "",
+        places=content.places,
+        words=content.words,
+        levels=content.levels if worded else None,
+        form=content.form,
+        sentinel=sentinel_in(reading.contents[place]),
+        asked="ordinal" if worded and content.order else "" if how in {"words", "ignore"} else how,
+        pattern=content.pattern,
+    )
+
+
+def _nothing_to_model(
+    where: str, names: Sequence[str], columns: Sequence[Column], contents: Sequence[Content], *, words: bool
+) -> InputError:
+    """What to raise for a table without a column that can be modelled."""
+    if words:
         why = "; ".join(f"{name!r}: {column.reason}" for name, column in zip(names[:3], columns, strict=False))
-        raise InputError(
-            f"{table.where} has no column that can be modelled ({why}{'; ...' * (len(names) > 3)}): at least one of "
+        return InputError(
+            f"{where} has no column that can be modelled ({why}{'; ...' * (len(names) > 3)}): at least one of "
             "numbers, dates or words that stand in several rows was expected."
         )
-    if not any(column.role == "feature" for column in columns):
-        text = next(
-            (f" ({n!r} holds {c.texts[0]!r})" for n, c in zip(names, contents, strict=True) if c.kind == "text"), ""
-        )
-        raise InputError(
-            f"{table.where} has no columns of numbers besides its labels{text}; at least one was expected, with cells "
-            "parted by commas, semicolons, tabs or bars."
-        )
-    return Roles(tuple(columns), (*reading.notes, *_notes(table.where, names, columns, contents)))
+    text = next(
+        (f" ({n!r} holds {c.texts[0]!r})" for n, c in zip(names, contents, strict=True) if c.kind == "text"), ""
+    )
+    return InputError(
+        f"{where} has no columns of numbers besides its labels{text}; at least one was expected, with cells "
+        "parted by commas, semicolons, tabs or bars."
+    )
 
 
 def _target(where: str, names: Sequence[str], label: str | None, options: TableOptions) -> str:

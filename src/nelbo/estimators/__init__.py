@@ -5,8 +5,18 @@ the command line.
 """
 
 from nelbo.estimators.arrays import DLGM, SBN, VAE, FactorAnalyzer
-from nelbo.estimators.base import load
+from nelbo.estimators.base import RunEstimator, load
 from nelbo.estimators.frames import NoveltyDetector, TableImputer
 from nelbo.estimators.series import SeriesModel
 
-__all__ = ["DLGM", "SBN", "VAE", "FactorAnalyzer", "NoveltyDetector", "SeriesModel", "TableImputer", "load"]
+__all__ = [
+    "DLGM",
+    "SBN",
+    "VAE",
+    "FactorAnalyzer",
+    "NoveltyDetector",
+    "RunEstimator",
+    "SeriesModel",
+    "TableImputer",
+    "load",
+]

@@ -1,5 +1,6 @@
 """Estimators on arrays of numbers: latent variable models as transformers."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,27 +16,18 @@ from nelbo.tasks import ImputationSettings, decode, embed, impute, sample
 
 
 class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RunEstimator):
-    """A latent variable model of rows of numbers.
+    """A latent variable model of `(rows, features)` numbers.
 
-    Zeros and ones alone are modelled as bits, all else as real numbers, unless `likelihood` says otherwise.
+    If all numbers are zeros and ones they are modelled as bits, else as real numbers, unless `likelihood` says
+    otherwise.
     """
 
     likelihood: str | None = None
 
-    def fit(self, X: Any, y: Any = None) -> "LatentEstimator":
-        """Fit the model.
-
-        Args:
-            X: `(rows, features)` numbers, NaN where one is missing.
-            y: not read.
-
-        Raises:
-            InputError: an option or a value that makes no sense.
-        """
-        del y
-        self.run_, _ = self._fitted(self._checked(X, reset=True))
-        self._n_features_out = sum(int(np.prod(node.shape())) for node in self.run_.model.generative.shapes()[1:])
-        return self
+    @property
+    def _n_features_out(self) -> int:
+        """How many latents there are, which scikit-learn asks for."""
+        return sum(int(np.prod(node.shape())) for node in self.run_.model.generative.shapes()[1:])
 
     def _checked(self, x: Any, *, reset: bool) -> np.ndarray:
         return np.array(
@@ -49,11 +41,11 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RunEsti
             )
         )
 
-    def _read(self, x: Any, *, reset: bool, cuts: Cuts | None = None) -> Data:
-        if reset:
-            bits = bool(np.isin(x[~np.isnan(x)], (0.0, 1.0)).all()) and self.likelihood in {None, "bernoulli"}
-            return load_array(x, where="x", real=not bits, cuts=cuts)
-        return load_array(self._checked(x, reset=False), self.run_.fitted_data.schema, where="x")
+    def _read(self, x: Any, *, cuts: Cuts | None = None) -> Data:
+        if cuts is None:
+            return load_array(x, self.run_.fitted_data.schema, where="x")
+        bits = bool(np.isin(x[~np.isnan(x)], (0.0, 1.0)).all()) and self.likelihood in {None, "bernoulli"}
+        return load_array(x, where="x", real=not bits, cuts=cuts)
 
     def transform(self, X: Any) -> np.ndarray:
         """The latent coordinates of rows: posterior means, all layers side by side.
@@ -127,163 +119,87 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RunEsti
         return np.asarray(self.run_.in_user_units(decompress(content, self.run_.model)), np.float64)
 
 
+@dataclasses.dataclass(eq=False, repr=False)
 class VAE(LatentEstimator):
-    """A variational auto-encoder (Kingma and Welling 2014); see `nelbo.models.vae`.
+    """A variational auto-encoder (Kingma and Welling 2014) of `(rows, features)` numbers; see `nelbo.models.vae`.
+
+    `RunEstimator` describes the other parameters.
 
     Args:
         latents: how many.
         hidden: widths of the hidden layers of both networks.
         likelihood: of the data; None: Bernoulli of zeros and ones, else Gaussian.
-        epochs: passes over the rows; None: 30, and at least 3000 steps.
-        learning_rate: of Adam; None: that of the model.
-        batch_size: rows a step.
-        patience: stop after so many validations without a better bound; None: none.
-        valid_fraction: of the rows, by which the best parameters are kept; fewer than 20 rows are all trained on.
-        num_samples: draws for each row in `score_samples`.
-        random_state: of everything random.
     """
 
-    family = "vae"
+    latents: int = 20
+    hidden: Sequence[int] = (500,)
+    _: dataclasses.KW_ONLY
+    likelihood: str | None = None
 
-    def __init__(
-        self,
-        latents: int = 20,
-        hidden: Sequence[int] = (500,),
-        *,
-        likelihood: str | None = None,
-        epochs: float | int | None = None,
-        learning_rate: float | int | None = None,
-        batch_size: int | None = None,
-        patience: int | None = None,
-        valid_fraction: float | int = 0.1,
-        num_samples: int = 50,
-        random_state: Any = None,
-    ) -> None:
-        """Store the parameters, which are those of the class."""
-        self.latents, self.hidden, self.likelihood = latents, hidden, likelihood
-        self.epochs, self.learning_rate, self.batch_size, self.patience = epochs, learning_rate, batch_size, patience
-        self.valid_fraction, self.num_samples, self.random_state = valid_fraction, num_samples, random_state
+    family = "vae"
 
     def _model_arguments(self) -> dict[str, Any]:
         return {"latents": self.latents, "hidden": list(self.hidden), "likelihood": self.likelihood}
 
 
+@dataclasses.dataclass(eq=False, repr=False)
 class SBN(LatentEstimator):
-    """A sigmoid belief network (Mnih and Gregor 2014); see `nelbo.models.sbn`.
+    """A sigmoid belief network (Mnih and Gregor 2014) of `(rows, features)` numbers; see `nelbo.models.sbn`.
+
+    `RunEstimator` describes the other parameters.
 
     Args:
         layers: units of each layer of bits, that next to the data first.
         likelihood: see `VAE`.
-        epochs: see `VAE`.
-        learning_rate: see `VAE`.
-        batch_size: see `VAE`.
-        patience: see `VAE`.
-        valid_fraction: see `VAE`.
-        num_samples: see `VAE`.
-        random_state: see `VAE`.
     """
 
-    family = "sbn"
+    layers: Sequence[int] = (200,)
+    _: dataclasses.KW_ONLY
+    likelihood: str | None = None
 
-    def __init__(
-        self,
-        layers: Sequence[int] = (200,),
-        *,
-        likelihood: str | None = None,
-        epochs: float | int | None = None,
-        learning_rate: float | int | None = None,
-        batch_size: int | None = None,
-        patience: int | None = None,
-        valid_fraction: float | int = 0.1,
-        num_samples: int = 50,
-        random_state: Any = None,
-    ) -> None:
-        """Store the parameters, which are those of the class."""
-        self.layers, self.likelihood = layers, likelihood
-        self.epochs, self.learning_rate, self.batch_size, self.patience = epochs, learning_rate, batch_size, patience
-        self.valid_fraction, self.num_samples, self.random_state = valid_fraction, num_samples, random_state
+    family = "sbn"
 
     def _model_arguments(self) -> dict[str, Any]:
         return {"layers": list(self.layers), "likelihood": self.likelihood}
 
-    def _objective(self) -> str:
-        return "nvil"
 
-
+@dataclasses.dataclass(eq=False, repr=False)
 class DLGM(LatentEstimator):
-    """A deep latent Gaussian model (Rezende, Mohamed and Wierstra 2014); see `nelbo.models.dlgm`.
+    """A deep latent Gaussian model (Rezende, Mohamed and Wierstra 2014) of `(rows, features)` numbers.
+
+    See `nelbo.models.dlgm`. `RunEstimator` describes the other parameters.
 
     Args:
         layers: latents of each layer, that next to the data first.
         hidden: units of the hidden layer between two layers.
         likelihood: see `VAE`.
-        epochs: see `VAE`.
-        learning_rate: see `VAE`.
-        batch_size: see `VAE`.
-        patience: see `VAE`.
-        valid_fraction: see `VAE`.
-        num_samples: see `VAE`.
-        random_state: see `VAE`.
     """
 
-    family = "dlgm"
+    layers: Sequence[int] = (200,)
+    hidden: Sequence[int] = (200,)
+    _: dataclasses.KW_ONLY
+    likelihood: str | None = None
 
-    def __init__(
-        self,
-        layers: Sequence[int] = (200,),
-        hidden: Sequence[int] = (200,),
-        *,
-        likelihood: str | None = None,
-        epochs: float | int | None = None,
-        learning_rate: float | int | None = None,
-        batch_size: int | None = None,
-        patience: int | None = None,
-        valid_fraction: float | int = 0.1,
-        num_samples: int = 50,
-        random_state: Any = None,
-    ) -> None:
-        """Store the parameters, which are those of the class."""
-        self.layers, self.hidden, self.likelihood = layers, hidden, likelihood
-        self.epochs, self.learning_rate, self.batch_size, self.patience = epochs, learning_rate, batch_size, patience
-        self.valid_fraction, self.num_samples, self.random_state = valid_fraction, num_samples, random_state
+    family = "dlgm"
 
     def _model_arguments(self) -> dict[str, Any]:
         return {"layers": list(self.layers), "hidden": list(self.hidden), "likelihood": self.likelihood}
 
 
+@dataclasses.dataclass(eq=False, repr=False)
 class FactorAnalyzer(LatentEstimator):
-    """Factor analysis, fitted by its bound; see `nelbo.models.factor_analysis`.
+    """Factor analysis of `(rows, features)` numbers, fitted by its bound; see `nelbo.models.factor_analysis`.
+
+    `RunEstimator` describes the other parameters.
 
     Args:
         latents: how many factors.
-        epochs: see `VAE`.
-        learning_rate: see `VAE`.
-        batch_size: see `VAE`.
-        patience: see `VAE`.
-        valid_fraction: see `VAE`.
-        num_samples: see `VAE`.
-        random_state: see `VAE`.
     """
+
+    latents: int = 2
 
     family = "factor-analysis"
     likelihood = "gaussian-pixel"
-
-    def __init__(
-        self,
-        latents: int = 2,
-        *,
-        epochs: float | int | None = None,
-        learning_rate: float | int | None = None,
-        batch_size: int | None = None,
-        patience: int | None = None,
-        valid_fraction: float | int = 0.1,
-        num_samples: int = 50,
-        random_state: Any = None,
-    ) -> None:
-        """Store the parameters, which are those of the class."""
-        self.latents = latents
-        self.epochs, self.learning_rate, self.batch_size, self.patience = epochs, learning_rate, batch_size, patience
-        self.valid_fraction, self.num_samples, self.random_state = valid_fraction, num_samples, random_state
 
     def _model_arguments(self) -> dict[str, Any]:
         return {"latents": self.latents}

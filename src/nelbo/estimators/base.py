@@ -1,8 +1,9 @@
 """What all estimators share: fitting in memory, scores of rows, files."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax.random as jr
 import numpy as np
@@ -13,17 +14,46 @@ from sklearn.utils.validation import check_is_fitted
 from nelbo.core import InputError, read_json, write_json
 from nelbo.data import Cuts, Data, Source
 from nelbo.evaluation import row_terms
-from nelbo.runs import Experiment, Run, fit_rows, open_run, run_from_bytes, run_to_bytes, save_run
+from nelbo.runs import (
+    Experiment,
+    Run,
+    default_objective,
+    fit_rows,
+    open_run,
+    run_from_bytes,
+    run_to_bytes,
+    save_run,
+)
 
 ESTIMATOR = "estimator.json"  # beside a run: which estimator it is of, and its parameters
 _FEWEST = 20  # rows of which some are held out
-KINDS: dict[str, type["RunEstimator"]] = {}
+KINDS: dict[str, Callable[..., Any]] = {}  # by the names of their classes
+_Own = TypeVar("_Own", bound="RunEstimator")
 
 
+@dataclasses.dataclass(eq=False, repr=False, kw_only=True)  # scikit-learn has its own equality and repr
 class RunEstimator(BaseEstimator):
-    """An estimator that holds a run."""
+    """An estimator that holds a run.
 
-    run_: Run
+    Args:
+        epochs: passes over the data; None: those of the model.
+        learning_rate: of Adam; None: that of the model.
+        batch_size: rows (or windows of a series) in a step; None: that of the model.
+        patience: training stops after this many validations without a better bound; None: it never stops early.
+        valid_fraction: share of the data that is held out to choose the best parameters; fewer than 20 rows are all
+            trained on.
+        num_samples: draws for each row in `score_samples`.
+        random_state: seed of everything random.
+    """
+
+    run_: Run = dataclasses.field(init=False)
+    epochs: float | int | None = None
+    learning_rate: float | int | None = None
+    batch_size: int | None = None
+    patience: int | None = None
+    valid_fraction: float | int = 0.1
+    num_samples: int = 50
+    random_state: Any = None
     family = ""  # of the model
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -40,43 +70,57 @@ class RunEstimator(BaseEstimator):
         """The options of the model."""
         raise NotImplementedError
 
-    def _read(self, x: Any, *, reset: bool, cuts: Cuts | None = None) -> Data:
-        """Checked rows as data: like those of the run, or when fitting in splits."""
+    def _checked(self, x: Any, *, reset: bool) -> Any:
+        """The data after scikit-learn's checks; `reset` when fitting."""
         raise NotImplementedError
 
-    def _training(self) -> dict[str, Any]:
-        names = ("epochs", "learning_rate", "batch_size", "patience")
-        given = {name: self.get_params(deep=False)[name] for name in names}
-        return {name: value for name, value in given.items() if value is not None}
+    def _read(self, x: Any, *, cuts: Cuts | None = None) -> Data:
+        """Checked data: in splits when fitting, else matched to the data of the run."""
+        raise NotImplementedError
+
+    def _cuts(self, x: Any, seed: int, test: float) -> Cuts:
+        """How checked data are split for a fit."""
+        enough = len(x) >= _FEWEST
+        return Cuts(seed, float(self.valid_fraction) if enough else 0.0, test if enough else 0.0)
 
     def _fitted(self, x: Any, *, test: float = 0.0) -> tuple[Run, Data]:
-        """The run of a fit, and the rows in its splits; few rows are all trained on."""
-        settings = self.get_params(deep=False)
-        seed = int(check_random_state(settings["random_state"]).randint(2**31 - 1))
-        enough = len(x) >= _FEWEST
-        cuts = Cuts(seed, float(settings["valid_fraction"]) if enough else 0.0, test if enough else 0.0)
-        rows = self._read(x, reset=True, cuts=cuts)
+        """The run of a fit, and the data in its splits."""
+        checked = self._checked(x, reset=True)
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        data = self._read(checked, cuts=self._cuts(checked, seed, test))
+        names = ("epochs", "learning_rate", "batch_size", "patience")
+        training = {name: value for name in names if (value := vars(self)[name]) is not None}
         experiment = Experiment(
             model={"name": self._model_name(), "arguments": self._model_arguments()},
-            data={"name": f"rows of {type(self).__name__}"},
-            objective={"name": self._objective(), "arguments": {}},
-            training=self._training(),
+            data={"name": f"data of {type(self).__name__}"},
+            objective={"name": default_objective(self._model_name()), "arguments": {}},
+            training=training,
             seed=seed,
         )
-        return fit_rows(experiment, rows), rows
+        return fit_rows(experiment, data), data
+
+    def fit(self: _Own, X: Any, y: Any = None) -> _Own:
+        """Fit the model.
+
+        Args:
+            X: data of the kind that the class takes; NaN where a value is missing.
+            y: not read.
+
+        Raises:
+            InputError: nothing that can be modelled, or an option that makes no sense.
+        """
+        del y
+        self.run_, _ = self._fitted(X)
+        return self
 
     def _model_name(self) -> str:
         """The family of the model."""
         return self.family
 
-    def _objective(self) -> str:
-        """What trains the model."""
-        return "sgvb"
-
     def _source(self, x: Any) -> tuple[Data, Source]:
         """Rows as the model of the run sees them."""
         check_is_fitted(self)
-        return self.run_.scored(self._read(x, reset=False))
+        return self.run_.scored(self._read(self._checked(x, reset=False)))
 
     def _key(self, purpose: int) -> Any:
         """The same draws in every call."""
@@ -89,7 +133,7 @@ class RunEstimator(BaseEstimator):
             X: rows like those of `fit`; missing entries are left out.
         """
         _, source = self._source(X)
-        terms = row_terms(self._key(1), self.run_.model, source, num_samples=self.get_params(deep=False)["num_samples"])
+        terms = row_terms(self._key(1), self.run_.model, source, num_samples=self.num_samples)
         return terms.importance
 
     def score(self, X: Any, y: Any = None) -> float:
@@ -158,8 +202,9 @@ def load(folder: Path | str) -> Any:
         raise InputError(f"{folder} holds no estimator (it has no {ESTIMATOR}): open it with nelbo.open_run.")
     about = read_json(path)
     try:
-        kind: Callable[..., Any] = KINDS[about["estimator"]]
-        found = kind(**{n: tuple(v) if isinstance(v, list) else v for n, v in about["parameters"].items()})
+        found = KINDS[about["estimator"]](
+            **{n: tuple(v) if isinstance(v, list) else v for n, v in about["parameters"].items()}
+        )
         vars(found).update(_unpacked(about["state"]))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InputError(f"{path} is damaged or of another version ({error}): fit the estimator again.") from error

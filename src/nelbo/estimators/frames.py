@@ -16,15 +16,21 @@ from nelbo.core import NATS_PER_BIT, choice
 from nelbo.data import Cuts, Data, Source, filled_frame, load_frame, made_frame
 from nelbo.estimators.base import RunEstimator
 from nelbo.evaluation import RowTerms, row_terms
-from nelbo.runs import default_objective
 from nelbo.tasks import Imputation, ImputationSettings, Novelty, impute, novelty, sample
 
 _ENDS = 19  # draws, whose ends are a 90 % interval
 
 
+@dataclasses.dataclass(eq=False, repr=False)
 class FrameEstimator(RunEstimator):
-    """The model `table` on a data frame, or an array."""
+    """The model `table` on a data frame, or an array.
 
+    Args:
+        ignore: names of columns that are not modelled.
+    """
+
+    _: dataclasses.KW_ONLY
+    ignore: Sequence[str] = ()
     family = "table"
 
     def __sklearn_tags__(self) -> Tags:
@@ -33,14 +39,11 @@ class FrameEstimator(RunEstimator):
         tags.input_tags.string = tags.input_tags.categorical = True
         return tags
 
-    def _objective(self) -> str:
-        return default_objective(self._model_name())
-
     def _model_arguments(self) -> dict[str, Any]:
-        given = self.get_params(deep=False)
+        given = vars(self)
         return {"latents": given["latents"], "hidden": list(given["hidden"])}
 
-    def _frame(self, x: Any, *, reset: bool) -> Any:
+    def _checked(self, x: Any, *, reset: bool) -> Any:
         """The rows as a data frame; names and number of columns are checked by scikit-learn."""
         import pandas as pd
 
@@ -55,10 +58,10 @@ class FrameEstimator(RunEstimator):
         frame = pd.DataFrame(checked, columns=[f"x{j}" for j in range(checked.shape[1])])
         return frame.infer_objects() if checked.dtype == object else frame
 
-    def _read(self, x: Any, *, reset: bool, cuts: Cuts | None = None) -> Data:
-        if reset:
-            return load_frame(x, where="x", ignore=tuple(self.get_params(deep=False)["ignore"]), cuts=cuts)
-        return load_frame(self._frame(x, reset=False), self.run_.fitted_data.schema, where="x")
+    def _read(self, x: Any, *, cuts: Cuts | None = None) -> Data:
+        if cuts is None:
+            return load_frame(x, self.run_.fitted_data.schema, where="x")
+        return load_frame(x, where="x", ignore=tuple(self.ignore), cuts=cuts)
 
     def sample(self, n_samples: int = 1, *, random_state: int = 0) -> Any:
         """Draw rows from the model, as a data frame of the modelled columns.
@@ -80,62 +83,27 @@ def _is_frame(x: Any) -> bool:
     return isinstance(x, pd.DataFrame)
 
 
+@dataclasses.dataclass(eq=False, repr=False)
 class TableImputer(OneToOneFeatureMixin, TransformerMixin, FrameEstimator):
     """Fills in the gaps of a table with columns of any kinds (Mattei and Frellsen 2019); see `nelbo.models.table`.
 
     `transform` keeps the columns, their order and their types: whole numbers stay whole, words are words of the column.
     Columns that cannot be modelled (identifiers, text, constants without a value) come back as they were.
+    `RunEstimator` describes the other parameters.
 
     Args:
         latents: how many.
         hidden: widths of the hidden layers of both networks.
-        ignore: names of columns to set aside.
-        draws: completions of each row, of which the intervals are made.
-        method: of filling in, see `nelbo.tasks.METHODS`; None takes the one that suits the model.
-        epochs: passes over the rows; None: 30, and at least 3000 steps.
-        learning_rate: of Adam; None: that of the model.
-        batch_size: rows a step.
-        patience: stop after so many validations without a better bound; None: none.
-        valid_fraction: of the rows, by which the best parameters are kept; fewer than 20 rows are all trained on.
-        num_samples: draws for each row in `score_samples`.
-        random_state: of everything random.
+        ignore: names of columns that are not modelled.
+        draws: completions of each row, from which the intervals are computed.
+        method: of imputation, see `nelbo.tasks.METHODS`; None takes the one that suits the model.
     """
 
-    def __init__(
-        self,
-        latents: int = 10,
-        hidden: Sequence[int] = (64,),
-        *,
-        ignore: Sequence[str] = (),
-        draws: int = _ENDS,
-        method: str | None = None,
-        epochs: float | int | None = None,
-        learning_rate: float | int | None = None,
-        batch_size: int | None = None,
-        patience: int | None = None,
-        valid_fraction: float | int = 0.1,
-        num_samples: int = 50,
-        random_state: Any = None,
-    ) -> None:
-        """Store the parameters, which are those of the class."""
-        self.latents, self.hidden, self.ignore = latents, hidden, ignore
-        self.draws, self.method = draws, method
-        self.epochs, self.learning_rate, self.batch_size, self.patience = epochs, learning_rate, batch_size, patience
-        self.valid_fraction, self.num_samples, self.random_state = valid_fraction, num_samples, random_state
-
-    def fit(self, X: Any, y: Any = None) -> "TableImputer":
-        """Fit the model.
-
-        Args:
-            X: a data frame, or an array of numbers, with gaps.
-            y: not read.
-
-        Raises:
-            InputError: no column that can be modelled, or an option that makes no sense.
-        """
-        del y
-        self.run_, _ = self._fitted(self._frame(X, reset=True))
-        return self
+    latents: int = 10
+    hidden: Sequence[int] = (64,)
+    _: dataclasses.KW_ONLY
+    draws: int = _ENDS
+    method: str | None = None
 
     def transform(self, X: Any) -> Any:
         """The table with its gaps filled in: a data frame, with its types, of a data frame, and an array of an array.
@@ -176,50 +144,28 @@ class TableImputer(OneToOneFeatureMixin, TransformerMixin, FrameEstimator):
         return data, impute(self._key(3), self.run_.model, source, settings)
 
 
+@dataclasses.dataclass(eq=False, repr=False)
 class NoveltyDetector(OutlierMixin, FrameEstimator):
     """Finds rows unlike those of `fit`, in tables with columns of any kinds; see `nelbo.tasks.novelty`.
 
     A share of the rows is held out of training: `p_values` compares with them, and `predict` calls novel what at most a
-    share `alpha` of them would be.
+    share `alpha` of them would be. `RunEstimator` describes the other parameters.
 
     Args:
         alpha: chance that `predict` calls a row novel that is not.
         latents: how many, of the model `table`.
         hidden: widths of the hidden layers of both networks, of the model `table`.
         model: "table", or "neutral-ad", which has no density but a score by learned transformations (Qiu et al. 2021).
-        ignore: names of columns to set aside.
-        held_out: share of the rows that p-values are from; fewer than 20 rows are compared with themselves.
-        epochs: see `TableImputer`.
-        learning_rate: see `TableImputer`.
-        batch_size: see `TableImputer`.
-        patience: see `TableImputer`.
-        valid_fraction: see `TableImputer`.
-        num_samples: draws for each row.
-        random_state: of everything random.
+        ignore: names of columns that are not modelled.
+        held_out: share of the rows that p-values are computed from; fewer than 20 rows are compared with themselves.
     """
 
-    def __init__(
-        self,
-        alpha: float | int = 0.05,
-        latents: int = 10,
-        hidden: Sequence[int] = (64,),
-        *,
-        model: str = "table",
-        ignore: Sequence[str] = (),
-        held_out: float | int = 0.2,
-        epochs: float | int | None = None,
-        learning_rate: float | int | None = None,
-        batch_size: int | None = None,
-        patience: int | None = None,
-        valid_fraction: float | int = 0.1,
-        num_samples: int = 50,
-        random_state: Any = None,
-    ) -> None:
-        """Store the parameters, which are those of the class."""
-        self.alpha, self.latents, self.hidden, self.ignore, self.held_out = alpha, latents, hidden, ignore, held_out
-        self.model = model
-        self.epochs, self.learning_rate, self.batch_size, self.patience = epochs, learning_rate, batch_size, patience
-        self.valid_fraction, self.num_samples, self.random_state = valid_fraction, num_samples, random_state
+    alpha: float | int = 0.05
+    latents: int = 10
+    hidden: Sequence[int] = (64,)
+    _: dataclasses.KW_ONLY
+    model: str = "table"
+    held_out: float | int = 0.2
 
     def fit(self, X: Any, y: Any = None) -> "NoveltyDetector":
         """Fit the model to rows that are not novel.
@@ -233,7 +179,7 @@ class NoveltyDetector(OutlierMixin, FrameEstimator):
         """
         del y
         choice("model of a detector", self.model, ("table", "neutral-ad"))
-        self.run_, rows = self._fitted(self._frame(X, reset=True), test=self.held_out)
+        self.run_, rows = self._fitted(X, test=self.held_out)
         name = "test" if "test" in rows.splits else "train"
         _, source = self.run_.scored(dataclasses.replace(rows, splits={name: rows.split(name)}))
         self.held_out_ = vars(self._terms(source))

@@ -1,11 +1,11 @@
 """Models of series on pandas data frames and xarray objects: gaps filled in, futures, in the same form."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from sklearn.base import TransformerMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from nelbo.data import (
@@ -21,13 +21,10 @@ from nelbo.data import (
 )
 from nelbo.estimators.base import RunEstimator
 from nelbo.runs import (
-    Experiment,
     FilledSeries,
     Forecast,
     calibrated,
-    default_objective,
     fill_rows,
-    fit_rows,
     forecast_columns,
     forecast_series,
     series_of,
@@ -37,54 +34,34 @@ from nelbo.tasks import SERIES_DRAWS
 _PARTS = ("mean", "std", "low", "high")
 
 
+@dataclasses.dataclass(eq=False, repr=False)
 class SeriesModel(TransformerMixin, RunEstimator):
-    """Fills in gaps of series and forecasts them, see `nelbo.models.state_space` and `nelbo.models.gp_vae`.
+    """Fills in gaps in time series and forecasts them; see `nelbo.models.state_space` and `nelbo.models.gp_vae`.
 
     Takes pandas data frames, long and wide, whose times are a column or the index, and data arrays and data sets of
-    xarray, one of whose dimensions is time; answers come back in the form of what was given.
+    xarray, one of whose dimensions is time; answers come back in the form of what was given. `RunEstimator` describes
+    the other parameters.
 
     Args:
         model: "state-space" or "gp-vae".
-        columns: which columns hold what, as `--columns` has it: ("id=station", "time=when", "temp"); times are found
-            in an index of dates, and without names of channels all columns of numbers are some.
+        columns: what each column holds, written as for `--columns`: ("id=station", "time=when", "temp"). Times are
+            read from an index of dates if there is one; if no channel is named, all columns of numbers are channels.
         layout: of a data frame: "long", "columns" (a column for each series) or "rows" (a row for each); None: see
             `nelbo.data.read_series`.
-        window: frames in a window; None: the longest series up to 100, else 64.
+        window: frames in a window; None: the length of the longest series if that is at most 100, else 64.
         options: of the model, such as {"latents": 6}.
-        split_by: "series", "time" or "auto", how some of the series are held out.
-        draws: from the posterior, in all answers.
-        epochs: passes over the windows; None: those of the model.
-        learning_rate: of Adam; None: that of the model.
-        batch_size: windows a step; None: that of the model.
-        patience: stop after so many validations without a better bound; None: none.
-        valid_fraction: of the series or of their time, by which the best parameters are kept.
-        num_samples: draws for each window in `score_samples`.
-        random_state: of everything random.
+        split_by: how data are held out: by "series", by "time", or "auto".
+        draws: number of posterior draws behind each answer.
     """
 
-    def __init__(
-        self,
-        model: str = "state-space",
-        *,
-        columns: Sequence[str] = (),
-        layout: str | None = None,
-        window: int | None = None,
-        options: Mapping[str, Any] | None = None,
-        split_by: str = "auto",
-        draws: int = SERIES_DRAWS,
-        epochs: float | int | None = None,
-        learning_rate: float | int | None = None,
-        batch_size: int | None = None,
-        patience: int | None = None,
-        valid_fraction: float | int = 0.1,
-        num_samples: int = 50,
-        random_state: Any = None,
-    ) -> None:
-        """Store the parameters, which are those of the class."""
-        self.model, self.columns, self.layout, self.window = model, columns, layout, window
-        self.options, self.split_by, self.draws = options, split_by, draws
-        self.epochs, self.learning_rate, self.batch_size, self.patience = epochs, learning_rate, batch_size, patience
-        self.valid_fraction, self.num_samples, self.random_state = valid_fraction, num_samples, random_state
+    model: str = "state-space"
+    _: dataclasses.KW_ONLY
+    columns: Sequence[str] = ()
+    layout: str | None = None
+    window: int | None = None
+    options: Mapping[str, Any] | None = None
+    split_by: str = "auto"
+    draws: int = SERIES_DRAWS
 
     def _model_name(self) -> str:
         return self.model
@@ -92,40 +69,22 @@ class SeriesModel(TransformerMixin, RunEstimator):
     def _model_arguments(self) -> dict[str, Any]:
         return dict(self.options or {})
 
-    def _read(self, x: Any, *, reset: bool, cuts: Cuts | None = None) -> Data:
-        if reset:
-            return load_series(x, self.columns, cuts=cuts or Cuts(), window=self.window, split_by=self.split_by,
-                               layout=self.layout)  # fmt: skip
-        import dataclasses
+    def _checked(self, x: Any, *, reset: bool) -> Any:
+        return x if reset else self._rows(x)
 
+    def _cuts(self, x: Any, seed: int, test: float) -> Cuts:
+        del x  # even one series is split, by its time
+        return Cuts(seed, float(self.valid_fraction), test)
+
+    def _read(self, x: Any, *, cuts: Cuts | None = None) -> Data:
+        if cuts is not None:
+            return load_series(x, self.columns, cuts=cuts, window=self.window, split_by=self.split_by,
+                               layout=self.layout)  # fmt: skip
         schema = self.run_.fitted_data.schema
         assert schema is not None  # of series
         whole = dataclasses.replace(schema, series=dataclasses.replace(series_of(self.run_), until=(), held=((), ())))
-        found = series_data(self._rows(x), whole)
+        found = series_data(x, whole)
         return dataclasses.replace(found, splits={"rows": found.train})
-
-    def fit(self, X: Any, y: Any = None) -> "SeriesModel":
-        """Fit the model.
-
-        Args:
-            X: series, see the class.
-            y: not read.
-
-        Raises:
-            InputError: no series, or an option that makes no sense.
-        """
-        del y
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        rows = self._read(X, reset=True, cuts=Cuts(seed, float(self.valid_fraction), 0.0))
-        experiment = Experiment(
-            model={"name": self.model, "arguments": self._model_arguments()},
-            data={"name": "series of SeriesModel"},
-            objective={"name": default_objective(self.model), "arguments": {}},
-            training=self._training(),
-            seed=seed,
-        )
-        self.run_ = fit_rows(experiment, rows)
-        return self
 
     def transform(self, X: Any) -> Any:
         """The series with their gaps filled in, in the form that they were given in.

@@ -29,18 +29,18 @@ ROWS = 1000  # latent draws decoded at once: large enough for full matrix produc
 
 
 class Terms(eqx.Module):
-    """What K draws of each example's log w come to [nats].
+    """Statistics of K draws of each example's log w [nats].
 
     Args:
         importance: log (1/K) sum_k w_k.
-        importance_variance: the jackknife's estimate of its variance over draws [nats^2]; zero for one draw, which
-            cannot tell.
+        importance_variance: jackknife estimate of its variance over draws [nats^2]; zero for a single draw, which has
+            no such estimate.
         elbo: (1/K) sum_k log w_k.
         elbo_variance: estimate of its variance over draws [nats^2]; zero for one draw.
         reconstruction: mean of log p(x|z_k).
-        pareto_k: shape of the tail of w, see `tail_shape`; None of too few draws.
-        rounding: what log w of a draw is more in float32 than in bfloat16: mean over draws, and the variance of that
-            mean; None where all is float32.
+        pareto_k: shape of the tail of w, see `tail_shape`; None for too few draws.
+        rounding: log w of a draw in float32 minus that in bfloat16: its mean over draws, and the variance of the mean;
+            None if all is float32.
     """
 
     importance: Float[Array, " batch"]
@@ -64,11 +64,11 @@ def importance_terms(
     """Reduce K = `num_samples` draws of each example of a batch, `block` at a time.
 
     The importance-weighted bound is log (1/K) sum_k w_k (Burda et al. 2016, eq. 8). Latents are kept for one block
-    only; what stays is log w, K numbers for each example, from which the variances come.
+    only; what is kept is log w, K numbers for each example, from which the variances are computed.
 
-    In bfloat16 most of what rounding does to log w is the same for all draws of an example, since the weights of the
-    networks are rounded once. So the largest weights of each block are computed in float32 too and stand for
-    themselves, and the others are moved by the mean difference of those.
+    In bfloat16 the error of log w is mostly the same for all draws of an example, since the weights of the networks are
+    rounded once. So the largest weights of each block are computed in float32 too and replaced, and the others are
+    shifted by the mean difference of those.
     """
     batch = as_example(batch)
     size = batch.values.shape[0]
@@ -120,7 +120,7 @@ def _corrected(
     more: Float[Array, "blocks some"],
     there: Bool[Array, "blocks some"],
 ) -> tuple[Float[Array, "blocks block"], tuple[Float[Array, ""], Float[Array, ""]]]:
-    """Coarse log w of which some are known exactly: by so much `more`, where they are among the draws at all."""
+    """Coarse log w: exact for the draws `which` that are `there`, shifted by their mean difference for the others."""
     count = there.sum(dtype=log_w.dtype)
     mean = jnp.where(there, more, 0.0).sum() / count
     off = jnp.where(there, more - mean, 0.0)
@@ -255,7 +255,7 @@ def _score(terms: dict[str, np.ndarray], name: str, num_samples: int) -> Score:
 
 
 def _with_rounding(found: dict[str, Any], moved: np.ndarray, variance: np.ndarray) -> dict[str, Any]:
-    """Beside what is said of the tails: what bfloat16 did, and how far its correction may be off [nats]."""
+    """The score with notes on the error of bfloat16 and the uncertainty of its correction [nats]."""
     error = float(variance.sum() ** 0.5 / len(variance))
     details = {"precision": "bfloat16", "corrected_by": float(moved.mean()), "correction_error": error}
     sentence = (
@@ -267,7 +267,7 @@ def _with_rounding(found: dict[str, Any], moved: np.ndarray, variance: np.ndarra
 
 
 def _tails(k: Float[np.ndarray, " examples"]) -> dict[str, Any]:
-    """What the tails of the weights say about a bound and its error."""
+    """What the tails of the weights imply for a bound and its error."""
     bad = float((k > HEAVY).mean())
     sentence = (
         f"The importance weights of {bad:.0%} of the examples are heavy-tailed (Pareto k > {HEAVY}): the bound may be "
@@ -298,11 +298,11 @@ def elbo(
         data: the examples.
         num_samples: draws of z for each example.
         progress: called with the number of examples done and their mean bound so far [nats].
-        temperatures: of the annealing that estimates log Z of a Boltzmann machine too large to be enumerated; then the
-            score is an estimate, see `Normalizer`.
+        temperatures: number of temperatures of the annealing that estimates log Z of a Boltzmann machine that is too
+            large to be enumerated; the score is then an estimate, see `Normalizer`.
 
     Raises:
-        InputError: no example, no sample, or values that the likelihood cannot give.
+        InputError: no examples, no samples, or values outside of the likelihood's support.
     """
     return _bound(key, model, data, num_samples, progress, name="elbo", temperatures=temperatures)
 
@@ -319,16 +319,17 @@ def importance_bound(
 ) -> Score:
     """Importance-weighted bound of a data set, log (1/K) sum_k w_k (Burda et al. 2016) [nats].
 
-    It rises with K towards log p(x). The score warns where the weights are heavy-tailed (`tail_shape`). Latents are
-    decoded a few at a time: what grows with K is one number for each draw and example of a batch. Other arguments are
-    those of `elbo`.
+    It rises with K towards log p(x). The score warns if the weights are heavy-tailed (`tail_shape`). Latents are
+    decoded a few at a time, so memory grows with K by only one number for each draw and example of a batch. Other
+    arguments are those of `elbo`.
 
-    Products of dense layers are of "float32", or, by `precision`, of "bfloat16", in half the time on processors that
-    multiply such numbers. What rounding does is measured and corrected (see `importance_terms`); the score says by how
-    much, and warns where the correction may be off by more than 0.002 nats.
+    `precision` is that of the products of dense layers, "float32" or "bfloat16", which takes half the time on
+    processors that multiply such numbers. The rounding error is measured and corrected (see `importance_terms`); the
+    score reports the correction, and warns if three of its standard errors exceed 0.002
+    nats.
 
     Raises:
-        InputError: a precision that there is not, or what `elbo` raises it for.
+        InputError: an unknown precision, or see `elbo`.
     """
     choice("precision", precision, PRECISIONS)
     return _bound(

@@ -30,6 +30,7 @@ LEVELS = (0.5, 0.2, 0.1, 0.05)  # water levels of the usual slopes, in units of 
 _BATCH, _LOWER_BATCH, _DRAWS = 200, 1024, 20
 MOST_ENTRIES = 4096  # of an example: their covariance is taken apart
 _ROWS_FOR_COVARIANCE = 5  # for each entry
+_FAR = 1e30  # of a slope times the mean variance, from one; what is further away is no float32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,6 +215,7 @@ def sandwich(
     Raises:
         InputError: too few samples, samples without spread, or settings that make no sense.
     """
+    x, held_out = np.asarray(x, float), np.asarray(held_out, float)
     _check(x, held_out, slopes, settings)
     mean, unit = x.mean(0), float(np.sqrt(x.var(0).mean()))
     own_key, other_key, key = jr.split(key, 3)
@@ -240,7 +242,7 @@ def sandwich(
 
 def _shuffled(key: Key[Array, ""], rows: np.ndarray) -> np.ndarray:
     """Rows in random order: a group is of neighbours, which in a file may be alike."""
-    return np.asarray(rows, float)[np.asarray(jr.permutation(key, len(rows)))]
+    return rows[np.asarray(jr.permutation(key, len(rows)))]
 
 
 def _check(x: np.ndarray, held_out: np.ndarray, slopes: Sequence[float] | None, settings: SandwichSettings) -> None:
@@ -250,10 +252,14 @@ def _check(x: np.ndarray, held_out: np.ndarray, slopes: Sequence[float] | None, 
     if x.shape[1] > MOST_ENTRIES:
         raise InputError(f"Bounds on R(D) take examples of at most {MOST_ENTRIES} entries, these {x.shape[1]}: give "
                          "smaller crops.")  # fmt: skip
-    if not np.isfinite(x).all() or not np.isfinite(held_out).all() or not x.var(0).mean() > 0:
+    if not np.isfinite(x).all() or not np.isfinite(held_out).all() or not np.ptp(x, axis=0).any():
         raise InputError("Bounds on R(D) need finite samples that are not all equal: look at the data.")
     if slopes is not None and (not len(slopes) or not all(0 < slope < math.inf for slope in slopes)):
         raise InputError("Slopes are nats for a unit of squared error, numbers above zero: give 0.5,2,10, say.")
+    variance = float(x.var(0).mean())
+    if slopes is not None and (far := [slope for slope in slopes if not 1.0 / _FAR < slope * variance < _FAR]):
+        raise InputError(f"A slope of {far[0]:g} is far from samples whose entries have a variance of {variance:.3g}: "
+                         f"give slopes near {0.5 / variance:.2g}, or leave them out.")  # fmt: skip
     size = settings.group_size
     if size is not None and not 2 <= size <= min(len(x), len(held_out)):
         raise InputError(f"A group has from 2 to {min(len(x), len(held_out))} samples here, got {size}.")

@@ -42,30 +42,30 @@ def vae(
     Args:
         key: for the weights.
         shape: of one example; height x width x channels for images.
-        latents: how many.
-        hidden: widths of the hidden layers of the recognition network, the generative one has them reversed;
-            for "conv", widths of dense layers between the convolutions and the latents.
+        latents: number of latents.
+        hidden: widths of the hidden layers of the recognition network, which the generative one has in reverse order;
+            for "conv", widths of the dense layers between the convolutions and the latents.
         likelihood: see `LIKELIHOODS`; "bernoulli", "gaussian", "gaussian-unit", "gaussian-fixed",
             "gaussian-shared", "gaussian-pixel", "discretized-logistic", "beta-binomial" or "categorical" (the last
             three on integers 0 .. 255).
         posterior: covariance of q(z | x): "diagonal", "rank-one", "low-rank" (precisions) or "full".
         rank: of a "low-rank" posterior.
         architecture: "mlp" or "conv".
-        channels: of the convolutions, from the pixels inwards ("conv" only).
+        channels: of each convolution, starting at the pixels ("conv" only).
         activation: of the hidden units.
         init: "glorot", or a standard deviation (Kingma and Welling: 0.1, reading their N(0, 0.01) as a variance).
-        recognition: "amortized" (one pass of the recognition network), or "iterative" (its answer is refined along the
-            gradient of each example's bound by a second network, Marino et al. 2018).
-        recognition_steps: of "iterative".
-        update_hidden: widths of the hidden layers of that second network.
-        missing: what the recognition model sees of missing entries: "zero", "mean" (that of the training data), or
-            "mask" (the mean, and the mask as so many inputs more).
-        context: how many numbers beside each example both networks are given (labels, covariates), as in a conditional
+        recognition: "amortized" (one pass of the recognition network), or "iterative" (a second network then refines
+            q by the gradient of each example's bound, Marino et al. 2018).
+        recognition_steps: refinement steps of "iterative".
+        update_hidden: widths of the hidden layers of the network that refines.
+        missing: what the recognition model sees for missing entries: "zero", "mean" (of the training data), or
+            "mask" (the mean, with the mask as additional inputs).
+        context: how many numbers both networks are given with each example (labels, covariates), as in a conditional
             auto-encoder (Sohn, Lee and Yan 2015).
         centre: the training data's mean, subtracted from the recognition model's input; `True` leaves its place
             to be filled from a file.
-        spread: the training data's standard deviation, by which that input is divided; a Gaussian likelihood is then
-            in these units too (not "gaussian-unit"). `True` as for `centre`.
+        spread: the training data's standard deviation, by which that input is divided; Gaussian likelihoods other than
+            "gaussian-unit" are then in these units too. `True` as for `centre`.
 
     Raises:
         InputError: an unknown name, or a size that makes no sense.

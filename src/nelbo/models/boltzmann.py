@@ -249,10 +249,10 @@ def rbm(
     Args:
         key: for the weights.
         shape: of one example.
-        hidden: how many hidden units, as a list of one.
-        init: standard deviation of the weights at the start.
-        sample_sweeps: sweeps of block Gibbs that lie behind each sample.
-        centre: the training data's mean, whose log odds the visible biases start at; `True` leaves them to be filled
+        hidden: number of hidden units, as a list of one.
+        init: initial standard deviation of the weights.
+        sample_sweeps: sweeps of block Gibbs that a sample takes.
+        centre: the training data's mean, at whose log odds the visible biases start; `True` leaves them to be filled
             from a file.
 
     Raises:

@@ -7,7 +7,6 @@ Balle and Toderici 2018) come from hyper-latents, which have a factorized densit
 model serves every rate.
 """
 
-import math
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -19,10 +18,10 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from nelbo.core import InputError, choice
-from nelbo.distributions import Normal, Rounded, UnitMass, UnitUniform
-from nelbo.models.image_codec import PictureRecognition
+from nelbo.distributions import Normal, UnitMass, UnitUniform
+from nelbo.models.image_codec import QUANTIZATIONS, PictureRecognition, crop, pixel_normal, quantized
 from nelbo.models.layers import Context, Latents, Layer, Reads
-from nelbo.models.parts import drawn_at_once, positive
+from nelbo.models.parts import drawn_at_once
 from nelbo.models.spec import ModelSpec
 from nelbo.models.stack import Model, Stack
 from nelbo.nets import (
@@ -44,7 +43,6 @@ PRIORS = ("factorized", "hyperprior", "mean-scale")
 HYPER_LATENTS = ("sent", "bits-back")
 # filters, which are the channels of hyper-latents too, and latents
 SIZES = {"tiny": (6, 8), "small": (48, 128), "published": (192, 192)}
-_QUANTA = {"uniform": UnitUniform, "rounded": Rounded}
 # log2 of the deviation of normal hyper-latents at the start, and how it follows the net
 _DEVIATION, _LESS = -1.0, 1 / 8
 
@@ -67,7 +65,7 @@ def units(slope: Float[Array, " latents"], context: Context) -> Float[Array, " l
 
 
 class Picture(Layer):
-    """p(x | y): the synthesis, and a normal whose deviation is the step over the square root of 12.
+    """p(x | y): the synthesis, and `pixel_normal`.
 
     Args:
         net: the synthesis.
@@ -83,8 +81,7 @@ class Picture(Layer):
 
     def __call__(self, parents: Latents, context: Context = None) -> Normal:
         """The distribution of the pixels, 0 .. 255."""
-        x = self.net(parents[0] * units(self.slope, context)[None, None, :])
-        return Normal(x, jnp.broadcast_to(jnp.exp2(jnp.asarray(context)[0]) / math.sqrt(12.0), x.shape))
+        return pixel_normal(self.net(parents[0] * units(self.slope, context)[None, None, :]), context)
 
 
 class FactorizedLatents(Layer):
@@ -161,7 +158,7 @@ class Quantized(Layer):
     def __call__(self, parents: Latents, context: Context = None) -> UnitUniform:
         """The distribution."""
         del context
-        return _QUANTA[self.how](parents[-1] if self.net is None else self.net(parents[-1]))
+        return quantized(self.how, parents[-1] if self.net is None else self.net(parents[-1]))
 
 
 class HyperPosterior(Layer):
@@ -220,31 +217,25 @@ def convolutional_codec(
         key: for the weights.
         shape: of one crop: height x width x 3, both multiples of 64 (16 without hyper-latents). Any other picture is
             coded with the same weights.
-        size: filters and latents: "tiny" (6, 8), "small" (48, 128) or "published" (192, 192).
+        size: numbers of filters and latents: "tiny" (6, 8), "small" (48, 128) or "published" (192, 192).
         prior: of the latents: "factorized", "hyperprior" (deviations) or "mean-scale" (means and deviations).
-        hyper: hyper-latents are "sent" as whole numbers, or real ones that get their bits back ("bits-back").
-        quantization: of q: "uniform" noise of width one, or "rounded" with straight-through gradients.
-        start: of the transforms: "wavelet" packets (Haar), or "random" weights.
+        hyper: how hyper-latents are coded: "sent" as whole numbers, or as real numbers by "bits-back" coding.
+        quantization: q in training: "uniform" noise of width one, or "rounded" with straight-through gradients.
+        start: initial transforms: "wavelet" packets (Haar), or "random" weights.
         context: how many numbers stand beside an example: one, log2 of the step in grey levels.
 
     Raises:
         InputError: a size that makes no sense.
     """
-    shape = positive("shape", shape)
     choice("size", size, SIZES)
     choice("prior", prior, PRIORS)
     choice("hyper", hyper, HYPER_LATENTS)
-    choice("quantization", quantization, _QUANTA)
+    choice("quantization", quantization, QUANTIZATIONS)
     choice("start", start, PICTURE_STARTS)
     if prior == "factorized" and hyper != "sent":
         raise InputError("A factorized prior has no hyper-latents that could get bits back: choose another prior.")
     levels = PICTURE_LEVELS + HYPER_LEVELS * (prior != "factorized")
-    if len(shape) != 3 or shape[2] != 3 or shape[0] % 2**levels or shape[1] % 2**levels:
-        raise InputError(f"convolutional-codec trains on colour crops whose sides are multiples of {2**levels}, got {list(shape)}.")  # fmt: skip  # noqa: E501
-    if context != 1:
-        raise InputError(
-            f"convolutional-codec has one number beside an example, the step: context must be 1, got {context}."
-        )
+    shape = crop("convolutional-codec", shape, 2**levels, context)
     filters, latents = SIZES[size]
     spreads = log_spreads(filters, latents, start)
     keys = jr.split(key, 3)

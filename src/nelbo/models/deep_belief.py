@@ -41,7 +41,7 @@ def dbn(
             entries in an example start it as the first machine upside down, which leaves p(v) as it is.
         init: standard deviation of the weights at the start.
         sample_sweeps: sweeps of block Gibbs that lie behind each sample.
-        centre: the training data's mean, whose log odds the visible biases start at; `True` leaves them to be filled
+        centre: the training data's mean, at whose log odds the visible biases start; `True` leaves them to be filled
             from a file.
 
     Raises:

@@ -161,15 +161,15 @@ class EventEncoder(Network):
 def point_process(
     key: Key[Array, ""], shape: Sequence[int], *, process: str = "rmtpp", state_size: int = 32, marks: int = 1
 ) -> Model:
-    """Point process of the events of users, all of whom are alike.
+    """Point process of the events of users, with the same parameters for all users.
 
     Args:
         key: for the weights.
         shape: of one sequence: events x 2.
         process: "rmtpp" (a recurrent network, Du et al. 2016), "neural-hawkes" (a network whose state decays between
             events, Mei and Eisner 2017; its integral is estimated), "hawkes" (events excite events) or "poisson".
-        state_size: size of the network's state.
-        marks: how many kinds of events there are.
+        state_size: size of the state of the network.
+        marks: number of kinds of events.
 
     Raises:
         InputError: an unknown process, or a size that makes no sense.
@@ -203,13 +203,13 @@ def events(
     Args:
         key: for the weights.
         shape: of one sequence: events x 2.
-        latents: of each user.
+        latents: number of latents of each user.
         intensity: "rmtpp" (a recurrent network, Du et al. 2016) or "neural-hawkes" (one whose state decays between
             events, Mei and Eisner 2017; its integral is estimated).
-        experts: how many of the user's other sequences q is a mixture over, one normal for each (the sequence itself is
-            not seen, and without others q is the prior); 0: q reads the sequence itself.
+        experts: number of the user's other sequences that q sees, as a mixture with one normal for each. It does not
+            see the sequence itself, and is the prior for users without other sequences; 0: q sees the sequence itself.
         state_size: size of the networks' states.
-        marks: how many kinds of events there are.
+        marks: number of kinds of events.
 
     Raises:
         InputError: a size that makes no sense.

@@ -150,15 +150,16 @@ def factorial_mixture(
     """Factorial mixture: x = sum of the means of any set of components + noise, with a posterior over all means.
 
     Args:
-        key: for the means that the first posterior lies around.
+        key: for the means of the initial posterior.
         shape: of one example, (entries,).
-        components: how many.
+        components: number of components.
         noise: standard deviation of an entry around the sum, in units of `spread`.
         scale: standard deviation of the means' prior, in the same units.
-        chance: both pseudo-counts of the beta prior of a component's chance to be on.
+        chance: both parameters of the beta prior of the probability that a component is on.
         sweeps: rounds of coordinate ascent over the components of an example.
-        centre: the training data's mean, around which the prior lies; `True` leaves its place to be filled from a file.
-        spread: the training data's standard deviation, the unit of everything; the same.
+        centre: the training data's mean, which is the mean of the prior; `True` leaves its place to be filled from a
+            file.
+        spread: the training data's standard deviation, the unit of everything; `True` as for `centre`.
 
     Raises:
         InputError: examples that are no vectors, or a number that makes no sense.

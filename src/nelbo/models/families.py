@@ -38,7 +38,7 @@ from nelbo.models.svgp import svgp_vae
 from nelbo.models.table import table
 from nelbo.models.visible import mixture, nade
 
-# options whose arrays are the training data's; the user says whether they are used
+# options whose arrays are computed from the training data; the user says whether they are used
 MOMENTS = ("centre", "spread", "target_centre", "target_spread")
 
 
@@ -47,26 +47,27 @@ class Family:
     """A named model family.
 
     Args:
-        make: from a key, the shape of one example and the family's options, by keyword, to a model. Decorated by
-            `drawn_at_once` it draws all weights in one compiled call.
-        likelihood: of families that have no choice of one.
-        usual: the likelihood by the kind of values, where another one is better than `nelbo.runs` takes for rows.
-        objective: what trains it, unless the user says otherwise.
+        make: makes a model from a key, the shape of one example and the family's options, given by keyword. Decorated
+            by `drawn_at_once` it draws all weights in one compiled call.
+        likelihood: the likelihood of a family that has no choice of one.
+        usual: default likelihoods by the kind of values, where they differ from those that `nelbo.runs` takes for rows.
+        objective: the default objective.
         spread: whether a `spread` is one number for each entry, or one for all ("whole"; pictures always have one).
-        arguments: options that are better than the signature's defaults where a run decides, by likelihood or "*".
-        training: the same of training settings.
-        least_steps: epochs that nobody asked for are so many that training takes at least this number of steps.
-        most_steps: and so few that it takes at most this number, or one epoch; None: no matter how many.
+        arguments: options that a run takes in place of the signature's defaults, by likelihood or "*".
+        training: training settings that a run takes in place of the usual defaults, by likelihood or "*".
+        least_steps: if the number of epochs is not given, training takes at least this many steps.
+        most_steps: if the number of epochs is not given, training takes at most this many steps, or one epoch; None:
+            no limit.
         targets: what a supervised model predicts; None: the examples themselves are modelled. The likelihoods of a
             supervised family are its own.
-        objective_arguments: options of its objective that are better than their defaults.
-        examples: "rows": arrays, or rows of a table; "columns": rows of a table whose columns are of different kinds,
-            words among them; "pairs": the values of pairs, see `nelbo.data.load_pairs`; "pictures": crops of
-            photographs, see `nelbo.data.load_photographs`. Models of pairs bring a posterior over what all pairs
-            share. "series": windows of series over time, see `nelbo.data.load_series`. "sequences": these or
-            films. "events": sequences of marked events of users, see `nelbo.data.load_events`. "covariates": rows and
-            what is known of each, see `nelbo.data.load_covariates`.
-        series_too: whether windows of series are examples too.
+        objective_arguments: options that the default objective has in place of its own defaults.
+        examples: what an example is. "rows": an array, or a row of a table; "columns": a row of a table whose columns
+            are of different kinds, words among them; "pairs": the value of a pair, see `nelbo.data.load_pairs` (these
+            models bring a posterior over what all pairs share); "pictures": a crop of a photograph, see
+            `nelbo.data.load_photographs`; "series": a window of a time series, see `nelbo.data.load_series`;
+            "sequences": such a window or a film; "events": a user's sequence of marked events, see
+            `nelbo.data.load_events`; "covariates": a row with covariates, see `nelbo.data.load_covariates`.
+        series_too: whether windows of time series are examples too.
     """
 
     make: Callable[..., Model]
@@ -84,17 +85,18 @@ class Family:
     series_too: bool = False
 
 
-# Measured, see docs/defaults.md. On a table of 1095 rows of 9 measurements 3000 such steps end where the closed-form
-# solution does; 30 epochs at Adam's usual 0.001 are far from it
+# Measured, see docs/defaults.md. On a table of 1095 rows and 9 measurements, 3000 such steps reach the closed-form
+# solution; 30 epochs at Adam's usual 0.001 end far from it
 _LINEAR = {"*": {"learning_rate": 0.01, "schedule": "cosine"}}
-# on a centred MNIST tanh is 3 nats behind relu after ten epochs; on a table a rate of 0.003 is 2 nats ahead of 0.001
+# on centred MNIST tanh is 3 nats worse than relu after ten epochs; on a table the rate 0.003 is 2 nats above 0.001
 _VAE_ARGUMENTS = {"bernoulli": {"activation": "relu"}}
 _VAE_TRAINING = {"gaussian": {"learning_rate": 0.003}}
 _GAUSSIAN_NETWORK = {"*": {"learning_rate": 0.003}}
-# small data are passed over more often: there a bound still rises when 30 epochs are over, and after this many steps
-# Adam's usual 0.001 is as good as higher rates
+# small data need more epochs: their bound is still rising after 30 of them, while after this many steps Adam's usual
+# 0.001 is as good as higher rates
 _LEAST = 3000
-# the bound of a few held-out entries chooses badly between epochs: the last parameters are kept, at a rate gone to zero
+# the bound of a few held-out entries is too noisy to choose an epoch by: the rate decays to zero and the last
+# parameters are kept
 _FACTORIZATION = {
     "*": {"learning_rate": 0.02, "schedule": "cosine", "batch_size": 1000, "keep": "last"},
 }
@@ -102,30 +104,30 @@ _FACTORIZATION = {
 # on 100,000 rows of 50 columns the bound after these steps is within 0.3 of 99 nats of that after 24,000
 _MOST_OF_TABLE = 10_000
 _TABLE = {"*": {"learning_rate": 0.003, "schedule": "cosine"}}
-# it counts once a data set: small tables are fitted less closely, and large ones as without
+# the prior counts once a data set: it regularizes small tables and does nothing to large ones
 _TABLE_PRIOR = {"weight_prior": 0.3}
 
 # batch and rate of the authors (Qiu et al. 2021)
 _DETECTOR = {"*": {"learning_rate": 0.001, "batch_size": 128, "keep": "last"}}
 _LEAST_OF_DETECTOR = 1000
 
-# the maximum a posteriori estimate: weights of standardized features without a prior grow on small data
+# the maximum a posteriori estimate: without a prior, weights of standardized features grow large on small data
 _MAP = {"weight_prior": 1.0}
-# natural gradients have one step length that is right for a whole pass, one; and rates that fall after it
+# a natural gradient over the whole data set has the step length one; over minibatches the rate has to decay
 _CONJUGATE = {"*": {"optimizer": "natural", "schedule": "robbins-monro", "epochs": 20.0}}
 
-# a few long windows: lengths of kernels are found faster at a higher rate, which then has to end
+# a few long windows: a higher rate finds the kernels' lengths faster, and has to decay in the end
 _SERIES = {"*": {"learning_rate": 0.01, "schedule": "cosine", "batch_size": 16}}
 _STATE_SPACE = {"*": {"learning_rate": 0.02, "schedule": "cosine", "batch_size": 32}}
 
-# of these a model of films learns its frames first, at the usual rate, and what is static afterwards
+# a model of films learns its frames first, at the usual rate, and what is static only afterwards
 _SEQUENCES = {"*": {"learning_rate": 0.002, "schedule": "cosine", "batch_size": 32}}
 
-# gaps are rare in training frames and what models of series are asked about: q must have seen some. A decoder without a
-# prior learns few windows by heart, and its noise and intervals become too narrow (docs/sequences.md)
+# gaps are rare in training frames, but models of series are used to fill them: q must have seen some. A decoder without
+# a prior memorizes a small number of windows, and its noise and intervals become too narrow (docs/sequences.md)
 _HIDING = {"input_noise": "hide", "noise_rate": 0.5, "weight_prior": 0.03}
 _LEAST_OF_SERIES = 600
-# the bound of a batch is an estimate: the last parameters are kept, at a rate gone to zero
+# the bound of a batch is only an estimate: the rate decays to zero and the last parameters are kept
 _SPARSE = {"*": {"schedule": "cosine", "batch_size": 256, "keep": "last"}}
 _EVENTS = {"*": {"learning_rate": 0.003, "schedule": "cosine"}}
 

@@ -85,7 +85,7 @@ class SameFrames(FrameLayer):
     def _of(self, count: int) -> Distribution:
         return promote_batch_shape(jax.vmap(self.head)(jnp.broadcast_to(self.raw[None], (count, len(self.raw)))))
 
-    def foretold(
+    def forecast(
         self, key: Key[Array, ""], parents: Latents, past: Example, horizon: int
     ) -> tuple[Float[Array, "horizon *frame"], Distribution]:
         """As many more."""
@@ -136,7 +136,7 @@ class FlowedFrames(FrameLayer):
         total = log_scale.sum() if observed is None else jnp.where(observed, log_scale, 0.0).sum()
         return Example(y, x.observed, context=x.context), total
 
-    def foretold(
+    def forecast(
         self, key: Key[Array, ""], parents: Latents, past: Example, horizon: int
     ) -> tuple[Float[Array, "horizon *frame"], Distribution]:
         """Frame by frame from the last one on."""
@@ -145,7 +145,7 @@ class FlowedFrames(FrameLayer):
             filler = jnp.zeros_like(values[0]) if self._filler is None else self._filler
             values = jnp.where(past.observed, values, filler[None])
         inner_key, flow_key = jr.split(key)
-        _, further = self.inner.foretold(inner_key, parents, past, horizon)
+        _, further = self.inner.forecast(inner_key, parents, past, horizon)
         return AutoregressiveFlow(further, self.past, self.past.after(values)).conditionals(flow_key)
 
 

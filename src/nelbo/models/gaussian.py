@@ -127,10 +127,10 @@ def dlgm(
         hidden: widths of the deterministic layers inside every T_l.
         recognition_hidden: widths of the recognition networks' hidden layers; None takes `hidden` in reverse.
         likelihood: as for `vae`.
-        covariance: of the G_l: "diagonal", "low-rank" or "full".
+        covariance: structure of G_l: "diagonal", "low-rank" or "full".
         posterior: of the q(xi_l | v): "diagonal", "rank-one", "low-rank" (precisions) or "full".
         rank: of everything that is "low-rank".
-        between: elementwise function in front of every T_l.
+        between: elementwise function that is applied before every T_l.
         activation: of the hidden units.
         init: as for `vae`.
         missing: as for `vae`.
@@ -284,21 +284,21 @@ def linear(
     centre: Array | bool = False,
     spread: Array | bool = False,
 ) -> Model:
-    """Probabilistic PCA as an auto-encoder: linear decoder, one noise level, linear recognition (Tipping, Bishop 1999).
+    """Probabilistic PCA as an auto-encoder: linear decoder and recognition, one noise level (Tipping and Bishop 1999).
 
     Args:
         key: for the weights.
         shape: of one example.
-        latents: how many.
-        scale: (initial) standard deviation of the noise.
-        learn_scale: train it.
+        latents: number of latents.
+        scale: standard deviation of the noise, or its initial value.
+        learn_scale: train the standard deviation of the noise.
         per_unit: one noise level for each entry, as in factor analysis.
-        posterior: covariance of q(z | x), one for all examples, as the exact posterior has it: "diagonal" can be
-            exact for probabilistic PCA (its factors may be turned), "full" always; see `vae`.
+        posterior: covariance of q(z | x), which all examples share, as they do in the exact posterior: "full" is always
+            exact, and "diagonal" is for probabilistic PCA, whose factors can be rotated; see `vae`.
         init: see `vae`.
-        centre: the training data's mean; the model is one of deviations from it.
-        spread: the unit that data, noise and recognition input are in: one number for all entries keeps this
-            probabilistic PCA, one for each gives each entry noise in its own unit.
+        centre: the training data's mean, from which the model describes deviations.
+        spread: the unit of data, noise and recognition input: one number for all entries keeps this probabilistic PCA,
+            one for each entry gives the noise of each its own unit.
     """
     shape = positive("shape", shape)
     (latents,) = positive("latents", (latents,))

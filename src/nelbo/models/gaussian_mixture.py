@@ -236,14 +236,15 @@ def gaussian_mixture(
     """Mixture of normals of known standard deviation, with a posterior over weights and means (Bishop 2006, 10.2).
 
     Args:
-        key: for the means that the first posterior lies around.
+        key: for the means of the initial posterior.
         shape: of one example, (entries,).
-        components: how many.
+        components: number of components.
         noise: standard deviation of an entry around its component's mean, in units of `spread`.
         scale: standard deviation of the means' prior, in the same units.
-        concentration: of the Dirichlet prior of the weights.
-        centre: the training data's mean, around which the prior lies; `True` leaves its place to be filled from a file.
-        spread: the training data's standard deviation, the unit of everything; the same.
+        concentration: parameter of the Dirichlet prior of the weights.
+        centre: the training data's mean, which is the mean of the prior; `True` leaves its place to be filled from a
+            file.
+        spread: the training data's standard deviation, the unit of everything; `True` as for `centre`.
 
     Raises:
         InputError: examples that are no vectors, or a number that makes no sense.

@@ -28,8 +28,41 @@ from nelbo.nets import Conv, LappedTransform, depth_to_space, space_to_depth
 from nelbo.priors import COARSE, COLOURS, coarse_bands, image_bands
 
 MIDDLE = 128.0  # grey level that is subtracted
-_QUANTA = ("uniform", "rounded")
+QUANTIZATIONS = ("uniform", "rounded")
 _PATCH = 4  # pixels along each side that the restoring network takes for one
+
+
+def pixel_normal(x: Float[Array, "h w 3"], context: Context) -> Normal:
+    """The normal of pixels around a decoded picture; its deviation is the step (context: its log2) over sqrt(12).
+
+    At high rates this balances rate and distortion: a slightly finer step costs as much rate as it saves distortion.
+    """
+    return Normal(x, jnp.broadcast_to(jnp.exp2(jnp.asarray(context)[0]) / math.sqrt(12.0), x.shape))
+
+
+def quantized(how: str, centre: Float[Array, "rows columns channels"], dead_zone: float = 0.0) -> UnitUniform:
+    """The q of what is coded as whole numbers: "uniform", of width one around `centre`, or `centre` "rounded"."""
+    return UnitUniform(centre) if how == "uniform" else Rounded(centre, dead_zone)
+
+
+def crop(name: str, shape: Sequence[int], unit: int, context: int) -> tuple[int, ...]:
+    """The shape of the crops that a codec trains on, checked.
+
+    Args:
+        name: of the model.
+        shape: height x width x 3.
+        unit: of which both sides must be multiples.
+        context: how many numbers stand beside an example.
+
+    Raises:
+        InputError: another shape, or not one number beside an example.
+    """
+    shape = positive("shape", shape)
+    if len(shape) != 3 or shape[2] != 3 or shape[0] % unit or shape[1] % unit:
+        raise InputError(f"{name} trains on colour crops whose sides are multiples of {unit}, got {list(shape)}.")
+    if context != 1:
+        raise InputError(f"{name} has one number beside an example, the step: context must be 1, got {context}.")
+    return shape
 
 
 class Restoration(eqx.Module):
@@ -59,9 +92,7 @@ class Restoration(eqx.Module):
 
 
 class Pixels(Layer):
-    """p(x | z): the transform back, and a normal whose deviation is the step over the square root of 12.
-
-    At that deviation rate and distortion are balanced at high rates: a step less costs as much as it gains.
+    """p(x | z): the inverse transform, and `pixel_normal`.
 
     Args:
         transform: of which the way back is used.
@@ -96,8 +127,7 @@ class Pixels(Layer):
 
     def __call__(self, parents: Latents, context: Context = None) -> Normal:
         """The distribution of the pixels, 0 .. 255."""
-        x = self.picture(parents, context)
-        return Normal(x, jnp.broadcast_to(jnp.exp2(jnp.asarray(context)[0]) / math.sqrt(12.0), x.shape))
+        return pixel_normal(self.picture(parents, context), context)
 
 
 class Quantized(Layer):
@@ -129,7 +159,7 @@ class Quantized(Layer):
             centre = coarse(lowest)[..., coarse_bands()[self.number]]
         else:
             centre = parents[-1][..., image_bands(self.size)[self.number]]
-        return UnitUniform(centre) if self.how == "uniform" else Rounded(centre, self.dead_zone)
+        return quantized(self.how, centre, self.dead_zone)
 
 
 class PictureRecognition(Recognition):
@@ -201,29 +231,25 @@ def image_codec(
         key: for the weights.
         shape: of one crop: height x width x 3, both multiples of four blocks. Any other picture is coded with the same
             weights.
-        block: pixels along a block, 8 or 16.
-        units: hidden ones for each block, of the networks that give scales.
+        block: height and width of a block in pixels, 8 or 16.
+        units: hidden units for each block, in the networks that give scales.
         density: of coefficients: "normal" or "logistic".
-        restore: channels of the network that restores decoded pictures; 0: none.
-        transform: "fixed" as it begins, an orthonormal lapped cosine transform, or "trained".
-        quantization: of q: "uniform" noise of width one, or "rounded" as the codec does it, with straight-through
+        restore: channels of the network that restores decoded pictures; 0: no such network.
+        transform: "fixed" (an orthonormal lapped cosine transform), or "trained" from there.
+        quantization: q in training: "uniform" noise of width one, or "rounded" as in the codec, with straight-through
             gradients.
-        dead_zone: of "rounded": numbers so close beyond half way to the next magnitude are rounded down.
+        dead_zone: for "rounded": numbers that exceed a half by less than this are rounded towards zero too.
         context: how many numbers stand beside an example: one, log2 of the step in grey levels.
 
     Raises:
         InputError: a size that makes no sense.
     """
-    shape = positive("shape", shape)
     if block not in (8, 16):
         raise InputError(f"block is 8 or 16 pixels, got {block}.")
     unit = COARSE * block
-    if len(shape) != 3 or shape[2] != 3 or shape[0] % unit or shape[1] % unit:
-        raise InputError(f"image-codec trains on colour crops whose sides are multiples of {unit}, got {list(shape)}.")
-    if context != 1:
-        raise InputError(f"image-codec has one number beside an example, the step: context must be 1, got {context}.")
+    shape = crop("image-codec", shape, unit, context)
     choice("density", density, DENSITY_SHAPES)
-    choice("quantization", quantization, _QUANTA)
+    choice("quantization", quantization, QUANTIZATIONS)
     choice("transform", transform, ("fixed", "trained"))
     (units,) = positive("units", (units,))
     if restore < 0 or not 0.0 <= dead_zone < 0.5:

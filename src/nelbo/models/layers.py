@@ -172,7 +172,7 @@ class FrameLayer(Layer):
     follows_past: AbstractVar[bool]
 
     @abc.abstractmethod
-    def foretold(
+    def forecast(
         self, key: Key[Array, ""], parents: Latents, past: Example, horizon: int
     ) -> tuple[Float[Array, "horizon *frame"], Distribution]:
         """A draw of the frames after those of a series, and the distribution of each of their values given those

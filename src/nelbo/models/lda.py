@@ -55,7 +55,7 @@ class Proportions(Layer):
     """The Dirichlet prior of a document's proportions.
 
     Args:
-        topics: how many.
+        topics: number of topics.
         concentration: of each.
     """
 
@@ -178,13 +178,14 @@ def lda(
     """Latent Dirichlet allocation of word counts (Blei, Ng and Jordan 2003; Hoffman, Blei and Bach 2010).
 
     Args:
-        key: for the topics' first posterior.
+        key: for the initial posterior of the topics.
         shape: of one example, (vocabulary,).
-        topics: how many.
-        concentration: of the Dirichlet prior of a document's proportions.
-        word_concentration: of the Dirichlet prior of a topic's words.
-        sweeps: most rounds of coordinate ascent on a document.
-        tolerance: they end when the concentrations of its proportions change by less than this on average.
+        topics: number of topics.
+        concentration: parameter of the Dirichlet prior of a document's topic proportions.
+        word_concentration: parameter of the Dirichlet prior of a topic's words.
+        sweeps: largest number of rounds of coordinate ascent on a document.
+        tolerance: coordinate ascent stops when a document's posterior concentrations change by less than this on
+            average.
 
     Raises:
         InputError: examples that are no vectors, or a number that makes no sense.

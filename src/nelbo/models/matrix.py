@@ -43,17 +43,17 @@ def factorization(
     """Probabilistic matrix factorization of the values of pairs (Salakhutdinov and Mnih 2008; Jirasek et al. 2020).
 
     Args:
-        key: for the factors at the start.
+        key: for the initial factors.
         shape: of one value, (1,).
-        pairs: how many rows and columns there are.
-        rank: how many factors a row or a column has beside its bias, or "auto": the one of a few that scores best on
-            the validation entries.
+        pairs: numbers of rows and columns.
+        rank: number of factors of a row or a column, beside its bias; or "auto", which tries a few and takes the one
+            that scores best on the validation entries.
         likelihood: "gaussian", "cauchy" (robust against outliers) or "ordinal" (levels, by cumulative logits).
         factor_posterior: "mean-field" (independent normals), or "point" (the maximum a posteriori estimate).
-        prior_scale: standard deviation of the factors' prior at the start, in units of the data's spread.
-        learn_prior: learn one standard deviation for each factor and side, by the bound.
-        noise_scale: of a gaussian or cauchy likelihood, fixed, in units of the data's spread; null: learned.
-        levels: of an ordinal likelihood, increasing: those of the data.
+        prior_scale: initial standard deviation of the factors' prior, in units of the data's spread.
+        learn_prior: learn the prior's standard deviation for each factor, of rows and of columns, by the bound.
+        noise_scale: fixed scale of a gaussian or cauchy likelihood, in units of the data's spread; null: learned.
+        levels: the increasing levels of an ordinal likelihood, which a run takes from the data.
         physical: whether each pair comes with a physical prediction, around which the residual is modelled.
         distilled: whether each factor has a prior of its own, from another fit: see `distilled_prior`.
         centre: the training data's mean; `True` leaves its place to be filled from a file.

@@ -33,23 +33,24 @@ def neutral_ad(
     centre: Array | bool = False,
     spread: Array | bool = False,
 ) -> Model:
-    """Neural transformation learning for anomaly detection: a score of novelty and no density (Qiu et al. 2021).
+    """Neural transformation learning for anomaly detection: a novelty score without a density (Qiu et al. 2021).
 
-    Transformations of a row and an encoder are trained together, so that each transformation stays near the row and is
-    told from the others; on rows unlike those of training that fails, which is the score. Rows of a table, of columns
-    of any kinds, or arrays of any shape (a series of `(time, channels)`, say), which are flattened.
+    Transformations of a row are trained together with an encoder, so that each transformed row stays close to the row
+    and can be told from the other transformed ones. The score is how badly this works; it is high for rows unlike those
+    of training. Takes rows of a table with columns of any kinds, or arrays of any shape (a series of
+    `(time, channels)`, say), which are flattened.
 
     Args:
         key: for the weights.
         shape: of one row, a column of words counting as many entries as it has words.
-        transformations: how many, at least two.
-        hidden: widths of the encoder's layers; the last one is that of the code.
+        transformations: number of transformations, at least two.
+        hidden: widths of the encoder's layers; the last is the size of the code.
         inner: hidden units of each transformation.
         transformation: "multiplicative" (masks between zero and one), or "residual".
-        temperature: of the similarities.
+        temperature: by which similarities are divided.
         kinds: of the columns of a table, see the model `table`; () makes all of them real.
-        missing: what a gap becomes: "mean" (that of the training data), or "mask" (the mean, and the mask as so many
-            inputs more).
+        missing: what a missing entry becomes: "mean" (that of the training data), or "mask" (the mean, and the mask as
+            additional inputs).
         init: "glorot", or a standard deviation.
         centre: the training data's mean of each entry (of its logarithm, where it is positive); `True` leaves its
             place to be filled from a file.

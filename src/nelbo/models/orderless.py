@@ -89,11 +89,11 @@ def eonade(
     Args:
         key: for the weights.
         shape: of one example.
-        hidden: how many hidden units, in layers of one size.
-        orders: how many orders the ensemble has; training does not depend on it.
-        order_seed: of the orders, which are random.
+        hidden: widths of the hidden layers, all of one size.
+        orders: number of orders in the ensemble; training does not depend on it.
+        order_seed: seed of the random orders.
         init: "glorot", or a standard deviation.
-        centre: the training data's mean, whose log odds the output biases start at; `True` leaves them to be filled
+        centre: the training data's mean, at whose log odds the output biases start; `True` leaves them to be filled
             from a file.
 
     Raises:

@@ -210,7 +210,7 @@ class InputRule(eqx.Module):
         centre: subtracted, with no gradient; None: nothing.
         spread: divided by, with no gradient; None: nothing.
         missing: "zero": a missing entry is a zero of the data; "mean": it is at the centre; "mask": the same (zero
-            without a centre), with the mask as so many inputs more behind the values, along the last axis.
+            without a centre), with the mask as additional inputs behind the values, along the last axis.
         logs: whether an entry is seen by its logarithm, for each place along the last axis; centre and spread are then
             those of the logarithm. (): none is.
 

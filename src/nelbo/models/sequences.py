@@ -120,20 +120,21 @@ def dsae(
     Args:
         key: for the weights.
         shape: of one window: time x channels, or time x height x width x channels.
-        latents: of each frame; few of them, or they carry what f should.
-        static_latents: of the whole series.
-        hidden: widths of the hidden layers of the recognition network of a frame, the generative one has them reversed.
-        state_size: features of a frame, and size of the recurrent networks' states.
-        channels: of the convolutions, from the pixels inwards; of pictures only.
+        latents: number of dynamic latents of each frame; with many of them, they carry what belongs in f.
+        static_latents: number of static latents of the whole series.
+        hidden: widths of the hidden layers of the recognition network of a frame; reversed, of the generative one.
+        state_size: number of features of a frame, and size of the states of the recurrent networks.
+        channels: of each convolution, starting at the pixels; of pictures only.
         likelihood: see `LIKELIHOODS`, of one frame.
         posterior: "full" (the dynamic codes of all frames given f and all frames) or "factorized" (each given its
             frame alone).
         prior: of the dynamic codes: "recurrent" (p(z_t | z_<t) by a gated recurrent network), "ar1" (stationary chains
             with a trained length each), "flow" (an autoregressive flow over such chains) or "independent".
-        static_encoder: "recurrent" (reads the frames in both directions) or "pooled" (their mean, whatever the order).
+        static_encoder: "recurrent" (reads the frames in both directions) or "pooled" (takes their mean, in whatever
+            order).
         activation: of the hidden units.
-        missing: what the recognition model sees of missing entries: "mask" (the mean, and the mask as so many inputs
-            more), "mean" or "zero".
+        missing: what the recognition model sees for missing entries: "mask" (the mean, and the mask as additional
+            inputs), "mean" or "zero".
         irregular: the times of each window are its context; for the priors "ar1" and "independent".
         centre: the training data's mean of a frame; `True` leaves its place to be filled from a file.
         spread: the training data's standard deviation of a frame; the same.
@@ -228,19 +229,19 @@ def sequence_flow(
 ) -> Model:
     """Autoregressive affine flow over the frames of a series (Marino, Chen, He and Mandt 2020).
 
-    x_t = mu(x_<t) + s(x_<t) y_t, where y comes from a base model: the flow takes out what the last frames say.
+    x_t = mu(x_<t) + s(x_<t) y_t, where y comes from a base model: the flow removes what the last frames predict.
 
     Args:
         key: for the weights.
         shape: of one window: time x channels, or time x height x width x channels.
-        base: of y: "dsae", "gp-vae", "state-space", or "normal" (independent frames); the likelihood of the last two is
-            exact (`--objective maximum-likelihood`). Their further options are as by default.
-        order: how many of the last frames mu and s look at; 0: there is no flow, the base alone.
-        flow_hidden: widths of the hidden layers of mu and s; channels of convolutions where frames are pictures.
-        latents: of each frame, of a base with latents.
-        hidden: of a base with networks.
+        base: model of y: "dsae", "gp-vae", "state-space", or "normal" (independent frames); the likelihood of the last
+            two is exact (`--objective maximum-likelihood`). Their other options have their defaults.
+        order: number of past frames that mu and s look at; 0: the base alone, without a flow.
+        flow_hidden: widths of the hidden layers of mu and s; if frames are pictures, channels of their convolutions.
+        latents: number of latents of each frame, for a base with latents.
+        hidden: widths of the hidden layers, for a base with networks.
         likelihood: of y, a normal in units of the data: "gaussian", "gaussian-pixel", "gaussian-shared" or
-            "gaussian-fixed"; "gaussian-pixel" alone of the base "state-space".
+            "gaussian-fixed"; only "gaussian-pixel" for the base "state-space".
         irregular: the times of each window are its context; they are the base's.
         centre: the training data's mean of a frame; `True` leaves its place to be filled from a file.
         spread: the training data's standard deviation of a frame; the same.

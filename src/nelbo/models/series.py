@@ -56,31 +56,33 @@ def gp_vae(
 ) -> Model:
     """Gaussian process variational auto-encoder of series (Fortuin et al. 2020).
 
-    Every frame x_t is decoded from its own latents z_t, by a perceptron and a linear map beside it; each latent is a
+    Every frame x_t is decoded from its own latents z_t, by the sum of a perceptron and a linear map; each latent is a
     Gaussian process over time.
 
     Args:
         key: for the weights.
         shape: of one window: time x channels.
-        latents: of each frame.
-        hidden: widths of the hidden layers of the recognition network of a frame, the generative one has them reversed.
-        convolutions: widths of convolutions along time before them; an empty list sees each frame alone.
-        kernel_size: frames that one convolution sees, an odd number.
+        latents: number of latents of each frame.
+        hidden: widths of the hidden layers of the recognition network of a frame; reversed, of the generative one.
+        convolutions: channels of the convolutions along time that precede the recognition network; without any, it sees
+            each frame alone.
+        kernel_size: number of frames that one convolution sees, an odd one.
         likelihood: see `LIKELIHOODS`, of one frame.
         posterior: "channels" (readings of the channels, through which a linearized decoder and the prior go; Markov
             kernels), "smoothed" (readings of the latents, through which the prior goes), "banded" (a normal of banded
             precision, Fortuin et al.), "independent" (of all times), or "auto" (channels where kernels are Markov, the
             likelihood is normal and channels are at most 64; else smoothed).
         kernels: rbf, matern12, matern32, matern52, cauchy, periodic, cosine, linear, white, or a formula of them such
-            as "matern32*periodic+rbf"; of several the latents get equal shares.
-        lengths: of the kernels, in steps, one for all latents or one for each; empty: from 1 to half a window.
-        period: of periodic and cosine kernels, in steps.
-        learn_kernel: train the lengths and the period.
+            as "matern32*periodic+rbf"; several are shared equally among the latents.
+        lengths: initial length scales of the kernels in steps, one for all latents or one for each; empty: from 1 to
+            half a window.
+        period: initial period of periodic and cosine kernels in steps.
+        learn_kernel: train the length scales and the period.
         prior_form: "dense" (any kernel, cubic in time), "state-space" (Markov kernels, linear in time), or "auto".
         activation: of the hidden units.
-        missing: what the recognition model sees of missing entries: "mask" (the mean, and the mask as so many inputs
-            more), "mean" or "zero".
-        irregular: the times of each window are its context.
+        missing: what the recognition model sees for missing entries: "mask" (the mean, and the mask as additional
+            inputs), "mean" or "zero".
+        irregular: whether the times of each window are its context.
         centre: the training data's mean of each channel; `True` leaves its place to be filled from a file.
         spread: the training data's standard deviation of each channel; the same.
 
@@ -147,13 +149,14 @@ def state_space(
     Args:
         key: for the weights.
         shape: of one window: time x channels.
-        latents: of each frame.
+        latents: number of latents of each frame.
         kernels: matern12, matern32, matern52, cosine, or sums and products of them such as "matern32*cosine+matern12";
-            of several the latents get equal shares.
-        lengths: of the kernels, in steps, one for all latents or one for each; empty: from 1 to half a window.
-        period: of cosine kernels, in steps.
-        learn_kernel: train the lengths and the period.
-        irregular: the times of each window are its context.
+            several are shared equally among the latents.
+        lengths: initial length scales of the kernels in steps, one for all latents or one for each; empty: from 1 to
+            half a window.
+        period: initial period of cosine kernels in steps.
+        learn_kernel: train the length scales and the period.
+        irregular: whether the times of each window are its context.
         centre: the training data's mean of each channel; `True` leaves its place to be filled from a file.
         spread: the training data's standard deviation of each channel; the same.
 

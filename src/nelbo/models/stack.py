@@ -1,4 +1,4 @@
-"""The generative model p(x, z), and the model: the pair of it and a recognition model, with the one log w.
+"""The generative model p(x, z), and the model: its pair with a recognition model, and the one log w of the two.
 
 Node 0 is the example x, nodes 1 .. L are the latent layers, the layer next to the data first. A generative layer sees
 the tuple of all nodes above it, a recognition layer the tuple of all nodes below it, both nearest first; so belief
@@ -31,7 +31,7 @@ class Stack(eqx.Module):
 
     Args:
         layers: the layer of the data first.
-        context_size: how many numbers the context has that layers are conditioned on.
+        context_size: number of values in the context that layers are conditioned on.
     """
 
     layers: tuple[Layer, ...]
@@ -60,7 +60,7 @@ class Stack(eqx.Module):
         return self.layers[0](z, context)
 
     def root(self, layer: int, context: Context = None) -> Distribution | None:
-        """p(z_layer) if that layer has no parents, and its context is there where it has one; else None."""
+        """p(z_layer), or None if that layer has parents or lacks the context that it is conditioned on."""
         candidate = self.layers[layer]
         if candidate.conditioned and context is None:
             return None
@@ -86,13 +86,13 @@ _shapes = abstract(_every_distribution)
 
 
 class Draw(eqx.Module):
-    """One draw z ~ q(z | x), or a stack of them, with everything that objectives, scores and codes are made of [nats].
+    """One draw z ~ q(z | x), or a stack of them, with all terms that objectives, scores and codes need [nats].
 
     Args:
         z: the latents.
         log_p: log p of each node given those above it.
         log_q: log q of each layer given those below it.
-        parts: what each layer was drawn from.
+        parts: the distribution that each layer was drawn from.
         context: of the example.
     """
 
@@ -109,13 +109,13 @@ class Draw(eqx.Module):
 
 
 class Model(eqx.Module):
-    """A generative model with its recognition model; what nelbo trains, scores, saves and codes with.
+    """A generative model with its recognition model: what nelbo trains, scores, saves and compresses with.
 
     Args:
         generative: p(x, z).
         recognition: q(z | x).
-        spec: what a named family rebuilds the module from, or None.
-        globals: the posterior over what all examples share, or None where that is fixed.
+        spec: the name and options from which the module can be rebuilt, or None.
+        globals: the posterior over what all examples share, or None if that is fixed.
     """
 
     generative: Stack
@@ -130,7 +130,7 @@ class Model(eqx.Module):
 
     @property
     def is_supervised(self) -> bool:
-        """Whether it predicts a target from a context: no latents, and p(x | context) alone."""
+        """Whether it predicts a target from a context, p(x | context) without latents."""
         return not self.depth and self.generative.layers[0].conditioned and not self.is_of_pairs
 
     @property
@@ -145,12 +145,12 @@ class Model(eqx.Module):
 
     @property
     def has_static_code(self) -> bool:
-        """Whether a series has latents of its own beside those of its frames: they are then the nearest to the data."""
+        """Whether a series has static latents beside those of its frames; they are then the layer next to the data."""
         return self.is_of_series and self.depth == 2
 
     @property
     def is_detector(self) -> bool:
-        """Whether it has a score of novelty in place of a density."""
+        """Whether it has a novelty score in place of a density."""
         return isinstance(self.generative.layers[0], ScoreLayer)
 
     def require_density(self, task: str) -> None:
@@ -172,15 +172,15 @@ class Model(eqx.Module):
             raise InputError(f"{task} needs a model with latents, but this one has none: use a vae or an sbn, say.")
 
     def posterior(self, x: AnyExample) -> Posterior:
-        """q(z | x) of one example: what the recognition model answers beside this generative model."""
+        """q(z | x) of one example, for which some recognition models need the generative one."""
         return self.recognition.path(x, self.generative)[-1]
 
     def absorbed(self, key: Key[Array, ""], rows: Source) -> "Model":
-        """The model with what it has to remember of its training rows; most remember nothing.
+        """The model with what it has to store of its training rows; most models store nothing.
 
         Args:
             key: for rows that are drawn anew whenever they are read.
-            rows: that it was trained on.
+            rows: the rows that it was trained on.
         """
         generative = self.recognition.absorbed(key, self.generative, rows)
         return self if generative is self.generative else dataclasses.replace(self, generative=generative)
@@ -198,19 +198,19 @@ class Model(eqx.Module):
         Args:
             key: for the draw.
             x: the example; a bare array is one with every entry observed.
-            through: what gradients see of a draw of z: `reparameterized`, `detached`, or another function of the
+            through: how gradients pass through a draw of z: `reparameterized`, `detached`, or another function of the
                 distribution and the value that returns the same value.
-            posterior: of the example, where it is at hand: draws of one example need it once.
-            noise: what stands in place of the key's standard normal noise, see `Posterior.sample`.
+            posterior: of the example, if it has been computed already; several draws then share it.
+            noise: replaces the key's standard normal noise, see `Posterior.sample`.
         """
         x = as_example(x)
         z, parts = (self.posterior(x) if posterior is None else posterior).sample(key, through, noise)
         return Draw(z, self.generative.log_prob(x, z), totals(parts, z), parts, x.context)
 
     def kl(self, draw: Draw) -> Float[Array, " layers"]:
-        """Per layer KL(q || p), in closed form where p(z_l) has no parents, else the draw's log q - log p [nats].
+        """KL(q || p) of each layer, in closed form if p(z_l) has no parents, else the draw's log q - log p [nats].
 
-        A Boltzmann machine on top has no closed form either.
+        The top layer has no closed form if it is a Boltzmann machine.
         """
         terms = []
         for i, part in enumerate(draw.parts):
@@ -223,10 +223,10 @@ class Model(eqx.Module):
         return jnp.stack(terms) if terms else jnp.zeros(0, jnp.float32)
 
     def log_prob(self, x: AnyExample) -> Float[Array, ""]:
-        """Log p(x) of the observed entries, where there are no latents or they can be summed out exactly [nats].
+        """Log p(x) of the observed entries, if there are no latents or they can be marginalized exactly [nats].
 
-        That is so for linear-Gaussian chains (probabilistic PCA, factor analysis), for one of several components, where
-        all latents are binary and at most 16, and where the recognition model is the exact posterior (state-space).
+        They can for linear-Gaussian chains (probabilistic PCA, factor analysis), for mixtures, for at most 16 binary
+        latents, and if the recognition model is the exact posterior (state-space).
 
         Raises:
             InputError: any other model.

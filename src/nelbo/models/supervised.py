@@ -133,26 +133,28 @@ def regression(
     target_centre: Array | bool = False,
     target_spread: Array | bool = False,
 ) -> Model:
-    """Regression: a number from features, by a network and a distribution of what it leaves unexplained.
+    """Regression: a number from features, by a network and a distribution of the residual.
 
     Args:
         key: for the weights.
         shape: of one row of features; height x width x channels for images.
-        hidden: widths of the hidden layers; () for a linear model. For "conv", of dense layers behind the convolutions.
+        hidden: widths of the hidden layers; () for a linear model. For "conv", of the dense layers after the
+            convolutions.
         likelihood: "gaussian", "student-t" (heavy tails) or "poisson" (counts) of a regression; "bernoulli" (two
             classes) or "categorical" of a classification.
         noise: standard deviation (or scale of a Student-t) in units of the target; null: learned.
-        degrees: of freedom of a Student-t.
+        degrees: degrees of freedom of a Student-t.
         architecture: "linear" (no hidden layers), "mlp" or "conv".
-        channels: of the convolutions, from the pixels inwards ("conv" only).
+        channels: of each convolution, starting at the pixels ("conv" only).
         activation: of the hidden units.
         init: "glorot", or a standard deviation.
-        missing: what the network sees of missing features: "zero", "mean" (that of the training data), or "mask" (the
-            mean, and the mask as so many inputs more).
+        missing: what the network sees for missing features: "zero", "mean" (that of the training data), or "mask" (the
+            mean, and the mask as additional inputs).
         centre: the training features' mean, subtracted from them; `True` leaves its place to be filled from a file.
         spread: the training features' standard deviation, by which they are divided; `True` as for `centre`.
-        target_centre: the training targets' mean, which the predicted number is relative to; `True` as for `centre`.
-        target_spread: the training targets' standard deviation, the unit of the predicted number inside; the same.
+        target_centre: the training targets' mean, which is added to the network's output; `True` as for `centre`.
+        target_spread: the training targets' standard deviation, by which the network's output is multiplied; `True` as
+            for `centre`.
 
     Raises:
         InputError: an unknown name, or a size that makes no sense.
@@ -203,7 +205,7 @@ def classification(
     Args:
         key: for the weights.
         shape: as of regression.
-        classes: how many; the data say.
+        classes: number of classes, which a run takes from the data.
         hidden: as of regression.
         likelihood: "bernoulli" (two classes, one logit) or "categorical" (a logit for each class).
         architecture: as of regression.

@@ -49,32 +49,33 @@ def svgp_vae(
     centre: Array | bool = False,
     spread: Array | bool = False,
 ) -> Model:
-    """Auto-encoder whose latents are sparse Gaussian processes over what is known of each example (Jazbec et al. 2021).
+    """Auto-encoder whose latents are sparse Gaussian processes over each example's covariates (Jazbec et al. 2021).
 
-    What is known are numbers (times, angles) and whose the example is; training takes minibatches, and a step costs
-    O(b m^2 + m^3) for b examples and m inducing points.
+    Covariates are numbers (times, angles) and the object that the example belongs to. Training takes minibatches, and a
+    step costs O(b m^2 + m^3) for b examples and m inducing points.
 
     Args:
         key: for the weights.
         shape: of one example; height x width x channels for images.
-        latents: how many processes.
-        hidden: widths of the hidden layers of the recognition network, the generative one has them reversed.
-        inducing: m, how many inducing points.
-        kernels: a formula for each number that is known, or one for all (see gp-vae); their product is the kernel.
-        lengths: of the kernels, in units of the numbers, one for all latents or one for each; empty: the data decide.
-        period: of periodic and cosine kernels, in units of the number.
-        learn_kernel: train the lengths and the period.
-        object_size: numbers in the vector of an object.
+        latents: number of latent processes.
+        hidden: widths of the hidden layers of the recognition network; reversed, of the generative one.
+        inducing: m, the number of inducing points.
+        kernels: a formula for each covariate, or one for all (see gp-vae); their product is the kernel.
+        lengths: initial length scales of the kernels in units of the covariates, one for all latents or one for each;
+            empty: chosen by the data.
+        period: initial period of periodic and cosine kernels in units of the covariate.
+        learn_kernel: train the length scales and the period.
+        object_size: size of the embedding of an object.
         likelihood: see `LIKELIHOODS`.
         architecture: "mlp" or "conv".
-        channels: of the convolutions, from the pixels inwards ("conv" only).
+        channels: of each convolution, starting at the pixels ("conv" only).
         activation: of the hidden units.
         init: "glorot", or a standard deviation.
-        missing: what the recognition model sees of missing entries: "zero", "mean" or "mask", see vae.
-        numbers: how many numbers are known of each example.
-        objects: how many objects there are; 0: nobody tells whose an example is.
-        places: contexts of training rows, where the inducing points begin, numbers then object.
-        vectors: where the vectors of objects begin, `(objects, object_size)`.
+        missing: what the recognition model sees for missing entries: "zero", "mean" or "mask", see vae.
+        numbers: number of numeric covariates.
+        objects: number of objects; 0: examples belong to no objects.
+        places: initial inducing points, which are contexts of training rows: numbers, then the object.
+        vectors: initial embeddings of objects, `(objects, object_size)`.
         centre: the training data's mean; `True` leaves its place to be filled from a file.
         spread: the training data's standard deviation; the same.
 

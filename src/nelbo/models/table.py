@@ -126,17 +126,18 @@ def table(
     Args:
         key: for the weights.
         shape: of one row, a column of words or levels counting as many entries as it has of them.
-        latents: how many.
-        hidden: widths of the hidden layers of the recognition network, the generative one has them reversed.
+        latents: number of latents.
+        hidden: widths of the hidden layers of the recognition network; reversed, of the generative one.
         kinds: of the columns: "real", "positive" (a log-normal), "count" (negative binomial), "student" (heavy tails),
             "binary", "words:5" or "ordinal:5" (five ordered levels); () makes all of them real.
-        noise: of numbers: "column" (one standard deviation for each column) or "row" (by the latents of each row).
+        noise: standard deviation of numbers: "column" (one for each column) or "row" (given by the latents of each
+            row).
         posterior: covariance of q(z | x): "diagonal", "rank-one", "low-rank" (precisions) or "full".
         rank: of a "low-rank" posterior.
         activation: of the hidden units.
         init: "glorot", or a standard deviation.
-        missing: what the recognition model sees of missing entries: "mean" (that of the training data), or "mask" (the
-            mean, and the mask as so many inputs more).
+        missing: what the recognition model sees for missing entries: "mean" (that of the training data), or "mask" (the
+            mean, and the mask as additional inputs).
         centre: the training data's mean of each entry (of its logarithm, where it is positive); `True` leaves its
             place to be filled from a file.
         spread: the training data's standard deviation; the same.

@@ -121,7 +121,7 @@ class Framewise(FrameLayer):
         # the latents of a frame are flat as a network takes them; frames are the leading axis of every parameter
         return promote_batch_shape(jax.vmap(one)(frames))
 
-    def foretold(
+    def forecast(
         self, key: Key[Array, ""], parents: Latents, past: Example, horizon: int
     ) -> tuple[Float[Array, "horizon *frame"], Distribution]:
         """By the latents alone."""

@@ -45,7 +45,7 @@ def nade(
         hidden: how many hidden units, as a list of one.
         order: of the entries: "raster", that of the flattened example; or a whole number, the seed of a random one.
         init: "glorot", or a standard deviation.
-        centre: the training data's mean, whose log odds the output biases start at; `True` leaves them to be filled
+        centre: the training data's mean, at whose log odds the output biases start; `True` leaves them to be filled
             from a file.
 
     Raises:

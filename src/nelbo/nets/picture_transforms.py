@@ -1,7 +1,8 @@
-"""Transforms of learned image codecs: from pictures to latents, from latents to hyper-latents, and the ways back."""
+"""Transforms of learned image codecs: pictures to latents, latents to hyper-latents, and both inverse directions."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -33,7 +34,21 @@ def log_spreads(filters: int, latents: int, start: str) -> np.ndarray:
     return found
 
 
-def _begun(layers: Sequence[Down] | Sequence[Up], taps: list[np.ndarray], *, back: bool) -> tuple:
+def _chain(
+    kind: Callable[..., Any], keys: Key[Array, " layers"], sizes: Sequence[int], gains: Sequence[float]
+) -> tuple:
+    """Layers one after another, each with its key and gain, from each number of channels to the next."""
+    each = zip(keys, sizes[:-1], sizes[1:], gains, strict=True)
+    return tuple(kind(key, inputs, outputs, gain=gain) for key, inputs, outputs, gain in each)
+
+
+def _norms(filters: int, start: str, *, inverse: bool) -> tuple[DivisiveNorm, ...]:
+    """The normalizations between the layers of a picture transform; they begin linear where wavelets are to begin."""
+    one = lambda: DivisiveNorm(filters, inverse=inverse, linear=start == "wavelet")  # noqa: E731
+    return tuple(one() for _ in range(PICTURE_LEVELS - 1))
+
+
+def _wavelets(layers: Sequence[Down] | Sequence[Up], taps: list[np.ndarray], *, back: bool) -> tuple:
     """The layers with wavelet packets for weights, and a little of their random ones."""
     made = []
     for number, (layer, own) in enumerate(zip(layers, taps, strict=True)):
@@ -63,10 +78,9 @@ class PictureAnalysis(eqx.Module):
     def __init__(self, key: Key[Array, ""], filters: int, latents: int, start: str) -> None:
         sizes = (3, *[filters] * (PICTURE_LEVELS - 1), latents)
         gains = (*[1.2] * (PICTURE_LEVELS - 1), _RANDOM_SCALES[0])
-        keys = jr.split(key, PICTURE_LEVELS)
-        downs = tuple(Down(keys[i], sizes[i], sizes[i + 1], gain=gains[i]) for i in range(PICTURE_LEVELS))
-        self.downs = _begun(downs, packets(sizes[1:])[0], back=False) if start == "wavelet" else downs
-        self.norms = tuple(DivisiveNorm(filters, linear=start == "wavelet") for _ in range(PICTURE_LEVELS - 1))
+        downs = _chain(Down, jr.split(key, PICTURE_LEVELS), sizes, gains)
+        self.downs = _wavelets(downs, packets(sizes[1:])[0], back=False) if start == "wavelet" else downs
+        self.norms = _norms(filters, start, inverse=False)
 
     def __call__(self, x: Float[Array, "h w 3"]) -> Float[Array, "rows columns latents"]:
         """Apply to one picture, 0 .. 255."""
@@ -92,13 +106,10 @@ class PictureSynthesis(eqx.Module):
     def __init__(self, key: Key[Array, ""], filters: int, latents: int, start: str) -> None:
         sizes = (latents, *[filters] * (PICTURE_LEVELS - 1), 3)
         gains = (1.0 / _RANDOM_SCALES[0], *[0.8] * (PICTURE_LEVELS - 1))
-        keys = jr.split(key, PICTURE_LEVELS)
-        ups = tuple(Up(keys[i], sizes[i], sizes[i + 1], gain=gains[i]) for i in range(PICTURE_LEVELS))
-        taps = packets((*[filters] * (PICTURE_LEVELS - 1), latents))[0][::-1]
-        self.ups = _begun(ups, taps, back=True) if start == "wavelet" else ups
-        self.norms = tuple(
-            DivisiveNorm(filters, inverse=True, linear=start == "wavelet") for _ in range(PICTURE_LEVELS - 1)
-        )
+        ups = _chain(Up, jr.split(key, PICTURE_LEVELS), sizes, gains)
+        taps = packets(sizes[-2::-1])[0][::-1]
+        self.ups = _wavelets(ups, taps, back=True) if start == "wavelet" else ups
+        self.norms = _norms(filters, start, inverse=True)
 
     def __call__(self, y: Float[Array, "rows columns latents"]) -> Float[Array, "h w 3"]:
         """Apply to the latents of one picture."""
@@ -129,10 +140,7 @@ class HyperAnalysis(eqx.Module):
         first = Conv(keys[0], log_spreads.size, filters)
         less = jnp.asarray(np.exp2(-log_spreads)[:, None], jnp.float32)
         self.first = eqx.tree_at(lambda conv: conv.weight, first, first.weight * less[None, None])
-        gains = (1.4, 1.4 * _RANDOM_SCALES[1])
-        self.downs = tuple(
-            Down(keys[1 + i], filters, (filters, outputs)[i], gain=gains[i]) for i in range(HYPER_LEVELS)
-        )
+        self.downs = _chain(Down, keys[1:], (filters, filters, outputs), (1.4, 1.4 * _RANDOM_SCALES[1]))
         self.magnitudes = magnitudes
 
     def __call__(self, y: Float[Array, "rows columns latents"]) -> Float[Array, "rows4 columns4 outputs"]:
@@ -158,8 +166,7 @@ class HyperSynthesis(eqx.Module):
 
     def __init__(self, key: Key[Array, ""], filters: int, log_spreads: np.ndarray, *, means: bool) -> None:
         keys = jr.split(key, 1 + HYPER_LEVELS)
-        gains = (1.4 / _RANDOM_SCALES[1], 1.4)
-        self.ups = tuple(Up(keys[i], filters, filters, gain=gains[i]) for i in range(HYPER_LEVELS))
+        self.ups = _chain(Up, keys[:-1], (filters,) * (HYPER_LEVELS + 1), (1.4 / _RANDOM_SCALES[1], 1.4))
         last = Conv(keys[-1], filters, (1 + means) * log_spreads.size)
         size, nothing = 0.3 * np.ones(log_spreads.size), np.zeros(log_spreads.size)
         sizes = np.concatenate([0.05 * np.exp2(log_spreads), size]) if means else size

@@ -2,6 +2,7 @@
 
 from nelbo.objectives.base import (
     BoundKind,
+    ExampleObjective,
     Loss,
     Objective,
     ObjectiveState,
@@ -55,6 +56,7 @@ __all__ = [
     "BoundKind",
     "ContrastiveDivergence",
     "Energies",
+    "ExampleObjective",
     "GaussianGradient",
     "Greedy",
     "InputNoise",

@@ -95,6 +95,29 @@ def over_batch(function: Any, key: Key[Array, ""], batch: AnyExample) -> Any:
     return jax.vmap(function)(jr.split(key, batch_size(batch)), batch)
 
 
+class ExampleObjective(Objective):
+    """Abstract: the mean over a batch of the loss of each example; nothing is carried from step to step."""
+
+    @abc.abstractmethod
+    def example(self, key: Key[Array, ""], model: Any, x: AnyExample) -> Loss:
+        """The loss of one example."""
+
+    def init(self, key: Key[Array, ""], model: Any) -> ObjectiveState:
+        """No state."""
+        del key, model
+        return ObjectiveState()
+
+    def __call__(
+        self, key: Key[Array, ""], model: Any, batch: AnyExample, state: ObjectiveState
+    ) -> tuple[Loss, ObjectiveState]:
+        """The mean over the batch."""
+        return batch_mean(over_batch(lambda k, x: self.example(k, model, x), key, batch), batch), state
+
+    def bounds(self, key: Key[Array, ""], model: Any, batch: AnyExample) -> Float[Array, " batch"]:
+        """The bound of each example."""
+        return over_batch(lambda k, x: self.example(k, model, x).bound, key, batch)
+
+
 def bound_metrics(draw: Draw) -> dict[str, Float[Array, ""]]:
     """The two parts of a draw's log w: log p(x|z), and log q(z|x) - log p(z) [nats]; their means over stacked draws."""
     kl = draw.log_q.sum(-1) - draw.log_p[..., 1:].sum(-1)

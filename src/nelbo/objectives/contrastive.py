@@ -25,15 +25,15 @@ _ENTRIES = 8  # of each held-out example, in the estimate of its pseudo-likeliho
 
 
 class NegativePhase(eqx.Module):
-    """How the model's own units are drawn, whose statistics are subtracted.
+    """How units are drawn from the model, whose statistics are subtracted in the gradient.
 
     Args:
-        chains: where they start, see `CHAINS`.
-        sweeps: of block Gibbs at the first step.
-        last_sweeps: at the last step; in between the number rises linearly.
-        steps: of the run.
-        particles: how many chains persist.
-        temperatures: of tempered chains, evenly spaced in inverse temperature from 0 to 1.
+        chains: where chains start, see `CHAINS`.
+        sweeps: sweeps of block Gibbs at the first step.
+        last_sweeps: sweeps at the last step; their number rises linearly in between.
+        steps: steps of the run.
+        particles: number of persistent chains.
+        temperatures: number of temperatures of tempered chains, evenly spaced in inverse temperature from 0 to 1.
     """
 
     chains: str = eqx.field(static=True, default="data")

@@ -5,19 +5,16 @@ from typing import ClassVar
 import equinox as eqx
 import jax
 from jax.lax import stop_gradient
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Key
 
 from nelbo.core import AnyExample, InputError, choice, log_mean_exp
 from nelbo.models import Model
 from nelbo.models import stop_gradient as stopped
 from nelbo.objectives.base import (
     BoundKind,
+    ExampleObjective,
     Loss,
-    Objective,
-    ObjectiveState,
-    batch_mean,
     bound_metrics,
-    over_batch,
     require_reparameterized,
 )
 from nelbo.objectives.draws import checked_draws, each_draw
@@ -29,7 +26,7 @@ IWAE_FORMS = {
 }
 
 
-class Iwae(Objective):
+class Iwae(ExampleObjective):
     """The importance-weighted bound log (1/K) sum_k w_k for latents that are reparameterized.
 
     Args:
@@ -51,22 +48,8 @@ class Iwae(Objective):
             raise InputError(f"IWAE needs at least one sample for each example, got {self.num_samples}.")
         checked_draws(self.draws, self.num_samples)
 
-    def init(self, key: Key[Array, ""], model: Model) -> ObjectiveState:
-        """No state."""
-        del key, model
-        return ObjectiveState()
-
-    def __call__(
-        self, key: Key[Array, ""], model: Model, batch: AnyExample, state: ObjectiveState
-    ) -> tuple[Loss, ObjectiveState]:
-        """Mean over the batch."""
-        return batch_mean(over_batch(lambda k, x: self._example(k, model, x), key, batch), batch), state
-
-    def bounds(self, key: Key[Array, ""], model: Model, batch: AnyExample) -> Float[Array, " batch"]:
-        """The importance-weighted bound of each example."""
-        return over_batch(lambda k, x: self._example(k, model, x).bound, key, batch)
-
-    def _example(self, key: Key[Array, ""], model: Model, x: AnyExample) -> Loss:
+    def example(self, key: Key[Array, ""], model: Model, x: AnyExample) -> Loss:
+        """The importance-weighted bound, and the surrogate of its form."""
         posterior = model.posterior(x)
         one = lambda k, noise: model.draw(k, x, posterior=posterior, noise=noise)  # noqa: E731
         draws = each_draw(one, key, model, self.num_samples, self.draws)

@@ -23,12 +23,12 @@ from nelbo.objectives.wake_sleep import WakeSleep
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """What an objective may want to know of a run.
+    """What an objective may need to know about a run.
 
     Args:
         num_data: N, the number of training examples.
-        epoch_steps: steps of one pass over them.
-        steps: of the whole run.
+        epoch_steps: steps in one pass over them.
+        steps: steps in the whole run.
     """
 
     num_data: int
@@ -41,16 +41,16 @@ class NamedObjective:
     """An objective that a run can name.
 
     Args:
-        make: from a `Setting` and options, by keyword, to the objective.
-        draws_latents: it is about latents, and refused for models without any.
-        prepare: from the model and the options to the model that is trained, where that is another (one with a
-            posterior over its weights); None: the model itself.
-        reports: what the bound that it reports is: "elbo", "iwae" (the importance-weighted bound of as many draws as
-            its option `samples` says), "perturbative", "exact", log p(x) itself, "pseudo", a pseudo-log-likelihood, or
-            "score", minus the score of a detector.
-        detects: it trains detectors, which have a score and no density, and which no other objective trains.
-        natural: it gives natural gradients of a conjugate posterior: for models that are built with one, which no other
-            objective trains, and for the optimizer `natural`.
+        make: makes the objective from a `Setting` and keyword options.
+        draws_latents: whether it needs latents; models without any are then refused.
+        prepare: makes the model that is trained from the model and the options, if it is another one (with a posterior
+            over its weights); None: the model itself is trained.
+        reports: the bound that it reports: "elbo", "iwae" (the importance-weighted bound; the option `samples` gives
+            the number of draws), "perturbative", "exact" (log p(x) itself), "pseudo" (a pseudo-log-likelihood) or
+            "score" (minus the score of a detector).
+        detects: whether it trains detectors, which have a score but no density, and which no other objective trains.
+        natural: whether it gives natural gradients of a conjugate posterior. It then trains models that are built with
+            such a posterior, which no other objective trains, and needs the optimizer `natural`.
     """
 
     make: Callable[..., Objective]
@@ -75,12 +75,12 @@ def sgvb(
 
     Args:
         setting: of the run.
-        form: of the estimator, "A" (log p(x, z) - log q(z | x), sampled), "B" (with the KL part in closed form) or
+        form: of the gradient estimator, "A" (log p(x, z) - log q(z | x), sampled), "B" (KL part in closed form) or
             "path" (A without the gradient through q's parameters).
         samples: draws of z for each example.
-        beta: weight of the KL part.
-        warmup: epochs in which that weight rises from zero.
-        draws: "iid", or "sobol" (a power of two of samples that fill the space of latents evenly; less noise).
+        beta: weight of the KL term.
+        warmup: epochs in which the weight of the KL term rises from zero to beta.
+        draws: "iid", or "sobol" (a power of two of points that cover the space of latents evenly, for less noise).
         growth: factor between 0 and 1: step t takes 1 / growth^t draws, up to samples; null: samples in every step.
 
     Raises:
@@ -107,7 +107,7 @@ def sparse_process(setting: Setting, *, beta: float | int = 1.0) -> Objective:
 
     Args:
         setting: of the run.
-        beta: weight of the KL part.
+        beta: weight of the KL term.
     """
     return SparseProcess(setting.num_data, float(beta))
 
@@ -137,13 +137,15 @@ def contrastive_divergence(
 
     Args:
         setting: of the run.
-        sweeps: of block Gibbs at the first step.
-        last_sweeps: at the last step, to which the number rises linearly; null: as at the first.
-        chains: "data", "persistent" or "tempered" (persistent at several temperatures).
-        particles: how many chains persist.
-        temperatures: of tempered chains.
-        decay: weight of half the sum of squared weights.
-        centred: take the enhanced gradient, in terms of units less their means.
+        sweeps: sweeps of block Gibbs at the first step.
+        last_sweeps: sweeps of block Gibbs at the last step, to which their number rises linearly; null: as at the
+            first.
+        chains: where chains start: "data", "persistent" (where they stopped), or "tempered" (persistent, at several
+            temperatures).
+        particles: number of persistent chains.
+        temperatures: number of temperatures of tempered chains.
+        decay: weight of the L2 penalty, half the sum of the squared weights.
+        centred: take the enhanced gradient, in which the means of the units are subtracted.
     """
     last = sweeps if last_sweeps is None else last_sweeps
     negative = NegativePhase(chains, sweeps, last, setting.steps, particles, temperatures)
@@ -166,13 +168,13 @@ def greedy(
 
     Args:
         setting: of the run.
-        sweeps: of block Gibbs at the first step of each layer.
-        last_sweeps: at the last step of each layer; null: as at the first.
+        sweeps: sweeps of block Gibbs at the first step of each layer.
+        last_sweeps: sweeps of block Gibbs at the last step of each layer; null: as at the first.
         chains: as of contrastive-divergence.
-        particles: the same.
-        temperatures: the same.
-        decay: the same.
-        centred: the same.
+        particles: as of contrastive-divergence.
+        temperatures: as of contrastive-divergence.
+        decay: as of contrastive-divergence.
+        centred: as of contrastive-divergence.
         first: share of the steps that train the first layer.
     """
     if not 0 < first < 1:
@@ -189,7 +191,7 @@ def stochastic_backpropagation(
 
     Args:
         setting: of the run.
-        hessian: use second derivatives for the covariance.
+        hessian: estimate the gradient of the covariance by second derivatives.
         samples: draws of z for each example.
         draws: as of sgvb.
     """
@@ -211,11 +213,11 @@ def nvil(
 
     Args:
         setting: of the run.
-        centring: subtract the moving average of past learning signals.
-        baseline: subtract what networks predict of the learning signals.
-        normalization: divide by the moving standard deviation where it is above one.
-        local: a learning signal for each layer; null: wherever that is unbiased.
-        decay: of the moving averages.
+        centring: subtract a moving average of past learning signals.
+        baseline: subtract the learning signal that baseline networks predict from the data.
+        normalization: divide the learning signal by its moving standard deviation if that is above one.
+        local: use a learning signal of its own for each layer; null: wherever that is unbiased.
+        decay: decay rate of the moving averages.
         baseline_hidden: widths of the baselines' hidden layers.
     """
     del setting
@@ -240,7 +242,7 @@ def iwae(setting: Setting, *, samples: int = 5, form: str = "dreg", draws: str =
     Args:
         setting: of the run.
         samples: draws of z for each example.
-        form: of the gradient, "plain", "dreg" (doubly reparameterized) or "stl" (sticking the landing).
+        form: of the gradient estimator: "plain", "dreg" (doubly reparameterized) or "stl" (sticking the landing).
         draws: as of sgvb.
     """
     del setting
@@ -254,7 +256,7 @@ def perturbative(
 
     Args:
         setting: of the run.
-        order: of the series: 1, 3, 5.
+        order: of the expansion: 1, 3 or 5.
         samples: draws of z for each example.
         reference_hidden: hidden units of the network that gives the reference energy.
         draws: as of sgvb.
@@ -266,7 +268,7 @@ def perturbative(
 def reweighted_wake_sleep(
     setting: Setting, *, samples: int = 5, wake_phi: float | int = 1.0, sleep_phi: float | int = 0.0
 ) -> Objective:
-    """Reweighted wake-sleep with its two updates of q.
+    """Reweighted wake-sleep, with a wake-phase and a sleep-phase update of q.
 
     Args:
         setting: of the run.
@@ -293,8 +295,8 @@ def monte_carlo_em(setting: Setting, *, trajectories: int = 5, leapfrogs: int = 
 
     Args:
         setting: of the run.
-        trajectories: moves of each chain.
-        leapfrogs: steps of a trajectory.
+        trajectories: Hamiltonian trajectories of each chain.
+        leapfrogs: leapfrog steps of each trajectory.
     """
     del setting
     return MonteCarloEM(trajectories, leapfrogs)
@@ -323,7 +325,7 @@ def straight_through_gradient(setting: Setting, *, samples: int = 1) -> Objectiv
 
 
 def mean_score(setting: Setting) -> Objective:
-    """The mean score of a detector, which training rows are to have low.
+    """Minus the mean score of a detector, whose score is trained to be low on training rows.
 
     Args:
         setting: of the run.
@@ -354,5 +356,5 @@ NAMED: dict[str, NamedObjective] = {
 
 
 def with_added(own: Mapping[str, NamedObjective]) -> Mapping[str, NamedObjective]:
-    """A table of named objectives, and those that were added (see `nelbo.core.Registry`)."""
+    """A table of named objectives together with those that were added (see `nelbo.core.Registry`)."""
     return joined("objectives", own, added().objectives)

@@ -14,7 +14,16 @@ from nelbo.core import AnyExample, Example, InputError, log_mean_exp
 from nelbo.distributions import example_shape
 from nelbo.models import Model, Reads, detached
 from nelbo.nets import MLP
-from nelbo.objectives.base import BoundKind, Loss, Objective, ObjectiveState, batch_mean, bound_metrics, over_batch
+from nelbo.objectives.base import (
+    BoundKind,
+    ExampleObjective,
+    Loss,
+    Objective,
+    ObjectiveState,
+    batch_mean,
+    bound_metrics,
+    over_batch,
+)
 
 
 class Statistics(eqx.Module):
@@ -157,7 +166,7 @@ def _local_signals(
     return suffix_p[:, :-1] - suffix_q
 
 
-class Vimco(Objective):
+class Vimco(ExampleObjective):
     """The importance-weighted bound by score-function gradients with leave-one-out baselines.
 
     For draw j the baseline is the bound with log w_j replaced by the mean of the others. Nothing is trained besides
@@ -176,22 +185,8 @@ class Vimco(Objective):
         if self.num_samples < 2:
             raise InputError(f"VIMCO compares draws, so it needs at least 2 samples, got {self.num_samples}: use nvil.")
 
-    def init(self, key: Key[Array, ""], model: Model) -> ObjectiveState:
-        """No state."""
-        del key, model
-        return ObjectiveState()
-
-    def __call__(
-        self, key: Key[Array, ""], model: Model, batch: AnyExample, state: ObjectiveState
-    ) -> tuple[Loss, ObjectiveState]:
-        """Mean over the batch."""
-        return batch_mean(over_batch(lambda k, x: self._example(k, model, x), key, batch), batch), state
-
-    def bounds(self, key: Key[Array, ""], model: Model, batch: AnyExample) -> Float[Array, " batch"]:
-        """The importance-weighted bound of each example."""
-        return over_batch(lambda k, x: self._example(k, model, x).bound, key, batch)
-
-    def _example(self, key: Key[Array, ""], model: Model, x: AnyExample) -> Loss:
+    def example(self, key: Key[Array, ""], model: Model, x: AnyExample) -> Loss:
+        """The importance-weighted bound, and its score-function surrogate."""
         draws = jax.vmap(lambda k: model.draw(k, x, detached))(jr.split(key, self.num_samples))
         log_w = draws.log_w
         bound = log_mean_exp(log_w)

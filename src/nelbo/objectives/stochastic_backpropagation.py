@@ -22,11 +22,9 @@ from nelbo.distributions import CorrelatedNormal, Distribution, Normal, example_
 from nelbo.models import Latents, Model, Reads
 from nelbo.objectives.base import (
     BoundKind,
+    ExampleObjective,
     Loss,
-    Objective,
     ObjectiveState,
-    batch_mean,
-    over_batch,
     require_reparameterized,
 )
 from nelbo.objectives.draws import checked_draws, each_draw
@@ -67,7 +65,7 @@ def gaussian_gradient(
     return jax.tree.map(lambda leaf: leaf.mean(0), draws)
 
 
-class StochasticBackpropagation(Objective):
+class StochasticBackpropagation(ExampleObjective):
     """The evidence lower bound with KL in closed form and the likelihood's gradient by Bonnet's and Price's identities.
 
     Without the Hessian it is the estimator that automatic differentiation finds (form "B" of `Sgvb`), written out;
@@ -114,26 +112,8 @@ class StochasticBackpropagation(Objective):
             )
         return ObjectiveState()
 
-    def __call__(
-        self, key: Key[Array, ""], model: Model, batch: AnyExample, state: ObjectiveState
-    ) -> tuple[Loss, ObjectiveState]:
-        """Mean over the batch."""
-        return batch_mean(over_batch(lambda k, x: self._example(k, model, x), key, batch), batch), state
-
-    def bounds(self, key: Key[Array, ""], model: Model, batch: AnyExample) -> Float[Array, " batch"]:
-        """The bound of each example."""
-
-        def one(k: Key[Array, ""], x: AnyExample, noise: Latents | None) -> Scalar:
-            draw = model.draw(k, x, noise=noise)
-            return draw.log_p[0] - model.kl(draw).sum()
-
-        def many(k: Key[Array, ""], x: AnyExample) -> Scalar:
-            each = lambda key, noise: one(key, x, noise)  # noqa: E731
-            return each_draw(each, k, model, self.num_samples, self.draws).mean()
-
-        return over_batch(many, key, batch)
-
-    def _example(self, key: Key[Array, ""], model: Model, x: AnyExample) -> Loss:
+    def example(self, key: Key[Array, ""], model: Model, x: AnyExample) -> Loss:
+        """The mean over the draws of one example."""
         each = lambda k, noise: self._sample(k, model, x, noise)  # noqa: E731
         return jax.tree.map(jnp.mean, each_draw(each, key, model, self.num_samples, self.draws))
 

@@ -10,10 +10,10 @@ from jaxtyping import Array, Float, Key
 
 from nelbo.core import AnyExample, Example, InputError, as_example, log_mean_exp
 from nelbo.models import Model, detached
-from nelbo.objectives.base import BoundKind, Loss, Objective, ObjectiveState, batch_mean, bound_metrics, over_batch
+from nelbo.objectives.base import BoundKind, ExampleObjective, Loss, bound_metrics, over_batch
 
 
-class WakeSleep(Objective):
+class WakeSleep(ExampleObjective):
     """Wake-sleep with K draws: K = 1 with sleep only is the classical algorithm, K > 1 is reweighted wake-sleep.
 
     Wake: theta follows sum_k wt_k d log p(x, z_k), z_k ~ q(z|x), wt the normalized importance weights; phi follows
@@ -42,22 +42,12 @@ class WakeSleep(Objective):
         if self.num_samples == 1 and self.sleep_phi == 0:
             raise InputError("With one sample the wake phase teaches q nothing: use more samples or the sleep phase.")
 
-    def init(self, key: Key[Array, ""], model: Model) -> ObjectiveState:
-        """No state."""
-        del key, model
-        return ObjectiveState()
-
-    def __call__(
-        self, key: Key[Array, ""], model: Model, batch: AnyExample, state: ObjectiveState
-    ) -> tuple[Loss, ObjectiveState]:
-        """Mean over the batch; as many dreams as examples."""
-        return batch_mean(over_batch(lambda k, x: self._example(k, model, x), key, batch), batch), state
-
     def bounds(self, key: Key[Array, ""], model: Model, batch: AnyExample) -> Float[Array, " batch"]:
         """The importance-weighted bound of each example, the evidence lower bound for K = 1."""
         return over_batch(lambda k, x: self._wake(k, model, x).bound, key, batch)
 
-    def _example(self, key: Key[Array, ""], model: Model, x: AnyExample) -> Loss:
+    def example(self, key: Key[Array, ""], model: Model, x: AnyExample) -> Loss:
+        """The wake phase, and one dream."""
         x = as_example(x)
         if self.sleep_phi == 0:
             return self._wake(key, model, x)

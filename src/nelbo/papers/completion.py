@@ -99,7 +99,7 @@ class Completion:
         taught: Model | None = None,
         inflate: float = 1.0,
     ) -> Float[np.ndarray, " n"]:
-        """Each value as it is foretold by a model that was fitted without its fold; NaN outside of `usable`."""
+        """Each value as it is predicted by a model that was fitted without its fold; NaN outside of `usable`."""
         values = matrix.values if values is None else values
         usable = np.ones(len(values), bool) if usable is None else usable
         found, count = np.full(len(values), np.nan), folds.max() + 1
@@ -169,14 +169,14 @@ def completion(
     whole = robust.fitted(matrix, matrix.pairs, matrix.values)
     pairs, values = jnp.asarray(matrix.pairs), jnp.asarray(matrix.values, jnp.float32)
     found["completion, leave-one-out"] = np.asarray(left_out(whole, pairs, values), np.float64)
-    rows = [_row(name, foretold, matrix, there, folds) for name, foretold in found.items()]
-    arrays = {name: np.abs(foretold - matrix.values)[there].astype(np.float32) for name, foretold in found.items()}
+    rows = [_row(name, predicted, matrix, there, folds) for name, predicted in found.items()]
+    arrays = {name: np.abs(predicted - matrix.values)[there].astype(np.float32) for name, predicted in found.items()}
     return rows, arrays
 
 
-def _row(name: str, foretold: np.ndarray, matrix: Matrix, there: np.ndarray, folds: int) -> dict[str, Any]:
+def _row(name: str, predicted: np.ndarray, matrix: Matrix, there: np.ndarray, folds: int) -> dict[str, Any]:
     scheme = {"physical model": "not fitted here", "completion, leave-one-out": "leave-one-out, approximate"}
-    error = foretold - matrix.values
+    error = predicted - matrix.values
     known = ~np.isnan(error)
     return {
         "method": name,

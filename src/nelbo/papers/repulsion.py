@@ -16,15 +16,8 @@ from nelbo.evaluation import predictive
 from nelbo.models import Model, build
 from nelbo.nets import trainable
 from nelbo.objectives import MaximumLikelihood
-from nelbo.papers.figures import Axes, Figure
 from nelbo.training import TrainState, fit, optimizer, order_named
 
-NOISE = Axes("batch size", "variance", ("batches",), "examples in a batch", "log10 of the variance", log_y=True)
-LEARNING = Axes("steps", "accuracy", ("batches",), "steps", "accuracy on balanced test data")
-FIGURES = (
-    Figure("noise", "Variance of gradients", "study", ("noise",), axes=NOISE),
-    Figure("accuracy", "Accuracy", "study", ("accuracy",), axes=LEARNING),
-)
 PLACES = 10_000  # of the steps whose batches measure a variance: none that training takes
 
 

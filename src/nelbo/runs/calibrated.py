@@ -29,7 +29,7 @@ def interval_scale(
     (Lei et al. 2018, with the scale as in their section 5.2): exact, were the values exchangeable with those to come.
 
     Args:
-        mean: of what was foretold.
+        mean: of what was predicted.
         low: lower ends.
         high: upper ends.
         truth: the values.
@@ -77,7 +77,7 @@ def calibrated(
     unseen = np.any([part for name, part in parts.items() if name != "train"] or [np.zeros(len(gaps), bool)], axis=0)
     said = {"draws": draws, "level": level, "progress": progress}
     for region, least in ((unseen, 0.0), (np.ones_like(unseen), 1.0)):
-        found = _foretold_in_gaps(key, run, rows, region, **said)
+        found = _predicted_in_gaps(key, run, rows, region, **said)
         if len(found) >= _ENOUGH_KNOWN:
             mean, low, high, truth = found.T
             factor = max(least, interval_scale(mean, low, high, truth, level))
@@ -85,10 +85,10 @@ def calibrated(
     return filled, None
 
 
-def _foretold_in_gaps(
+def _predicted_in_gaps(
     key: Key[Array, ""], run: Run, rows: LongSeries, region: np.ndarray, **said: Any
 ) -> Float[np.ndarray, "n 4"]:
-    """Mean, low, high and truth of known values of a region, as they are foretold when they are hidden."""
+    """Mean, low, high and truth of known values of a region, as they are predicted when they are hidden."""
     random = np.random.default_rng(np.asarray(jr.key_data(key)))
     gaps, here = np.isnan(rows.values), rows.rows(region)
     free = np.logical_not(gaps) & region[:, None]

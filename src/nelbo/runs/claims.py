@@ -1,4 +1,4 @@
-"""Taking a run folder: one process at a time, and the run that was there stays whole until the new one stands."""
+"""Claiming a run folder: one process writes at a time, and a run that is replaced stays until the new one is done."""
 
 import contextlib
 import shutil
@@ -34,20 +34,20 @@ PARTS = (RECORD, MODEL, POSTERIOR, HISTORY, ARRAYS, ROWS, CHECKPOINTS, "figures"
 
 
 class FolderClaim:
-    """A run folder that this process alone writes in, from `hold` or `begin` to `release`.
+    """A run folder that only this process writes to, from `hold` or `begin` to `release`.
 
-    A run that is replaced is moved into a folder `.replaced` inside, and removed when the new run has come to its end.
-    If the new one cannot begin, the old one is moved back; if it breaks off, both are kept.
+    A run that is replaced is moved into a folder `.replaced` inside, and removed when the new run is finished. If the
+    new run cannot begin, the old one is moved back; if the new run is interrupted, both are kept.
 
     Args:
-        folder: of the run; it need not be there yet.
+        folder: of the run; it need not exist yet.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder, self._handle = folder, None
 
     def hold(self) -> None:
-        """Lock a folder that is there, and put right what an earlier process left when it was killed.
+        """Lock an existing folder, and repair what a process left that was killed.
 
         Raises:
             InputError: another process writes in it.
@@ -61,7 +61,7 @@ class FolderClaim:
             remove_leftovers(place)
 
     def recover(self) -> None:
-        """Put right what a process left that was killed while it replaced a run; nothing where there is nothing."""
+        """Repair what a process left, if any, that was killed while it replaced a run."""
         if (self.folder / REPLACED).exists() and not is_locked(self.folder / LOCK):
             self.hold()
             self.release()
@@ -72,14 +72,15 @@ class FolderClaim:
             self._move_back()
 
     def begin(self, config: dict[str, Any], digests: Mapping[str, np.ndarray], *, overwrite: bool) -> None:
-        """Take the folder for a run that begins: move the run that was there aside, write the configuration.
+        """Claim the folder for a new run: move an existing run aside and write the configuration.
 
-        The configuration is moved last, so a kill in between leaves the old run's settings and never a mixture.
+        The old configuration is moved last, so that a process that is killed on the way leaves the old run's settings
+        and never a mixture.
 
         Args:
             config: for `config.json`.
             digests: `row_digests` of each split of the user's own data; empty for named sets.
-            overwrite: a run that is there may be replaced.
+            overwrite: an existing run may be replaced.
 
         Raises:
             InputError: another process has taken the folder meanwhile, the disk is full, or it cannot be written.
@@ -109,12 +110,12 @@ class FolderClaim:
             raise
 
     def settle(self) -> None:
-        """Remove the run that was replaced: the new one stands."""
+        """Remove the run that was replaced, now that the new one is finished."""
         with contextlib.suppress(OSError):
             _discard(self.folder / REPLACED)
 
     def release(self) -> None:
-        """Let others write."""
+        """Let other processes write."""
         release(self.folder / LOCK, self._handle)
         self._handle = None
 
@@ -152,7 +153,7 @@ def _is_there(path: Path) -> bool:
 
 
 def _discard(path: Path) -> None:
-    """Remove a file, a folder, or a link but not what it leads to."""
+    """Remove a file, a folder, or a link but not its target."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -160,13 +161,13 @@ def _discard(path: Path) -> None:
 
 
 def check_folder(folder: Path, *, resume: bool, overwrite: bool, held: bool = False) -> None:
-    """See whether a run may begin or go on in a folder; nothing is changed.
+    """Check that a run may begin or continue in a folder; nothing is changed.
 
     Args:
         folder: the run's.
-        resume: go on with the run that is there.
-        overwrite: replace it.
-        held: this process has the lock.
+        resume: continue the run that is in it.
+        overwrite: replace the run that is in it.
+        held: whether this process has the lock.
 
     Raises:
         InputError: the folder holds a run, files that are no run, or nothing to resume; another process writes in it.
@@ -189,17 +190,17 @@ def check_folder(folder: Path, *, resume: bool, overwrite: bool, held: bool = Fa
 
 
 def resumed(folder: Path | str, given: Mapping[str, Any]) -> Experiment:
-    """The settings of the run in a folder, to go on with.
+    """The settings of the run in a folder, to continue it.
 
     Args:
         folder: the run's.
-        given: settings that were asked for beside, in the form of `Experiment.record`; whatever is there must agree.
+        given: settings that the user gave again, in the form of `Experiment.record`; they must agree with the run's.
 
     Raises:
         InputError: no run, or one with other settings (the message names one).
     """
     folder = Path(folder)
-    # who goes on with the run holds the folder already, and nobody else can
+    # the process that continues the run holds the folder already, so no other one can
     check_folder(folder, resume=True, overwrite=False, held=True)
     own = read_experiment(folder)
     asked = dict(given) | ({"data": located(given["data"])} if "data" in given else {})

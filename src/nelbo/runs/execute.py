@@ -1,4 +1,4 @@
-"""Carry out an experiment in a run folder: train, score, and keep what figures need."""
+"""Carry out an experiment in a run folder: train, score, and save what figures need."""
 
 import dataclasses
 import time
@@ -34,7 +34,7 @@ from nelbo.training import Callback, Checkpoints, Event, HistoryFile, TrainState
 
 @dataclasses.dataclass(frozen=True)
 class _Way:
-    """How an experiment is carried out, as `execute` was told."""
+    """How an experiment is carried out: the arguments of `execute`."""
 
     resume: bool
     overwrite: bool
@@ -59,22 +59,23 @@ def execute(
     fetching: FetchProgress | None = None,
     most_bytes: float = MOST_BYTES,
 ) -> dict[str, Any]:
-    """Train, score and save; give the record that was written.
+    """Train, score and save; return the record that was written.
 
-    Nothing is written, and no earlier run removed, before every setting and the data have been checked.
+    All settings and the data are checked before anything is written and before an earlier run is removed.
 
     Args:
         experiment: the settings; when resuming, None or settings that agree with those of the folder.
         folder: for the run's files.
-        resume: go on from the newest checkpoint, to the same bits as an unbroken run; a finished run stays as it is.
-        overwrite: replace a run that is there.
-        callbacks: from (steps, batch size) to more callbacks, for a progress bar.
-        figures: also keep samples, reconstructions and embeddings (not of a run that is only trained).
+        resume: continue from the newest checkpoint, with the same result as an uninterrupted run to the bit; a finished
+            run is left alone.
+        overwrite: replace an existing run.
+        callbacks: makes further callbacks, such as a progress bar, from the number of steps and the batch size.
+        figures: also save samples, reconstructions and embeddings (not of a run that is only trained).
         command: the shell command that does the same, for the record.
         checkpoint_seconds: least time between two checkpoints [s].
-        say: told what a person should know (a damaged checkpoint that was passed over).
-        fetching: told while data are fetched; see `nelbo.data.load`.
-        most_bytes: a model that needs more for its parameters, their gradient and the optimizer is refused.
+        say: called with sentences for the user (that a damaged checkpoint was skipped, for example).
+        fetching: called while data are fetched; see `nelbo.data.load`.
+        most_bytes: refuse a model that needs more than this for its parameters, their gradient and the optimizer.
 
     Raises:
         InputError: settings or data that cannot work, a full disk.
@@ -101,7 +102,7 @@ def execute(
 
 
 def _carried(ready: Ready, claim: FolderClaim, how: _Way) -> dict[str, Any]:
-    """Train, score and save what is ready, in a folder that is taken when training starts."""
+    """Train, score and save a prepared experiment, in a folder that is locked when training starts."""
     folder, began = claim.folder, time.perf_counter()
     about = ready.train.describe() | kinds_by_column(ready.model, ready.schema)
     if how.say is not None:
@@ -150,7 +151,7 @@ def _carried(ready: Ready, claim: FolderClaim, how: _Way) -> dict[str, Any]:
 
 
 def carry_out(experiment: Experiment, folder: Path | str, **options: Any) -> dict[str, Any]:
-    """The record of an experiment: read where it is finished, resumed where it was broken off, run where it was not.
+    """The record of an experiment, which is read if finished, resumed if interrupted, and else carried out.
 
     Args:
         experiment: the settings.
@@ -165,7 +166,7 @@ def carry_out(experiment: Experiment, folder: Path | str, **options: Any) -> dic
 
 
 def _finished(folder: Path) -> dict[str, Any] | None:
-    """The record of a run that came to its end; None of one that did not."""
+    """The record of a finished run; None of an unfinished one."""
     record = read_json(folder / RECORD) if (folder / RECORD).is_file() and (folder / MODEL).is_file() else None
     # scoring an unfinished run's model leaves a record of results alone
     return record if isinstance(record, dict) and "wall_time_seconds" in record else None
@@ -179,10 +180,11 @@ def _same_data(folder: Path, config: Mapping[str, Any], about: Mapping[str, Any]
 
 
 def _save(folder: Path, model: Any) -> Model:
-    """Write the trained model, and the posterior over its weights where there is one.
+    """Write the trained model, and the posterior over its weights if there is one.
 
     Returns:
-        The model at its point; with the conjugate posterior that its own file holds, at the mean of that.
+        The model at a point estimate of its parameters, or at the mean of a conjugate posterior, which the model's own
+        file holds.
     """
     shared = model.globals
     if isinstance(shared, ConjugateGlobals):
@@ -194,7 +196,7 @@ def _save(folder: Path, model: Any) -> Model:
 
 
 def _results(ready: Ready, trained: Any, model: Model) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
-    """Rows of results, and arrays of figures that come of the same: reliability of predictions, residuals of events."""
+    """Rows of results, and arrays for figures that are computed with them: reliability, residuals of events."""
     key = ready.keys["score"]
     if model.is_detector:
         return [], {}  # nothing to score it by but rows that are known to be novel
@@ -220,7 +222,7 @@ def _results(ready: Ready, trained: Any, model: Model) -> tuple[list[dict[str, A
 
 
 def shown(x: Example) -> np.ndarray:
-    """Examples for pictures: a missing entry is NaN, not the zero that stands in its place."""
+    """Examples as they are drawn: a missing entry is NaN, not the zero that is stored in its place."""
     values = np.asarray(x.values)
     return values if x.observed is None else np.where(np.asarray(x.observed), values, np.float32(np.nan))
 
@@ -231,8 +233,8 @@ _FILMS = 12  # of each kind
 def figure_arrays(key: Any, model: Model, data: Data, test: Source) -> dict[str, np.ndarray]:
     """Samples, reconstructions, the manifold and the embedding, with pixels in [0, 1].
 
-    The embedding is there for models with one layer of two latents, the manifold if their prior is normal. Without
-    latents there are samples only, which are draws of x and not means.
+    Models with one layer of two latents have an embedding, and a manifold if their prior is normal. Models without
+    latents have only samples, which are draws of x and not means.
     """
     sample_key, reconstruct_key, embed_key = jr.split(key, 3)
     top = 255.0 if data.values == "uint8" and test.pixels == "counts" else 1.0
@@ -260,7 +262,7 @@ def figure_arrays(key: Any, model: Model, data: Data, test: Source) -> dict[str,
 
 
 def _samples(key: Any, model: Model, contexts: np.ndarray | None = None) -> np.ndarray:
-    """A hundred samples; of a conditional model as many for each label in turn, or for each of ten contexts."""
+    """A hundred samples; for a conditional model, an equal share for each label or for each of ten contexts."""
     size, mean = model.generative.context_size, model.depth > 0
     if not size:
         return sample(key, model, 100, mean=mean)
@@ -277,7 +279,7 @@ def _samples(key: Any, model: Model, contexts: np.ndarray | None = None) -> np.n
 
 
 def receptive_fields(model: Model, shape: tuple[int, ...]) -> np.ndarray | None:
-    """The generative weights of each unit of the first latent layer, where it acts on pixels with no layer between."""
+    """The generative weights of each unit of the first latent layer, if it acts on the pixels directly."""
     weight = model.generative.layers[0].direct_weight
     if len(shape) != 3 or weight is None or len(weight) != np.prod(shape):
         return None

@@ -47,7 +47,7 @@ ROW_DIGESTS = "row digests"  # what ROWS holds: `nelbo.data.row_digests` of each
 
 @dataclasses.dataclass(frozen=True)
 class FittedData:
-    """What a run remembers of the data that it was fitted to; None where its folder was written without.
+    """What a run stores about the data that it was fitted to; None for what its folder does not hold.
 
     Args:
         schema: of the data.
@@ -67,8 +67,8 @@ class Run:
     Args:
         folder: where it is.
         experiment: its settings.
-        model: the fitted model, with the posterior over its parameters where it was trained with one.
-        fitted_data: what is remembered of the data.
+        model: the fitted model, with the posterior over its parameters if it was trained with one.
+        fitted_data: what is stored about the data.
     """
 
     folder: Path
@@ -100,19 +100,19 @@ class Run:
 
     @property
     def white(self) -> float:
-        """What a full pixel is to the model."""
+        """The model's value of a white pixel."""
         return 1.0 if self.likelihood is None else likelihood(self.likelihood).scale
 
     @property
     def labels(self) -> list[str] | None:
-        """The labels that the model is conditioned on; None of a model without a context."""
+        """The labels that the model is conditioned on; None for a model without a context."""
         return self.experiment.data.get("labels")
 
     def context(self, label: str | None) -> np.ndarray | None:
-        """What stands for a label where something is drawn.
+        """The context that samples are conditioned on.
 
         Args:
-            label: its name; of rows with covariates NAME=VALUE,... for each.
+            label: the name of a label; for rows with covariates, NAME=VALUE,... with a value for each.
 
         Raises:
             InputError: a label for a model without a context, none for a model with one, or an unknown one.
@@ -131,9 +131,9 @@ class Run:
         return one_hot(label, self.labels)
 
     def in_user_units(self, values: np.ndarray) -> np.ndarray:
-        """Values of entries as the model has them, `(..., *shape)`, in the units that the user's numbers have.
+        """Converts values of entries, `(..., *shape)`, from the model's units to those of the user's data.
 
-        Of data that were binarized these are zeros and ones, else as of `nelbo.runs.in_user_units`.
+        For binarized data these are zeros and ones; else see `nelbo.runs.in_user_units`.
         """
         schema = self.fitted_data.schema
         if schema is None:
@@ -144,10 +144,10 @@ class Run:
     def data(
         self, name: str | None = None, data_dir: str | None = None, progress: FetchProgress | None = None
     ) -> tuple[Data, dict[str, Source]]:
-        """The run's own data, or others split in the same way: as they are scored, with a source for each split.
+        """The run's own data, or other data split in the same way, as they are scored, with a source for each split.
 
-        The user's own file may have changed since the run: then every row that the run knows stays in its split, and a
-        note of the data says so. Of another file see `rows`.
+        The user's own file may have changed since the run: every row that the run knows then stays in its split, and a
+        note of the data says so. For another file see `rows`.
 
         Raises:
             InputError: data of another shape or kind than the model was fitted to.
@@ -161,19 +161,19 @@ class Run:
     def rows(
         self, name: str | None, split: str | None, data_dir: str | None = None, progress: FetchProgress | None = None
     ) -> tuple[Data, Source]:
-        """Rows in the order of their file, of the user's file all of them unless it has splits or one is named.
+        """Rows in the order of their file: one split, or all rows of a user's file without splits.
 
         Args:
             name: a named set or a path; None for the run's own data.
             split: "train", "valid" or "test"; None means "test", or all rows of a file without splits.
             data_dir: a folder that holds named sets.
-            progress: told while data are fetched.
+            progress: called while data are fetched.
 
         Returns:
             The data with this one split (`Data.only`), and its source.
 
         Raises:
-            InputError: as for `data`; a split that is not there.
+            InputError: as for `data`; a split that does not exist.
         """
         if name is None or is_named(name) or (split is not None and self.is_own(name)):
             data, sources = self.data(name, data_dir, progress)
@@ -186,7 +186,7 @@ class Run:
         return dataclasses.replace(data, splits={chosen: data.split(chosen)}), sources[chosen]
 
     def scored(self, rows: Data) -> tuple[Data, Source]:
-        """Rows in memory, like those that the model was fitted to, as they are scored: data and source.
+        """Rows in memory as they are scored: data and source.
 
         Args:
             rows: of one split, read with the schema of the run, before binarization.
@@ -203,7 +203,7 @@ class Run:
         return self.experiment.data | {key: value for key, value in given.items() if value is not None}
 
     def is_own(self, name: str | None) -> bool:
-        """Whether data of this name are those that the run was fitted to; None means these."""
+        """Whether a name is that of the data that the run was fitted to, as None is."""
         return name is None or located({"name": name})["name"] == self.experiment.data["name"]
 
     def _own(self, settings: Mapping[str, Any], progress: FetchProgress | None) -> Data:
@@ -218,7 +218,7 @@ class Run:
         return split_by_digests(self._whole(settings), known)
 
     def _whole(self, settings: Mapping[str, Any]) -> Data:
-        """All rows of a file, before binarization, like the data that the model was fitted to."""
+        """All rows of a file, before binarization, matched to the data that the model was fitted to."""
         schema = self.fitted_data.schema
         if (found := read_of_kind(settings, schema, whole=True)) is not None:
             return found
@@ -248,7 +248,7 @@ class Run:
 
 
 def _chosen_split(data: Data, split: str | None) -> str:
-    """Which split of a file's own is meant, or "rows" of a file that has none.
+    """The split of a file that is meant, or "rows" for a file without splits.
 
     Raises:
         InputError: a split of a file without splits, or none named of several without "test".

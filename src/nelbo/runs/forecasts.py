@@ -10,7 +10,7 @@ from jaxtyping import Array, Key
 from nelbo.core import InputError
 from nelbo.data import LongSeries, Series, Windows, cut_windows, longest_series, read_like, trailing_windows
 from nelbo.runs.folder import Run
-from nelbo.tasks import SERIES_DRAWS, Foretold, foretell, series_errors
+from nelbo.tasks import SERIES_DRAWS, FramePrediction, predict_frames, series_errors
 
 FARTHEST = 100_000  # frames ahead
 
@@ -80,12 +80,14 @@ def fill_rows(
         progress: told how many windows are done.
 
     Raises:
-        InputError: see `nelbo.tasks.foretell`.
+        InputError: see `nelbo.tasks.predict_frames`.
     """
     series = series_of(run)
     windows = cut_windows(rows, series, stride=max(1, series.window // 2), every=True)
     context = None if series.regular else windows.context(series.step)
-    found = foretell(key, run.model, windows.x, windows.observed, context, draws=draws, level=level, progress=progress)
+    found = predict_frames(
+        key, run.model, windows.x, windows.observed, context, draws=draws, level=level, progress=progress
+    )
     where = most_central(windows, len(rows.ids))
     parts = (part[where] for part in (found.mean, found.std, found.low, found.high))
     return FilledSeries(rows, *parts, draws=np.moveaxis(found.draws, 1, 0)[:, where[0], where[1]])
@@ -116,7 +118,7 @@ class Forecast:
 
     ids: tuple[str, ...]
     times: np.ndarray
-    found: Foretold
+    found: FramePrediction
     past: Windows
 
 
@@ -144,7 +146,7 @@ def forecast_series(
         progress: told how many series are done.
 
     Raises:
-        InputError: a horizon of no frame or beyond reason, a history of none, or see `nelbo.tasks.foretell`.
+        InputError: a horizon of no frame or beyond reason, a history of none, or see `nelbo.tasks.predict_frames`.
     """
     series, frames = series_of(run), checked_frames(run, horizon, history)
     if history is not None:
@@ -155,7 +157,7 @@ def forecast_series(
     times = past.times[:, -1:] + series.step * steps
     context = None if series.regular else past.context(series.step)
     further = None if context is None else (context[:, -1:] + steps).astype(np.float32)
-    found = foretell(
+    found = predict_frames(
         key, run.model, past.x, past.observed, context, further=further, horizon=horizon, draws=draws, level=level,
         progress=progress,
     )  # fmt: skip
@@ -245,7 +247,7 @@ def score_futures(
         whole = _taken(whole, np.linspace(0, len(whole.x) - 1, most).astype(int))
     x, observed = whole.x[:, :back], whole.observed[:, :back]
     truth, known = whole.x[:, back:], whole.observed[:, back:]
-    found = foretell(
+    found = predict_frames(
         key, run.model, x, observed, horizon=horizon, truth=truth, draws=draws, level=level, progress=progress
     )
     spread = _spreads(rows, series)
@@ -288,7 +290,7 @@ def _spreads(rows: LongSeries, series: Series) -> np.ndarray:
     return np.where(np.isfinite(spread) & (spread > 0), spread, 1.0).astype(np.float32)
 
 
-def _row(name: str, found: Foretold, truth: np.ndarray, known: np.ndarray, spread: np.ndarray) -> dict[str, Any]:
+def _row(name: str, found: FramePrediction, truth: np.ndarray, known: np.ndarray, spread: np.ndarray) -> dict[str, Any]:
     in_spreads = dataclasses.replace(
         found, mean=found.mean / spread, low=found.low / spread, high=found.high / spread, draws=found.draws / spread
     )
@@ -300,7 +302,7 @@ def _simple(
 ) -> dict[str, Any]:
     """A point forecast; it has neither a density nor an interval, and its CRPS is its absolute error."""
     values, there = np.broadcast_to(guess[0], truth.shape), np.broadcast_to(guess[1], truth.shape)
-    found = Foretold(values, values, values, values, values[:, None])
+    found = FramePrediction(values, values, values, values, values[:, None])
     return _row(name, found, truth, known & there, spread) | {"log_score": None, "coverage": None}
 
 
@@ -320,7 +322,7 @@ def forecast_columns(forecast: Forecast, series: Series, parts: tuple[str, ...])
     Args:
         forecast: of all series.
         series: what they are.
-        parts: fields of `Foretold`.
+        parts: fields of `FramePrediction`.
     """
     horizon = forecast.times.shape[1]
     stamps = [series.stamp(time) for time in forecast.times[0].tolist()]
@@ -371,7 +373,9 @@ def fill_errors(filled: FilledSeries, rows: LongSeries, hidden: np.ndarray) -> l
         rows: with the hidden values.
         hidden: which values were hidden.
     """
-    found = Foretold(filled.mean[None], filled.std[None], filled.low[None], filled.high[None], filled.draws[None])
+    found = FramePrediction(
+        filled.mean[None], filled.std[None], filled.low[None], filled.high[None], filled.draws[None]
+    )
     truth, counted = np.nan_to_num(rows.values)[None], (hidden & ~np.isnan(rows.values))[None]
     scored = dataclasses.asdict(series_errors(found, truth, counted))
     table: list[dict[str, Any]] = [{"filling": "model", **{k: v for k, v in scored.items() if k != "log_score"}}]

@@ -62,8 +62,8 @@ def data_options() -> tuple[Option, ...]:
     hidden = {"targets", "words"}  # the model decides
     own = tuple(one for one in options_of(load) if one.name in _DATA_OPTIONS and one.name not in hidden)
     text = (
-        f"what the model is conditioned on, for models with a context: {', '.join(CONTEXTS)}; of svgp-vae what is "
-        "known of each row, columns or arrays of numbers and maybe id=COLUMN of objects (time,id=station)."
+        f"what the model is conditioned on, for models with a context: {', '.join(CONTEXTS)}; for svgp-vae the "
+        "covariates of each row: columns or arrays of numbers, and optionally id=COLUMN of objects (time,id=station)."
     )
     return (*own, Option("context", str | None, None, text), *KIND_OPTIONS)
 

@@ -14,9 +14,9 @@ from nelbo.evaluation import RowTerms, row_terms
 from nelbo.runs.folder import Run
 from nelbo.runs.forecasts import most_central, series_of, series_rows
 from nelbo.runs.novelty import NoveltyAnswer, NoveltyQuestion, too_few
-from nelbo.tasks import SERIES_DRAWS, Foretold, Novelty, discoveries, follows_past, foretell, novelty
+from nelbo.tasks import SERIES_DRAWS, FramePrediction, Novelty, discoveries, follows_past, novelty, predict_frames
 
-FOLDS = 4  # every fourth frame is foretold from the others of its window
+FOLDS = 4  # every fourth frame is predicted from the others of its window
 GIVEN = ("others", "past")
 _ROWS_AT_ONCE = 2048
 _SPLITS = {"train", "valid", "test"}
@@ -49,8 +49,8 @@ def frame_terms(
 ) -> RowTerms:
     """Log density of the values of each row given others [nats].
 
-    Given the other rows of its window: every fourth row is hidden and foretold from the rest, four times over, so no
-    row has a part in what is expected of it. Given the past: each row is foretold one step ahead, log p(x_t | x_<t).
+    Given the other rows of its window: every fourth row is hidden and predicted from the rest, four times over, so no
+    row has a part in what is expected of it. Given the past: each row is predicted one step ahead, log p(x_t | x_<t).
     Numbers are scored by the normal of their predictive mean and variance: a mean of densities over draws is
     dominated by one of them just where a value is far from all, and the score of an anomaly would be noise. Of a flow
     over independent frames that normal is the density itself. Of a detector, which has no density, the score of the
@@ -97,8 +97,8 @@ def _given_others(
         hidden = np.arange(count) % FOLDS == fold
         there = whole.observed & ~(hidden[whole.rows] & (whole.rows >= 0))[..., None]
         x = np.where(there, whole.x, np.float32(0.0))
-        found = foretell(jr.fold_in(key, fold), run.model, x, there, context, truth=None if normal else whole.x,
-                         draws=draws, progress=progress)  # fmt: skip
+        found = predict_frames(jr.fold_in(key, fold), run.model, x, there, context, truth=None if normal else whole.x,
+                               draws=draws, progress=progress)  # fmt: skip
         entries[hidden] = _scores(found, whole.x)[where][hidden]
     return entries
 
@@ -114,7 +114,7 @@ def _given_past(
         whole = trailing_windows(rows, back, np.arange(start, min(start + _ROWS_AT_ONCE, count)))
         times = None if series.regular else whole.context(series.step)
         past, further = (None, None) if times is None else (times[:, :-1], times[:, -1:])
-        found = foretell(
+        found = predict_frames(
             jr.fold_in(key, start), run.model, whole.x[:, :-1], whole.observed[:, :-1], past, further=further,
             horizon=1, truth=None if normal else whole.x[:, -1:], draws=draws,
             progress=None if progress is None else lambda done, start=start: progress(start + done),
@@ -123,7 +123,7 @@ def _given_past(
     return np.concatenate(entries)
 
 
-def _scores(found: Foretold, truth: np.ndarray) -> np.ndarray:
+def _scores(found: FramePrediction, truth: np.ndarray) -> np.ndarray:
     """Log densities: of draws where there are any, else by the normal of mean and variance."""
     if found.log_score is not None:
         return found.log_score

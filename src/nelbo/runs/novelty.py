@@ -34,7 +34,7 @@ class NoveltyQuestion:
         background: a run on the same data whose model says what is common to all rows.
         refined: from a model to one whose posteriors are refined.
         seed: of the draws.
-        given: of series, what rows are foretold from, see `nelbo.runs.novel_times.frame_terms`.
+        given: of series, what rows are predicted from, see `nelbo.runs.novel_times.frame_terms`.
     """
 
     data: str | None = None

@@ -46,7 +46,7 @@ def full_vb(
     Args:
         setting: of the run.
         prior_scale: standard deviation of the parameters' prior.
-        shared: one draw of the parameters for a whole batch, or one for each example.
+        shared: draw the parameters once for a whole batch, and not for each example.
         form: as of sgvb.
         samples: as of sgvb.
         beta: as of sgvb.
@@ -76,11 +76,11 @@ def svi(
 
     Args:
         setting: of the run.
-        tempering: of the likelihood while training, "none", "annealed", "global" or "local".
+        tempering: how the likelihood is tempered in training: "none", "annealed", "global" or "local".
         hottest: the highest temperature.
-        temperatures: how many there are from one to the highest, linear in 1 / temperature.
+        temperatures: number of temperatures from one to the highest, linear in 1 / temperature.
         anneal: epochs in which an annealed temperature falls to one.
-        draws: of the prior, for the normalizer of each temperature.
+        draws: draws from the prior that estimate the normalizer of each temperature.
     """
     made = tempered(
         tempering,
@@ -115,22 +115,23 @@ def regularized(
     input_noise: str | None = None,
     noise_rate: float | int = 0.1,
 ) -> Objective:
-    """Any objective with what goes with all of them.
+    """An objective with the options that all objectives have: priors and posteriors of parameters, and input noise.
 
     Args:
         inner: the objective.
         setting: of the run.
         weight_prior: standard deviation of a normal prior on the generative model's parameters, or null.
-        posterior: over the parameters: mean-field, k-tied, low-rank, full, chain or delta (a point, which a prior alone
-            means too), or null.
+        posterior: over the parameters: mean-field, k-tied, low-rank, full, chain or delta (a point estimate, the
+            default if a prior is given), or null.
         prior: on the parameters, see `PRIORS`; null: normal, with the posterior if one is given.
-        where: which parameters: everything or generative.
-        shared: one draw of the parameters for a whole batch, or one for each example.
+        where: which parameters have a prior and a posterior: everything or generative.
+        shared: draw the parameters once for a whole batch, and not for each example.
         weight_samples: draws of the parameters in a step.
-        weight_draws: "iid", or "sobol" (a power of two of them that fill the posterior evenly; less noise).
-        weight_order: of a perturbative bound over the parameters, odd, with all data in a batch; 1: the usual bound.
-        input_noise: on what the recognition model sees, see `NOISES`, or null.
-        noise_rate: of that noise.
+        weight_draws: "iid", or "sobol" (a power of two of points that cover the posterior evenly, for less noise).
+        weight_order: odd order of a perturbative bound over the parameters, which needs all data in each batch; 1 is
+            the usual bound.
+        input_noise: noise on what the recognition model sees, see `NOISES`, or null.
+        noise_rate: strength of the input noise.
 
     Raises:
         InputError: an impossible standard deviation or noise, or two priors.
@@ -153,7 +154,7 @@ def regularized(
 
 
 def _asked(options: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The arguments of `shared_parameters` that the options of an objective come to; None: nothing is random.
+    """The arguments of `shared_parameters` that the options of an objective amount to; None: nothing is random.
 
     Raises:
         InputError: `weight_prior` beside a posterior or a prior.
@@ -188,9 +189,9 @@ def objective_named(name: str) -> NamedObjective:
 
 
 def usual_arguments(experiment: Experiment) -> dict[str, Any]:
-    """The options that were given, with what its family has in place of an objective's defaults.
+    """The given options, with the model family's own defaults in place of the objective's.
 
-    A family's own prior gives way where a posterior or a prior is asked for.
+    A family's own prior is dropped if a posterior or a prior is asked for.
     """
     given, found = experiment.objective.get("arguments", {}), family(experiment.model["name"])
     if experiment.objective["name"] != found.objective or {"posterior", "prior"} & set(given):

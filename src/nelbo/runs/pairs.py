@@ -19,9 +19,9 @@ def prior_settings(*, prior_run: str | None = None, inflate: float | int = 1.0) 
     """Settings of a factorization whose prior is the posterior of an earlier run.
 
     Args:
-        prior_run: the folder of a factorization, whose posterior becomes the prior (distil a physical model, then
-            mature on measurements), or null.
-        inflate: factor on its standard deviations.
+        prior_run: folder of a factorization whose posterior becomes the prior (to distil a physical model first, and
+            to train on measurements then), or null.
+        inflate: factor by which the standard deviations of that prior are multiplied.
 
     Raises:
         InputError: a factor that is not positive.

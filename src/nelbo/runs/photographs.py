@@ -20,9 +20,9 @@ def photograph_settings(*, rate_weight: float | int | None = None, crop: int = C
     """Settings of a folder of photographs, for image-codec.
 
     Args:
-        rate_weight: what a nat weighs beside the squared error of pixels from 0 to 1, summed over a picture; the step
-            is 255 sqrt(6 rate_weight) grey levels. null: all steps from 5 to 90, for one model of every rate.
-        crop: pixels along a crop.
+        rate_weight: weight of a nat of rate beside the squared error of pixels from 0 to 1, summed over a picture; the
+            step is then 255 sqrt(6 rate_weight) grey levels. null: all steps from 5 to 90, for one model of every rate.
+        crop: height and width of a crop in pixels.
 
     Raises:
         InputError: a weight that is not positive.

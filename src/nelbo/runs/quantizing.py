@@ -32,8 +32,8 @@ class QuantizedRun:
         model_bytes: of `model.safetensors`.
         gzip_bytes: of the same, gzip -9.
         widths: where the posterior's widths come from, in words.
-        trade: nats of foretold loss that a nat of code is worth.
-        foretold: loss of the bound by the posterior [nats per training example].
+        trade: nats of predicted loss that a nat of code is worth.
+        predicted_loss: loss of the bound by the posterior [nats per training example].
         bound: which one was measured.
         before: of the model as it was [nats per example of the test set].
         after: of the model that comes back, at the same draws.
@@ -45,7 +45,7 @@ class QuantizedRun:
     gzip_bytes: int
     widths: str
     trade: float
-    foretold: float
+    predicted_loss: float
     bound: str
     before: float
     after: float
@@ -110,7 +110,7 @@ def quantized_run(
         gzip_bytes=len(gzip.compress(plain, 9)),
         widths=told,
         trade=trade,
-        foretold=found.excess / len(sources["train"]),
+        predicted_loss=found.excess / len(sources["train"]),
         bound=measure.name,
         before=measure.bound(arrays, test),
         after=measure.bound(dict(found.arrays), test),

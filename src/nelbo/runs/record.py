@@ -1,4 +1,4 @@
-"""What a run folder says, read without opening its model: for tables, pictures and pages."""
+"""The contents of a run folder, read without opening its model, for tables, figures and pages."""
 
 import dataclasses
 import json
@@ -23,14 +23,14 @@ _OWN_FIELDS = ("name", "results", "versions", "command", "data", "wall_time_seco
 
 @dataclasses.dataclass(frozen=True)
 class DataRecord:
-    """The data that a run was fitted to, as it wrote them down; empty where it did not.
+    """The data that a run was fitted to, as its folder describes them; what it does not describe is empty.
 
     Attributes:
         name: of the data set, or a path.
         digests: the SHA-256 of each split.
         class_names: the name of label 0, 1, ...
         columns: the name of each entry of an example that is a row of a table.
-        table: a row for each column of a table: its name, what it holds, how it is modelled or why it is not, and the
+        table: a row for each column of a table: its name, its contents, how it is modelled or why it is not, and the
             share of its cells that were missing in training.
     """
 
@@ -43,7 +43,7 @@ class DataRecord:
 
 @dataclasses.dataclass(frozen=True)
 class RunRecord:
-    """A run as its folder tells it; a part that is missing on disk is empty here.
+    """A run as its folder describes it; what is missing on disk is empty here.
 
     Attributes:
         folder: where it was read from.
@@ -52,18 +52,18 @@ class RunRecord:
         model: the name of the model.
         objective: the name of the objective.
         history: a row for each evaluation, in order of training; bounds in nats per example.
-        history_bound: which bound the history holds: "ELBO", "IWAE, 5 samples", or "log p(x)", which is exact.
+        history_bound: the bound in the history: "ELBO", "IWAE, 5 samples", or "log p(x)", which is exact.
         results: the final numbers, a row for each; see `result_row`.
-        data: what it was fitted to.
-        values: what its likelihood is a distribution of; numbers of different values do not compare.
+        data: the data that it was fitted to.
+        values: the kind of values that its likelihood scores; numbers for different kinds cannot be compared.
         command: the shell command that carried it out.
         versions: of packages.
-        wall_seconds: how long it took [s].
-        facts: what else `record.json` says: seed, hardware, commit, ...
+        wall_seconds: wall time [s].
+        facts: the rest of `record.json`: seed, hardware, commit, ...
         arrays: named arrays for figures.
         samples_are: "means" (E[x | z]) or "draws" (of x): what the array "samples" holds.
         variance: of gradients, `variance[estimator][layer]["variance"]`.
-        filled: what the last filling said of each column, see `nelbo.runs.column_summary`.
+        filled: a summary of each column from the last imputation, see `nelbo.runs.column_summary`.
         typical: the most and the least typical test rows, see `nelbo.runs.keep_typical`.
     """
 
@@ -89,7 +89,7 @@ class RunRecord:
 
 
 def read_run_record(folder: Path | str) -> RunRecord:
-    """Read what a run folder says of its run; the model is not opened, and an unfinished run is as good.
+    """Read the record of a run from its folder. The model is not opened, and the run need not be finished.
 
     Args:
         folder: a folder that holds at least one of `config.json`, `history.jsonl`, `record.json`, `arrays.safetensors`.
@@ -135,8 +135,8 @@ def read_run_record(folder: Path | str) -> RunRecord:
 def read_history(path: Path | str) -> tuple[Mapping[str, Any], ...]:
     """Read the rows of a `history.jsonl`.
 
-    A last line without its line end that is not valid JSON was cut off when the run was killed: it is left out. Where a
-    run was resumed from a checkpoint, steps that were done again replace what was there; rows of one step become one.
+    A last line that has no line end and is not valid JSON was cut off when the run was killed, and is left out. If a
+    run was resumed from a checkpoint, rows of repeated steps replace earlier ones; rows of the same step are merged.
 
     Raises:
         InputError: the file cannot be read, or any other line is not a JSON object.
@@ -165,7 +165,7 @@ def read_history(path: Path | str) -> tuple[Mapping[str, Any], ...]:
 
 
 def _append(rows: list[Mapping[str, Any]], row: Mapping[str, Any]) -> None:
-    """Put a row at the end of a history, in place of rows of later steps; it adds to a row of its own step."""
+    """Append a row to a history: rows of later steps are dropped, and a row of the same step is merged with it."""
     step = row.get("step")
     earlier: Mapping[str, Any] = {}
     if isinstance(step, int):
@@ -191,7 +191,7 @@ def _read_object(path: Path) -> dict[str, Any]:
 
 
 def _read_figure_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The arrays for figures and what is noted about them; empty if there is no file."""
+    """The arrays for figures and notes about them; empty if there is no file."""
     if not path.is_file():
         return {}, {}
     arrays, notes = read_arrays(path, "figure data")
@@ -228,7 +228,7 @@ def _history_bound(objective: Mapping[str, Any]) -> str:
 
 
 def _data_record(record: Mapping[str, Any], config: Mapping[str, Any]) -> DataRecord:
-    """From `record.json`; of a run that is not finished, from `config.json`."""
+    """The data's description in `record.json`, or in `config.json` for an unfinished run."""
     asked = config.get("data")
     return DataRecord(
         name=_text(record.get("name")) or _text(_object(asked).get("name")) or _text(asked),
@@ -244,7 +244,7 @@ def _rows_of(value: Any) -> tuple[Mapping[str, Any], ...]:
 
 
 def _table(record: Mapping[str, Any], schema: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
-    """A row for each column that a schema describes, whatever else a file may hold."""
+    """A row for each column that a schema describes, whatever else the file may hold."""
     missing, kinds = _object(record.get("missing_by_column")), _object(record.get("kinds"))
     rows = []
     for column in _rows_of(schema.get("columns")):
@@ -269,7 +269,7 @@ def _kind_in_words(kind: str) -> str:
 
 
 def _values(model: Mapping[str, Any]) -> str:
-    """What the likelihood of a model is a distribution of; empty where nobody here knows the likelihood."""
+    """The kind of values that a model's likelihood scores; empty if the likelihood is unknown."""
     family = families().get(_text(model.get("name")))
     of_family = None if family is None else family.likelihood
     asked = _text(_object(model.get("arguments")).get("likelihood"))

@@ -21,8 +21,10 @@ def series_settings(
     """Settings of the data of models of series.
 
     Args:
-        window: frames in a window of a series; the longest series up to 100, else 64, where none is given.
-        split_by: "series" (hold whole series out), "time" (hold the end of all out), or "auto" (by series from 20 on).
+        window: frames in a window of a series; by default the length of the longest series if that is at most 100,
+            else 64.
+        split_by: what is held out: "series" (whole series), "time" (all that comes after a point in time), or "auto"
+            (whole series if there are at least 20).
         layout: of a table of series: "long" (a row for each series and time), "columns" (a row for each time, a column
             for each series) or "rows" (a row for each series, columns named by times).
 

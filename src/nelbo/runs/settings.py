@@ -32,25 +32,27 @@ class Training:
     """How to train, and the defaults; see `nelbo.training.fit` and `nelbo.training.optimizer`.
 
     Args:
-        optimizer: its name, see `RUN_OPTIMIZERS`; samplers draw parameters from their posterior.
-        learning_rate: the first one; that of the optimizer where none is given.
+        optimizer: name of the optimizer or sampler, see `RUN_OPTIMIZERS`; a sampler draws parameters from their
+            posterior.
+        learning_rate: initial learning rate; by default the optimizer's own.
         schedule: of the learning rate, see `SCHEDULES`.
-        clip: largest norm of the gradient.
-        delay: tau of the schedule robbins-monro, (tau + t)^-kappa times the learning rate at step t.
-        forgetting: kappa of the same.
-        window: batches whose statistics the optimizer natural averages.
+        clip: largest norm of the gradient, to which longer ones are scaled down.
+        delay: tau of the schedule robbins-monro, whose learning rate at step t has the factor (tau + t)^-kappa.
+        forgetting: kappa of the schedule robbins-monro.
+        window: number of batches whose statistics the optimizer natural averages.
         epochs: passes over the training data.
-        batch_size: examples a step.
+        batch_size: examples in a step.
         batches: how the examples of each step are chosen, see `nelbo.training.ORDERS`.
         ordering: the options of `batches`.
-        evaluate_every: steps between validations; one pass where none are given, or what makes 100 of them where
-            nobody says how long to train and a pass is a few steps.
-        patience: stop after so many validations with no better bound.
-        keep: which parameters.
-        watch: splits whose bounds the history keeps too.
-        watch_samples: draws for each example of these; more than one make it the importance-weighted bound.
+        evaluate_every: steps between validations; by default one pass, or a hundredth of the run if the number of
+            epochs is not given either and exceeds 100.
+        patience: stop after this many validations without a better bound.
+        keep: which parameters the model has in the end, those of the best validation bound or the last ones.
+        watch: further splits whose bounds are written to the history.
+        watch_samples: draws for each example of the watched splits; with more than one, their bound is the
+            importance-weighted one.
         sampling: the options of a sampler.
-        score: without it there is neither a validation bound nor a score of the test set, and the last parameters are
+        score: whether the validation bound and the score of the test set are computed; if not, the last parameters are
             kept.
 
     Raises:
@@ -97,14 +99,14 @@ TRAINING_DEFAULTS: Mapping[str, Any] = {field.name: field.default for field in d
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """Everything that decides a run, as JSON values.
+    """Everything that determines a run, as JSON values.
 
     Args:
         model: {"name": ..., "arguments": {...}}, see `nelbo.models.MODELS`.
         data: {"name": name or path, and arguments of `nelbo.data.load`}.
         objective: {"name": ..., "arguments": {...}}, see `OBJECTIVES`.
         training: see `TRAINING_DEFAULTS`.
-        seed: of everything random, 0 to 2^32 - 1.
+        seed: random seed, 0 to 2^32 - 1.
     """
 
     model: dict[str, Any]
@@ -119,7 +121,7 @@ class Experiment:
 
     @classmethod
     def from_record(cls, record: Any, where: str = "This config.json") -> "Experiment":
-        """Read what `record` gave; entries of no meaning here are passed over.
+        """The experiment whose `record` this is; other entries are ignored.
 
         Raises:
             InputError: a part is missing or of another kind.
@@ -143,14 +145,16 @@ def training_for(
     least_steps: int = 0,
     most_steps: int | None = None,
 ) -> dict[str, Any]:
-    """Training settings with the defaults filled in: the optimizer's usual learning rate, a batch that is there.
+    """Training settings with the defaults filled in, such as the optimizer's usual learning rate.
 
     Args:
-        settings: that were given.
-        num_data: training examples, where known; fewer than the usual batch make one batch.
+        settings: the settings that the user gave.
+        num_data: number of training examples, if known; the default batch is no larger.
         usual: the model family's own defaults.
-        least_steps: epochs that were not given are so many, whole ones, that these steps are taken.
-        most_steps: they are not so many that more steps than these are taken, but at least one; None: no matter.
+        least_steps: if the number of epochs is not given, it is raised to a whole number that takes at least this many
+            steps.
+        most_steps: if the number of epochs is not given, it is lowered, to one at the least, so that no more than this
+            many steps are taken; None: no limit.
 
     Raises:
         InputError: an unknown setting or an impossible value.
@@ -166,7 +170,7 @@ def training_for(
             most = max(1.0, float(math.floor(most_steps * training["batch_size"] / num_data)))
             training["epochs"] = min(training["epochs"], most)
         if training["evaluate_every"] is None and training["epochs"] > _MOST_EVALUATIONS:
-            # a pass over a small table is a step or two: to validate as often takes longer than to train
+            # a pass over a small table is a step or two, and validating after each would take longer than training
             training["evaluate_every"] = math.ceil(steps_for(training, num_data) / _MOST_EVALUATIONS)
     if training["learning_rate"] is None:
         training["learning_rate"] = usual_rate(training["optimizer"])

@@ -29,7 +29,15 @@ from nelbo.tasks.pairs import (
 from nelbo.tasks.pooling import Pooled, pool
 from nelbo.tasks.predict import Prediction, predict
 from nelbo.tasks.rows import hide, rows_as_seen, spoiled
-from nelbo.tasks.series import SERIES_DRAWS, Foretold, SeriesErrors, crps, follows_past, foretell, series_errors
+from nelbo.tasks.series import (
+    SERIES_DRAWS,
+    FramePrediction,
+    SeriesErrors,
+    crps,
+    follows_past,
+    predict_frames,
+    series_errors,
+)
 from nelbo.tasks.swap import require_static, sequence_codes, swap
 
 __all__ = [
@@ -43,7 +51,7 @@ __all__ = [
     "Columns",
     "Errors",
     "Filling",
-    "Foretold",
+    "FramePrediction",
     "Imputation",
     "ImputationSettings",
     "Novelty",
@@ -61,7 +69,6 @@ __all__ = [
     "embed",
     "filling_scores",
     "follows_past",
-    "foretell",
     "hide",
     "imputation_scores",
     "impute",
@@ -74,6 +81,7 @@ __all__ = [
     "pool",
     "posterior_of",
     "predict",
+    "predict_frames",
     "predict_pairs",
     "predictive_score",
     "reconstruct",

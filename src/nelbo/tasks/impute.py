@@ -1,4 +1,4 @@
-"""Fill in what is missing: draws from p(x_missing | x_observed) with means, standard deviations and intervals."""
+"""Imputation: draws from p(x_missing | x_observed), with means, standard deviations and intervals."""
 
 import collections
 import dataclasses
@@ -32,7 +32,7 @@ _LEAST = 64  # numbers that a copy counts for at least: the layers of a model ar
 
 
 def _interval(draws: Float[Array, "draws *shape"]) -> tuple[Array, Array]:
-    """Order statistics that hold a new draw of the same law with probability 0.9, interpolated."""
+    """Interpolated order statistics between which a new draw of the same law lies with probability 0.9."""
     ordered, count = jnp.sort(draws, axis=0), draws.shape[0]
 
     def at(probability: float) -> Array:
@@ -45,9 +45,9 @@ def _interval(draws: Float[Array, "draws *shape"]) -> tuple[Array, Array]:
 
 
 def _hidden_nats(model: Model, evidence: Evidence, z: Latents, truth: Example, mean: Array) -> dict[str, Array]:
-    """Log density of the hidden entries, each by itself and all together, from several draws of z.
+    """Log density of the hidden entries, each by itself and all jointly, from several draws of z.
 
-    Of models without latents, which are of bits, those of each entry alone, by its mean.
+    For models without latents, which model bits, only that of each entry, by its mean.
     """
     hidden = jnp.asarray(truth.observed) & ~evidence.known
     if not model.depth:
@@ -107,19 +107,19 @@ def impute(
     columns: Columns | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Imputation:
-    """Complete a data set, from several independent draws of its missing entries.
+    """Fill in the missing entries of a data set by several independent draws.
 
-    Denoising (mark doubtful entries as missing, or say what noise all entries have) and super-resolution
-    (`missing_grid`) are the same call. What is not trustworthy is said in `Imputation.warnings`.
+    The same call denoises (mark doubtful entries as missing, or specify the noise of all entries) and increases
+    resolution (`missing_grid`). `Imputation.warnings` says what should not be trusted.
 
     Args:
         key: for the draws.
         model: with its recognition model; the likelihood must be elementwise, or `Completable`.
-        data: rows with a mask; rows without one have nothing missing and come back as they are. Grey images may come
-            without their channel axis, and then come back without it.
-        settings: how; None for the defaults.
-        truth: the same rows before entries were hidden, for the log density of what was hidden.
-        columns: what is known of the entries of a table, for the warnings.
+        data: rows with a mask; rows without one are complete and returned unchanged. Grey images may be given without
+            their channel axis, and are then returned without it.
+        settings: how to impute; None takes the defaults.
+        truth: the same rows before entries were hidden, to compute the log density of what was hidden.
+        columns: a description of a table's entries, for the warnings.
         progress: called with the number of examples done.
 
     Raises:
@@ -162,7 +162,7 @@ def impute(
 
 
 def _gathered(whole: dict[str, np.ndarray], given: np.ndarray, settings: ImputationSettings) -> Imputation:
-    """The numbers of all rows as one record, with what they have in common."""
+    """The numbers of all rows in one record, with those that describe all rows together."""
     some = given.reshape(len(given), -1).any(1)
     observed = given if settings.noise is None else np.zeros_like(given)
     moving = some & ~observed.reshape(len(given), -1).all(1)
@@ -186,7 +186,7 @@ def _all_batches(
     settings: ImputationSettings,
     progress: Callable[[int], None] | None,
 ) -> dict[str, np.ndarray]:
-    """The results of `complete_batch` for all rows, one after the other."""
+    """The results of `complete_batch` for all rows in order."""
     copies = METHODS[settings.method or ""].chains(settings)
     together = max(1, NUMBERS // (copies * max(_LEAST, math.prod(data.shape))))
     indices, real = padded_batches(len(data), min(together, len(data)))
@@ -210,7 +210,7 @@ def _all_batches(
 
 
 def _unchanged(data: Source, settings: ImputationSettings) -> Imputation:
-    """What is complete stays as it is."""
+    """The result for complete data, which are returned unchanged."""
     values = np.asarray(rows_as_seen(data).values)
     repeated = np.broadcast_to(values, (settings.draws, *values.shape))
     everything = np.ones(values.shape, bool)
@@ -220,7 +220,7 @@ def _unchanged(data: Source, settings: ImputationSettings) -> Imputation:
 
 
 def _in_shape(result: Imputation, shape: tuple[int, ...]) -> Imputation:
-    """The result with examples of a shape, from one that may have a channel axis more."""
+    """The result with examples of a shape, from one that may have an additional channel axis."""
     if result.mean.shape[1:] == shape:
         return result
     fields = ("mean", "std", "low", "high", "observed")
@@ -242,6 +242,6 @@ _chain_frames_compiled = compiled(_chain_frames)
 def chain_frames(
     key: Key[Array, ""], model: Model, batch: Example, *, steps: int = 15, corrected: bool = False
 ) -> Float[np.ndarray, "examples frames ..."]:
-    """The start of one chain for each example of a batch, then E[x | z] in the missing entries after every step."""
+    """One chain for each example of a batch: its start, then E[x | z] in the missing entries after every step."""
     batch = jax.tree.map(jnp.asarray, batch)
     return np.asarray(_chain_frames_compiled(model, key, batch, steps, corrected=corrected))

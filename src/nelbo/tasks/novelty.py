@@ -1,4 +1,4 @@
-"""Which rows are unlike those that a model was fitted to: excess code length, p-values, flags, and the cause."""
+"""Novelty of rows relative to those that a model was fitted to: excess code length, p-values, flags, causes."""
 
 import dataclasses
 from typing import Any
@@ -15,17 +15,17 @@ FALSE_DISCOVERIES = 0.1
 
 @dataclasses.dataclass(frozen=True)
 class Novelty:
-    """How unlike the training data each row is.
+    """How novel each row is.
 
     Args:
-        excess: of the score over its mean of held-out rows [bits]; large is novel.
-        p_values: chance that a row like the held-out ones scores as high, see `conformal_p_values`.
+        excess: the score minus its mean over held-out rows [bits]; high is novel.
+        p_values: probability that a row like the held-out ones scores as high, see `conformal_p_values`.
         flagged: the rows that are called novel, see `discoveries`.
-        kl: cost of the latents beyond its mean of held-out rows [bits].
-        entries: `(rows, *shape)` code length of each entry beyond its mean of held-out rows [bits], zero where it is
-            missing; None where the likelihood is of whole rows. With `kl` it adds up to the excess of the bound.
-        held_out: how many rows the p-values come from.
-        score: by which rows were compared.
+        kl: KL cost of the latents minus its mean over held-out rows [bits].
+        entries: `(rows, *shape)` code length of each entry minus its mean over held-out rows [bits], zero where it is
+            missing; None if the likelihood scores whole rows. With `kl` it adds up to the excess of the bound.
+        held_out: number of held-out rows behind the p-values.
+        score: the score by which rows were compared.
         rate: false-discovery rate of the flags.
     """
 
@@ -40,12 +40,12 @@ class Novelty:
 
     @property
     def least(self) -> float:
-        """The smallest p-value that there can be."""
+        """The smallest possible p-value."""
         return 1.0 / (self.held_out + 1)
 
     @property
     def can_flag(self) -> bool:
-        """Whether so few held-out rows could flag as many rows as have the smallest p-value."""
+        """Whether there are enough held-out rows to flag the rows with the smallest p-value."""
         at_least = int(np.sum(self.p_values <= self.least * (1 + 1e-9)))
         return self.least * len(self.p_values) <= self.rate * max(at_least, 1)
 
@@ -55,18 +55,18 @@ def conformal_p_values(
     held_out: Float[np.ndarray, " others"],
     copies: Int[np.ndarray, " rows"] | None = None,
 ) -> Float[np.ndarray, " rows"]:
-    """(1 + the number of held-out scores that are at least as high) / (1 + their number).
+    """(1 + the number of held-out scores that are at least as high) / (1 + the number of all held-out scores).
 
-    Where a row and the held-out ones were drawn alike, this is at most u with probability at most u, whatever the score
+    If a row and the held-out ones are exchangeable, this is at most u with probability at most u, whatever the score
     (Vovk, Gammerman and Shafer 2005).
 
     Args:
-        scores: high is novel.
-        held_out: of rows that the model was not fitted to.
-        copies: 1 for a row that is one of the held-out ones itself, which is left out of its own comparison.
+        scores: scores of the rows; high is novel.
+        held_out: scores of rows that the model was not fitted to.
+        copies: 1 for a row that is itself among the held-out ones, and is left out of its own comparison.
 
     Raises:
-        InputError: no held-out rows, or a score that is no number.
+        InputError: no held-out rows, or a score that is not a number.
     """
     if not len(held_out):
         raise InputError("A p-value needs rows that were held out of training, and there are none.")
@@ -81,12 +81,12 @@ def conformal_p_values(
 
 
 def discoveries(p_values: Float[np.ndarray, " rows"], rate: float | int) -> Bool[np.ndarray, " rows"]:
-    """Rows to call novel, of which a share of at most `rate` is expected not to be (Benjamini and Hochberg 1995).
+    """Rows that are called novel, with a false-discovery rate of at most `rate` (Benjamini and Hochberg 1995).
 
-    The rule holds for p-values from one set of held-out rows too (Bates, Candes, Lei, Romano and Sesia 2023).
+    This also holds for p-values that share one set of held-out rows (Bates, Candes, Lei, Romano and Sesia 2023).
 
     Raises:
-        InputError: a rate that is no share.
+        InputError: a rate outside of 0 to 1.
     """
     from scipy import stats
 
@@ -107,24 +107,24 @@ def novelty(
 ) -> Novelty:
     """Compare rows with held-out rows of the training data.
 
-    A score is a code length beyond what the row's observed entries take on average in held-out rows, so rows with gaps
-    are compared with rows without.
+    A score is a code length minus that which the row's observed entries have on average in held-out rows, so that rows
+    with and without gaps can be compared.
 
     Args:
-        rows: `nelbo.evaluation.row_terms` of the rows in question.
-        held_out: the same of rows that the model was not fitted to.
-        score: "elbo" (code length by the bound), "importance" (by the importance-weighted bound), "typicality" (how far
-            the bound is from its mean, on either side; Nalisnick et al. 2019), "complexity" (code length by the bound
-            less that of a general compressor; Serra et al. 2020), "kl" or "reconstruction" alone.
+        rows: `nelbo.evaluation.row_terms` of the rows to be scored.
+        held_out: `nelbo.evaluation.row_terms` of rows that the model was not fitted to.
+        score: "elbo" (code length by the bound), "importance" (by the importance-weighted bound), "typicality"
+            (distance of the bound from its mean, on either side; Nalisnick et al. 2019), "complexity" (code length by
+            the bound minus that of a general-purpose compressor; Serra et al. 2020), "kl" or "reconstruction" alone.
         rate: false-discovery rate of the flags.
-        background: the two by a model of what is common to all rows; its code length is subtracted, a likelihood ratio
-            (Ren et al. 2019).
+        background: terms of the rows and of the held-out ones by a background model, whose code length is subtracted,
+            so that the score is a likelihood ratio (Ren et al. 2019).
         complexity: `compressed_bits` of the rows and of the held-out ones, for the score of that name.
         copies: see `conformal_p_values`.
 
     Raises:
-        InputError: an unknown score, one without what it needs, a background for a score without a likelihood, or see
-            `discoveries`.
+        InputError: an unknown score, a score without the arguments that it needs, a background for a score that is no
+            likelihood, or see `discoveries`.
     """
     choice("novelty score", score, SCORES)
     if background is not None and score not in {"elbo", "importance"}:
@@ -170,7 +170,7 @@ def _excess(rows: RowTerms, held_out: RowTerms, score: str) -> tuple[np.ndarray,
 
 
 def _levels(rows: RowTerms, held_out: RowTerms) -> np.ndarray | None:
-    """The mean of held-out rows' log density of each entry where the row has that entry, else zero [nats]."""
+    """The mean log density of each entry over held-out rows, and zero for entries that a row lacks [nats]."""
     if held_out.entries is None:
         return None
     there = held_out.observed.sum(0)
@@ -179,7 +179,7 @@ def _levels(rows: RowTerms, held_out: RowTerms) -> np.ndarray | None:
 
 
 def detection_scores(labels: Bool[np.ndarray, " rows"], scores: Float[np.ndarray, " rows"]) -> dict[str, Any]:
-    """How well a score tells novel rows from others: AUROC, average precision, false alarms at 95 % found.
+    """How well a score separates novel rows from others: AUROC, average precision, false alarms at 95 % recall.
 
     Args:
         labels: True for novel rows.

@@ -1,4 +1,4 @@
-"""What a factorization says of pairs: answers with their uncertainty, and how well held-out values were foretold."""
+"""What a factorization says of pairs: answers with their uncertainty, and how well held-out values were predicted."""
 
 import dataclasses
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Predictions of a supervised model for a user: mean, standard deviation and interval, or classes."""
+"""Predictions of a supervised model: mean, standard deviation and interval, or classes."""
 
 import dataclasses
 
@@ -16,12 +16,12 @@ class Prediction:
     """What a model predicts for each row: numbers, or classes.
 
     Args:
-        draws: of the weights that were averaged over; 1 where they are a point.
-        mean: of the predictive distribution, in the target's units; None of a classification.
-        std: its standard deviation: noise and the weights' uncertainty.
+        draws: number of draws of the weights that were averaged over; 1 for a point estimate.
+        mean: mean of the predictive distribution, in the target's units; None for a classification.
+        std: its standard deviation, of noise and the weights' uncertainty together.
         low: lower end of the central interval.
-        high: its upper end.
-        probabilities: of each class, averaged over the draws; None of a regression.
+        high: upper end of the central interval.
+        probabilities: probability of each class, averaged over the draws; None for a regression.
         classes: the most probable class of each row.
     """
 
@@ -41,9 +41,9 @@ def predict(
 
     Args:
         key: for the draws of the weights.
-        model: a regression or a classification, with a posterior over its weights or without.
-        data: rows with their features as the context; targets are not looked at.
-        draws: of the weights.
+        model: a regression or a classification, with or without a posterior over its weights.
+        data: rows with their features as the context; targets are not read.
+        draws: number of draws of the weights.
         interval: probability of the central interval, between 0 and 1.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Series: gaps filled in and futures foretold, by draws from the posterior over whole windows."""
+"""Time series: imputation and forecasts, by draws from the posterior over whole windows."""
 
 import dataclasses
 import math
@@ -18,11 +18,11 @@ _MOST_NUMBERS = 4_000_000  # of draws that are held at once
 
 
 @dataclasses.dataclass(frozen=True)
-class Foretold:
-    """What is said of the frames of windows, in the units of the values that were fitted to.
+class FramePrediction:
+    """Predictions of the frames of windows, in the units of the values that the model was fitted to.
 
     Args:
-        mean: `(n, time, channels)`, over draws.
+        mean: `(n, time, channels)`, mean over draws.
         std: standard deviation of the predictive distribution, the same shape.
         low: lower end of the predictive interval.
         high: upper end.
@@ -40,7 +40,7 @@ class Foretold:
 
 @dataclasses.dataclass(frozen=True)
 class SeriesErrors:
-    """How well values were foretold.
+    """How well values were predicted.
 
     Args:
         log_score: mean log predictive density [nats a value].
@@ -48,7 +48,7 @@ class SeriesErrors:
         rmse: of the means.
         mae: of the means.
         coverage: share of values inside the interval.
-        values: how many.
+        values: number of values.
     """
 
     log_score: float
@@ -68,7 +68,7 @@ def _frames_of(model: Model) -> FrameLayer:
 
 
 def follows_past(model: Model) -> bool:
-    """Whether the frames of a model of series depend on each other given the latents, each on those before it.
+    """Whether each frame depends on those before it, given the latents.
 
     Raises:
         InputError: a model of single rows.
@@ -79,7 +79,7 @@ def follows_past(model: Model) -> bool:
 def _drawn(
     key: Key[Array, ""], model: Model, x: Example, further: Float[Array, " horizon"] | None, horizon: int
 ) -> Latents:
-    """Latents from the posterior of one window: with a horizon, those over time are of so many frames after it."""
+    """Latents from the posterior of one window; with a horizon, those over time are of this many frames after it."""
     if not model.depth:
         return ()
     z_key, further_key = jr.split(key)
@@ -95,7 +95,7 @@ def _answers(
     key: Key[Array, ""], model: Model, x: Example, further: Array | None, truth: Array | None, level: Array,
     *, draws: int, horizon: int,
 ) -> tuple[Array, ...]:  # fmt: skip
-    """All that is said of a batch of windows; with a horizon of the frames after them alone."""
+    """Predictions for a batch of windows; with a horizon, for the frames after them only."""
     frames = _frames_of(model)
 
     def window(window_key: Key[Array, ""], x: Example, further: Array | None, truth: Array | None) -> tuple[Array, ...]:
@@ -103,7 +103,7 @@ def _answers(
             z_key, x_key = jr.split(draw_key)
             z = _drawn(z_key, model, x, further, horizon)
             if horizon:
-                drawn, found = frames.foretold(x_key, z, x, horizon)
+                drawn, found = frames.forecast(x_key, z, x, horizon)
             else:
                 found = frames(z, x.context)
                 drawn = jnp.asarray(found.sample(x_key))
@@ -121,7 +121,7 @@ def _answers(
 _run_answers = compiled(_answers)
 
 
-def foretell(
+def predict_frames(
     key: Key[Array, ""],
     model: Model,
     x: Float[np.ndarray, "n time *frame"],
@@ -134,23 +134,23 @@ def foretell(
     draws: int = SERIES_DRAWS,
     level: float = 0.9,
     progress: Callable[[int], None] | None = None,
-) -> Foretold:
-    """What a model of series says of windows: of all their frames, or with a horizon of the frames after them.
+) -> FramePrediction:
+    """Predict the frames of windows: all their own frames or, with a horizon, the frames after them.
 
-    The parameters are the windows, and how to answer:
+    The parameters are the windows and how to predict:
 
     Args:
         key: for the draws.
-        model: of series.
+        model: a model of series.
         x: values, zero where they are missing.
-        observed: where they are not.
-        context: times of each window in steps from its beginning, of models of irregular times.
-        further: times of the frames after it, the same.
-        horizon: how many these are.
-        truth: values to score, of the frames that are answered.
-        draws: from the posterior.
-        level: of the intervals.
-        progress: told how many windows are done.
+        observed: where values are observed.
+        context: times of each window in steps from its beginning, for models of irregular times.
+        further: times of the frames after it, in the same form.
+        horizon: number of frames after each window; 0: its own frames are predicted.
+        truth: values of the predicted frames, to score them by.
+        draws: number of draws from the posterior.
+        level: probability of the intervals.
+        progress: called with the number of windows done.
 
     Raises:
         InputError: another model, no draws, or a level outside of (0, 1).
@@ -186,15 +186,15 @@ def foretell(
         if progress is not None:
             progress(min(start + size, len(x)))
     *answers, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return Foretold(*answers, log_score=None if truth is None else scores)
+    return FramePrediction(*answers, log_score=None if truth is None else scores)
 
 
 def crps(draws: Float[np.ndarray, "n draws ..."], truth: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n ..."]:
     """The continuous ranked probability score by draws, unbiased: E|X - y| - E|X - X'| / 2 (Gneiting and Raftery 2007).
 
     Args:
-        draws: of the predictive distribution.
-        truth: what came.
+        draws: draws from the predictive distribution.
+        truth: the observed values.
     """
     count = draws.shape[1]
     ordered = np.sort(np.asarray(draws, np.float64), axis=1)
@@ -207,14 +207,14 @@ def crps(draws: Float[np.ndarray, "n draws ..."], truth: Float[np.ndarray, "n ..
 
 
 def series_errors(
-    found: Foretold, truth: Float[np.ndarray, "n time *frame"], known: Bool[np.ndarray, "n time *frame"]
+    found: FramePrediction, truth: Float[np.ndarray, "n time *frame"], known: Bool[np.ndarray, "n time *frame"]
 ) -> SeriesErrors:
-    """How well known values were foretold.
+    """How well known values were predicted.
 
     Args:
-        found: of the frames.
-        truth: their values; not read where they are not known.
-        known: which are to be counted.
+        found: the predictions.
+        truth: the true values; those that are not known are not read.
+        known: which values are counted.
 
     Raises:
         InputError: none are.

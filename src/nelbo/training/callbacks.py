@@ -17,9 +17,9 @@ KEEP = 2
 
 
 class Checkpoints:
-    """Write the state into a folder, at most every `seconds`, and when training stops.
+    """Write the state into a folder at most every `seconds` seconds, and when training stops.
 
-    The two newest are kept. A state whose parameters are not finite is never written: the one before it stays.
+    The two newest are kept. A state whose parameters are not finite is never written, so that the last good one stays.
 
     Args:
         folder: for files `step-0000000100.safetensors`.
@@ -33,7 +33,7 @@ class Checkpoints:
         self._saved = -1
 
     def __call__(self, event: Event, state: TrainState) -> None:
-        """Save if it is time."""
+        """Save the state if a checkpoint is due."""
         if event == "start":
             remove_leftovers(self._folder)
             self._last = time.monotonic()
@@ -45,7 +45,7 @@ class Checkpoints:
             self._saved, self._last = state.step, time.monotonic()
 
     def _prune(self, step: int) -> None:
-        """Keep this one and the one before it; later ones are of a future that did not come (damaged, or diverged)."""
+        """Keep this checkpoint and the one before it; remove older ones, and later ones of an abandoned attempt."""
         here = self._folder / f"step-{step:010d}.safetensors"
         found = checkpoints(self._folder)
         place = found.index(here)
@@ -59,18 +59,18 @@ def _finite(state: TrainState) -> bool:
 
 
 def checkpoints(folder: Path | str) -> list[Path]:
-    """The checkpoints of a folder, oldest first."""
+    """The checkpoints in a folder, oldest first."""
     return sorted(Path(folder).glob("step-*.safetensors"))
 
 
 def resume_from(folder: Path | str, say: Callable[[str], None] | None = None) -> Callable[[TrainState], TrainState]:
-    """A `resume` argument for `fit`: the newest checkpoint of a folder, the one before it if that is damaged.
+    """A `resume` argument for `fit`: continue from the newest checkpoint, or from the one before it if it is damaged.
 
-    Without any checkpoint the run starts at its beginning.
+    Without any checkpoint the run starts from the beginning.
 
     Args:
-        folder: that `Checkpoints` wrote into.
-        say: told when a checkpoint is passed over.
+        folder: the folder that `Checkpoints` wrote into.
+        say: called with a sentence when a damaged checkpoint is skipped.
     """
 
     def resume(fresh: TrainState) -> TrainState:

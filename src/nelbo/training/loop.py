@@ -28,7 +28,7 @@ Event = Literal["start", "progress", "evaluate", "interrupted", "failed", "done"
 Callback = Callable[[Event, TrainState], None]
 Resume = Callable[[TrainState], TrainState]
 MAX_STEPS = 2**31 - 1
-CALL_SECONDS = 1.0  # of one compiled call, once the time of a step is known
+CALL_SECONDS = 1.0  # duration of one compiled call, once the time of a step is known
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,12 +36,12 @@ class Fit:
     """A finished run.
 
     Args:
-        model: with the kept parameters (the best by validation bound, or the last).
-        objective: that it was trained with.
+        model: the model with the kept parameters (the best by validation bound, or the last).
+        objective: the objective that it was trained with.
         trained: the objective's own trained arrays (`ObjectiveState.trained`), or None.
         history: a row per evaluation; bounds in nats per example.
-        state: to go on from.
-        order: of the examples, see `Order.record`.
+        state: the last state, from which training can continue.
+        order: the order of the examples, see `Order.record`.
     """
 
     model: Any
@@ -89,23 +89,23 @@ def fit(
 
     Args:
         key: for everything random in the run.
-        model: an Equinox module; its float arrays train, those inside `nets.Frozen` do not.
+        model: an Equinox module; its float arrays are trained, except those inside `nets.Frozen`.
         objective: bound and gradient rule.
         data: training examples; on the device, or memory-mapped and streamed in chunks.
         optimizer: from optax.
-        steps: how many; or give `epochs`.
+        steps: number of steps; or give `epochs`.
         epochs: passes over the data.
-        batch_size: examples a step.
-        order: which ones, and how much each counts, see `nelbo.training.Order`.
+        batch_size: examples in a step.
+        order: chooses the examples of each step and their weights, see `nelbo.training.Order`.
         valid: held-out examples, for the validation bound.
-        watch: other examples by name; the history gets the bound of each, and nothing is chosen by it.
-        watch_by: whose bounds they are; None takes those of the objective that trains.
+        watch: further examples by name, whose bounds are only written to the history.
+        watch_by: the objective that gives these bounds; None: the one that trains.
         evaluate_every: steps between evaluations (one pass by default).
-        patience: stop after so many evaluations with no better validation bound.
+        patience: stop after this many evaluations without a better validation bound.
         keep: which parameters to return; "best" needs `valid`.
-        chunk: most steps in one compiled call.
+        chunk: largest number of steps in one compiled call.
         callbacks: called with an event and the state; see `Callback`.
-        resume: turns the fresh state into the one to go on from (see `load_state`).
+        resume: turns the initial state into the one to continue from (see `load_state`).
         mesh: devices with an axis "data" over which batches are sharded.
 
     Raises:
@@ -135,7 +135,7 @@ def fit(
 
 
 class _Loop:
-    """What a run needs from chunk to chunk."""
+    """The state and settings of a run, which trains in chunks of steps."""
 
     def __init__(
         self,
@@ -165,16 +165,17 @@ class _Loop:
 
     @property
     def last_key(self) -> Key[Array, ""]:
-        """For what is read of the training rows when training is over."""
+        """The key by which training rows are read after training, see `Model.absorbed`."""
         return jr.fold_in(jr.clone(self._valid_key), 2)
 
     def run(self) -> None:
-        """Train to the end, telling the callbacks."""
+        """Train to the end, and notify the callbacks."""
         state, plan = self.state, self._plan
         self._good = self._snapshot()
         began = time.perf_counter() - state.seconds
         with interruptible() as stop:
-            self._tell("start", state)  # what takes the run's folder: a signal in its midst waits for the first step
+            # callbacks take the run's folder here; a signal meanwhile is handled after the first step
+            self._tell("start", state)
             while not self._finished():
                 self._advance()
                 state.seconds = time.perf_counter() - began
@@ -211,10 +212,10 @@ class _Loop:
         )
 
     def _advance(self) -> None:
-        """Run a chunk of steps and add its metrics to the running sums; stop on the first number not finite."""
+        """Run a chunk of steps and add its metrics to the running sums; fail at the first number that is not finite."""
         state, plan = self.state, self._plan
         done = state.step
-        # the first call compiles: one step, to see how long they are; then calls short enough for Ctrl-C
+        # the first call compiles and runs one step, which is timed; later calls are short enough for Ctrl-C
         most = 1 if self._pace is None else max(1, int(CALL_SECONDS / self._pace))
         count = min(most, plan.chunk, plan.interval - done % plan.interval, plan.steps - done)
         indexed = resident(self.data)
@@ -240,17 +241,17 @@ class _Loop:
         if not sound:
             self._fail(done + count - 1, "the gradient")
         for name, row in values.items():
-            # one after the other, so that where calls and runs were cut does not change the sum
+            # summed in order, so that the result does not depend on where calls and runs were cut
             state.sums[name] = float(np.add.accumulate([state.sums.get(name, 0.0), *row])[-1])
         state.count += count
 
     def _heldout(self, source: Source, objective: Objective) -> float:
-        # the same draws at every evaluation, on purpose: differences between bounds are then the model's
+        # every evaluation has the same draws, so that bounds differ by the model alone
         key, params = jr.clone(self._valid_key), self.state.carry.params
         return heldout_bound(params, self.static, objective, source, key, 10 * self._plan.batch)
 
     def _evaluate(self) -> None:
-        """Close an interval: a row of history, the best parameters, fresh sums, a state to fall back on."""
+        """End an interval: add a row to the history, keep the best parameters, reset the sums, take a snapshot."""
         state, plan, bound = self.state, self._plan, None
         step = state.step
         if self.valid is not None:

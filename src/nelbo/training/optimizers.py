@@ -15,9 +15,9 @@ from nelbo.training.natural import natural_gradient, robbins_monro
 
 
 def _scale_by_adam(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> optax.GradientTransformation:
-    """`optax.scale_by_adam`, with both corrections of bias in the factor of the step and not in the moments.
+    """`optax.scale_by_adam` with both bias corrections applied to the step size and not to the moments.
 
-    The same numbers up to rounding, with two divisions less for every parameter, which small batches feel.
+    The numbers are the same up to rounding. It saves two divisions per parameter, which matters for small batches.
     Source: Kingma and Ba (2015), the end of section 2.
     """
     usual = optax.scale_by_adam(b1, b2, eps)
@@ -74,17 +74,17 @@ def optimizer(
     forgetting: float | int = 0.7,
     window: int = 1,
 ) -> optax.GradientTransformation:
-    """An optax optimizer by name. Equal arguments give the same object, so that what was compiled with it is found.
+    """An optax optimizer by name. Equal arguments give the same object, so that compiled functions are reused.
 
     Args:
         name: see `OPTIMIZERS`.
-        learning_rate: the first one; None takes the optimizer's usual one.
+        learning_rate: initial learning rate; None takes the optimizer's usual one.
         schedule: "constant", "cosine" or "linear" down to a hundredth over `steps`, or "robbins-monro".
-        steps: length of the run.
+        steps: number of steps of the run.
         clip: largest global norm of the gradient, or None.
         delay: tau of "robbins-monro", whose rates are learning_rate (tau + t)^-kappa.
         forgetting: kappa of "robbins-monro".
-        window: batches whose statistics "natural" averages.
+        window: number of batches whose statistics "natural" averages.
 
     Raises:
         InputError: an unknown name or a rate that is not positive.

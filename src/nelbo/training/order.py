@@ -22,7 +22,7 @@ class Feed(NamedTuple):
 
 
 class Order(abc.ABC):
-    """Abstract: the batches of a run. Nothing is carried from step to step, so a resumed run sees the same ones.
+    """Abstract: the batches of a run. No state is carried from step to step, so a resumed run sees the same batches.
 
     Args:
         key: for everything random.
@@ -40,7 +40,7 @@ class Order(abc.ABC):
 
     @abc.abstractmethod
     def record(self) -> dict[str, Any]:
-        """What the order is, as JSON: a run is resumed with an equal one only, and its record holds it."""
+        """A description of the order as JSON, which the run's record holds; a resumed run must have an equal one."""
 
     def text(self) -> str:
         """The same in words."""
@@ -49,7 +49,7 @@ class Order(abc.ABC):
     def bits(self, count: int, *place: int) -> np.ndarray:
         """Random 64-bit words that belong to a place (a step, a pass).
 
-        NumPy keeps the bits of its bit generators for good, and has nothing to compile.
+        NumPy guarantees that the bits of its bit generators never change, and there is nothing to compile.
         """
         return np.random.Philox(np.random.SeedSequence([*self._words, *place])).random_raw(count)
 
@@ -71,7 +71,7 @@ OrderMaker = Callable[[Key[Array, ""], int, int, int], Order]
 class Reshuffled(Order):
     """Endless passes, each in a new random order.
 
-    A batch may span two passes, so every example is seen exactly once a pass and no batch is short.
+    A batch may span two passes, so every example is seen exactly once in a pass and no batch is short.
     """
 
     def __init__(self, key: Key[Array, ""], num_examples: int, batch_size: int, steps: int = 0) -> None:
@@ -110,7 +110,7 @@ class Stepwise(Order):
         """The examples of a step."""
 
     def weights(self, indices: Int[np.ndarray, "steps batch"]) -> Float[np.ndarray, "steps batch"] | None:
-        """What the examples count; None: all the same."""
+        """The weights of the examples; None: all are equal."""
         del indices
         return None
 
@@ -123,7 +123,7 @@ class Stepwise(Order):
 
 
 class Replacement(Stepwise):
-    """Independent uniform draws with replacement in every step, as theories of stochastic gradients suppose.
+    """Independent uniform draws with replacement in every step, as theories of stochastic gradients assume.
 
     The noise of reshuffled batches sums to zero over a pass; that of these does not.
     """
@@ -137,5 +137,5 @@ class Replacement(Stepwise):
         return {"name": "replacement"}
 
     def batch(self, step: int) -> Int[np.ndarray, " batch"]:
-        """The examples of a step; one may be there twice."""
+        """The examples of a step, which may contain one twice."""
         return (self.uniforms(self.batch_size, step) * self.num_examples).astype(np.int32)

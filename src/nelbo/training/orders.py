@@ -47,18 +47,19 @@ def dpp(
     label_share: float | int = 0.0,
     risk: Risk = "unbiased",
 ) -> OrderMaker:
-    """Batches whose members differ, by a k-determinantal point process.
+    """Batches of diverse examples, drawn from a k-determinantal point process.
 
     Args:
         rows: the training data.
-        kernel: how alike two examples are: "rbf", "linear", or "cosine".
+        kernel: similarity of two examples: "rbf", "linear", or "cosine".
         bandwidth: of the kernel rbf, in units of the root mean squared distance of two examples.
-        random_features: approximate the kernel rbf by so many columns, for many examples; an even number.
-        features: what examples are compared by: "inputs", "standardized" (each entry by its standard deviation), or a
-            .npy file with a row for each training example.
-        label_share: part of the labels in the features, from 0 to 1; with 1 they are all that counts.
-        risk: "unbiased" divides by the probability of each example, so that the mean is that over the data;
-            "diversified" does not, and rare kinds of examples count more.
+        random_features: number of random features, an even one, by which the kernel rbf is approximated if there are
+            many examples.
+        features: what examples are compared by: "inputs", "standardized" (each entry divided by its standard
+            deviation), or a .npy file with a row for each training example.
+        label_share: weight of the labels in the features, from 0 (ignored) to 1 (nothing else counts).
+        risk: "unbiased" divides by the probability of each example, so that the expected batch mean is the mean over
+            the data; "diversified" does not, so that rare kinds of examples count more.
     """
     made = features_of(rows, features, label_share)
 
@@ -82,20 +83,20 @@ def poisson_disk(
     risk: Risk = "diversified",
     simulations: int = 10_000,
 ) -> OrderMaker:
-    """Batches whose members keep a distance, by Poisson-disk sampling.
+    """Batches whose examples keep a distance from each other, by Poisson-disk sampling.
 
     Args:
         rows: the training data.
         radius: least distance, in units of the root mean squared distance of two examples; by default the largest at
-            which twice the batch has room.
-        final_radius: to which the radius goes in a straight line over the run.
+            which a random packing still holds twice the batch.
+        final_radius: radius at the end of the run, which is approached linearly.
         variant: "vanilla" (every example keeps its distance); or, with labels, "easy" (those do whose neighbours are of
             their class), "dense" (the same, and mingled examples are taken more often) or "anneal" (those later).
-        neighbours: by which it is seen whether an example lies among others of its class, of the variants with labels.
+        neighbours: for variants with labels: number of nearest neighbours whose classes are compared with an example's.
         features: as for dpp.
         label_share: as for dpp.
-        risk: as for dpp; unbiased takes probabilities that are estimated.
-        simulations: batches from which they are.
+        risk: as for dpp; for "unbiased" the probabilities are estimated.
+        simulations: number of simulated batches by which the probabilities are estimated.
 
     Raises:
         InputError: a variant with labels of data without any, or too few examples.

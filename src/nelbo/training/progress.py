@@ -1,4 +1,4 @@
-"""How far a run is, on standard error: a bar on a terminal, now and then a plain line anywhere else."""
+"""Progress of a run on standard error: a bar on a terminal, occasional plain lines elsewhere."""
 
 import sys
 import time
@@ -10,12 +10,12 @@ from nelbo.training.state import TrainState
 
 
 class Progress:
-    """The bound so far, examples a second and the time left.
+    """Shows the latest bound, examples per second and the remaining time.
 
     Args:
-        steps: of the whole run.
-        batch_size: examples a step.
-        every: least time between two plain lines [s]; the first comes after so long too.
+        steps: steps of the whole run.
+        batch_size: examples in a step.
+        every: least time between two plain lines, and before the first one [s].
     """
 
     def __init__(self, steps: int, batch_size: int, *, every: float | int = 30.0) -> None:
@@ -43,7 +43,7 @@ class Progress:
             self.close()
 
     def close(self) -> None:
-        """Give the terminal back. To be called when training ends in an error that the loop knows nothing of."""
+        """Restore the terminal; to be called when training ends in an error that the loop does not handle."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
@@ -61,7 +61,7 @@ class Progress:
         return " · ".join([*parts, *([] if rate is None else [f"{rate * self._batch:,.0f} examples/s"])])
 
     def _rate(self, state: TrainState) -> float | None:
-        """Steps a second."""
+        """Steps per second."""
         if self._began is None or state.step <= self._began[0]:
             return None
         return (state.step - self._began[0]) / max(time.perf_counter() - self._began[1], 1e-9)

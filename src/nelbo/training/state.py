@@ -1,4 +1,4 @@
-"""Everything a training run is in the middle of, and its form on disk."""
+"""The state of a training run, and its form on disk."""
 
 import dataclasses
 from pathlib import Path
@@ -19,7 +19,7 @@ USUAL_ORDER = "reshuffled"
 
 
 class Trained(eqx.Module):
-    """What the optimizer changes, or the rest of the same trees.
+    """The arrays that the optimizer changes, or the rest of the same trees.
 
     Args:
         model: of the model.
@@ -31,12 +31,12 @@ class Trained(eqx.Module):
 
 
 class Carry(eqx.Module):
-    """What one step hands to the next, on the device.
+    """What one step passes to the next, on the device.
 
     Args:
         params: trained arrays of the model and of the objective's state, see `Trained`.
         optimizer: its state.
-        carried: what the objective hands from step to step.
+        carried: what the objective passes from step to step.
         step: steps done.
     """
 
@@ -58,7 +58,7 @@ class TrainState:
         best_bound: validation bound of `best` [nats per example].
         stale: evaluations since the best one.
         seconds: wall time so far.
-        fingerprint: what must be equal for a resumed run to be the same run.
+        fingerprint: settings that a resumed run must share.
     """
 
     carry: Carry
@@ -83,7 +83,7 @@ def _copied(arrays: PyTree) -> PyTree:
 
 
 def copy_tree(tree: PyTree) -> PyTree:
-    """Fresh device buffers, which a donated call cannot take away; one compiled call for all of them."""
+    """A copy in new device buffers, which no donated call can invalidate; one compiled call copies all of them."""
     arrays, rest = eqx.partition(tree, eqx.is_array)
     return eqx.combine(_copied(arrays), rest)
 
@@ -100,7 +100,7 @@ def save_state(path: Path | str, state: TrainState) -> None:
 
 
 def load_state(path: Path | str, fresh: TrainState) -> TrainState:
-    """Read a checkpoint into the structure of a run that has not begun.
+    """Read a checkpoint into the structure of a run that has not started.
 
     Args:
         path: the file.

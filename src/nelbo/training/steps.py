@@ -1,4 +1,4 @@
-"""The compiled functions of training: how it starts, a chunk of steps, and the bounds of a held-out set."""
+"""The compiled functions of training: the initial state, a chunk of steps, and the bounds of a held-out set."""
 
 import dataclasses
 import functools
@@ -21,7 +21,7 @@ from nelbo.training.state import Carry, Trained
 
 
 def examples(key: Key[Array, ""], source: Source, raw: PyTree, weights: Float[Array, " batch"] | None = None) -> PyTree:
-    """A batch as the model sees it, from a batch as it is stored, and what each example counts in its mean."""
+    """A batch as the model sees it, from a batch as it is stored, with the weight of each example in the mean."""
     keys = jr.split(key, jax.tree.leaves(raw)[0].shape[0])
     batch = jax.vmap(source.example)(keys, raw)
     return batch if weights is None else dataclasses.replace(batch, weight=weights)
@@ -56,10 +56,10 @@ start = compiled(_start, once=True)
 
 
 class Rule(eqx.Module):
-    """What makes one step out of another, beside the numbers that change.
+    """What a step depends on beside the numbers that it changes.
 
     Args:
-        static: what is not trained of the model and of the objective's state.
+        static: the parts of the model and of the objective's state that are not trained.
         objective: bound and gradient rule.
         optimizer: from optax.
         mesh: devices with an axis "data" over which batches are sharded, or None.
@@ -75,7 +75,7 @@ class Rule(eqx.Module):
     ) -> tuple[Carry, dict[str, Float[Array, ""]]]:
         """From a carry and a batch as it is stored, with its weights, to the next carry and the step's metrics.
 
-        Keys are made from the step number, so where a chunk of steps ends does not change the numbers.
+        Keys are derived from the step number, so the numbers do not depend on where a chunk of steps ends.
         """
 
         def loss_of(params: Trained, key: Key[Array, ""], batch: PyTree, carried: PyTree) -> tuple[Array, Any]:
@@ -105,10 +105,10 @@ def _run_chunk(
 ) -> tuple[Carry, dict[str, Array], Bool[Array, ""]]:
     """Run up to a fixed number of steps.
 
-    The feed holds the indices of each step's batch (`indexed`), or the batches themselves for data that are not on the
-    device, and the weights in it or None; only the first `count` steps are run, so one compilation serves every length.
-    Beside the carry and each step's metrics it gives whether all parameters are finite at the end: a bad gradient in
-    the last step shows in no metric yet.
+    The feed holds the indices of each step's batch (`indexed`), or the batches themselves if the data are not on the
+    device, and their weights or None. Only the first `count` steps are run, so one compilation serves every length.
+    Besides the carry and each step's metrics, the result says whether all parameters are finite in the end, because no
+    metric shows a bad gradient of the last step.
     """
     length = jax.tree.leaves(feed)[0].shape[0]
 
@@ -146,7 +146,7 @@ _finite = compiled(all_finite)
 def run_steps(
     carry: Carry, rule: Rule, source: Source, feed: PyTree, key: Key[Array, ""], count: int, *, indexed: bool
 ) -> tuple[Carry, dict[str, Array], Array]:
-    """What `run_chunk` does, as a loop in Python over one compiled step: for steps that `convolve`."""
+    """`run_chunk` as a loop in Python over one compiled step, for steps that `convolve`."""
     rows = []
     for i in range(count):
         item = jax.tree.map(lambda leaf, i=i: leaf[i], feed)
@@ -156,12 +156,11 @@ def run_steps(
 
 
 def convolve(*arguments: Any, indexed: bool) -> bool:
-    """Whether the steps of `run_chunk`, with the same arguments, have convolutions that XLA slows down in its loop.
+    """Whether the steps of `run_chunk`, with the same arguments, have convolutions that are slow inside its loop.
 
-    XLA's CPU backend brings a convolution into the form of its fast kernel only outside of loops
-    (`ConvCanonicalization` walks the entry computation alone; github.com/jax-ml/jax/issues/12868). The gradients of a
-    convolution are never in that form, and without it take ten times as long. What is traced here is not traced again
-    when the chunk is run.
+    XLA's CPU backend rewrites convolutions for its fast kernel only outside of loops (`ConvCanonicalization` visits the
+    entry computation alone; github.com/jax-ml/jax/issues/12868). The gradients of a convolution always need that
+    rewriting, and take ten times as long without it. Tracing is cached, so running the chunk does not trace it again.
     """
     if jax.default_backend() != "cpu":
         return False

@@ -126,7 +126,7 @@ def chain(mean: PyTree, *, log_scale: float | int = FIRST_LOG_SCALE, axis: int =
     Args:
         mean: the means.
         log_scale: as of mean_field; the chains start independent.
-        axis: of every array, along which its numbers are a chain.
+        axis: axis of every array along which its numbers form a chain.
     """
 
     def one(leaf: Array) -> Chain:

@@ -63,6 +63,6 @@ def mean_field(mean: PyTree, *, log_scale: float | int = FIRST_LOG_SCALE) -> Sha
 
     Args:
         mean: the means.
-        log_scale: where the log standard deviations of the parameters start.
+        log_scale: initial log standard deviation of the parameters.
     """
     return MeanFieldNormal(jax.tree.map(lambda leaf: jnp.full_like(leaf, log_scale), mean))

@@ -69,7 +69,7 @@ def k_tied(mean: PyTree, *, log_scale: float | int = FIRST_LOG_SCALE, k: int = 2
     Args:
         mean: the means.
         log_scale: as of mean_field; the first product is this everywhere, whatever k.
-        k: columns of the two factors that the scales of a matrix are a product of.
+        k: rank of the matrix of scales: it is the product of two factors with k columns.
 
     Raises:
         InputError: k is not positive.

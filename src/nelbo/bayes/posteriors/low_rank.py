@@ -87,7 +87,7 @@ def low_rank(mean: PyTree, *, log_scale: float | int = FIRST_LOG_SCALE, rank: in
     Args:
         mean: the means.
         log_scale: as of mean_field; of the diagonal.
-        rank: of the covariance beside its diagonal.
+        rank: of the low-rank part of the covariance, which is added to a diagonal.
 
     Raises:
         InputError: a rank that is not positive.

@@ -62,7 +62,7 @@ def hierarchical(mean: PyTree, *, prior_scale: float | int = 1.0, draw_scales: b
     Args:
         mean: of the posterior.
         prior_scale: as of normal.
-        draw_scales: the scales of the hierarchical prior have a posterior of their own, and not only a best value.
+        draw_scales: give the scales of the hierarchical prior a posterior of their own in place of a point estimate.
 
     Raises:
         InputError: a scale that is not positive.

@@ -122,7 +122,7 @@ def normal(mean: PyTree, *, prior_scale: float | int = 1.0) -> SharedPrior:
 
     Args:
         mean: of the posterior.
-        prior_scale: standard deviation of the prior, or where that starts which is learned.
+        prior_scale: standard deviation of the prior; if it is learned, its initial value.
 
     Raises:
         InputError: a scale that is not positive.
