@@ -4,6 +4,7 @@ import argparse
 import importlib.util
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -49,17 +50,26 @@ def test_the_compiler_is_told_what_was_measured_unless_the_user_says_otherwise(g
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_help_with_an_example_that_parses(name, capsys):
+def test_every_command_has_help_with_examples_that_parse_and_show_its_options(name, capsys):
+    """All options but those of `fit`, which are derived from the parts, and those that every command has."""
     with pytest.raises(SystemExit) as stop:
         parse([name, "--help"])
     text = capsys.readouterr().out
     assert stop.value.code == 0
-    assert f"example:\n  {command(name).example}\n" in text
-    words = command(name).example.split()
-    assert words[:2] == ["nelbo", name]
-    options = parse([*words[1:], "--seed", "3", "--json", "--quiet"])
-    assert (options.command, options.seed, options.json, options.quiet) == (name, 3, True, True)
-    assert options.carry_out is command(name).run
+    shown: set[str] = set()
+    for line in command(name).examples:
+        assert f"  {line}\n" in text
+        words = shlex.split(line)
+        assert words[:2] == ["nelbo", name]
+        options = parse([*words[1:], "--seed", "3", "--json", "--quiet"])
+        assert (options.command, options.seed, options.json, options.quiet) == (name, 3, True, True)
+        assert options.carry_out is command(name).run
+        shown |= {word for word in words if word.startswith("-")}
+    everywhere = {"-h", "--seed", "--json", "--quiet"}
+    for action in parsers(name)[1][name]._actions if name != "fit" else ():
+        visible = action.option_strings and action.help is not argparse.SUPPRESS
+        if visible and not everywhere & set(action.option_strings):
+            assert shown & set(action.option_strings), action.option_strings
 
 
 def test_a_command_is_one_row_and_one_file():

@@ -1,15 +1,12 @@
 """Flags, lists and defaults come from the parts themselves, a user's own among them."""
 
-import argparse
 import json
-import shlex
 from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 import pytest
 
-from nelbo.cli.commands import COMMANDS, command
 from nelbo.cli.fit import experiment_from
 from nelbo.cli.flags import WRITTEN_OUT, groups, members, reading
 from nelbo.cli.parser import parse, parsers
@@ -267,26 +264,6 @@ def test_a_typo_and_a_broken_plugin_are_one_sentence(nelbo, monkeypatch):
 
     monkeypatch.setattr("nelbo.cli.flags.families", broken)
     assert nelbo("fit", "vae").is_refusal("The plugin somebody's cannot be loaded")
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_the_examples_in_a_commands_help_are_understood_and_show_its_options(name):
-    """All but those of `fit`, which are derived from the parts, and those that every command has."""
-    examples = command(name).examples
-    shown: set[str] = set()
-    for line in examples:
-        words = shlex.split(line)
-        assert words[:2] == ["nelbo", name]
-        parse(words[1:])
-        shown |= {word for word in words if word.startswith("-")}
-    _, commands = parsers(name)
-    text = commands[name].format_help()
-    assert all(line in text for line in examples)
-    everywhere = {"-h", "--seed", "--json", "--quiet"}
-    for action in commands[name]._actions if name != "fit" else ():
-        visible = action.option_strings and action.help is not argparse.SUPPRESS
-        if visible and not everywhere & set(action.option_strings):
-            assert shown & set(action.option_strings), action.option_strings
 
 
 def test_values_of_an_option_that_means_something_else_elsewhere_are_told_by_owner():

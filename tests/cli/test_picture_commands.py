@@ -43,7 +43,9 @@ def test_a_picture_there_and_back(nelbo, tmp_path, channels):
     found = json.loads(nelbo("info", told["file"], "--json").out)
     assert (found["codec"], found["width"], found["height"], found["channels"]) == ("picture", 50, 70, channels)
     assert found["bits_per_pixel"] == told["bits_per_pixel"]
-    assert "bits per pixel" in nelbo("info", told["file"]).out
+    shown = nelbo("info", told["file"]).out
+    assert "bits per pixel" in shown
+    assert "step [grey levels]" in shown
 
 
 def test_a_picture_without_loss(nelbo, tmp_path):

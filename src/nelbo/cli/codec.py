@@ -167,6 +167,9 @@ def decompress(options: argparse.Namespace) -> None:
             note(options, f"Wrote {path}: {'x'.join(map(str, header.shape))} {np.dtype(header.dtype)}")
 
 
+_FIELDS = {"width": "width [pixels]", "height": "height [pixels]", "step": "step [grey levels]"}
+
+
 def info(options: argparse.Namespace) -> None:
     """What a `.nlb` file holds."""
     with _read(options.file) as view:
@@ -178,4 +181,5 @@ def info(options: argparse.Namespace) -> None:
     shown = dict(found)
     if "blocks" in found:
         shown |= {"shape": "x".join(map(str, found["shape"])), "blocks": len(found["blocks"])}
-    print(text_table([{"field": name.replace("_", " "), "value": value} for name, value in shown.items()]), end="")
+    named = {_FIELDS.get(name, name.replace("_", " ")): value for name, value in shown.items()}
+    print(text_table([{"field": name, "value": value} for name, value in named.items()]), end="")

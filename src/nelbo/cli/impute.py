@@ -142,7 +142,7 @@ def _progress(options: argparse.Namespace, total: int) -> Callable[[int], None] 
     if options.quiet:
         return None
     line = Line()
-    return lambda done: line.show(f"{done} of {total} rows", done=done >= total)
+    return lambda done: line.show(f"Filled in {done} of {total} rows", done=done >= total)
 
 
 def _noise(text: str | None) -> tuple[str | None, float]:

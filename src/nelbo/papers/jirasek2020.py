@@ -89,7 +89,7 @@ def plan(budget: str, seed: int, data_dir: str | None) -> Plan:
     part = Part("completion", "completion", experiment, measures=(measure,))
     notes = ("This is the smoke budget: a planted matrix with a distorted predictor shows only that it runs.",)
     figures = (
-        Figure("errors", "How many pairs are foretold within an error", "errors", ("completion",), measure="errors"),
+        Figure("errors", "Share of pairs predicted within an error", "errors", ("completion",), measure="errors"),
         Figure("curve", "Training", "curves", ("completion",), curves=("train",)),
     )
     return Plan((part,), figures, (*(notes if small else ()), *NOTES))
