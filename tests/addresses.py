@@ -9,7 +9,7 @@ WORDS = ["senate", "treaty", "army", "navy", "tariff", "silver", "railroad", "ba
 
 
 def write_sotu(folder, addresses=20, *, own=True):
-    """Addresses of three paragraphs of thirty of `WORDS`, with a word of the address's `own` in each, and a short one."""
+    """Addresses of three paragraphs, each of thirty `WORDS` and a word of its address if `own`, and a short one."""
     rng = np.random.default_rng(0)
     with lzma.open(folder / "sotu.jsonl.xz", "wt", encoding="utf-8") as stream:
         for i in range(addresses):
