@@ -1,6 +1,6 @@
 """Rate and distortion of pictures in real files, beside the codecs that Pillow has.
 
-    python benchmarks/lossy.py kodak/ --out benchmarks/results/lossy_kodak.json --draw docs/img/lossy_kodak.png
+    python benchmarks/lossy.py kodak/ --out benchmarks/results/lossy_kodak.json --draw docs/figures/lossy_kodak.png
     python benchmarks/lossy.py kodak/ --times      # whole commands, start-up included
 
 For each codec and setting: bits per pixel from the length of the file and PSNR, both means over the pictures, and
@@ -128,16 +128,21 @@ def draw(curves: dict[str, Any], path: Path, title: str) -> None:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
-    for name, rows in curves.items():
-        own = name == "nelbo"
+    colours = plt.get_cmap("tab10").colors  # pyright: ignore[reportAttributeAccessIssue]
+    for name, colour in zip(sorted(curves), colours, strict=False):
+        own, rows = name == "nelbo", curves[name]
         axes.plot([row["bpp"] for row in rows], [row["psnr"] for row in rows], marker="o", markersize=3, label=name,
-                  linewidth=2.2 if own else 1.2, color="black" if own else None)  # fmt: skip
-    for name, points in PUBLISHED.items():
-        axes.plot(*zip(*points, strict=True), linestyle="--", linewidth=1.0, label=f"{name} (published)")
+                  linewidth=2.2 if own else 1.2, color="black" if own else colour)  # fmt: skip
+    for (name, points), dashes in zip(PUBLISHED.items(), ("--", ":"), strict=True):
+        axes.plot(
+            *zip(*points, strict=True), linestyle=dashes, linewidth=1.2, color="grey", label=f"{name} (published)"
+        )
     axes.set(xlabel="bits per pixel", ylabel="PSNR [dB]", title=title, xlim=(0.0, 1.6))
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
-    figure.savefig(path, dpi=90)
+    with io.BytesIO() as file:
+        figure.savefig(file, dpi=90)
+        Image.open(file).convert("RGB").quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def main() -> None:

@@ -57,6 +57,8 @@ def test_refusals(nelbo, finished, packed, tmp_path):
     assert nelbo("compress", finished, tmp_path / "grey.npy", "-o", tmp_path / "a.nlb").is_refusal("0 and 1")
     assert nelbo("compress", finished, packed / "x.npy", "-o", tmp_path / "a.zip").is_refusal(".nlb")
     assert nelbo("compress", finished, packed / "x.npy", "--split", "test").is_refusal("--split")
+    beside = ("--context", packed / "x.npy")  # which the file could not be read without
+    assert nelbo("compress", finished, packed / "x.npy", *beside).is_refusal("conditioned on nothing")
     assert nelbo("decompress", packed / "x.nlb", "-o", tmp_path / "a.png").is_refusal(".npy")
     for name in ("empty.nlb", "cut.nlb", "grey.npy", "missing.nlb"):
         assert nelbo("info", tmp_path / name).is_refusal()

@@ -193,6 +193,12 @@ def coding_run(folder):
     return str(folder)
 
 
+def test_arrays_for_a_codec_of_pictures(nelbo, tmp_path):
+    np.save(tmp_path / "a.npy", photo(16, 16))
+    run = coding_run(tmp_path / "run")
+    assert nelbo("compress", run, tmp_path / "a.npy").is_refusal("nelbo compress PICTURE --model")
+
+
 def test_a_codec_is_scored_in_bytes(nelbo, tmp_path):
     folder, run = tmp_path / "photos", coding_run(tmp_path / "run")
     folder.mkdir()

@@ -103,3 +103,22 @@ def test_a_mixture_of_a_table_from_fit_to_samples(nelbo, tmp_path, model):
         assert elbo["nats"] == pytest.approx(exact["nats"], abs=1e-3)  # q is the exact posterior
     assert nelbo("sample", tmp_path / "run", "-n", 50, "-o", tmp_path / "s.npy", "--quiet").code == 0
     assert np.load(tmp_path / "s.npy").shape == (50, 2)
+
+
+def test_a_users_file_of_counts_has_topics_by_the_names_of_its_columns(nelbo, tmp_path):
+    counts = np.random.default_rng(0).poisson(2.0, (60, 3))
+    np.savetxt(tmp_path / "c.csv", counts, "%d", ",", header="ant,bee,cow", comments="")
+    run = tmp_path / "run"
+    done = nelbo(
+        "fit", "lda", "--data", tmp_path / "c.csv", "--topics", "2", "--epochs", "1", "--no-figures", "--out", run
+    )
+    assert done.code == 0, done.err
+    done = nelbo("topics", run, "-n", "3", "--json")
+    assert [sorted(words) for words in json.loads(done.out)] == [["ant", "bee", "cow"]] * 2
+    assert nelbo("embed", run, tmp_path / "c.csv", "-o", tmp_path / "z.npy").code == 0
+    assert np.load(tmp_path / "z.npy").shape == (60, 2)
+    assert nelbo("report", run).code == 0  # a document has no bits of single words
+    np.savetxt(tmp_path / "halves.csv", counts + 0.5, "%.1f", ",", header="ant,bee,cow", comments="")
+    refused = nelbo("fit", "lda", "--data", tmp_path / "halves.csv", "--out", tmp_path / "other")
+    assert refused.code == 2
+    assert "word counts" in refused.err

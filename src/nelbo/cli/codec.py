@@ -81,6 +81,9 @@ def _array(options: argparse.Namespace, run: Run) -> tuple[np.ndarray, str, Any]
     if is_of_pictures(run):
         raise InputError(f"{run.folder} holds a codec of pictures: give `nelbo compress PICTURE --model {run.folder}`.")
     run.model.require_density("Compression")
+    if options.context is not None and not run.model.generative.context_size:
+        # the file could not be read without it
+        raise InputError(f"The model in {run.folder} is conditioned on nothing: leave --context out.")
     if options.data is not None and Path(options.data).suffix == ".npy":
         if options.split is not None:
             raise InputError("A .npy file has no splits and is compressed whole: leave --split out.")

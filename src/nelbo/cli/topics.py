@@ -19,9 +19,10 @@ def _arguments(parser: Parser) -> None:
 def topics(options: argparse.Namespace) -> None:
     """The strongest words of each latent."""
     run, data, _ = opened(options, None)
-    if data.vocabulary is None:
-        raise InputError(f"{data.name} holds no words: topics are for runs on documents (sotu, newsgroups, bars).")
-    found = topic_words(run.model, data.vocabulary, count=options.count)
+    if data.values != "counts":
+        raise InputError(f"{data.name} holds no words: topics are for runs on word counts (sotu, newsgroups, bars, or a file of counts).")  # fmt: skip  # noqa: E501
+    words = data.vocabulary or data.schema.feature_names or tuple(map(str, range(data.shape[0])))
+    found = topic_words(run.model, words, count=options.count)
     if options.json:
         print_json(found)
     else:

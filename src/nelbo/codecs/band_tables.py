@@ -17,7 +17,7 @@ from nelbo.codecs.tables import FIXED, Shape, cumulative
 
 STEP = 3  # log2 of scales, and locations, are multiples of 2^-STEP
 LEAST, MOST = -40, 80  # log2 of scales, in that unit
-SKIPPED = {"logistic": -36, "normal": -26}  # numbers of so small a scale are zero, and are not coded
+SKIPPED = {"logistic": -36, "normal": -26}  # numbers of so small a scale are taken for zero, and are not coded
 _REACH = {"logistic": 14.0, "normal": 6.5}  # scales from the location to where escapes begin
 _WIDE = 32  # from here on the low bits go apart: scales beyond 2^4
 _PARTS = 1 << STEP
@@ -107,7 +107,13 @@ class Plan(NamedTuple):
 
 
 def plan(
-    shape: Shape, location: np.ndarray, scale: np.ndarray, coded: np.ndarray, tail: np.ndarray | None = None
+    shape: Shape,
+    location: np.ndarray,
+    scale: np.ndarray,
+    coded: np.ndarray,
+    tail: np.ndarray | None = None,
+    *,
+    skips: bool = True,
 ) -> Plan:
     """The plan of a band.
 
@@ -117,8 +123,9 @@ def plan(
         scale: log2, the same.
         coded: which numbers can be other than zero at all.
         tail: kinds of mixtures, 0 to TAILS; None: none.
+        skips: whether numbers of scales up to SKIPPED are zero and not coded.
     """
-    places = np.flatnonzero(coded & (scale > SKIPPED[shape]))
+    places = np.flatnonzero(coded & (scale > SKIPPED[shape]) if skips else coded)
     location, scale = location[places], scale[places]
     low = low_bits(scale)
     centre = (location + (_PARTS >> 1)) >> STEP

@@ -83,6 +83,15 @@ class LatentCoder:
         return self.back is not None
 
     @property
+    def sure(self) -> "LatentCoder":
+        """Itself: no scale is so small that a number is not coded."""
+        return self
+
+    def misses(self, x: np.ndarray, y: Latents, step: int) -> bool:  # noqa: ARG002
+        """No number."""
+        return False
+
+    @property
     def unit(self) -> int:
         """Sides of what is coded are multiples of so many pixels."""
         return 1 << (LEVELS + HYPER_LEVELS * (self.hyper is not None))

@@ -35,6 +35,7 @@ class PictureHeader:
         chained: whether all tiles are one message, which is the first one's stream; the others have none.
         residual: the first digits of the SHA-256 of the networks that code what a picture has more than its lossy code,
             hex; "" of lossy files. Each stream then begins with the length of its lossy part.
+        sure: whether numbers of very small scales are coded too.
     """
 
     shape: tuple[int, int, int]
@@ -43,6 +44,7 @@ class PictureHeader:
     model: str
     chained: bool = False
     residual: str = ""
+    sure: bool = False
 
     def text(self) -> bytes:
         """As JSON."""
@@ -54,6 +56,7 @@ class PictureHeader:
             "step": self.step,
             **({"chain": 1} if self.chained else {}),
             **({"residual": self.residual} if self.residual else {}),
+            **({"sure": 1} if self.sure else {}),
         }
         return json.dumps(record, separators=(",", ":")).encode()
 
@@ -134,5 +137,6 @@ def _header(record: Any) -> tuple[PictureHeader, int]:
         raise ValueError(f"{residual!r} is out of range")
     shape = (height, width, channels)
     grey, chained = bool(whole(record["grey"], 0, 1)), bool(whole(record.get("chain", 0), 0, 1))
-    header = PictureHeader(shape, whole(record["step"], 0, 64), grey, model, chained, residual)
+    sure = bool(whole(record.get("sure", 0), 0, 1))
+    header = PictureHeader(shape, whole(record["step"], 0, 64), grey, model, chained, residual, sure)
     return header, len(header.tiles())

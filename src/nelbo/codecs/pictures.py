@@ -4,18 +4,18 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nelbo.codecs.band_coder import PER_BIT, BandCoder
 from nelbo.codecs.band_tables import STEP
-from nelbo.codecs.codec import Codec
 from nelbo.codecs.hyper_bits_back import LANES
 from nelbo.codecs.latent_coder import LatentCoder
 from nelbo.codecs.message import DamagedError, Message
+from nelbo.codecs.picture_coder import Coder
 from nelbo.codecs.picture_file import PictureFile, PictureHeader, joined, pack_picture, parted, unpack_picture
 from nelbo.codecs.residual_coder import LOSSLESS_STEP, residual_coder
 from nelbo.core import InputError, read_arrays
@@ -28,41 +28,6 @@ SHIPPED = Path(__file__).parent / "picture.safetensors"
 MOST_STEP = 7 << STEP  # quality 0: a step of 128 grey levels; quality 100 has one of 1
 QUALITY = 50
 Progress = Callable[[int, int], None]
-
-
-@runtime_checkable
-class Coder(Protocol):
-    """A model of pictures in whole numbers: the interface that `BandCoder` and `LatentCoder` share."""
-
-    thrift: ClassVar[float]  # weight of bits beside squared error
-
-    @property
-    def has_chain(self) -> bool:
-        """Whether tiles can be coded with bits back, one after another."""
-        ...
-
-    def chained(self, sides: tuple[int, int], step: int) -> Codec:
-        """The codec of a tile's numbers in a chain."""
-        ...
-
-    @property
-    def unit(self) -> int:
-        """Number of pixels of which both sides of a coded picture must be multiples."""
-        ...
-
-    def encode(
-        self, x: np.ndarray, step: int, *, grey: bool = False, numbers: Sequence[np.ndarray] | None = None
-    ) -> tuple[bytes, Any]:
-        """The stream of a picture, and its numbers as the receiver decodes them."""
-        ...
-
-    def decode(self, data: bytes, sides: tuple[int, int], step: int, *, grey: bool = False) -> Any:
-        """The numbers of a stream."""
-        ...
-
-    def picture(self, y: Any, step: int, /) -> np.ndarray:
-        """The decoded picture of these numbers, uint8, the same on every machine."""
-        ...
 
 
 # by the family of the model
@@ -104,11 +69,18 @@ class PictureCodec:
         if numbers is None:
             return chosen
         refined = self.coder.encode(x, step, grey=grey, numbers=numbers)
-        return min(chosen, refined, key=lambda one: self._cost(x, step, *one))
+        return min(chosen, refined, key=lambda one: self.cost(x, step, one[0], self.coder.picture(one[1], step)))
 
-    def _cost(self, x: np.ndarray, step: int, data: bytes, y: Any) -> float:
-        """The sender's cost: squared error in steps, plus the bits of a stream by their weight."""
-        error = (self.coder.picture(y, step) - x) * 2.0 ** (-step / (1 << STEP))
+    def cost(self, x: np.ndarray, step: int, data: bytes, shown: np.ndarray) -> float:
+        """The sender's cost: squared error in steps, plus the bits of a stream by their weight.
+
+        Args:
+            x: as for `coded`.
+            step: the same.
+            data: the stream.
+            shown: what it decodes to.
+        """
+        error = (shown - x) * 2.0 ** (-step / (1 << STEP))
         return float((error**2).sum()) + self.coder.thrift * PER_BIT * 8 * len(data)
 
     def refined(self, x: np.ndarray, step: int, steps: int) -> list[np.ndarray] | None:
@@ -235,22 +207,38 @@ def compress_picture(
     if refine < 0:
         raise InputError(f"refine is a number of steps, zero or more, got {refine}.")
     codec = picture_codec() if codec is None else codec
-    step, coder = LOSSLESS_STEP if lossless else step_of(quality), codec.coder
+    step = LOSSLESS_STEP if lossless else step_of(quality)
     grey = pixels.shape[2] == 1 or bool((pixels == pixels[..., :1]).all())
     height, width, channels = pixels.shape
     more = residual_coder() if lossless else None
-    has_chain = coder.has_chain and more is None
     header = PictureHeader((height, width, channels), step, grey, codec.digest, residual=more.digest if more else "")
-    chain, message = dataclasses.replace(header, chained=True), Message(lanes=LANES)
-    tiles, told, places = [], [], header.tiles()
+    data, cost, missed = _written(pixels, header, codec, refine, progress)
+    if missed:
+        sure = dataclasses.replace(codec, coder=codec.coder.sure)
+        other, price, _ = _written(pixels, dataclasses.replace(header, sure=True), sure, refine, progress)
+        data = other if price < cost else data
+    return data
+
+
+def _written(
+    pixels: np.ndarray, header: PictureHeader, codec: PictureCodec, refine: int, progress: Progress | None
+) -> tuple[bytes, float, bool]:
+    """The file of a picture, its cost as `PictureCodec.cost` has it, and whether its coder missed numbers."""
+    coder, step = codec.coder, header.step
+    more = residual_coder() if header.residual else None
+    has_chain, chain = coder.has_chain and more is None, dataclasses.replace(header, chained=True)
+    message, tiles, told, places = Message(lanes=LANES), [], [], header.tiles()
+    cost, missed = 0.0, False
     for done, (rows, columns) in enumerate(places, 1):
         part = pixels[rows, columns]
         x = _padded(part, coder.unit)
-        data, y = codec.coded(x, step, grey=grey, refine=refine)
+        data, y = codec.coded(x, step, grey=header.grey, refine=refine)
         base = coder.picture(y, step)
         shown = _shown(base, header, part.shape[:2])
         if more is not None:
-            data, shown = joined(data, more.encode(part, base, grey=grey)), part
+            data, shown = joined(data, more.encode(part, base, grey=header.grey)), part
+        else:
+            cost, missed = cost + codec.cost(x, step, data, base), missed or coder.misses(x, y, step)
         tiles.append((data, header.digest(shown)))
         if has_chain:
             message = coder.chained((x.shape[0], x.shape[1]), step).push(message, y)
@@ -259,10 +247,10 @@ def compress_picture(
             progress(done, len(places))
     plain = pack_picture(header, tiles)
     if not has_chain:
-        return plain
+        return plain, cost, missed
     # the first tile's hyper-latents are drawn from bits that the message has to carry: of few tiles it is longer
     linked = pack_picture(chain, [(message.to_bytes(), told[0]), *((b"", digest) for digest in told[1:])])
-    return min(plain, linked, key=len)
+    return min(plain, linked, key=len), cost, missed
 
 
 def decompress_picture(data: bytes | memoryview, codec: PictureCodec | None = None) -> np.ndarray:
@@ -288,10 +276,11 @@ def decompress_picture(data: bytes | memoryview, codec: PictureCodec | None = No
             f"{residual_coder().digest}): use the one that wrote it."
         )
     out = np.empty(header.shape, np.uint8)
-    read = _linked(found, codec.coder) if header.chained else _apart(found, codec.coder)
+    coder = codec.coder.sure if header.sure else codec.coder
+    read = _linked(found, coder) if header.chained else _apart(found, coder)
     # of a chain the last tile is on top
     for number, (rows, columns) in list(enumerate(header.tiles()))[:: -1 if header.chained else 1]:
-        out[rows, columns] = _tile(found, number, codec.coder, out[rows, columns].shape[:2], read)
+        out[rows, columns] = _tile(found, number, coder, out[rows, columns].shape[:2], read)
     return out
 
 

@@ -19,9 +19,10 @@ def photo_size(path: Path) -> tuple[int, int]:
     """Width and height of a photograph as it is stored, without decoding it.
 
     Raises:
-        InputError: no picture.
+        InputError: no picture, one with more than eight bits, or with several frames.
     """
     with opened(path) as image:
+        _check(image, path, exact=False)
         return image.size
 
 
@@ -33,6 +34,16 @@ def _has_more(image: Any) -> bool:
         image.seek(0)
         return False
     return True
+
+
+def _check(image: Any, path: Path, *, exact: bool) -> None:
+    """What can be said of a picture before it is decoded."""
+    if exact and image.mode not in _EXACT:
+        raise InputError(f"{path} has colours of kind {image.mode}, which become RGB with rounding: convert it first.")
+    if image.mode in _DEEP or image.mode.startswith("I;") or drops_bits(image):
+        raise InputError(f"{path} has more than eight bits a channel: convert it to eight bits first.")
+    if image.format != "MPO" and _has_more(image):  # an MPO is a JPEG with a preview behind it
+        raise InputError(f"{path} has several frames: give one picture.")
 
 
 def read_photo(path: Path) -> np.ndarray:
@@ -58,14 +69,7 @@ def read_picture(path: Path, *, exact: bool = False) -> np.ndarray:
     """
     operations = require("PIL.ImageOps", "Reading pictures")
     with opened(path) as image:
-        if exact and image.mode not in _EXACT:
-            raise InputError(
-                f"{path} has colours of kind {image.mode}, which become RGB with rounding: convert it first."
-            )
-        if image.mode in _DEEP or image.mode.startswith("I;") or drops_bits(image):
-            raise InputError(f"{path} has more than eight bits a channel: convert it to eight bits first.")
-        if image.format != "MPO" and _has_more(image):  # an MPO is a JPEG with a preview behind it
-            raise InputError(f"{path} has several frames: give one picture.")
+        _check(image, path, exact=exact)
         image.load()
         image = operations.exif_transpose(image)
         if "A" in image.getbands() or "transparency" in image.info:

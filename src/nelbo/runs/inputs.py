@@ -16,7 +16,7 @@ from nelbo.runs.columns import column_arguments, with_words
 from nelbo.runs.context import CONTEXTS, conditioned, label_names
 from nelbo.runs.covariates import covariate_arguments
 from nelbo.runs.kinds import KIND_OPTIONS, arguments_of_kind, check_kind, read_of_kind
-from nelbo.runs.likelihoods import check_suits, likelihood_for, models_advice
+from nelbo.runs.likelihoods import as_counts, check_suits, likelihood_for, models_advice
 from nelbo.runs.moments import mean_of, spread_of
 from nelbo.runs.objectives import objective_arguments
 from nelbo.runs.pairs import check_examples
@@ -157,7 +157,9 @@ def read_data(
     left = {"binarize", "binarize_seed", "context", "labels", "classes"}
     arguments = {name: value for name, value in settings.items() if value is not None and name not in left}
     name = arguments.pop("name")
-    return load(name, **arguments, schema=None if is_named(name) else schema, progress=progress)
+    if is_named(name) or schema is not None:
+        return load(name, **arguments, schema=None if is_named(name) else schema, progress=progress)
+    return as_counts(load(name, **arguments, progress=progress), likelihood)
 
 
 def check_data_settings(settings: Mapping[str, Any], likelihood: str | None) -> None:

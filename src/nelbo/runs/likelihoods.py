@@ -1,5 +1,9 @@
 """Which likelihood suits which data, and what to use where one does not."""
 
+from dataclasses import replace
+
+import numpy as np
+
 from nelbo.core import InputError
 from nelbo.data import Data
 from nelbo.models import families, family_options, skeleton
@@ -13,6 +17,26 @@ def likelihood_for(data: Data) -> str:
         return "bernoulli"
     named = {"uint8": "discretized-logistic", "unit": "gaussian-unit", "real": "gaussian", "counts": "multinomial"}
     return named[data.values]
+
+
+def as_counts(data: Data, likelihood: str | None) -> Data:
+    """A user's file of whole numbers from zero on as word counts, where the likelihood scores nothing else.
+
+    Nothing in such a file says that its numbers are counts. Data with fractions, negative numbers, gaps or several axes
+    stay as they are, and are refused by `check_suits`.
+
+    Args:
+        data: as they were read, without a schema of a run.
+        likelihood: of the model; None where the data decide.
+    """
+    if likelihood is None or likelihood_called(likelihood).values != ("counts",) or data.values == "counts":
+        return data
+    parts = list(data.splits.values())
+    fits = len(data.shape) == 1 and data.schema.offset is None and all(split.observed is None for split in parts)
+    if not fits or any((split.x < 0).any() or (split.x != np.rint(split.x)).any() for split in parts):
+        return data
+    splits = {name: replace(split, x=split.x.astype(np.float32)) for name, split in data.splits.items()}
+    return replace(data, splits=splits, schema=replace(data.schema, values="counts"))
 
 
 def check_suits(name: str | None, data: Data, model: str | None = None) -> None:

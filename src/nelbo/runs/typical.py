@@ -62,7 +62,8 @@ def _row(answer: NoveltyAnswer, place: int, which: str) -> dict[str, Any]:
     row: dict[str, Any] = {"typical": which, "row": number if split.ids is None else str(split.ids[place])}
     row["bits beyond the mean"] = round(float(answer.found.excess[place]), 2)
     if data.table is not None:
-        row["unusual columns"] = answer.causes([place])[0]
+        if answer.by_column is not None:
+            row["unusual columns"] = answer.causes([place])[0]
         row |= _cells(data, number)
     return row
 
