@@ -12,7 +12,6 @@ import argparse
 from pathlib import Path
 from typing import Any, ClassVar
 
-import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -24,38 +23,25 @@ from nelbo.core import Example, read_arrays, write_arrays
 from nelbo.data import LogSteps, Source, crops_of
 from nelbo.models import named_arrays
 from nelbo.models.image_codec import Restoration
-from nelbo.objectives import Loss, Objective, ObjectiveState
+from nelbo.objectives import ExampleObjective, Loss
 from nelbo.training import Checkpoints, fit, resume_from
 
 STEPS = (5.0, 90.0)  # grey levels
 NAME = ".generative.layers[0].restoration"
 
 
-class Restored(Objective):
+class Restored(ExampleObjective):
     """-log p(x | z) of decoded pictures: squared errors over twice the variance step^2 / 12, up to a constant."""
 
     kind: ClassVar[Any] = "proxy"
 
-    def init(self, key: Any, model: Any) -> ObjectiveState:
-        """No state."""
-        del key, model
-        return ObjectiveState()
-
-    def bounds(self, key: Any, model: Any, batch: Example) -> jax.Array:
-        """Of each crop, mean over its pixels."""
+    def example(self, key: Any, model: Any, x: Example) -> Loss:
+        """Of one crop, mean over its pixels."""
         del key
-
-        def one(x: Example) -> jax.Array:
-            decoded, log_step = x.context["decoded"] / (1 << PIXEL), x.context["step"][0]
-            error = x.values - 128.0 - decoded - model(decoded, log_step)
-            return -6.0 * (error**2).mean() * jnp.exp2(-2.0 * log_step)
-
-        return jax.vmap(one)(batch)
-
-    def __call__(self, key: Any, model: Any, batch: Example, state: ObjectiveState) -> tuple[Loss, ObjectiveState]:
-        """Mean over the batch."""
-        bound = self.bounds(key, model, batch).mean()
-        return Loss(-bound, bound, {}), state
+        decoded, log_step = x.context["decoded"] / (1 << PIXEL), x.context["step"][0]
+        error = x.values - 128.0 - decoded - model(decoded, log_step)
+        bound = -6.0 * (error**2).mean() * jnp.exp2(-2.0 * log_step)
+        return Loss(-bound, bound, {})
 
 
 def decoded_crops(coder: Any, folder: Path, count: int, side: int) -> Example:

@@ -2,37 +2,15 @@
 
 import contextlib
 import json
-import lzma
 
 import jax
 import numpy as np
 import pytest
+from addresses import WORDS, write_sotu
 
 from nelbo.cli import main
 
 pytestmark = pytest.mark.slow  # a fit from the command line, whose parts have fast tests of their own
-
-WORDS = [
-    "senate",
-    "treaty",
-    "army",
-    "navy",
-    "tariff",
-    "silver",
-    "railroad",
-    "bank",
-    "peace",
-    "union",
-    "congress",
-    "trade",
-]
-
-
-def write_sotu(folder):
-    rng = np.random.default_rng(0)
-    with lzma.open(folder / "sotu.jsonl.xz", "wt", encoding="utf-8") as stream:
-        for _ in range(20):
-            stream.write(json.dumps({"text": "\n\n".join(" ".join(rng.choice(WORDS, 30)) for _ in range(3))}) + "\n")
 
 
 @contextlib.contextmanager
@@ -101,7 +79,7 @@ def test_an_objective_for_other_latents_is_one_sentence(run, capsys):
 
 @pytest.mark.slow
 def test_documents_from_fit_to_topics(tmp_path, capsys):
-    write_sotu(tmp_path)
+    write_sotu(tmp_path, own=False)
     out = tmp_path / "run"
     fit = ["fit", "fdarn", "--layers", "3", "--data", "sotu", "--data-dir", str(tmp_path), "--epochs", "3"]
     with lenient():

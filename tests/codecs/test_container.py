@@ -9,6 +9,7 @@ from pathlib import Path
 import jax.random as jr
 import numpy as np
 import pytest
+from mutations import digits_changed, mutated
 
 from nelbo.codecs import DamagedError, Layout, compress, decompress, describe, model_digest, model_inside, pack, unpack
 from nelbo.codecs.container import _START
@@ -31,40 +32,25 @@ def sizes(entry):
     return {"message": entry.message, "roundings": entry.roundings, "checksum": entry.checksum}
 
 
-def mutated(data, rng):
-    """A file with flipped bits, a cut end, bytes put in or taken, swapped blocks, or another number in its header."""
-    at, how, altered = int(rng.integers(len(data))), int(rng.integers(6)), bytearray(data)
-    if how == 0:
-        for _ in range(int(rng.integers(1, 5))):
-            altered[int(rng.integers(len(data)))] ^= 1 << int(rng.integers(8))
-    elif how == 1:
-        del altered[at:]
-    elif how == 2:
-        altered[at:at] = rng.bytes(int(rng.integers(1, 50)))
-    elif how == 3:
-        del altered[at : at + int(rng.integers(1, 50))]
-    elif how == 4:
-        found = unpack(data)
-        a, b = found.entries
-        swapped = [(replace(a, **sizes(b)), *found.block(1)), (replace(b, **sizes(a)), *found.block(0))]
-        return pack(found.header, swapped, found.model_file or b"")
-    else:
-        return signed(data, lambda text: digits_changed(text, rng))
-    return bytes(altered)
+def swapped(data, rng):
+    """A file with two blocks in the other order."""
+    del rng
+    found = unpack(data)
+    a, b = found.entries
+    blocks = [(replace(a, **sizes(b)), *found.block(1)), (replace(b, **sizes(a)), *found.block(0))]
+    return pack(found.header, blocks, found.model_file or b"")
 
 
-def digits_changed(text, rng):
-    text = bytearray(text)
-    for place in rng.choice([i for i, byte in enumerate(text) if chr(byte).isdigit()], 3):
-        text[place] = ord(str(rng.integers(10)))
-    return bytes(text)
+def other_numbers(data, rng):
+    """A file with other digits in its header."""
+    return signed(data, lambda text: digits_changed(text, rng))
 
 
 def hold(path, count, seed):
     data, right = path.read_bytes(), np.load(path.with_suffix(".npy"))
     model, rng, refused = model_inside(unpack(data)), np.random.default_rng(seed), 0
     for _ in range(count):
-        altered = mutated(data, rng)
+        altered = mutated(data, rng, swapped, other_numbers)
         told = None
         try:
             back = decompress(altered, model)

@@ -1,6 +1,5 @@
 """Pictures in real bytes: what is decoded is what was coded, at the length that the model says, or nothing is."""
 
-import zlib
 from pathlib import Path
 
 import equinox as eqx
@@ -9,6 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from mutations import mutated, other_numbers
 from threadpoolctl import threadpool_limits
 from zoo import randomized
 
@@ -22,7 +22,6 @@ from nelbo.codecs import (
 )
 from nelbo.codecs.band_networks import COARSE, Transform, beside, differences, log_magnitudes, lowest_parts
 from nelbo.codecs.band_tables import LEAST, MOST, Reader, Writer, bits, plan, table
-from nelbo.codecs.framing import START as _START
 from nelbo.codecs.picture_file import TILE, pack_picture, unpack_picture
 from nelbo.codecs.pictures import SHIPPED
 from nelbo.core import Example, InputError, read_arrays
@@ -233,33 +232,11 @@ def test_masses_of_tables_sum_to_one(part):
     assert abs(int(masses.sum()) - 2**30) <= 64 * masses.size
 
 
-def mutated(data, rng):
-    """A file with flipped bits, a cut end, bytes put in or taken, or another number in its header."""
-    at, how, altered = int(rng.integers(len(data))), int(rng.integers(5)), bytearray(data)
-    if how == 0:
-        for _ in range(int(rng.integers(1, 5))):
-            altered[int(rng.integers(len(data)))] ^= 1 << int(rng.integers(8))
-    elif how == 1:
-        del altered[at:]
-    elif how == 2:
-        altered[at:at] = rng.bytes(int(rng.integers(1, 50)))
-    elif how == 3:
-        del altered[at : at + int(rng.integers(1, 50))]
-    else:
-        magic, version, size, _ = _START.unpack(bytes(data[: _START.size]))
-        text = bytearray(data[_START.size : _START.size + size])
-        for place in rng.choice([i for i, byte in enumerate(text) if chr(byte).isdigit()], 2):
-            text[place] = ord(str(rng.integers(10)))
-        start = _START.pack(magic, version, len(text), zlib.crc32(bytes(text)))
-        altered = bytearray(start + bytes(text) + bytes(data[_START.size + size :]))
-    return bytes(altered)
-
-
 def hold(file, codec, count, seed):
     right, rng, refused = decompress_picture(file, codec), np.random.default_rng(seed), 0
     told = set()
     for _ in range(count):
-        altered = mutated(file, rng)
+        altered = mutated(file, rng, other_numbers)
         try:
             back = decompress_picture(altered, codec)
         except InputError as error:

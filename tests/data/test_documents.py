@@ -1,34 +1,9 @@
-import json
-import lzma
-
 import numpy as np
 import pytest
+from addresses import WORDS, write_sotu
 
 from nelbo.core import InputError
 from nelbo.data import bag_of_words, documents_dataset, load, tokens, vocabulary_of
-
-WORDS = [
-    "senate",
-    "treaty",
-    "army",
-    "navy",
-    "tariff",
-    "silver",
-    "railroad",
-    "bank",
-    "peace",
-    "union",
-    "congress",
-    "trade",
-]
-
-
-def write_sotu(folder, addresses=20):
-    rng = np.random.default_rng(0)
-    with lzma.open(folder / "sotu.jsonl.xz", "wt", encoding="utf-8") as stream:
-        for i in range(addresses):
-            paragraphs = [" ".join([f"Year{chr(97 + i)}", *rng.choice(WORDS, 30)]) for _ in range(3)] + ["Too short."]
-            stream.write(json.dumps({"id": str(i), "text": "\n\n".join(paragraphs)}) + "\n")
 
 
 def test_tokens_are_words_without_the_common_ones():

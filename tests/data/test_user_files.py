@@ -320,7 +320,7 @@ def test_pictures_that_are_none(tmp_path):
     raw = (tmp_path / "a.png").read_bytes()
     for broken in (b"", b"no picture", raw[: len(raw) // 2]):
         (tmp_path / "b.png").write_bytes(broken)
-        with pytest.raises(InputError, match=r"b\.png is damaged or is no picture"):
+        with pytest.raises(InputError, match=r"b\.png is (damaged|no picture that Pillow can read)"):
             load(tmp_path)
     picture(tmp_path / "b.png", mode="I;16", colour=3000)
     with pytest.raises(InputError, match="8 bits a channel"):

@@ -1,7 +1,7 @@
 """nelbo's models as scikit-learn estimators: `fit`, `transform`, `score_samples` on arrays and data frames.
 
-They are thin faces of `nelbo.runs` and `nelbo.tasks`: an estimator holds a run, which `save` writes as a run folder for
-the command line.
+They are thin layers over `nelbo.runs` and `nelbo.tasks`: an estimator holds a run, and `save` writes it as a run folder
+that the command line reads.
 """
 
 from nelbo.estimators.arrays import DLGM, SBN, VAE, FactorAnalyzer

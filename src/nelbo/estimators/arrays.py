@@ -26,7 +26,7 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RunEsti
 
     @property
     def _n_features_out(self) -> int:
-        """How many latents there are, which scikit-learn asks for."""
+        """The number of latents, by which scikit-learn names the outputs."""
         return sum(int(np.prod(node.shape())) for node in self.run_.model.generative.shapes()[1:])
 
     def _checked(self, x: Any, *, reset: bool) -> np.ndarray:
@@ -69,8 +69,8 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RunEsti
         """Draw rows from the model.
 
         Args:
-            n_samples: how many.
-            random_state: of the draws.
+            n_samples: number of rows.
+            random_state: seed of the draws.
         """
         import jax.random as jr
 
@@ -78,11 +78,11 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RunEsti
         return np.asarray(self.run_.in_user_units(sample(jr.key(random_state), self.run_.model, n_samples)), np.float64)
 
     def impute(self, X: Any, *, draws: int = 0, method: str | None = None) -> np.ndarray:
-        """Rows with their missing entries filled in; all others are as they were.
+        """Rows with their missing entries filled in; observed entries are returned unchanged.
 
         Args:
-            X: rows with NaN where an entry is missing.
-            draws: 0 fills in means; else so many completions, `(draws, rows, features)`.
+            X: rows with NaN for missing entries.
+            draws: 0 fills in means; else this many completions are drawn, `(draws, rows, features)`.
             method: see `nelbo.tasks.METHODS`; None takes the one that suits the model.
         """
         _, source = self._source(X)
@@ -92,10 +92,10 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RunEsti
         return np.where(np.isnan(known), values, known)
 
     def compress(self, X: Any) -> bytes:
-        """Code rows without loss in about -ELBO bits: a whole `.nlb` file.
+        """Compress rows losslessly, in about -ELBO bits, to the bytes of a `.nlb` file.
 
         Args:
-            X: rows of a kind that has a code: zeros and ones, say.
+            X: rows of values that can be coded, such as zeros and ones.
 
         Raises:
             InputError: real numbers, or missing entries.
@@ -107,10 +107,10 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RunEsti
         return compress(self.run_.model, np.asarray(source.arrays.values))
 
     def decompress(self, content: bytes) -> np.ndarray:
-        """The rows that `compress` coded.
+        """The rows that `compress` was given.
 
         Args:
-            content: what it gave.
+            content: the bytes that `compress` returned.
 
         Raises:
             InputError: a damaged file, or one of another model.
@@ -126,9 +126,9 @@ class VAE(LatentEstimator):
     `RunEstimator` describes the other parameters.
 
     Args:
-        latents: how many.
+        latents: number of latents.
         hidden: widths of the hidden layers of both networks.
-        likelihood: of the data; None: Bernoulli of zeros and ones, else Gaussian.
+        likelihood: of the data; None: Bernoulli for zeros and ones, else Gaussian.
     """
 
     latents: int = 20
@@ -149,7 +149,7 @@ class SBN(LatentEstimator):
     `RunEstimator` describes the other parameters.
 
     Args:
-        layers: units of each layer of bits, that next to the data first.
+        layers: numbers of binary units, the layer next to the data first.
         likelihood: see `VAE`.
     """
 
@@ -170,8 +170,8 @@ class DLGM(LatentEstimator):
     See `nelbo.models.dlgm`. `RunEstimator` describes the other parameters.
 
     Args:
-        layers: latents of each layer, that next to the data first.
-        hidden: units of the hidden layer between two layers.
+        layers: numbers of latents, the layer next to the data first.
+        hidden: widths of the hidden layers between two layers of latents.
         likelihood: see `VAE`.
     """
 
@@ -193,7 +193,7 @@ class FactorAnalyzer(LatentEstimator):
     `RunEstimator` describes the other parameters.
 
     Args:
-        latents: how many factors.
+        latents: number of factors.
     """
 
     latents: int = 2

@@ -25,8 +25,8 @@ from nelbo.runs import (
     save_run,
 )
 
-ESTIMATOR = "estimator.json"  # beside a run: which estimator it is of, and its parameters
-_FEWEST = 20  # rows of which some are held out
+ESTIMATOR = "estimator.json"  # in a run folder: the class of the estimator, and its parameters
+_FEWEST = 20  # fewer rows are all trained on
 KINDS: dict[str, Callable[..., Any]] = {}  # by the names of their classes
 _Own = TypeVar("_Own", bound="RunEstimator")
 
@@ -61,7 +61,7 @@ class RunEstimator(BaseEstimator):
         KINDS[cls.__name__] = cls
 
     def __sklearn_tags__(self) -> Tags:
-        """Missing entries are NaN, which every estimator takes."""
+        """Every estimator accepts NaN, which marks a missing entry."""
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
@@ -118,12 +118,12 @@ class RunEstimator(BaseEstimator):
         return self.family
 
     def _source(self, x: Any) -> tuple[Data, Source]:
-        """Rows as the model of the run sees them."""
+        """Data as the model of the run sees them."""
         check_is_fitted(self)
         return self.run_.scored(self._read(self._checked(x, reset=False)))
 
     def _key(self, purpose: int) -> Any:
-        """The same draws in every call."""
+        """A key that depends on the run and the purpose alone, so that every call has the same draws."""
         return jr.fold_in(jr.key(self.run_.experiment.seed), purpose)
 
     def score_samples(self, X: Any) -> np.ndarray:
@@ -160,18 +160,18 @@ class RunEstimator(BaseEstimator):
         write_json(Path(folder) / ESTIMATOR, about)
 
     def __getstate__(self) -> Any:
-        """For `pickle` and joblib: the run as the bytes of its files."""
+        """The state for `pickle` and joblib, with the run as the bytes of its files."""
         state: Any = super().__getstate__()
         return state | {"run_": run_to_bytes(state["run_"])} if "run_" in state else state
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
-        """What `__getstate__` gave."""
+        """Restore the state that `__getstate__` returned."""
         files = state.get("run_")
         super().__setstate__({**state, "run_": run_from_bytes(files)} if files is not None else {**state})
 
 
 def _packed(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Arrays as lists, those in dictionaries too."""
+    """A copy with arrays as lists, also inside dictionaries."""
     return {
         name: _packed(v) if isinstance(v, dict) else {"array": v.tolist()} if isinstance(v, np.ndarray) else v
         for name, v in state.items()
@@ -179,7 +179,7 @@ def _packed(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _unpacked(state: Mapping[str, Any]) -> dict[str, Any]:
-    """What `_packed` was given."""
+    """The inverse of `_packed`."""
     found = {}
     for name, value in state.items():
         if isinstance(value, dict) and set(value) == {"array"}:
@@ -192,7 +192,7 @@ def _unpacked(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def load(folder: Path | str) -> Any:
-    """The estimator that `save` wrote; no code of the folder is run.
+    """Load the estimator that `save` wrote; no code in the folder is run.
 
     Raises:
         InputError: the folder holds no estimator, or a damaged one.

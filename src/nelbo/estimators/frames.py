@@ -34,7 +34,7 @@ class FrameEstimator(RunEstimator):
     family = "table"
 
     def __sklearn_tags__(self) -> Tags:
-        """Words are values too."""
+        """Columns may hold strings and categories."""
         tags = super().__sklearn_tags__()
         tags.input_tags.string = tags.input_tags.categorical = True
         return tags
@@ -67,8 +67,8 @@ class FrameEstimator(RunEstimator):
         """Draw rows from the model, as a data frame of the modelled columns.
 
         Args:
-            n_samples: how many.
-            random_state: of the draws.
+            n_samples: number of rows.
+            random_state: seed of the draws.
         """
         check_is_fitted(self)
         drawn = self.run_.in_user_units(sample(jr.key(random_state), self.run_.model, n_samples))
@@ -85,14 +85,14 @@ def _is_frame(x: Any) -> bool:
 
 @dataclasses.dataclass(eq=False, repr=False)
 class TableImputer(OneToOneFeatureMixin, TransformerMixin, FrameEstimator):
-    """Fills in the gaps of a table with columns of any kinds (Mattei and Frellsen 2019); see `nelbo.models.table`.
+    """Imputes tables with columns of any kinds (Mattei and Frellsen 2019); see `nelbo.models.table`.
 
-    `transform` keeps the columns, their order and their types: whole numbers stay whole, words are words of the column.
-    Columns that cannot be modelled (identifiers, text, constants without a value) come back as they were.
+    `transform` keeps the columns, their order and their types: whole numbers stay whole, and words are words of the
+    column. Columns that cannot be modelled (identifiers, text, columns without values) are returned unchanged.
     `RunEstimator` describes the other parameters.
 
     Args:
-        latents: how many.
+        latents: number of latents.
         hidden: widths of the hidden layers of both networks.
         ignore: names of columns that are not modelled.
         draws: completions of each row, from which the intervals are computed.
@@ -106,7 +106,7 @@ class TableImputer(OneToOneFeatureMixin, TransformerMixin, FrameEstimator):
     method: str | None = None
 
     def transform(self, X: Any) -> Any:
-        """The table with its gaps filled in: a data frame, with its types, of a data frame, and an array of an array.
+        """The table with its gaps filled in: a data frame, with the same types, for a data frame, else an array.
 
         Args:
             X: rows like those of `fit`.
@@ -116,19 +116,19 @@ class TableImputer(OneToOneFeatureMixin, TransformerMixin, FrameEstimator):
         return frame if _is_frame(X) else frame.to_numpy()
 
     def impute(self, X: Any, *, draws: int = 20) -> list[Any]:
-        """Completed tables, each with other draws of what is missing, for `nelbo.tasks.pool`.
+        """Completed tables, each with other draws of the missing entries, for `nelbo.tasks.pool`.
 
         Args:
             X: rows like those of `fit`.
-            draws: how many.
+            draws: number of tables.
         """
         data, found = self._completed(X, draws=draws)
         return [filled_frame(data, data.only, one, found.observed) for one in found.draws]
 
     def intervals(self, X: Any) -> Any:
-        """The ends of the 90 % interval of every filled cell: two arrays `(rows, modelled columns)`, NaN where known.
+        """The ends of the 90 % interval of every imputed cell: two arrays `(rows, modelled columns)`; NaN if known.
 
-        Of a column of words the ends mean nothing.
+        For columns of words the ends have no meaning.
 
         Args:
             X: rows like those of `fit`.
@@ -148,14 +148,14 @@ class TableImputer(OneToOneFeatureMixin, TransformerMixin, FrameEstimator):
 class NoveltyDetector(OutlierMixin, FrameEstimator):
     """Finds rows unlike those of `fit`, in tables with columns of any kinds; see `nelbo.tasks.novelty`.
 
-    A share of the rows is held out of training: `p_values` compares with them, and `predict` calls novel what at most a
-    share `alpha` of them would be. `RunEstimator` describes the other parameters.
+    A share of the rows is held out of training, to compute p-values from: `predict` calls a row novel if its p-value is
+    at most `alpha`. `RunEstimator` describes the other parameters.
 
     Args:
-        alpha: chance that `predict` calls a row novel that is not.
-        latents: how many, of the model `table`.
+        alpha: probability that `predict` calls a row novel that is not.
+        latents: number of latents of the model `table`.
         hidden: widths of the hidden layers of both networks, of the model `table`.
-        model: "table", or "neutral-ad", which has no density but a score by learned transformations (Qiu et al. 2021).
+        model: "table", or "neutral-ad", which has a score by learned transformations and no density (Qiu et al. 2021).
         ignore: names of columns that are not modelled.
         held_out: share of the rows that p-values are computed from; fewer than 20 rows are compared with themselves.
     """
@@ -212,9 +212,9 @@ class NoveltyDetector(OutlierMixin, FrameEstimator):
         return novelty(terms, RowTerms(**self.held_out_))
 
     def novelty(self, X: Any) -> Novelty:
-        """All that is known of the novelty of rows: excess bits, p-values, flags, and the bits of each entry.
+        """The novelty of rows in detail: excess bits, p-values, flags, and the bits of each entry.
 
-        A detector without a density gives its score in place of nats; its "bits" are that divided by log 2.
+        A detector without a density has its score in place of nats, and that score divided by log 2 in place of bits.
 
         Args:
             X: rows like those of `fit`.
@@ -231,7 +231,7 @@ class NoveltyDetector(OutlierMixin, FrameEstimator):
         return self.novelty(X).p_values
 
     def score_samples(self, X: Any) -> np.ndarray:
-        """Minus the excess code length of each row [nats], or minus a detector's score beyond its mean: low is novel.
+        """Minus the excess code length of each row [nats], or minus the excess of a detector's score: low is novel.
 
         Args:
             X: rows like those of `fit`.

@@ -1,4 +1,4 @@
-"""Models of series on pandas data frames and xarray objects: gaps filled in, futures, in the same form."""
+"""Models of time series in pandas data frames and xarray objects: imputation and forecasts in the same form."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -38,9 +38,9 @@ _PARTS = ("mean", "std", "low", "high")
 class SeriesModel(TransformerMixin, RunEstimator):
     """Fills in gaps in time series and forecasts them; see `nelbo.models.state_space` and `nelbo.models.gp_vae`.
 
-    Takes pandas data frames, long and wide, whose times are a column or the index, and data arrays and data sets of
-    xarray, one of whose dimensions is time; answers come back in the form of what was given. `RunEstimator` describes
-    the other parameters.
+    Takes pandas data frames, long and wide, with times in a column or the index, and data arrays and data sets of
+    xarray with a dimension of time; results have the form of what was given. `RunEstimator` describes the other
+    parameters.
 
     Args:
         model: "state-space" or "gp-vae".
@@ -87,7 +87,7 @@ class SeriesModel(TransformerMixin, RunEstimator):
         return dataclasses.replace(found, splits={"rows": found.train})
 
     def transform(self, X: Any) -> Any:
-        """The series with their gaps filled in, in the form that they were given in.
+        """The series with their gaps filled in, in the form in which they were given.
 
         Args:
             X: series like those of `fit`.
@@ -100,9 +100,9 @@ class SeriesModel(TransformerMixin, RunEstimator):
         return rows.table.filled_frame(rows.columns(), rows.in_file(values), rows.unknown)
 
     def intervals(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
-        """The ends of 90 % intervals, each in the shape of the numbers of X; NaN where nothing was filled in.
+        """The ends of 90 % intervals, each in the shape of the numbers of X; NaN for values that are known.
 
-        They are as wide as known values of X that are hidden in such gaps ask for, see `nelbo.runs.calibrated`.
+        Their width is calibrated on known values of X that are hidden in similar gaps, see `nelbo.runs.calibrated`.
 
         Args:
             X: series like those of `fit`.
@@ -113,13 +113,14 @@ class SeriesModel(TransformerMixin, RunEstimator):
         return low, high
 
     def forecast(self, X: Any, horizon: int) -> Any:
-        """What comes after the last row of each series: for each channel NAME_mean, NAME_std, NAME_low and NAME_high.
+        """Forecast what follows the last row of each series: NAME_mean, NAME_std, NAME_low, NAME_high for each channel.
 
-        A data frame of a data frame, in its layout and with an index of dates where it has one; a data set of xarray.
+        For a data frame, a data frame in the same layout, with an index of dates if it has one; else a data set of
+        xarray.
 
         Args:
             X: series like those of `fit`.
-            horizon: how many steps.
+            horizon: number of steps.
         """
         check_is_fitted(self)
         rows = self._rows(X)

@@ -1,4 +1,4 @@
-"""Series of a run: windows of a file filled in and gone on with, and held-out futures that are scored."""
+"""Time series of a run: imputation, forecasts, and scores of forecasts of held-out futures."""
 
 import dataclasses
 from collections.abc import Callable
@@ -17,12 +17,12 @@ FARTHEST = 100_000  # frames ahead
 
 @dataclasses.dataclass(frozen=True)
 class FilledSeries:
-    """Every row of series with what the model says of it.
+    """The model's predictions of every row of series.
 
     Args:
         series: the rows.
         mean: `(rows, channels)`.
-        std: the same.
+        std: standard deviation, the same shape.
         low: lower end of the interval.
         high: upper end.
         draws: `(draws, rows, channels)`; each is joint within a window.
@@ -37,10 +37,10 @@ class FilledSeries:
 
 
 def series_of(run: Run) -> Series:
-    """What the series of a run are.
+    """The description of a run's series.
 
     Raises:
-        InputError: it is on other data.
+        InputError: the run is on other data.
     """
     schema = run.fitted_data.schema
     if schema is None or schema.series is None:
@@ -50,10 +50,10 @@ def series_of(run: Run) -> Series:
 
 
 def series_rows(run: Run, data: Any = None) -> LongSeries:
-    """Series like those of a run; its own where none are given.
+    """Series like those of a run, or the run's own if none are given.
 
     Args:
-        run: on series.
+        run: a run on series.
         data: see `nelbo.data.read_series`.
     """
     settings = run.experiment.data
@@ -69,15 +69,15 @@ def fill_rows(
     level: float = 0.9,
     progress: Callable[[int], None] | None = None,
 ) -> FilledSeries:
-    """What a run's model says of every row; windows overlap by half, and a row is taken from where it is most central.
+    """Predict every row of series; windows overlap by half, and each row is taken from where it is most central.
 
     Args:
         key: for the draws.
         run: on series.
         rows: the series.
-        draws: from the posterior.
-        level: of the intervals.
-        progress: told how many windows are done.
+        draws: number of draws from the posterior.
+        level: probability of the intervals.
+        progress: called with the number of windows done.
 
     Raises:
         InputError: see `nelbo.tasks.predict_frames`.
@@ -107,13 +107,13 @@ def most_central(windows: Windows, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclasses.dataclass(frozen=True)
 class Forecast:
-    """The future of series.
+    """Forecasts of series.
 
     Args:
         ids: of the series.
         times: `(series, horizon)`, as in `LongSeries`.
-        found: what is said of these frames.
-        past: the windows that it was said from.
+        found: the predictions of these frames.
+        past: the windows that they are conditioned on.
     """
 
     ids: tuple[str, ...]
@@ -139,14 +139,14 @@ def forecast_series(
         key: for the draws.
         run: on series.
         rows: the series.
-        horizon: how many frames.
-        history: how many frames of each series are looked at; None: as many as the model's window.
-        draws: of the future, joint in time and channels.
-        level: of the intervals.
-        progress: told how many series are done.
+        horizon: number of frames.
+        history: number of past frames of each series that forecasts are conditioned on; None: the model's window.
+        draws: number of sampled futures, joint in time and channels.
+        level: probability of the intervals.
+        progress: called with the number of series done.
 
     Raises:
-        InputError: a horizon of no frame or beyond reason, a history of none, or see `nelbo.tasks.predict_frames`.
+        InputError: a horizon that is zero or too long, an empty history, or see `nelbo.tasks.predict_frames`.
     """
     series, frames = series_of(run), checked_frames(run, horizon, history)
     if history is not None:
@@ -166,7 +166,7 @@ def forecast_series(
 
 
 def checked_frames(run: Run, horizon: int, history: int | None) -> int:
-    """The frames that are looked at.
+    """The number of past frames that forecasts are conditioned on.
 
     Raises:
         InputError: a horizon or a history that makes no sense.
@@ -179,10 +179,10 @@ def checked_frames(run: Run, horizon: int, history: int | None) -> int:
 
 
 def checked_horizon(horizon: Any, what: str) -> int:
-    """How many frames ahead.
+    """The number of frames ahead.
 
     Raises:
-        InputError: none is given, or one that makes no sense.
+        InputError: none is given, or it makes no sense.
     """
     if horizon is None:
         raise InputError(f"Say how many {what} ahead to look: --horizon N.")
@@ -208,26 +208,26 @@ def score_futures(
     most: int = 200,
     progress: Callable[[int], None] | None = None,
 ) -> list[dict[str, Any]]:
-    """Forecasts of the held-out part of a run's series, from origins that are a horizon apart, beside simple ones.
+    """Score forecasts of the held-out part of a run's series, made every `horizon` frames, beside simple baselines.
 
-    Of series that were split by time every future lies after all that was trained on; of series that were split by
-    series, in series that were held out. The history may reach back before the cut: it is known when a forecast is
-    made. The parameters are those of `forecast_series`, and:
+    If series were split by time, every scored future lies after all training frames; if whole series were held out, the
+    futures are theirs. The history may reach back before the cut, since it is known when a forecast is made. The
+    parameters are those of `forecast_series`, and:
 
     Args:
         key: for the draws.
-        run: on series at regular times.
-        horizon: how many frames.
+        run: a run on series at regular times.
+        horizon: number of frames.
         path: of other series, all of which are then scored; None: the run's own.
         history: see `forecast_series`.
-        draws: the same.
-        level: of the intervals.
-        most: origins at most, evenly spaced.
-        progress: told how many origins are done.
+        draws: see `forecast_series`.
+        level: probability of the intervals.
+        most: largest number of forecasts, evenly spaced.
+        progress: called with the number of forecasts done.
 
     Returns:
-        A row for the model, one for the last value, and one for the value a period before where the model has a
-        period. CRPS, RMSE and MAE are in standard deviations of each channel over the training frames.
+        A row for the model, one for the last value, and, if the model has a period, one for the value a period before.
+        CRPS, RMSE and MAE are in standard deviations of each channel over the training frames.
 
     Raises:
         InputError: irregular times, or no future of that length.
@@ -263,7 +263,7 @@ def score_futures(
 
 
 def _held_out(whole: Windows, rows: LongSeries, series: Series, horizon: int, *, everything: bool) -> Windows:
-    """The windows whose last frames may be scored: a future that is all there, after the last cut or of test series."""
+    """The windows whose last frames may be scored: complete futures after the last cut, or of test series."""
     last = whole.rows[:, -horizon:]
     keep = (last >= 0).any(1) & (whole.rows[:, -1] >= 0)
     if everything:
@@ -281,7 +281,7 @@ def _taken(windows: Windows, places: np.ndarray) -> Windows:
 
 
 def _spreads(rows: LongSeries, series: Series) -> np.ndarray:
-    """The standard deviation of each channel over what was trained on."""
+    """The standard deviation of each channel over the training frames."""
     held = {name for ids in series.held for name in ids}
     until = series.until[0] if series.until else np.inf
     early = rows.values[(rows.times <= until) & ~np.isin(rows.ids, list(held))]
@@ -300,7 +300,7 @@ def _row(name: str, found: FramePrediction, truth: np.ndarray, known: np.ndarray
 def _simple(
     name: str, guess: tuple[np.ndarray, np.ndarray], truth: np.ndarray, known: np.ndarray, spread: np.ndarray
 ) -> dict[str, Any]:
-    """A point forecast; it has neither a density nor an interval, and its CRPS is its absolute error."""
+    """A point forecast, which has neither a density nor an interval, and whose CRPS is its absolute error."""
     values, there = np.broadcast_to(guess[0], truth.shape), np.broadcast_to(guess[1], truth.shape)
     found = FramePrediction(values, values, values, values, values[:, None])
     return _row(name, found, truth, known & there, spread) | {"log_score": None, "coverage": None}
@@ -316,12 +316,12 @@ def _last(x: np.ndarray, observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def forecast_columns(forecast: Forecast, series: Series, parts: tuple[str, ...]) -> dict[str, list[Any]]:
     """A forecast as the columns of a table in the layout of the series.
 
-    In long form these are id, time, and the asked parts of each channel; of a column for each series, time and the
-    parts of each series; of a row for each series, id and the parts of each time.
+    In long form these are id, time, and the parts of each channel; with a column for each series, time and the parts of
+    each series; with a row for each series, id and the parts of each time.
 
     Args:
         forecast: of all series.
-        series: what they are.
+        series: their description.
         parts: fields of `FramePrediction`.
     """
     horizon = forecast.times.shape[1]
@@ -345,11 +345,11 @@ def forecast_columns(forecast: Forecast, series: Series, parts: tuple[str, ...])
 
 
 def simple_fills(rows: LongSeries, hidden: np.ndarray) -> dict[str, np.ndarray]:
-    """Every value by linear interpolation in time, by the last value, and by the mean of its channel.
+    """Baselines for every value: linear interpolation in time, the last value, and the mean of its channel.
 
     Args:
         rows: of the series, with the hidden values.
-        hidden: `(rows, channels)`, which values are not to be looked at.
+        hidden: `(rows, channels)`, which values must not be read.
     """
     known = np.asarray(~np.isnan(rows.values) & ~hidden)
     shown = np.where(known, rows.values, np.nan)
@@ -366,10 +366,10 @@ def simple_fills(rows: LongSeries, hidden: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def fill_errors(filled: FilledSeries, rows: LongSeries, hidden: np.ndarray) -> list[dict[str, Any]]:
-    """How far hidden values are from what the model says, and from simple fillings, in the user's units.
+    """Errors of the model and of simple baselines for hidden values, in the user's units.
 
     Args:
-        filled: by the model that did not see them.
+        filled: the predictions of the model, which did not see them.
         rows: with the hidden values.
         hidden: which values were hidden.
     """

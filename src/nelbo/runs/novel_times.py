@@ -1,4 +1,4 @@
-"""Anomalies in time: which time stamps of series are unlike what their neighbours say, and which series are."""
+"""Anomalies in time series: which rows are unlike what their neighbours predict, and which series have them."""
 
 import dataclasses
 from collections.abc import Callable
@@ -49,23 +49,23 @@ def frame_terms(
 ) -> RowTerms:
     """Log density of the values of each row given others [nats].
 
-    Given the other rows of its window: every fourth row is hidden and predicted from the rest, four times over, so no
-    row has a part in what is expected of it. Given the past: each row is predicted one step ahead, log p(x_t | x_<t).
-    Numbers are scored by the normal of their predictive mean and variance: a mean of densities over draws is
-    dominated by one of them just where a value is far from all, and the score of an anomaly would be noise. Of a flow
-    over independent frames that normal is the density itself. Of a detector, which has no density, the score of the
-    window in which the row is most central counts.
+    Given the other rows of its window: every fourth row is hidden and predicted from the rest, four times over, so that
+    no row influences its own prediction. Given the past: each row is predicted one step ahead, log p(x_t | x_<t).
+    Numbers are scored by the normal of their predictive mean and variance: if a value is far from all draws, a mean of
+    densities over draws is dominated by one of them, and the score of an anomaly would be noise. For a flow over
+    independent frames that normal is the density itself. A detector has no density; its score of the window in which
+    the row is most central is taken.
 
     Args:
         key: for the draws.
-        run: on series.
+        run: a run on series.
         rows: the series.
-        given: "others" or "past"; None: the past where a model says nothing else, the others elsewhere.
-        draws: from the posterior.
-        progress: told how many windows are done.
+        given: "others" or "past"; None: the past for models that predict from it alone, else the others.
+        draws: number of draws from the posterior.
+        progress: called with the number of windows done.
 
     Raises:
-        InputError: the past, of a detector; the others, of a flow.
+        InputError: the past for a detector, or the others for a flow.
     """
     series, count = series_of(run), len(rows.ids)
     observed = np.logical_not(np.isnan(rows.values))
@@ -124,7 +124,7 @@ def _given_past(
 
 
 def _scores(found: FramePrediction, truth: np.ndarray) -> np.ndarray:
-    """Log densities: of draws where there are any, else by the normal of mean and variance."""
+    """Log densities: by draws if the prediction has their scores, else by the normal of mean and variance."""
     if found.log_score is not None:
         return found.log_score
     return -0.5 * ((truth - found.mean) / found.std) ** 2 - np.log(found.std) - 0.5 * np.log(2.0 * np.pi)
@@ -134,7 +134,7 @@ def window_source(run: Run, rows: LongSeries, stride: int) -> Source:
     """All windows of series as a run's model takes them.
 
     Args:
-        run: on series.
+        run: a run on series.
         rows: the series.
         stride: frames from one window to the next.
     """
@@ -152,13 +152,13 @@ def _uncut(run: Run) -> Any:
 def novel_times(run: Run, question: NoveltyQuestion, *, progress: Callable[[int], None] | None = None) -> NovelTimes:
     """Compare the rows of series with those of a run that its model was not fitted to.
 
-    The p-values are those of the rows of tables (`nelbo.tasks.conformal_p_values`). They would be exact if rows were
-    exchangeable; rows of a series depend on each other, so they are as good as the held-out time is typical.
+    P-values are computed as for rows of tables (`nelbo.tasks.conformal_p_values`). They would be exact if rows were
+    exchangeable; rows of a series depend on each other, so p-values are only as good as the held-out time is typical.
 
     Args:
-        run: on series.
-        question: which series, against which rows, and how.
-        progress: told how many windows are done.
+        run: a run on series.
+        question: which series to score, and how.
+        progress: called with the number of windows done.
 
     Raises:
         InputError: a score or an option that is about rows of tables, or no held-out rows.

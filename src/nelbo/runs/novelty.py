@@ -1,4 +1,4 @@
-"""Novel rows of a user's data: against which rows they are compared, and the answer in the user's columns."""
+"""Novel rows of a user's data: the rows that they are compared with, and the answer in the user's columns."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -21,20 +21,20 @@ _LEAST_CAUSE = 0.5  # bits
 
 @dataclasses.dataclass(frozen=True)
 class NoveltyQuestion:
-    """What is asked of rows.
+    """Which rows are scored for novelty, and how.
 
     Args:
         data: a named set or a path; None for the run's own data.
-        split: of it, see `Run.rows`.
+        split: of the data, see `Run.rows`.
         data_dir: a folder that holds named sets.
-        held_out: what the rows are compared with: splits of the run's own data ("valid,test"), a named set or a path.
+        held_out: the rows to compare with: splits of the run's own data ("valid,test"), a named set or a path.
         score: see `nelbo.tasks.novelty`.
         rate: false-discovery rate of the flags.
         samples: draws of z for each row.
-        background: a run on the same data whose model says what is common to all rows.
-        refined: from a model to one whose posteriors are refined.
-        seed: of the draws.
-        given: of series, what rows are predicted from, see `nelbo.runs.novel_times.frame_terms`.
+        background: a run on the same data whose model describes what is common to all rows.
+        refined: turns a model into one whose posteriors are refined.
+        seed: seed of the draws.
+        given: for series, what rows are predicted from, see `nelbo.runs.novel_times.frame_terms`.
     """
 
     data: str | None = None
@@ -55,12 +55,12 @@ class NoveltyAnswer:
     """Novel rows.
 
     Args:
-        data: the rows in question.
-        found: how novel each is.
-        by_column: `(rows, columns)` bits of each modelled column beyond its mean; None of images, and of likelihoods of
-            whole rows.
+        data: the scored rows.
+        found: how novel each row is.
+        by_column: `(rows, columns)` bits of each modelled column minus their mean; None for images, and if the
+            likelihood scores whole rows.
         names: of these columns.
-        notes: what is to be said.
+        notes: sentences for the user.
         unit: of the excess: "bits" of a code, or "score" of a detector, which has none.
     """
 
@@ -92,7 +92,7 @@ class NoveltyAnswer:
         return columns
 
     def causes(self, rows: Sequence[int] | None = None) -> list[str]:
-        """The columns that take the most bits beyond their mean, for each row."""
+        """The columns with the highest bits minus their mean, for each row."""
         if self.by_column is None:
             return []
         chosen = self.by_column if rows is None else self.by_column[list(rows)]
@@ -109,9 +109,9 @@ def novel_rows(
     """Compare rows with rows that the run's model was not fitted to.
 
     Args:
-        run: of any model but one that predicts.
-        question: which rows, against what, and how.
-        progress: called with what is scored, the number of rows done, and of all.
+        run: of any model that is not supervised.
+        question: which rows to score, and how.
+        progress: called with what is scored, the number of rows done, and the number of all rows.
 
     Raises:
         InputError: data of another shape, no held-out rows, or a background run on other rows.
@@ -147,10 +147,10 @@ def novel_rows(
 
 
 def _check_scores(data: Data, rows: RowTerms) -> None:
-    """Refuse rows whose score is no number.
+    """Refuse rows whose score is not a number.
 
     Raises:
-        InputError: such a row; the sentence has its place.
+        InputError: there is such a row; the message says which.
     """
     bad = np.flatnonzero(np.isnan(rows.elbo))
     if len(bad):
@@ -161,7 +161,7 @@ def _check_scores(data: Data, rows: RowTerms) -> None:
 
 
 def too_few(found: Novelty) -> tuple[str, ...]:
-    """What is to be said where so few held-out rows can flag none."""
+    """A warning for when there are too few held-out rows to flag any."""
     if found.can_flag:
         return ()
     said = (
@@ -193,7 +193,7 @@ def _complexity(parts: Sequence[Data]) -> np.ndarray:
 
 
 def _check_detector(run: Run, question: NoveltyQuestion) -> None:
-    """Refuse what is about a density for models that have a score alone.
+    """Refuse scores that need a density for models that have none.
 
     Raises:
         InputError: another score than the detector's own, or a likelihood ratio.
@@ -207,7 +207,7 @@ def _check_detector(run: Run, question: NoveltyQuestion) -> None:
 
 
 def _held_out(run: Run, question: NoveltyQuestion) -> tuple[list[Data], Source]:
-    """The rows to compare with: their data, and one source of all of them."""
+    """The rows to compare with: their data, and a source of all of them."""
     names = question.held_out.split(",")
     if not set(names) <= {"train", "valid", "test"}:
         data, source = run.rows(question.held_out, None, question.data_dir)
@@ -288,7 +288,7 @@ def _known(
 
 
 def bits_by_column(schema: Schema, entries: np.ndarray | None) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """Bits of each column of a table, or of each entry of other rows; None of images."""
+    """Bits of each column of a table, or of each entry of other rows; None for images."""
     if entries is None or entries.ndim != 2:
         return None, ()
     if not schema.columns or schema.pairs is not None:
@@ -297,11 +297,11 @@ def bits_by_column(schema: Schema, entries: np.ndarray | None) -> tuple[np.ndarr
 
 
 def truth_of(data: Data, asked: str) -> Bool[np.ndarray, " rows"]:
-    """Which rows are novel in truth, by a column of their table or by their labels.
+    """Which rows are truly novel, by a column of their table or by their labels.
 
     Args:
         data: the rows.
-        asked: COLUMN=VALUE; "=VALUE" may be left out for 1. Of other data than tables COLUMN is "label".
+        asked: COLUMN=VALUE; "=VALUE" may be left out for 1. For data that are no tables, COLUMN is "label".
 
     Raises:
         InputError: no such column, no labels, or all rows of one kind.
@@ -330,6 +330,6 @@ def truth_of(data: Data, asked: str) -> Bool[np.ndarray, " rows"]:
 
 
 def _plain(text: str) -> str:
-    """A cell as it is compared: 1, 1.0 and "1" are the same."""
+    """A cell in the form in which it is compared: 1, 1.0 and "1" are equal."""
     text = text.strip().strip('"').lower()
     return text.removesuffix(".0")

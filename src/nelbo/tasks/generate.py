@@ -1,4 +1,4 @@
-"""Answers for a user: samples, reconstructions, the manifold of a 2-D latent space."""
+"""Samples, reconstructions, and the manifold of a 2-D latent space."""
 
 import math
 
@@ -61,13 +61,12 @@ def sample(
     Args:
         key: for the draws.
         model: the model.
-        count: how many.
+        count: number of samples.
         mean: give E[x | z] instead of a draw of x.
-        context: what the model is conditioned on, the same for all; None where it is not.
+        context: what the model is conditioned on, the same for all samples; None for an unconditional model.
 
     Raises:
-        InputError: fewer than one; a conditional model without its context; a mean given the latents of a model
-            without any.
+        InputError: a count below one, a conditional model without its context, or `mean` for a model without latents.
     """
     if count < 1:
         raise InputError(f"The number of samples must be at least 1, got {count}.")
@@ -141,7 +140,7 @@ def decode(model: Model, codes: Float[np.ndarray, "n latents"]) -> Float[np.ndar
 
     Args:
         model: with latents and without a context.
-        codes: `(n, latents)`, the layers side by side, that next to the data first.
+        codes: `(n, latents)`, the layers side by side, the one next to the data first.
 
     Raises:
         InputError: a model without latents or with a context, or another number of latents.
@@ -167,7 +166,7 @@ def manifold(model: Model, side: int = 20, *, context: Context = None) -> Float[
     Args:
         model: with one layer of two latents.
         side: points along each axis.
-        context: what the model is conditioned on, the same for all; None where it is not.
+        context: what the model is conditioned on; None for an unconditional model.
 
     Raises:
         InputError: the model has not exactly one layer of two latents, or lacks its context.

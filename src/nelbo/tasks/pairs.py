@@ -1,4 +1,4 @@
-"""What a factorization says of pairs: answers with their uncertainty, and how well held-out values were predicted."""
+"""Predictions of a factorization for pairs with their uncertainty, and their errors on held-out values."""
 
 import dataclasses
 from collections.abc import Callable
@@ -20,11 +20,11 @@ _CHUNK = 16384  # pairs at once
 
 @dataclasses.dataclass(frozen=True)
 class Answers:
-    """What is predicted, in the units of the values that were fitted to.
+    """Predictions in the units of the values that the model was fitted to.
 
     Args:
-        mean: `(n,)`, the predictive mean; of a Cauchy likelihood, which has none, that of its location.
-        std: `(n,)`, the predictive standard deviation; of a Cauchy likelihood that of its location.
+        mean: `(n,)`, the predictive mean; for a Cauchy likelihood, which has none, the mean of its location.
+        std: `(n,)`, the predictive standard deviation; for a Cauchy likelihood, that of its location.
         low: `(n,)`, the lower end of the predictive interval.
         high: `(n,)`, the upper end.
     """
@@ -43,7 +43,7 @@ class Errors:
         rmse: root mean squared error.
         mae: mean absolute error.
         coverage: share of values inside the interval.
-        pairs: how many.
+        pairs: number of pairs.
     """
 
     rmse: float
@@ -122,9 +122,9 @@ def predict_pairs(
         key: for the draws.
         model: a factorization.
         pairs: as `nelbo.data.pair_context` gives them: numbers of row and column, -1 for one never seen.
-        draws: of the factors.
-        level: of the interval.
-        progress: told how many pairs are done.
+        draws: number of draws of the factors.
+        level: probability of the interval.
+        progress: called with the number of pairs done.
 
     Raises:
         InputError: another model, no draws, or a level outside of (0, 1).
@@ -171,14 +171,14 @@ def predictive_score(
 ) -> Score:
     """Log predictive density of held-out values, log E_q p(y | factors), by draws of the factors [nats].
 
-    The log of a mean of few draws is too low on average, never too high.
+    The log of a mean over draws is biased downwards, and less so with more draws.
 
     Args:
         key: for the draws.
         model: a factorization.
         data: values and pairs.
         num_samples: draws of the factors.
-        progress: told how many are done, and their mean.
+        progress: called with the number of pairs done and their mean.
 
     Raises:
         InputError: another model, data that are no pairs, or values that are no levels of it.
