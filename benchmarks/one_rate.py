@@ -12,9 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from nelbo.codecs import picture_codec
-from nelbo.codecs.band_networks import coarse
 from nelbo.data import picture_files, read_photo
-from nelbo.priors import COLOURS, coarse_bands
 
 
 def main() -> None:
@@ -25,15 +23,13 @@ def main() -> None:
     parser.add_argument("--step", type=float, required=True, help="in grey levels")
     options = parser.parse_args()
     coders = [picture_codec(path).coder for path in (options.all, options.one)]
-    step, size, ratios = round(8 * np.log2(options.step)), coders[0].transform.size, []
+    step, unit, ratios = round(8 * np.log2(options.step)), coders[0].unit, []
     for path in picture_files(options.folder):
         x = read_photo(path).astype(float)
-        x = x[: x.shape[0] // (4 * size) * 4 * size, : x.shape[1] // (4 * size) * 4 * size]
+        x = x[: x.shape[0] // unit * unit, : x.shape[1] // unit * unit]
         for chooser in coders:
             _, y = chooser.encode(x, step)
-            squares, count = np.rint(coarse(y[..., np.arange(COLOURS) * size**2])), len(coarse_bands())
-            parts = [(squares if i < count else y)[..., places] for i, places in enumerate(chooser.bands)]
-            numbers = [part.astype(np.int64) for part in parts]
+            numbers = chooser.choice(y)
             lengths = [len(coder.encode(x, step, numbers=numbers)[0]) for coder in coders]
             ratios.append(lengths[0] / lengths[1])
     print(f"step {options.step:g}: all rates take {100 * (np.exp(np.mean(np.log(ratios))) - 1):+.2f} % bytes")

@@ -6,12 +6,23 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from nelbo.codecs import codec_from
-from nelbo.codecs.annealing import METHODS, Gaps, annealed, neighbour_logits, relaxed, temperature
+from nelbo.codecs import codec_from, picture_codec
+from nelbo.codecs.annealing import (
+    METHODS,
+    AnnealingSchedule,
+    Gaps,
+    annealed,
+    neighbour_logits,
+    relaxed,
+    temperature,
+)
 from nelbo.core import InputError
 from nelbo.models import build, named_arrays
 
 GRID = np.stack(np.meshgrid(np.arange(-3, 6), np.arange(-3, 6), indexing="ij"), axis=-1).reshape(-1, 2)
+
+
+FASTER = AnnealingSchedule(rate=0.01)
 
 
 def crossed(given, z):
@@ -39,6 +50,7 @@ def test_at_temperature_zero_it_is_rounding():
         np.testing.assert_allclose(relaxed(jr.key(0), y, cold, method), np.round(y), atol=1e-5)
     assert float(temperature(jnp.asarray(0.0), 100)) == 0.5
     assert float(temperature(jnp.asarray(99.0), 100)) < 0.15
+    assert float(temperature(jnp.asarray(0.0), 100, FROM_A_CHOICE.hottest)) == pytest.approx(0.2)
 
 
 def test_noise_of_the_relaxation_has_the_right_frequencies():
@@ -58,7 +70,7 @@ def test_it_finds_the_best_whole_numbers():
         given = jnp.asarray(rng.uniform(-1.5, 3.5, 2), jnp.float32)
         table = np.asarray(many(given, jnp.asarray(GRID, jnp.float32)))
         for method in METHODS:
-            (y,) = annealed(jr.key(case), crossed, given, (given,), steps=1500, method=method, rate=0.01)
+            (y,) = annealed(jr.key(case), crossed, given, (given,), steps=1500, method=method, schedule=FASTER)
             found = table[np.flatnonzero((np.asarray(y) == GRID).all(1))[0]]
             losses[method] += float(found - table.min())
             hits += method == "sga" and found <= table.min() + 1e-5
@@ -76,9 +88,34 @@ def test_unknown_methods_and_no_steps_are_refused():
 def test_real_latents_reach_the_real_minimum():
     """What the gaps are measured from: without rounding the loss of `crossed` is zero, at what was given."""
     given = jnp.array([0.7, 1.4])
-    (y,) = annealed(jr.key(0), crossed, given, (given + 1.3,), steps=1500, method="map", rate=0.01, whole=False)
+    (y,) = annealed(
+        jr.key(0),
+        crossed,
+        given,
+        (given + 1.3,),
+        steps=1500,
+        method="map",
+        schedule=FASTER,
+        whole=False,
+    )
     np.testing.assert_allclose(y, given, atol=0.01)
     assert Gaps(1.0, 2.0) + Gaps(0.5, 0.25, 3.0) == Gaps(1.5, 2.25, 3.0)
+
+
+@pytest.mark.slow
+def test_refinement_of_a_choice_never_costs_more():
+    """Annealing begins at what the sender chose, and gives it back where it finds nothing better, in real bytes."""
+    codec = picture_codec()
+    rows, columns = np.mgrid[:64, :64]
+    waves = 128 + 40 * np.sin(rows / 6.0 + columns / 11.0)
+    x = np.clip(waves[..., None] + np.random.default_rng(1).normal(0, 6, (64, 64, 3)), 0, 255).round()
+    chosen = codec.coder.encode(x, 30)
+    numbers = codec.coder.choice(chosen[1])
+    again = codec.coder.encode(x, 30, numbers=numbers)
+    assert again[0] == chosen[0]  # a choice is what `encode` takes
+    refined = codec.coded(x, 30, grey=False, refine=60)
+    costs = [codec.cost(x, 30, data, codec.coder.picture(y, 30)) for data, y in (chosen, refined)]
+    assert costs[1] <= costs[0]
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from nelbo._lazy import lazy
 
 if TYPE_CHECKING:
     from nelbo.codecs.annealing import METHODS as METHODS
+    from nelbo.codecs.annealing import AnnealingSchedule as AnnealingSchedule
     from nelbo.codecs.annealing import Gaps as Gaps
     from nelbo.codecs.annealing import annealed as annealed
     from nelbo.codecs.band_tables import STEP as STEP
@@ -94,6 +95,7 @@ _HOMES = {
     "LocationScale": "tables",
     "MAGIC": "framing",
     "METHODS": "annealing",
+    "AnnealingSchedule": "annealing",
     "MOST_STEP": "pictures",
     "Message": "message",
     "Networks": "networks",

@@ -7,8 +7,8 @@ compression", section 3.2). The decoder is that of any other file.
 
 import dataclasses
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,15 +29,33 @@ METHODS = {
 }
 PUBLISHED_STEPS = 2000  # for which the temperatures are those of the paper
 _LEAST, _EDGE = 1e-8, 1e-5
-_RATE = 0.005
+# of a sender's own choice: how far towards the real numbers annealing begins, at most
+_TOWARDS, _AT_MOST = 0.2, 0.49
 # of a normal q of hyper-latents: log of its first deviation, rate of Adam, draws for its bound
 _FIRST_LOG_SCALE, _RATE_OF_Q, _DRAWS = -1.0, 0.02, 20
 
 
-def temperature(step: Float[Array, ""], steps: int | Int[Array, ""]) -> Float[Array, ""]:
-    """Tau at a step: 0.5 for a third of the time, then falling to 0.14 at the end (2000 steps: e^-0.001 a step)."""
+class AnnealingSchedule(NamedTuple):
+    """How far and how freely latents move.
+
+    Args:
+        rate: of Adam, in steps of the grid.
+        hottest: the temperature for the first third of the time.
+    """
+
+    rate: float = 0.005
+    hottest: float = 0.5
+
+
+PUBLISHED, FROM_A_CHOICE = AnnealingSchedule(), AnnealingSchedule(hottest=0.2)
+
+
+def temperature(
+    step: Float[Array, ""], steps: int | Int[Array, ""], hottest: float = PUBLISHED.hottest
+) -> Float[Array, ""]:
+    """Tau at a step: the hottest for a third of the time, then falling to 0.27 of it (2000 steps: e^-0.001 a step)."""
     place = step * (PUBLISHED_STEPS / steps)
-    return jnp.clip(0.5 * jnp.exp(-1e-3 * (place - 700.0)), _LEAST, 0.5)
+    return jnp.clip(hottest * jnp.exp(-1e-3 * (place - 700.0)), _LEAST, hottest)
 
 
 def neighbour_logits(y: Float[Array, "*d"], tau: Float[Array, ""]) -> tuple[Float[Array, "*d"], Float[Array, "*d"]]:
@@ -76,12 +94,12 @@ def _annealed(
     steps: Int[Array, ""],
     how: tuple,
 ) -> Latents:
-    method, rate, whole = how
-    optimizer = optax.adam(rate)
+    method, schedule, whole = how
+    optimizer = optax.adam(schedule.rate)
 
     def step(number: Any, carry: Any) -> Any:
         z, state = carry
-        tau = temperature(jnp.asarray(number, jnp.float32), steps)
+        tau = temperature(jnp.asarray(number, jnp.float32), steps, schedule.hottest)
         keys = jr.split(jr.fold_in(key, number), len(z))
 
         def relaxed_loss(z: Latents) -> Float[Array, ""]:
@@ -108,7 +126,7 @@ def annealed(
     *,
     steps: int,
     method: str = "sga",
-    rate: float = _RATE,
+    schedule: AnnealingSchedule = PUBLISHED,
     whole: bool = True,
 ) -> Latents:
     """Whole numbers near a start at which a loss is small.
@@ -120,7 +138,7 @@ def annealed(
         start: real numbers, the encoder's.
         steps: of Adam.
         method: see `METHODS`.
-        rate: of Adam, in steps of the grid.
+        schedule: of the steps.
         whole: round them at the end.
 
     Raises:
@@ -130,11 +148,18 @@ def annealed(
     if steps < 1:
         raise InputError(f"refine is a number of steps, at least one, got {steps}.")
     # an array, so that another number of steps is the same program
-    return _run(loss, given, start, key, jnp.asarray(steps), (method, float(rate), whole))
+    return _run(loss, given, start, key, jnp.asarray(steps), (method, schedule, whole))
 
 
 def refined_picture(
-    key: Key[Array, ""], model: Model, x: np.ndarray, log_step: float, *, steps: int, thrift: float
+    key: Key[Array, ""],
+    model: Model,
+    x: np.ndarray,
+    log_step: float,
+    *,
+    steps: int,
+    thrift: float,
+    chosen: Sequence[np.ndarray] | None = None,
 ) -> list[np.ndarray] | None:
     """Whole numbers of each band of a picture, the coarsest first, that cost less than those of one pass.
 
@@ -147,12 +172,30 @@ def refined_picture(
         log_step: log2 of the step.
         steps: of Adam.
         thrift: weight of the rate.
+        chosen: what the sender chose by rate and distortion, near which the search begins; None: it rounds.
     """
     given, start = _begun(model, x, log_step, thrift)
-    found = annealed(key, picture_loss, given, start, steps=steps)
-    if _loss(given, found) >= _loss(given, tuple(jnp.round(part) for part in start)):
+    before, found = _searched(key, given, start, steps, chosen)
+    if _loss(given, found) >= _loss(given, before):
         return None
     return [np.asarray(part, np.int64) for part in reversed(found)]
+
+
+def _searched(
+    key: Key[Array, ""], given: Any, start: Latents, steps: int, chosen: Sequence[np.ndarray] | None
+) -> tuple[Latents, Latents]:
+    """The whole numbers of one pass, and those of annealing.
+
+    A choice by rate and distortion is sparse, and annealing at the published temperatures would stir it up: it begins
+    near the choice, and cooler.
+    """
+    if chosen is None:
+        return jax.tree.map(jnp.round, start), annealed(key, picture_loss, given, start, steps=steps)
+    before = tuple(jnp.asarray(part, jnp.float32) for part in reversed(chosen))
+    near = tuple(
+        own + jnp.clip(_TOWARDS * (real - own), -_AT_MOST, _AT_MOST) for own, real in zip(before, start, strict=True)
+    )
+    return before, annealed(key, picture_loss, given, near, steps=steps, schedule=FROM_A_CHOICE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,13 +224,20 @@ class Gaps:
 
 
 def picture_gaps(
-    key: Key[Array, ""], model: Model, x: np.ndarray, log_step: float, *, steps: int, thrift: float
+    key: Key[Array, ""],
+    model: Model,
+    x: np.ndarray,
+    log_step: float,
+    *,
+    steps: int,
+    thrift: float,
+    chosen: Sequence[np.ndarray] | None = None,
 ) -> Gaps:
     """The gaps of a picture, the best real latents being those of so many steps; arguments as of `refined_picture`."""
     given, start = _begun(model, x, log_step, thrift)
     sga_key, map_key = jr.split(key)
     real = annealed(map_key, picture_loss, given, start, steps=steps, method="map", whole=False)
-    sent = annealed(sga_key, picture_loss, given, start, steps=steps)
+    sent = min(_searched(sga_key, given, start, steps, chosen), key=lambda z: float(_loss(given, z)))
     at_start, at_real, at_sent = (float(_loss(given, z)) for z in (start, real, sent))
     bit = thrift * math.log(2.0)
     found = Gaps((at_start - at_real) / bit, (at_sent - at_real) / bit)

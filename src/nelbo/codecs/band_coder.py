@@ -180,6 +180,15 @@ class BandCoder:
         nearest[near] = best
         return nearest
 
+    def choice(self, y: np.ndarray) -> list[np.ndarray]:
+        """The whole numbers of each band of all coefficients in steps, as `encode` takes them.
+
+        Args:
+            y: what `encode` gave.
+        """
+        squares, count = np.rint(coarse(y[..., self._lowest_places])), len(coarse_bands())
+        return [(squares if i < count else y)[..., places].astype(np.int64) for i, places in enumerate(self.bands)]
+
     def decode(self, data: bytes, sides: tuple[int, int], step: int, *, grey: bool = False) -> np.ndarray:
         """All coefficients of a stream, in steps, whole floats.
 

@@ -154,6 +154,9 @@ class LatentCoder:
         flat = reader.tabled(tables, np.arange(middle.size + 1) * size).reshape(middle.size, size)
         return (flat + middle[:, None]).T.reshape(*extent, middle.size)
 
+    def choice(self, y: Latents) -> None:
+        """None: `encode` rounds."""
+
     def decode(self, data: bytes, sides: tuple[int, int], step: int, *, grey: bool = False) -> Latents:
         """The whole numbers of a stream.
 

@@ -43,6 +43,10 @@ class Coder(Protocol):
         """The stream of a picture, and its numbers as the receiver decodes them."""
         ...
 
+    def choice(self, y: Any) -> list[np.ndarray] | None:
+        """The numbers of `encode`, as it takes them, if it chose them by rate and distortion; None if it rounded."""
+        ...
+
     def decode(self, data: bytes, sides: tuple[int, int], step: int, *, grey: bool = False) -> Any:
         """The numbers of a stream."""
         ...

@@ -65,7 +65,7 @@ class PictureCodec:
             refine: steps of refinement.
         """
         chosen = self.coder.encode(x, step, grey=grey)
-        numbers = self.refined(x, step, refine) if refine else None
+        numbers = self.refined(x, step, refine, self.coder.choice(chosen[1])) if refine else None
         if numbers is None:
             return chosen
         refined = self.coder.encode(x, step, grey=grey, numbers=numbers)
@@ -83,14 +83,17 @@ class PictureCodec:
         error = (shown - x) * 2.0 ** (-step / (1 << STEP))
         return float((error**2).sum()) + self.coder.thrift * PER_BIT * 8 * len(data)
 
-    def refined(self, x: np.ndarray, step: int, steps: int) -> list[np.ndarray] | None:
-        """Whole numbers of each band of a tile that cost less than rounded ones, or None; see `refined_picture`."""
+    def refined(
+        self, x: np.ndarray, step: int, steps: int, chosen: list[np.ndarray] | None = None
+    ) -> list[np.ndarray] | None:
+        """Whole numbers of each band of a tile that cost less than those of one pass; see `refined_picture`."""
         # these load JAX, for which other pictures do not wait
         import jax.random as jr
 
         from nelbo.codecs.annealing import refined_picture
 
-        return refined_picture(jr.key(0), self._model(), x, step / (1 << STEP), steps=steps, thrift=self.coder.thrift)
+        log_step, thrift = step / (1 << STEP), self.coder.thrift
+        return refined_picture(jr.key(0), self._model(), x, log_step, steps=steps, thrift=thrift, chosen=chosen)
 
     def gaps(self, pixels: np.ndarray, quality: float | int, steps: int) -> "Gaps":
         """Why the code of a picture is longer than necessary, measured by refinement; see `Gaps`.
@@ -107,7 +110,9 @@ class PictureCodec:
         step, model, found = step_of(quality), self._model(), Gaps(0.0, 0.0)
         for rows, columns in PictureHeader(pixels.shape, step, grey=False, model=self.digest).tiles():
             x = _padded(pixels[rows, columns], self.coder.unit)
-            found += picture_gaps(jr.key(0), model, x, step / (1 << STEP), steps=steps, thrift=self.coder.thrift)
+            chosen = self.coder.choice(self.coder.encode(x, step)[1])
+            how = {"steps": steps, "thrift": self.coder.thrift, "chosen": chosen}
+            found += picture_gaps(jr.key(0), model, x, step / (1 << STEP), **how)
         return found
 
     def _model(self) -> "Model":

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from nelbo.codecs import METHODS, annealed, compress_picture, decompress_picture, picture_codec
+from nelbo.codecs import METHODS, AnnealingSchedule, annealed, compress_picture, decompress_picture, picture_codec
 from nelbo.distributions import UnitMass
 from nelbo.evaluation import psnr
 from nelbo.papers.codec_pictures import Rows, pictures
@@ -33,6 +33,7 @@ NOTES = (
 )
 WEIGHTS = np.array([[2.0, 1.2], [0.3, 1.5], [1.0, -0.4]])
 SCALE, EXCHANGE = 1.5, 0.8
+TOY = AnnealingSchedule(rate=0.01)
 
 
 def toy_loss(x: Any, z: tuple[Any, ...]) -> Any:
@@ -64,7 +65,15 @@ def toy(cases: int, steps: int, seed: int) -> Rows:
         start = (jnp.asarray(np.linalg.lstsq(WEIGHTS, x, rcond=None)[0], jnp.float32),)
         for name in METHODS:
             key = jr.fold_in(jr.key(seed), case)
-            (y,) = annealed(key, toy_loss, jnp.asarray(x, jnp.float32), start, steps=steps, method=name, rate=0.01)
+            (y,) = annealed(
+                key,
+                toy_loss,
+                jnp.asarray(x, jnp.float32),
+                start,
+                steps=steps,
+                method=name,
+                schedule=AnnealingSchedule(rate=0.01),
+            )
             at = np.flatnonzero((np.asarray(y) == grid).all(1))
             excess[name].append(float(losses[at[0]] - losses.min()) if at.size else float("inf"))
     return [
