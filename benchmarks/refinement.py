@@ -4,8 +4,8 @@
 
 Of each picture a crop is coded at several qualities in three ways: coefficients rounded to the nearest (what the
 published codecs do, with which Yang, Bamler and Mandt 2020 compare), the sender's choice by squared error and bits, if
-it makes one, and stochastic Gumbel annealing. All three are decoded by the same decoder; lengths are those of streams. Printed are
-BD-rates, mean over the crops.
+it makes one, and stochastic Gumbel annealing. All are decoded by the same decoder; lengths are those of streams.
+Printed are BD-rates, mean over the crops.
 """
 
 import argparse

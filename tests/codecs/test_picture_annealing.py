@@ -8,6 +8,7 @@ import pytest
 
 from nelbo.codecs import codec_from, picture_codec
 from nelbo.codecs.annealing import (
+    FROM_A_CHOICE,
     METHODS,
     AnnealingSchedule,
     Gaps,
