@@ -138,7 +138,7 @@ def test_masses_of_mixtures_sum_to_one(tail):
 
 
 def test_sums_of_products_stay_exact():
-    """The greatest sums that the networks can make are below 2^53, whatever the picture; what comes with nelbo is small."""
+    """The greatest sums that the networks can make are below 2^53, whatever the picture; and their files are small."""
     greatest = float(2**24)  # activations; inputs are at most 2^20 grey levels in multiples of 2^-4
     for network in residual_coder().networks.values():
         for weight, bias in (
