@@ -11,31 +11,13 @@ Printed are BD-rates, mean over the crops.
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from nelbo.codecs import picture_codec
 from nelbo.codecs.pictures import step_of
 from nelbo.data import picture_files, read_photo
-from nelbo.evaluation import bd_rate, psnr
-
-WAYS = ("plain", "chosen", "refined")
-
-
-def measured(codec: Any, x: np.ndarray, step: int, steps: int) -> dict[str, tuple[float, float]]:
-    """Bits per pixel and PSNR of a crop by each way; a coder that rounds has no choice of its own."""
-    coder, pixels = codec.coder, x.astype(float)
-    found = {"plain": coder.encode(pixels, step)}
-    choice = coder.choice(found["plain"][1])
-    if choice is not None:
-        found = {"plain": coder.encode(pixels, step, thrift=0.0), "chosen": found["plain"]}
-    numbers = codec.refined(pixels, step, steps, choice)
-    one_pass = found["plain" if choice is None else "chosen"]
-    found["refined"] = one_pass if numbers is None else coder.encode(pixels, step, numbers=numbers)
-    return {
-        name: (8 * len(data) / x[..., 0].size, psnr(x, coder.picture(y, step))) for name, (data, y) in found.items()
-    }
+from nelbo.papers.codec_pictures import by_inference, over_rounded
 
 
 def main() -> None:
@@ -53,13 +35,11 @@ def main() -> None:
         if options.only and path.stem not in options.only:
             continue
         x = read_photo(path)[128 : 128 + options.side, 256 : 256 + options.side]
-        points = [measured(codec, x, step_of(quality), options.refine) for quality in options.quality]
-        ways = [name for name in WAYS if name in points[0]]
-        curves = {name: [{"bpp": one[name][0], "psnr": one[name][1]} for one in points] for name in ways}
-        saved = {name: bd_rate(curves["plain"], curves[name]) for name in ways[1:]}
-        rows.append({"picture": path.stem, "over_plain": saved, "curves": curves})
+        points = [by_inference(codec, x, step_of(quality), options.refine) for quality in options.quality]
+        saved = over_rounded(points)
+        rows.append({"picture": path.stem, "over_rounded": saved, "points": points})
         print(path.stem, json.dumps({name: round(value, 2) for name, value in saved.items()}), flush=True)
-    means = {name: float(np.mean([row["over_plain"][name] for row in rows])) for name in rows[0]["over_plain"]}
+    means = {name: float(np.mean([row["over_rounded"][name] for row in rows])) for name in rows[0]["over_rounded"]}
     print("bytes of streams at equal PSNR, in per cent more than plain rounding's:", json.dumps(means))
     if options.out:
         record = {"refine": options.refine, "mean": means, "crops": rows}

@@ -49,12 +49,11 @@ def test_claims_about_inference_can_fail():
     def page(sga, less):
         toy = [{"method": name, "bits over the best": 0.1 if name != "sga" else sga, "cases": 50}
                for name in ("sga", "annealing", "straight-through", "uniform", "map")]  # fmt: skip
-        rows = [{"inference": name, "bits a pixel": 1.0 - less * (name == "refined"), "PSNR": 30.0}
-                for _ in range(3) for name in ("one pass", "refined")]  # fmt: skip
+        rows = [{"BD-rate, the sender's choice": -less, "BD-rate, refined": -1.1 * less} for _ in range(3)]
         return {"toy": {"rows": toy}, "pictures": {"rows": rows}}
 
-    assert claims(yang2020, page(0.0, 0.1)) == [True, True]
-    assert claims(yang2020, page(0.2, -0.1)) == [False, False]
+    assert claims(yang2020, page(0.0, 12.0)) == [True, True]
+    assert claims(yang2020, page(0.2, -1.0)) == [False, False]
     assert claims(yang2020, {}) == [None, None]
 
 

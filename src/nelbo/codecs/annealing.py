@@ -207,7 +207,8 @@ class Gaps:
 
     Args:
         amortization: loss at the encoder's latents less that at the best real ones that were found for this picture.
-        discretization: loss at the whole numbers that are sent less that at the best real ones.
+        discretization: loss at the whole numbers that are sent, the better of one pass's and annealing's, less that at
+            the best real ones.
         marginalization: what latents cost that are sent as side information and need not be, at the whole numbers
             that are sent: their rate less the negative ELBO of a normal q of the side information, fitted to this
             picture. Zero where nothing is sent beside the picture's own coefficients, and where it gets its bits back.
@@ -239,6 +240,7 @@ def picture_gaps(
     real = annealed(map_key, picture_loss, given, start, steps=steps, method="map", whole=False)
     sent = min(_searched(sga_key, given, start, steps, chosen), key=lambda z: float(_loss(given, z)))
     at_start, at_real, at_sent = (float(_loss(given, z)) for z in (start, real, sent))
+    at_real = min(at_real, at_start, at_sent)  # all are real numbers, and so few steps may find no better ones
     bit = thrift * math.log(2.0)
     found = Gaps((at_start - at_real) / bit, (at_sent - at_real) / bit)
     if model.generative.layers[0].reads is not Reads.NEAREST or len(sent) < 2:

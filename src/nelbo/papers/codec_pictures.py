@@ -1,6 +1,7 @@
 """Pictures that pages about codecs are measured on, and rate and distortion of whole files."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from nelbo.data import picture_files, read_photo
 from nelbo.evaluation import bd_rate, ms_ssim, psnr
 
 NELBO, JPEG = "nelbo", "JPEG"
+ROUNDED, CHOSEN, REFINED = "rounded", "chosen", "refined"
 KODAK = "kodak"
 _JPEG = (8, 15, 25, 40, 60, 75, 85)
 _OWN = (9, 18, 27, 36, 45)
@@ -66,6 +68,37 @@ def saved(rows: Rows, other: str = NELBO, anchor: str = JPEG) -> float | None:
     """BD-rate of a codec over another [%]; None of fewer than four points."""
     lines = [[{"bpp": r["bits a pixel"], "psnr": r["PSNR"]} for r in rows if r["codec"] == name] for name in (anchor, other)]  # fmt: skip  # noqa: E501
     return bd_rate(*lines) if min(map(len, lines)) >= 4 else None
+
+
+def by_inference(codec: Any, x: np.ndarray, step: int, steps: int) -> dict[str, tuple[float, float]]:
+    """Bits per pixel and PSNR of a picture whose whole numbers are found in several ways, for the same decoder.
+
+    ROUNDED: the nearest of the encoder's numbers, as published codecs take them; CHOSEN: the sender's own choice by
+    squared error and bits, if it makes one; REFINED: by annealing.
+
+    Args:
+        codec: a `PictureCodec`.
+        x: `(height, width, 3)` uint8, sides multiples of its coder's unit.
+        step: log2 of the step, in eighths.
+        steps: of annealing.
+    """
+    coder, pixels = codec.coder, x.astype(float)
+    found = {ROUNDED: coder.encode(pixels, step)}
+    choice = coder.choice(found[ROUNDED][1])
+    if choice is not None:
+        found = {ROUNDED: coder.encode(pixels, step, thrift=0.0), CHOSEN: found[ROUNDED]}
+    numbers = codec.refined(pixels, step, steps, choice)
+    one_pass = found[ROUNDED if choice is None else CHOSEN]
+    found[REFINED] = one_pass if numbers is None else coder.encode(pixels, step, numbers=numbers)
+    return {
+        name: (8 * len(data) / x[..., 0].size, psnr(x, coder.picture(y, step))) for name, (data, y) in found.items()
+    }
+
+
+def over_rounded(points: Sequence[dict[str, tuple[float, float]]]) -> dict[str, float]:
+    """BD-rates [%] over rounding, of what `by_inference` gave at several steps."""
+    lines = {name: [{"bpp": one[name][0], "psnr": one[name][1]} for one in points] for name in points[0]}
+    return {name: bd_rate(lines[ROUNDED], line) for name, line in lines.items() if name != ROUNDED}
 
 
 def _jpeg(x: np.ndarray, quality: int) -> tuple[int, np.ndarray]:
