@@ -73,8 +73,9 @@ def _run(options: argparse.Namespace) -> None:
     files = _pictures(Path(options.run))
     if files is None:
         if _given(options, "quality", "codec") or options.refine or options.gaps or options.lossless:
+            what = "is none" if Path(options.run).exists() else "does not exist: check the path"
             raise InputError(
-                f"--quality, --lossless, --refine, --gaps and --model are for pictures, and {options.run} is none."
+                f"--quality, --lossless, --refine, --gaps and --model are for pictures, and {options.run} {what}."
             )
         from nelbo.cli.codec import compress  # loads JAX, for which pictures do not wait
 

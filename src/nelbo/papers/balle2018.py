@@ -16,7 +16,7 @@ MEAN_SCALE = ".124: 27.70, .198: 29.35, .307: 31.12, .461: 32.94, .662: 34.95, .
 NOTES = (
     (
         "Ours is the codec that comes with nelbo: 2.7 MB, a fixed lapped cosine transform, scales from small networks "
-        "on the coarser bands, less than one core-hour of training, one model for every rate. The published rows are "
+        "on the coarser bands, one and a half core-hours of training, one model for every rate. The published rows are "
         "models of millions of weights, one for each rate, trained for millions of steps."
     ),
     "Bits are lengths of whole files. JPEG is Pillow's, optimized, with its usual 4:2:0 colours.",
