@@ -193,8 +193,8 @@ def compress_picture(
         quality: 0 to 100; higher is better, and takes more bytes.
         codec: the codec; None takes the one that comes with nelbo.
         progress: called with the number of finished tiles and of all tiles.
-        refine: steps of stochastic Gumbel annealing for each tile (Yang, Bamler and Mandt 2020). They take seconds each
-            and make the file shorter; a tile for which they find nothing better stays as it is.
+        refine: steps of stochastic Gumbel annealing for each tile (Yang, Bamler and Mandt 2020), which make the file
+            shorter; a tile for which they find nothing better stays as it is.
         lossless: code the residual of the lossy code too, so that every pixel is restored. `quality` is then ignored;
             the step is the one at which files were measured to be shortest.
 
